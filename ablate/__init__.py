@@ -1,0 +1,1 @@
+"""Ablation studies of BatchNormalization and Dropout in Keras networks, with evidence."""

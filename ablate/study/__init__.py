@@ -1,0 +1,1 @@
+"""Studies as values: what a study file says, its trials, and what came of them."""

@@ -1,0 +1,110 @@
+"""A trial, and what came of it: the two values that travel between driver, worker and store.
+
+`Spec` is a variant resolved (nothing left to inherit), `Trial` one variant with one seed,
+`TrialResult` what training it gave. All are plain, picklable, and JSON both ways.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ablate.study.data import Data
+from ablate.study.model import Model
+from ablate.study.placement import Placement, Removal
+from ablate.study.strict import Strict
+from ablate.study.train import Train
+
+Status = Literal["completed", "diverged", "failed", "interrupted"]
+
+#: Outcomes that are not trained again.
+FINAL: frozenset[str] = frozenset({"completed", "diverged"})
+
+
+class Spec(Strict):
+    """A variant resolved: everything that decides a trial's numbers but its seed."""
+
+    data: Data
+    model: Model
+    train: Train
+    insert: list[Placement] = []
+    remove: list[Removal] = []
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One variant trained with one seed. `id` is its identity (DESIGN.md section 9)."""
+
+    id: str
+    variant: str
+    seed: int
+    spec: Spec
+    factors: Mapping[str, str] = field(default_factory=dict)
+    probes: tuple[Any, ...] = ()
+    salt: str = ""  # differs between declared duplicates only (allow_duplicates)
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What training a trial gave.
+
+    `metrics` are the final ones, `train_`, `val_` and `test_` before Keras's own name, all in
+    inference mode (`train_loss`, `val_accuracy`, …). `curves` has a list per history name with
+    one entry per epoch, entry 0 before training (None where nothing was measured then):
+    `loss`, `accuracy` (running values, as `fit` reports them), `val_loss`, `val_accuracy`,
+    `learning_rate`. A non-finite number is None. `diverged` holds the epoch and step
+    (both from 1) of the first non-finite loss or weight.
+    """
+
+    id: str
+    variant: str
+    seed: int
+    status: Status
+    factors: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    curves: Mapping[str, list[float | None]] = field(default_factory=dict)
+    epochs: int = 0  # trained
+    best_epoch: int | None = None  # restored by early stopping
+    steps: int = 0
+    diverged: Mapping[str, int] | None = None
+    parameters: int | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)  # train, validation, test
+    majority: float | None = None  # share of the commonest class among validation rows
+    seconds: Mapping[str, float] = field(default_factory=dict)  # total, train, build, evaluate, …
+    inference: tuple[float, ...] = ()  # seconds per 1000 examples, one per timed repeat
+    environment: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None  # the traceback of a failure
+    notes: tuple[str, ...] = ()  # what the report should say of it
+    attempts: int = 1
+    probes: tuple[str, ...] = ()  # measured, with their arguments, as canonical strings
+    saved: str | None = None  # what kind of model was saved: final or best
+
+    @property
+    def final(self) -> bool:
+        """Whether this outcome stands: completed or diverged."""
+        return self.status in FINAL
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON document of this result; non-finite numbers are null."""
+        return _finite(asdict(self))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TrialResult:
+        """Read `to_json`'s document; unknown keys (of a later version) are ignored."""
+        known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
+        for name in ("inference", "notes", "probes"):
+            known[name] = tuple(known.get(name) or ())
+        return cls(**known)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
