@@ -1,0 +1,50 @@
+"""Statistics of a study: results in, findings out.
+
+One array convention holds throughout: rows are seeds, columns are variants, NaN stands where no
+trial completed. Everything random takes a `numpy.random.Generator`. SciPy is imported where it is
+used, so that commands that only look start without it.
+"""
+
+from __future__ import annotations
+
+from ablate.analysis.findings import (
+    SCHEMA_VERSION,
+    Analysis,
+    Comparison,
+    Contribution,
+    Cost,
+    Direction,
+    Effect,
+    Expectation,
+    FactorEffect,
+    Failures,
+    Gap,
+    Guard,
+    LearningSpeed,
+    MetricSummary,
+    Rate,
+    Spread,
+    VariantSummary,
+    Verdict,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Analysis",
+    "Comparison",
+    "Contribution",
+    "Cost",
+    "Direction",
+    "Effect",
+    "Expectation",
+    "FactorEffect",
+    "Failures",
+    "Gap",
+    "Guard",
+    "LearningSpeed",
+    "MetricSummary",
+    "Rate",
+    "Spread",
+    "VariantSummary",
+    "Verdict",
+]

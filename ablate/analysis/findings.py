@@ -1,0 +1,362 @@
+"""The findings of a study, as frozen values: what `analyze` returns and the report draws.
+
+No number is made here. Every field that could not be computed is None (too few seeds, nothing
+completed), never NaN; every mapping "by seed" has the seeds in ascending order. Differences are
+always *variant minus baseline* in the metric's own unit, whatever its direction; `better` says
+which way that points. `Analysis.to_json` is the documented JSON of `ablate report --format json`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
+
+#: Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it.
+SCHEMA_VERSION = 1
+
+Direction = Literal["max", "min"]
+
+#: What may be said of a difference: `better` and `worse` after Holm; `undecided` is "no difference
+#: that this many seeds can see"; `described` has one or two seeds; `missing` has none.
+Verdict = Literal["better", "worse", "undecided", "described", "missing"]
+
+Severity = Literal["warning", "note"]
+
+
+@dataclass(frozen=True)
+class MetricSummary:
+    """One metric of one variant over its completed trials.
+
+    `low` and `high` are the t interval of the mean at the study's confidence, from three seeds.
+    """
+
+    values: Mapping[int, float] = field(default_factory=dict)  # by seed
+    n: int = 0
+    mean: float | None = None
+    sd: float | None = None  # n - 1 in the denominator
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`count` of `of` trials, with Wilson's interval, and Fisher's exact p against the baseline.
+
+    `rate`, `low`, `high` are None when `of` is 0; `p` is None for the baseline itself, too.
+    """
+
+    count: int
+    of: int
+    rate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class Failures:
+    """What became of a variant's trials, by kind, before any mean is taken.
+
+    Rates are among the trials that have an outcome (completed, diverged or failed). A collapsed
+    trial completed, with a finite loss, at chance; so it is counted apart (`collapsed`, among the
+    completed trials that could be judged) and together (`lost`: diverged, failed or collapsed).
+    `failures` is diverged or failed.
+    """
+
+    planned: int
+    completed: int
+    diverged: Rate
+    failed: Rate
+    failures: Rate
+    collapsed: Rate
+    lost: Rate
+    pending: int = 0  # planned, without an outcome yet (interrupted ones included)
+    diverged_seeds: tuple[int, ...] = ()
+    failed_seeds: tuple[int, ...] = ()
+    collapsed_seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """One variant: how many trials, what failed, every metric seed by seed."""
+
+    name: str
+    n: int  # completed trials
+    failures: Failures
+    metrics: Mapping[str, MetricSummary]
+    factors: Mapping[str, str] = field(default_factory=dict)
+    origin: Literal["declared", "factorial", "leave_one_out"] = "declared"
+    alias_of: str | None = None
+    notes: tuple[str, ...] = ()  # of its trials, each once
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A per-seed difference and all that may be said of it.
+
+    `low`, `high`, `p` are the paired t interval and test (from three seeds); `p_holm` is `p`
+    after Holm within `family`; `verdict` follows `p_holm`. The rest are beside it: Cohen's d of
+    the differences; the correlation that pairing bought; `detectable`, the smallest effect that
+    this n finds with 80 % power at the observed spread (`detectable_d` in standard deviations);
+    `seeds_needed`, the seeds that the observed effect and spread ask for with the same power. The
+    sensitivity checks are None where n does not allow them: `sign_flip_p`, the exact sign-flip
+    test; from n = 20 `bca_low`, `bca_high` and `improvement`, the share of seeds in which the
+    variant was better (ties count half), with Wilson's interval.
+    """
+
+    metric: str
+    direction: Direction
+    n: int
+    differences: Mapping[int, float] = field(default_factory=dict)  # by seed
+    mean: float | None = None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    family: str = ""
+    family_size: int = 0
+    verdict: Verdict = "missing"
+    cohens_d: float | None = None
+    correlation: float | None = None
+    detectable: float | None = None
+    detectable_d: float | None = None
+    seeds_needed: int | None = None
+    sign_flip_p: float | None = None
+    bca_low: float | None = None
+    bca_high: float | None = None
+    improvement: float | None = None
+    improvement_low: float | None = None
+    improvement_high: float | None = None
+    words: str = ""  # one plain sentence
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the mean difference points the good way; None without one, or at exactly 0."""
+        if not self.mean:
+            return None
+        return (self.mean > 0) == (self.direction == "max")
+
+
+@dataclass(frozen=True)
+class Effect(Comparison):
+    """A variant minus the baseline."""
+
+    variant: str = ""
+    baseline: str = ""
+
+
+@dataclass(frozen=True)
+class FactorEffect(Comparison):
+    """A contrast of a factorial study: a main effect or an interaction of order two or three.
+
+    `factors`, `levels` and `references` go together, one entry per factor involved; a factor with
+    more than two levels has a contrast for each against its first. Averaged over the levels of all
+    other factors; an interaction is the difference of differences, y11 - y10 - y01 + y00.
+    """
+
+    name: str = ""  # "bn", "bn × dropout", "lr=high (against low)"
+    order: int = 1  # 1 main effect; 2, 3 interactions
+    factors: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    missing_cells: tuple[str, ...] = ()  # cells that no seed completed: why n is 0
+
+
+@dataclass(frozen=True)
+class Contribution(Comparison):
+    """What a layer, site or placement adds: `origin` minus `without`; rank 1 helps most."""
+
+    what: str = ""
+    origin: str = ""  # the variant it was left out of
+    without: str = ""  # the variant that lacks it
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A measured quantity: its median, its quartiles, its extremes."""
+
+    n: int
+    median: float
+    low: float  # first quartile
+    high: float  # third quartile
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a variant costs. Ratios are of medians, to the baseline."""
+
+    variant: str
+    parameters: int | None = None
+    parameters_ratio: float | None = None
+    seconds_per_epoch: Spread | None = None
+    seconds_per_epoch_ratio: float | None = None
+    inference: Spread | None = None  # seconds per 1000 examples
+    inference_ratio: float | None = None
+    seconds: float | None = None  # total, over all trials
+
+
+@dataclass(frozen=True)
+class LearningSpeed:
+    """How long a variant takes to reach a target on the validation curve.
+
+    The target is a given value, or per seed what the baseline ended with. A seed that never
+    reaches it has None (censored, not left out); the medians are over all seeds and None where
+    the median seed never reaches it. `speedup` is the median over seeds of baseline steps / steps.
+    """
+
+    variant: str
+    curve: str  # the name of the curve, `val_accuracy`
+    target: float | None  # the given value, or the mean of the baseline's
+    target_kind: Literal["given", "baseline"]
+    n: int
+    reached: int
+    epochs: Mapping[int, int | None] = field(default_factory=dict)  # by seed
+    steps: Mapping[int, int | None] = field(default_factory=dict)  # by seed
+    median_epochs: float | None = None
+    median_steps: float | None = None
+    speedup: float | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The generalisation gap: train minus test, both in inference mode, of one metric.
+
+    `against` is the paired comparison of the gap with the baseline's (None for the baseline).
+    """
+
+    variant: str
+    metric: str  # bare: `accuracy`, `loss`
+    summary: MetricSummary
+    against: Comparison | None = None
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Something the reader must know before believing a number."""
+
+    kind: str
+    severity: Severity
+    text: str
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A published claim beside what was found here."""
+
+    claim: Literal["value", "ordering", "collapse_rate", "ratio"]
+    variant: str
+    than: str | None
+    metric: str
+    source: str
+    verdict: Literal["reproduced", "refuted", "undecided"]
+    text: str
+    published: float | None = None
+    published_low: float | None = None
+    published_high: float | None = None
+    published_n: int | None = None
+    ours: float | None = None
+    ours_low: float | None = None
+    ours_high: float | None = None
+    ours_n: int = 0
+    seeds_needed: int | None = None  # in all, when undecided
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that may be said of a study, and no more."""
+
+    study: str
+    baseline: str
+    metric: str  # the headline metric, with its split: `test_accuracy`
+    direction: Direction
+    confidence: float
+    answer: tuple[str, ...]  # the opening sentences, plain words
+    coverage: str  # what the intervals cover
+    seeds: tuple[int, ...]
+    trials: Mapping[str, int]  # planned, completed, diverged, failed, pending
+    factors: Mapping[str, tuple[str, ...]]  # levels of each factor, in order
+    variants: tuple[VariantSummary, ...]
+    effects: tuple[Effect, ...]
+    factor_effects: tuple[FactorEffect, ...]
+    contributions: tuple[Contribution, ...]
+    costs: tuple[Cost, ...]
+    speeds: tuple[LearningSpeed, ...]
+    gaps: tuple[Gap, ...]
+    guards: tuple[Guard, ...]
+    expectations: tuple[Expectation, ...]
+
+    def variant(self, name: str) -> VariantSummary:
+        """Return the summary of the variant called `name`; KeyError when there is none."""
+        for each in self.variants:
+            if each.name == name:
+                return each
+        raise KeyError(name)
+
+    def effect(self, variant: str, metric: str | None = None) -> Effect | None:
+        """Return the effect of `variant` on `metric` (default: the headline), or None."""
+        metric = metric or self.metric
+        for each in self.effects:
+            if each.variant == variant and each.metric == metric:
+                return each
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON document: keys in a fixed order, non-finite numbers null.
+
+        `effects` and `factors` carry every number of the comparison; `factors` holds `levels`
+        and `effects`.
+        """
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "study": self.study,
+            "baseline": self.baseline,
+            "metric": self.metric,
+            "direction": self.direction,
+            "confidence": self.confidence,
+            "answer": list(self.answer),
+            "coverage": self.coverage,
+            "seeds": list(self.seeds),
+            "trials": dict(self.trials),
+            "variants": _plain(self.variants),
+            "effects": [_leading(each, "variant", "baseline") for each in self.effects],
+            "guards": _plain(self.guards),
+            "costs": _plain(self.costs),
+            "factors": {
+                "levels": _plain(self.factors),
+                "effects": [
+                    _leading(each, "name", "order", "factors", "levels", "references")
+                    for each in self.factor_effects
+                ],
+            },
+            "contributions": [
+                _leading(each, "what", "origin", "without", "rank") for each in self.contributions
+            ],
+            "speeds": _plain(self.speeds),
+            "gaps": _plain(self.gaps),
+            "expectations": _plain(self.expectations),
+        }
+
+
+def _leading(value: Any, *first: str) -> dict[str, Any]:
+    """Return the plain mapping of a dataclass with the keys `first` in front."""
+    plain = _plain(value)
+    return {name: plain[name] for name in first} | plain
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
