@@ -1,0 +1,110 @@
+"""Content digests of the files that a study names.
+
+A path goes in, the SHA-256 of what stands there comes out; a digest is remembered by path,
+size and time of change, so that a study over a large file is planned in no time twice. The
+memory is a plain mapping that its owner keeps where it likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import zipfile
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from ablate.errors import StudyError
+
+Memory = MutableMapping[str, Any]
+
+
+def digest(path: str | os.PathLike[str], memory: Memory | None = None) -> str:
+    """Return the SHA-256 (hex) of a file, or of a folder's file names and contents.
+
+    A `.keras` archive is digested by its members less `metadata.json`, which holds the time of
+    saving and would make two savings of one model differ.
+
+    Raises:
+        StudyError: nothing stands at `path`, or it cannot be read.
+    """
+    memory = {} if memory is None else memory
+    place = Path(path).expanduser().resolve()
+    try:
+        if place.is_dir():
+            return _folder(place, memory)
+        return _file(place, memory)
+    except FileNotFoundError:
+        raise StudyError(f"No file stands at '{path}' (looked at {place}).") from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise StudyError(f"'{path}' cannot be read: {error}.") from None
+
+
+def source_digest(call: str, memory: Memory | None = None) -> str:
+    """Return the digest of the source behind `package.module:name`, without importing it.
+
+    The module's file counts, not what it imports in turn.
+
+    Raises:
+        StudyError: `call` is not of that form, or there is no such module.
+    """
+    module, colon, name = call.partition(":")
+    if not colon or not module or not name:
+        raise StudyError(f"A call is written 'package.module:name'. Received: '{call}'.")
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a study stands beside the code it calls
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise StudyError(f"The module of '{call}' cannot be found: {error}.") from None
+    if spec is None:
+        raise StudyError(
+            f"There is no module '{module}' for '{call}'. It is looked for in the current folder "
+            "and in the installed packages."
+        )
+    if not spec.origin or not Path(spec.origin).is_file():
+        return hashlib.sha256(call.encode()).hexdigest()
+    return digest(spec.origin, memory)
+
+
+def _file(place: Path, memory: Memory) -> str:
+    stat = place.stat()
+    stamp = [stat.st_size, stat.st_mtime_ns]
+    known = memory.get(str(place))
+    if known is not None and known[:2] == stamp:
+        return str(known[2])
+    if place.suffix == ".keras" and zipfile.is_zipfile(place):
+        value = _archive(place)
+    else:
+        with place.open("rb") as stream:
+            value = hashlib.file_digest(stream, "sha256").hexdigest()
+    memory[str(place)] = [*stamp, value]
+    return value
+
+
+def _archive(place: Path) -> str:
+    whole = hashlib.sha256()
+    with zipfile.ZipFile(place) as archive:
+        for name in sorted(archive.namelist()):
+            if name == "metadata.json":
+                continue
+            whole.update(f"{name}\0".encode())
+            with archive.open(name) as member:
+                for chunk in iter(lambda: member.read(1 << 20), b""):
+                    whole.update(chunk)
+    return whole.hexdigest()
+
+
+def _folder(place: Path, memory: Memory) -> str:
+    whole = hashlib.sha256()
+    for file in _files(place):
+        whole.update(f"{file.relative_to(place).as_posix()}\0{_file(file, memory)}\0".encode())
+    return whole.hexdigest()
+
+
+def _files(place: Path) -> Iterator[Path]:
+    for file in sorted(place.rglob("*")):
+        if file.is_file() and not file.name.startswith("."):
+            yield file
