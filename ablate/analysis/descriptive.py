@@ -1,0 +1,128 @@
+"""Describe one sample: mean, standard deviation, the t interval, quartiles, rates.
+
+Arrays have seeds as rows and variants as columns, NaN where no trial completed; each column is
+described over the rows it has. Nothing here compares; `paired` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ablate.analysis.findings import MetricSummary, Spread
+
+#: Seeds from which an interval is given; below, everything is description.
+MINIMUM_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Per column: the count and, NaN where the count does not allow it, mean, sd, interval."""
+
+    n: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def moments(values: np.ndarray, confidence: float = 0.95) -> Moments:
+    """Return each column's count, mean, standard deviation and t interval of the mean.
+
+    mean ± t(1 - α/2; n - 1) · sd / √n, with α = 1 - confidence. The mean needs one value, the
+    deviation two, the interval three (law 8); a column whose values are all the same has a
+    deviation of exactly 0 and, as nothing can be inferred from no spread, no interval.
+
+    Args:
+        values: (seeds, variants), NaN for missing.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        Arrays of length `variants`.
+    """
+    present = np.isfinite(values)
+    n = present.sum(axis=0)
+    filled = np.where(present, values, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = filled.sum(axis=0) / n
+        centred = np.where(present, values - mean, 0.0)
+        sd = np.sqrt((centred**2).sum(axis=0) / (n - 1))
+        # Equal values can leave a deviation of 1e-17 behind, which a t test would believe.
+        scale = np.abs(filled).max(axis=0, initial=0.0)
+        sd = np.where(np.abs(centred).max(axis=0, initial=0.0) <= 1e-12 * scale, 0.0, sd)
+        half = t_quantile(n, confidence) * sd / np.sqrt(n)
+    mean = np.where(n >= 1, mean, np.nan)
+    sd = np.where(n >= 2, sd, np.nan)
+    half = np.where((n >= MINIMUM_SEEDS) & (sd > 0), half, np.nan)
+    return Moments(n, mean, sd, mean - half, mean + half)
+
+
+def t_quantile(n: np.ndarray | int, confidence: float) -> np.ndarray:
+    """Return Student's t(1 - α/2) with n - 1 degrees of freedom; NaN for n < 2."""
+    from scipy import special
+
+    degrees = np.asarray(n, float) - 1
+    return np.where(
+        degrees >= 1, special.stdtrit(np.maximum(degrees, 1), 0.5 + confidence / 2), np.nan
+    )
+
+
+def summarize(values: np.ndarray, seeds: Sequence[int], confidence: float) -> list[MetricSummary]:
+    """Return the summary of each column of a (seeds, variants) array."""
+    stats = moments(values, confidence)
+    return [
+        MetricSummary(
+            values=by_seed(values[:, column], seeds),
+            n=int(stats.n[column]),
+            mean=number(stats.mean[column]),
+            sd=number(stats.sd[column]),
+            low=number(stats.low[column]),
+            high=number(stats.high[column]),
+        )
+        for column in range(values.shape[1])
+    ]
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Return median, quartiles and extremes of what was measured, or None of nothing."""
+    found = np.asarray([each for each in values if each is not None and np.isfinite(each)], float)
+    if not found.size:
+        return None
+    low, median, high = np.quantile(found, [0.25, 0.5, 0.75])
+    return Spread(
+        int(found.size),
+        float(median),
+        float(low),
+        float(high),
+        float(found.min()),
+        float(found.max()),
+    )
+
+
+@lru_cache(maxsize=4096)
+def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Return Wilson's interval of a rate, or None of no trials.
+
+    Source: E. B. Wilson, Probable inference, JASA 22, 1927; computed by SciPy.
+    """
+    if not of:
+        return None
+    from scipy import stats
+
+    found = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def by_seed(column: np.ndarray, seeds: Sequence[int]) -> dict[int, float]:
+    """Return the finite entries of a column, by seed."""
+    return {
+        seed: float(value) for seed, value in zip(seeds, column, strict=True) if np.isfinite(value)
+    }
+
+
+def number(value: float) -> float | None:
+    """Return a plain float, or None for what is not finite."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,140 @@
+"""Factorial studies: main effects and interactions as contrasts, one number per seed.
+
+In goes an array with an axis for the seeds and one per factor, out come its contrasts: for a main
+effect y1 - y0, for an interaction of two y11 - y10 - y01 + y00, of three the difference of two
+such; each averaged over the levels of the factors not involved. A factor with more than two levels
+gives a contrast for each level against its first. A seed counts when it completed every cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+
+from ablate.analysis.findings import Direction, FactorEffect
+from ablate.analysis.outcomes import Outcomes
+from ablate.analysis.paired import Family, compare, specialize
+
+#: Interactions of more factors are neither computed nor corrected for.
+HIGHEST_ORDER = 3
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Which levels of which factors a contrast compares; the indices point into the levels."""
+
+    factors: tuple[int, ...]
+    levels: tuple[int, ...]
+
+
+def factor_levels(outcomes: Outcomes) -> dict[str, tuple[str, ...]]:
+    """Return each factor's levels, in the order of the arms; empty where none are declared."""
+    found: dict[str, dict[str, None]] = {}
+    for arm in outcomes.arms:
+        for factor, level in arm.factors.items():
+            found.setdefault(factor, {})[level] = None
+    return {factor: tuple(levels) for factor, levels in found.items()}
+
+
+def factor_effects(
+    outcomes: Outcomes,
+    metric: str,
+    direction: Direction,
+    confidence: float,
+    rng: np.random.Generator,
+) -> list[FactorEffect]:
+    """Return all main effects, then all interactions of two and of three factors.
+
+    Holm takes them all together. An effect whose cells no seed completed has n = 0 and names them.
+    """
+    levels = {name: own for name, own in factor_levels(outcomes).items() if len(own) > 1}
+    if not levels:
+        return []
+    table, empty = cells(outcomes, metric, levels)
+    contrasts = list(all_contrasts([len(own) for own in levels.values()]))
+    differences = np.stack([contrast_by_seed(table, each) for each in contrasts], axis=1)
+    compared = compare(
+        differences,
+        seeds=outcomes.seeds,
+        metric=metric,
+        direction=direction,
+        confidence=confidence,
+        family=Family("factors", len(contrasts)),
+        rng=rng,
+    )
+    return [
+        specialize(
+            comparison, FactorEffect, **_labels(contrast, levels), missing_cells=tuple(empty)
+        )
+        for comparison, contrast in zip(compared, contrasts, strict=True)
+    ]
+
+
+def cells(
+    outcomes: Outcomes, metric: str, levels: Mapping[str, Sequence[str]]
+) -> tuple[np.ndarray, list[str]]:
+    """Return (seeds, levels of factor 1, levels of factor 2, …) and the cells without a value."""
+    values = outcomes.values(metric)
+    shape = [len(own) for own in levels.values()]
+    table = np.full((len(outcomes.seeds), *shape), np.nan)
+    for column, arm in enumerate(outcomes.arms):
+        if set(levels) <= set(arm.factors):
+            place = tuple(own.index(arm.factors[name]) for name, own in levels.items())
+            table[(slice(None), *place)] = values[:, column]
+    empty = [
+        ",".join(f"{name}={own[at]}" for (name, own), at in zip(levels.items(), place, strict=True))
+        for place in product(*(range(size) for size in shape))
+        if not np.isfinite(table[(slice(None), *place)]).any()
+    ]
+    return table, empty
+
+
+def all_contrasts(sizes: Sequence[int]) -> Iterator[Contrast]:
+    """Yield every contrast of factors with `sizes` levels, by order: main effects first."""
+    for order in range(1, min(HIGHEST_ORDER, len(sizes)) + 1):
+        for factors in combinations(range(len(sizes)), order):
+            for levels in product(*(range(1, sizes[each]) for each in factors)):
+                yield Contrast(factors, levels)
+
+
+def contrast_by_seed(table: np.ndarray, contrast: Contrast) -> np.ndarray:
+    """Return the contrast of each seed.
+
+    Args:
+        table: (seeds, levels of factor 1, …), NaN where a cell did not complete.
+        contrast: level against the first level, for one factor or more.
+
+    Returns:
+        (seeds,); NaN for a seed that lacks a cell.
+    """
+    found = table
+    # From the last axis on, so that the earlier axes keep their places.
+    for factor in range(table.ndim - 2, -1, -1):
+        axis = factor + 1
+        if factor in contrast.factors:
+            level = contrast.levels[contrast.factors.index(factor)]
+            found = np.take(found, level, axis) - np.take(found, 0, axis)
+        else:
+            found = found.mean(axis=axis)
+    return found
+
+
+def _labels(contrast: Contrast, levels: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    names = list(levels)
+    parts = []
+    for factor, level in zip(contrast.factors, contrast.levels, strict=True):
+        name, own = names[factor], levels[names[factor]]
+        parts.append(name if len(own) == 2 else f"{name}={own[level]}")
+    return {
+        "name": " × ".join(parts),
+        "order": len(contrast.factors),
+        "factors": tuple(names[each] for each in contrast.factors),
+        "levels": tuple(
+            levels[names[factor]][level]
+            for factor, level in zip(contrast.factors, contrast.levels, strict=True)
+        ),
+        "references": tuple(levels[names[each]][0] for each in contrast.factors),
+    }

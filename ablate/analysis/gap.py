@@ -1,0 +1,72 @@
+"""The generalisation gap: train minus test, both measured in inference mode.
+
+The running training metric of `fit` has Dropout on and lags behind by half an epoch; what is used
+here was evaluated after training, on the same weights as the test metric.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablate.analysis.descriptive import summarize
+from ablate.analysis.findings import Direction, Gap
+from ablate.analysis.outcomes import Outcomes, bare, direction_of
+from ablate.analysis.paired import Family, compare, correlate
+
+
+def gaps(
+    outcomes: Outcomes,
+    baseline: str,
+    metric: str,
+    direction: Direction,
+    confidence: float,
+    rng: np.random.Generator,
+) -> list[Gap]:
+    """Return each variant's gap of the headline metric and of the loss, as far as measured.
+
+    The held-out part is the test data, else the validation data. A smaller gap is called better.
+    """
+    found = []
+    for name in dict.fromkeys([bare(metric), "loss"]):
+        held_out = "test" if f"test_{name}" in outcomes.metrics else "val"
+        if not {f"train_{name}", f"{held_out}_{name}"} <= set(outcomes.metrics):
+            continue
+        difference = outcomes.values(f"train_{name}") - outcomes.values(f"{held_out}_{name}")
+        way = direction if name == bare(metric) else (direction_of(name) or "min")
+        found += _gaps(outcomes, baseline, name, difference, way, confidence, rng)
+    return found
+
+
+def _gaps(
+    outcomes: Outcomes,
+    baseline: str,
+    name: str,
+    gap: np.ndarray,
+    direction: Direction,
+    confidence: float,
+    rng: np.random.Generator,
+) -> list[Gap]:
+    reference = gap[:, [outcomes.column(baseline)]]
+    compared = compare(
+        gap - reference,
+        seeds=outcomes.seeds,
+        metric=f"gap_{name}",
+        # Train above test is the usual sign where more is better, below it where less is.
+        direction="min" if direction == "max" else "max",
+        confidence=confidence,
+        family=Family(f"gap in {name}", max(1, len(outcomes.arms) - 1)),
+        rng=rng,
+        correlations=correlate(reference, gap),
+    )
+    return [
+        Gap(
+            variant=variant,
+            metric=name,
+            summary=summary,
+            against=None if variant == baseline else comparison,
+        )
+        for variant, summary, comparison in zip(
+            outcomes.names, summarize(gap, outcomes.seeds, confidence), compared, strict=True
+        )
+        if summary.n
+    ]

@@ -1,0 +1,147 @@
+"""Sensitivity checks beside the t interval: sign flips, BCa, probability of improvement.
+
+In go per-seed differences without gaps; every function says from how many seeds it is allowed.
+What is random takes a `numpy.random.Generator`, and equal generators give equal numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Seeds from which BCa and the probability of improvement are given.
+BOOTSTRAP_SEEDS = 20
+
+#: Seeds up to which the sign-flip test counts every flip; beyond, it draws them.
+EXACT_SEEDS = 30
+
+RESAMPLES = 9999
+
+
+def sign_flip_allowed(n: int, comparisons: int, alpha: float) -> bool:
+    """Whether an exact sign-flip test of n seeds can reject at all: 2^(1-n) · m ≤ α."""
+    return n >= 2 and 2.0 ** (1 - n) * comparisons <= alpha
+
+
+def sign_flip(differences: np.ndarray, rng: np.random.Generator) -> float:
+    """Return the two-sided p of the sign-flip test of a zero mean.
+
+    The share of all 2^n ways to flip the differences' signs whose sum is at least as far from 0
+    as the one observed. Up to 30 seeds all are counted, as every pair of a flip of the first half
+    and one of the second; beyond, 9999 are drawn and the observed one counts with them.
+
+    Args:
+        differences: (n,), without NaN.
+        rng: used beyond 30 seeds only.
+
+    Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
+    """
+    n = len(differences)
+    # Sums that differ by rounding are ties: accuracies are multiples of 1/rows.
+    slack = 1e-9 * np.abs(differences).sum()
+    observed = abs(differences.sum()) - slack
+    if n > EXACT_SEEDS:
+        signs = rng.integers(0, 2, (RESAMPLES, n), dtype=np.int8) * 2.0 - 1.0
+        beyond = int((np.abs(signs @ differences) >= observed).sum())
+        return (beyond + 1) / (RESAMPLES + 1)
+    first = _flipped_sums(differences[: n // 2])
+    second = np.sort(_flipped_sums(differences[n // 2 :]))
+    above = second.size - np.searchsorted(second, observed - first, side="left")
+    below = np.searchsorted(second, -observed - first, side="right")
+    total = first.size * second.size
+    return min(1.0, float(above.sum() + below.sum()) / total) if observed > 0 else 1.0
+
+
+def bca(
+    differences: np.ndarray, confidence: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bias-corrected and accelerated bootstrap interval of each column's mean.
+
+    All columns share the resampled rows, 9999 of them.
+
+    Args:
+        differences: (n, columns) without NaN; n of at least 20.
+        confidence: of the interval.
+        rng: draws the rows, as `rng.integers(0, n, (9999, n))`.
+
+    Returns:
+        (low, high), each (columns,); NaN for a column without spread.
+
+    Source: B. Efron, Better bootstrap confidence intervals, JASA 82, 1987.
+    """
+    from scipy import special
+
+    n, columns = differences.shape
+    means = _resampled_means(differences, rng)
+    observed = differences.mean(axis=0)
+    # A resample equal to the sample is a tie; half of the ties lie below (as in SciPy).
+    slack = 1e-12 * np.abs(differences).max(axis=0, initial=0.0)
+    below = ((means < observed - slack).mean(0) + (means <= observed + slack).mean(0)) / 2
+    jackknife = (differences.sum(axis=0) - differences) / (n - 1)
+    lean = jackknife.mean(axis=0) - jackknife
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bias = special.ndtri(below)
+        acceleration = (lean**3).sum(0) / (6 * (lean**2).sum(0) ** 1.5)
+        ends = []
+        for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
+            reach = bias + special.ndtri(tail)
+            ends.append(special.ndtr(bias + reach / (1 - acceleration * reach)))
+    low, high = np.full(columns, np.nan), np.full(columns, np.nan)
+    for column in range(columns):
+        if (
+            np.ptp(differences[:, column]) > 0
+            and np.isfinite([each[column] for each in ends]).all()
+        ):
+            quantiles = [ends[0][column], ends[1][column]]
+            low[column], high[column] = np.quantile(means[:, column], quantiles)
+    return low, high
+
+
+def improvement(
+    differences: np.ndarray, direction: str, confidence: float
+) -> tuple[float, float, float]:
+    """Return the probability of improvement over the baseline with the same seed, and its interval.
+
+    P(A > B) = (seeds in which A was better + half the ties) / n, with Wilson's interval.
+
+    Args:
+        differences: (n,), variant minus baseline, without NaN.
+        direction: "max" or "min".
+        confidence: of the interval.
+
+    Returns:
+        (share, low, high).
+
+    Source: X. Bouthillier et al., Accounting for variance in machine learning benchmarks,
+    MLSys 2021, section 4.2.
+    """
+    from scipy import special
+
+    gains = differences if direction == "max" else -differences
+    n = len(gains)
+    share = float((gains > 0).mean() + (gains == 0).mean() / 2)
+    # Wilson's formula itself, since half a success is nothing that SciPy would count.
+    z = special.ndtri(0.5 + confidence / 2)
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return share, float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def _resampled_means(differences: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return (9999, columns) means of rows drawn with replacement, the same for every column."""
+    n = len(differences)
+    block = max(1, 4_000_000 // n)  # bounds memory, changes no draw
+    parts = []
+    for start in range(0, RESAMPLES, block):
+        rows = min(block, RESAMPLES - start)
+        chosen = rng.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
+        counts = np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n)
+        parts.append((counts / n) @ differences)
+    return np.concatenate(parts)
+
+
+def _flipped_sums(values: np.ndarray) -> np.ndarray:
+    """Return the sums of all 2^n sign flips of `values`."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
