@@ -1,36 +1,228 @@
 """Where the examples come from, and how they are split and scaled.
 
-One kind per study: a `name` (`digits`, `noisy_line` or a set of `keras.datasets`), the `path`
-of an npz file, a `directory` of images, or a `call`. Loading is `ablate.data`'s work.
+One source per study: a `name` (`digits`, `noisy_line`, `badly_scaled` or a set of
+`keras.datasets`), the `path` of an npz file, a `directory` of images, or a `call`. A named
+Keras set may have a `path` too: the file it is read from where there is no network. Whatever
+else stands in the section is an argument of the source. Loading is `ablate.data`'s work; what
+can be known without it (the shape of an example, for law 1) is told here.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from ablate.errors import nearest
+from ablate.study.arguments import Kind, check, complete, schema
+from ablate.study.complaints import slip
+from ablate.study.sources import KERAS_SETS, KINDS, NAMES
+from ablate.study.strict import Open, Strict
 
 Scale = Literal["auto", "none", "unit", "standard", "application"]
 Split = Literal["fixed", "per_seed"]
 
+_SOURCES = ("name", "path", "directory", "call")
+_CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
 
-class Data(BaseModel):
+
+class Shift(Strict):
+    """A change of the test inputs alone, as large as `amount` times the range of the inputs.
+
+    `invert` mirrors every value in that range, `brighten` adds, `contrast` stretches around the
+    middle by 1 + amount, `noise` adds normal noise; values stay within the range.
+    """
+
+    name: Literal["invert", "brighten", "contrast", "noise"]
+    amount: float = 0.3
+
+
+class Data(Open):
     """The examples of a study: their source, their split, their scale."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-
-    name: str | None = None
-    path: str | None = None
+    name: str | None = Field(default=None, description="A set that needs no file.")
+    path: str | None = Field(default=None, description="The npz file to read the set from.")
     directory: str | None = None
     call: str | None = None
-    image_size: tuple[int, int] | None = None
-    validation: float = Field(default=0.15, ge=0, lt=1)
-    test: float = Field(default=0.2, ge=0, lt=1)
-    split: Split = "fixed"
-    limit: int | None = Field(default=None, ge=1)
-    scale: Scale = "auto"
+    image_size: Annotated[tuple[int, int], Field(strict=False)] | None = Field(
+        default=None, description="Height and width that the images of a folder are read at."
+    )
+    validation: float = Field(
+        default=0.15, ge=0, lt=1, description="Share of the training rows, stratified."
+    )
+    test: float = Field(
+        default=0.2, ge=0, lt=1, description="Share of all rows, where the source has no test part."
+    )
+    split: Split = Field(
+        default="fixed", description="One split for all seeds, or redrawn for each."
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="First N training rows after split and shuffle."
+    )
+    scale: Scale = Field(
+        default="auto",
+        description="auto: the application's own preprocessing, else x/255 for uint8 (x/16 for "
+        "digits), else none; unit: to [0, 1]; standard: zero mean, unit deviation.",
+    )
+    target: Literal["labels", "inputs"] = Field(
+        default="labels", description="What is learnt: the labels, or the scaled inputs themselves."
+    )
+    binarize: float | None = Field(
+        default=None, description="After scaling, make an input 1 where it exceeds this, else 0."
+    )
+    shift: Shift | None = Field(
+        default=None, description="Change the test inputs, before scaling: a shifted test set."
+    )
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of the source itself (of `noisy_line`, or of the `call`)."""
-        return dict(self.model_extra or {})
+    def kind(self) -> Kind:
+        """The source this section names, with the arguments it takes."""
+        key = next(key for key in _SOURCES if getattr(self, key) is not None)
+        return next(
+            kind
+            for kind in KINDS
+            if kind.key == key and (kind.names is None or self.name in kind.names)
+        )
+
+    def complete_arguments(self) -> dict[str, Any]:
+        """Return the source's arguments with its defaults filled in."""
+        return complete(self.kind, self.arguments)
+
+    @property
+    def label(self) -> str:
+        """What messages call this source."""
+        return self.name or self.path or self.directory or str(self.call)
+
+    @model_validator(mode="after")
+    def _check(self) -> Data:
+        _check_source(self)
+        check(self.kind, self.arguments, Data.model_fields)
+        if self.directory is not None:
+            if self.image_size is None:
+                raise slip(
+                    "A directory of images needs 'image_size', for example image_size: [64, 64].",
+                    "directory",
+                )
+            if min(self.image_size) < 1:
+                raise slip("Height and width are at least 1.", "image_size")
+        elif self.image_size is not None:
+            raise slip(
+                "'image_size' belongs to a 'directory' of images; this source has its own size.",
+                "image_size",
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _dump(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        if not (info.exclude_unset or info.exclude_defaults):
+            # What is left to a default is the same study as what spells it out.
+            document.update(self.complete_arguments())
+        return document
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        document = handler(core_schema)
+        schema(cls, handler.resolve_ref_schema(document), KINDS)
+        return document
+
+
+def example_shape(data: Data) -> tuple[int, ...] | None:
+    """Return the shape of one example, as far as it can be told without loading or Keras.
+
+    Known for the embedded and generated sets, the sets of Keras, npz files (only the header of
+    `x_train` is read) and folders of images; None for a `call`, for several inputs, and for a
+    file that cannot be read (loading it will say why).
+    """
+    arguments = data.complete_arguments()
+    if data.name == "digits":
+        return (8, 8, 1)
+    if data.name == "noisy_line":
+        return (1,)
+    if data.name == "badly_scaled":
+        return (len(arguments["ranges"]),)
+    if data.name in {"imdb", "reuters"}:
+        columns = "maxlen" if arguments["encoding"] == "padded" else "num_words"
+        return (arguments[columns],)
+    if data.name is not None:
+        return KERAS_SETS[data.name].shape
+    if data.directory is not None and data.image_size is not None:
+        return (*data.image_size, _CHANNELS[arguments["color_mode"]])
+    if data.path is not None:
+        return _npz_shape(Path(data.path).expanduser(), arguments["add_channel"])
+    return None
+
+
+def _npz_shape(path: Path, add_channel: bool | None) -> tuple[int, ...] | None:
+    """Read the header of `x_train` (or `x`) and no row of it."""
+    import numpy as np  # a study that names no file is read without it
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            member = "x_train.npy" if "x_train.npy" in names else "x.npy"
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = read(stream)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+    return with_channel(tuple(shape[1:]), dtype, add_channel) or (1,)
+
+
+def with_channel(shape: tuple[int, ...], dtype: Any, add_channel: bool | None) -> tuple[int, ...]:
+    """Return the shape of an example with the channel axis it is given, if it is.
+
+    `add_channel` None gives one to uint8 examples of two axes, which are grey images.
+    """
+    grey = str(dtype) == "uint8" if add_channel is None else add_channel
+    return (*shape, 1) if grey and len(shape) == 2 else shape
+
+
+def _check_source(data: Data) -> None:
+    given = [key for key in _SOURCES if getattr(data, key) is not None]
+    if not given:
+        hint = next(filter(None, (nearest(key, _SOURCES) for key in data.arguments)), "")
+        raise slip(
+            "The data has no source. Give one of: name (one of "
+            f"{', '.join(NAMES)}), path (an npz file), directory (of images), call.{hint}"
+        )
+    if data.name is not None and data.name not in NAMES:
+        raise slip(
+            f"There is no data set '{data.name}'.{nearest(data.name, NAMES)} "
+            f"There are: {', '.join(NAMES)}. Your own data comes by 'path', 'directory' or 'call'.",
+            "name",
+        )
+    if given == ["name", "path"]:
+        if data.name in KERAS_SETS:
+            return
+        raise slip(
+            f"'{data.name}' needs no file. A 'path' beside a name is where a set of "
+            "keras.datasets is read from; without a name it is your own npz file.",
+            "path",
+        )
+    if len(given) > 1:
+        raise slip(
+            f"The data has {len(given)} sources: {', '.join(given)}. Give exactly one "
+            "(a 'path' may stand beside the name of a keras.datasets set).",
+            given[1],
+        )

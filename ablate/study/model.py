@@ -1,23 +1,170 @@
-"""What network a study starts from: a factory and its arguments, a file, or a call."""
+"""What network a study starts from: a factory and its arguments, a file, or a call.
+
+Exactly one of `name` (a factory or a network of `keras.applications`), `file` and `call`;
+`weights` says where the weights of an application (`imagenet`, `none`, a path) or of a file
+(`keep`, `fresh`) come from. Everything else in the section is an argument of the factory or of
+the call. Building is `ablate.models`' work.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from ablate.errors import nearest
+from ablate.study.arguments import Kind, NoArguments, check, complete, schema
+from ablate.study.complaints import slip
+from ablate.study.factories import APPLICATIONS, FACTORIES, KINDS, NAMES
+from ablate.study.strict import Open
+
+_SOURCES = ("name", "file", "call")
 
 
-class Model(BaseModel):
+class Model(Open):
     """The base model: `name` (a factory), `file` (a saved model) or `call` (anyone's own)."""
-
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     name: str | None = None
     file: str | None = None
     call: str | None = None
-    weights: str | None = None
+    weights: str | None = Field(
+        default=None,
+        description="Of an application: imagenet, none (the default) or a file of weights; of a "
+        "file: keep (the default) or fresh.",
+    )
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """The factory's or the call's own arguments."""
-        return dict(self.model_extra or {})
+    def kind(self) -> Kind:
+        """The factory or the source this section names, with the arguments it takes."""
+        key = next(key for key in _SOURCES if getattr(self, key) is not None)
+        return next(
+            kind
+            for kind in KINDS
+            if kind.key == key and (kind.names is None or self.name in kind.names)
+        )
+
+    @property
+    def application(self) -> str | None:
+        """The network of `keras.applications` that this is, whose preprocessing it expects."""
+        return self.name if self.name in APPLICATIONS else None
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether training starts from weights that are there already."""
+        if self.file is not None:
+            return self.weights != "fresh"
+        return self.application is not None and self.weights not in (None, "none")
+
+    @property
+    def label(self) -> str:
+        """What messages call this model."""
+        return self.name or self.file or str(self.call)
+
+    def complete_arguments(self) -> dict[str, Any]:
+        """Return the arguments with the factory's defaults filled in."""
+        return complete(self.kind, self.arguments)
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _lower(cls, name: Any) -> Any:
+        # Keras writes VGG16 and ResNet50; people write both.
+        low = name.lower() if isinstance(name, str) else name
+        return low if low in APPLICATIONS else name
+
+    @model_validator(mode="after")
+    def _check(self) -> Model:
+        _check_source(self)
+        if self.file is not None:
+            # A saved model has all it needs; anything beside it is a slip.
+            check(Kind("file", "file", None, NoArguments, ""), self.arguments, Model.model_fields)
+        else:
+            check(self.kind, self.arguments, Model.model_fields)
+        _check_weights(self)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _dump(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        if not (info.exclude_unset or info.exclude_defaults):
+            # What is left to a default is the same study as what spells it out.
+            document.update(self.complete_arguments())
+            if self.application is not None and self.weights is None:
+                document["weights"] = "none"
+            if self.file is not None and self.weights is None:
+                document["weights"] = "keep"
+        return document
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        document = handler(core_schema)
+        schema(cls, handler.resolve_ref_schema(document), KINDS)
+        return document
+
+
+def _check_source(model: Model) -> None:
+    given = [key for key in _SOURCES if getattr(model, key) is not None]
+    if not given:
+        hint = next(filter(None, (nearest(key, _SOURCES) for key in model.arguments)), "")
+        raise slip(
+            "The model has no source. Give one of: name (a factory: "
+            f"{', '.join(FACTORIES)}; or a network of keras.applications), file (a saved "
+            f"model), call.{hint}"
+        )
+    if len(given) > 1:
+        raise slip(
+            f"The model has {len(given)} sources: {', '.join(given)}. Give exactly one.", given[1]
+        )
+    if model.name is not None and model.name not in NAMES:
+        raise slip(
+            f"There is no factory '{model.name}'.{nearest(model.name.lower(), NAMES)} There are: "
+            f"{', '.join(FACTORIES)}, and every network of keras.applications (vgg16, "
+            "resnet50, …). Your own model comes by 'file' or 'call'.",
+            "name",
+        )
+
+
+def _check_weights(model: Model) -> None:
+    weights = model.weights
+    if weights is None:
+        return
+    if model.name is not None and model.application is None:
+        raise slip(
+            f"'{model.name}' is built here and starts fresh: it has no weights to load. "
+            "'weights' belongs to a network of keras.applications or to a file.",
+            "weights",
+        )
+    if model.file is not None and weights not in ("keep", "fresh"):
+        raise slip(
+            f"The weights of a file are 'keep' or 'fresh'.{nearest(weights, ('keep', 'fresh'))} "
+            f"Received: '{weights}'.",
+            "weights",
+        )
+    if model.application is not None:
+        if weights in ("keep", "fresh"):
+            meant = "imagenet" if weights == "keep" else "none"
+            raise slip(
+                f"The weights of '{model.name}' are 'imagenet', 'none' or the path of a file. "
+                f"Did you mean '{meant}'?",
+                "weights",
+            )
+        meant = nearest(weights, ("imagenet", "none"))
+        if meant and weights not in ("imagenet", "none") and "." not in weights:
+            raise slip(
+                f"The weights of '{model.name}' are 'imagenet', 'none' or the path of a file."
+                f"{meant} Received: '{weights}'.",
+                "weights",
+            )

@@ -1,0 +1,139 @@
+"""The examples of a study as they come from their source, and as they go into training.
+
+`Source` has the raw arrays, checked but neither split nor scaled; `Splits` has what a trial
+trains, validates and tests on. Both are values: frozen, their arrays read-only, so that many
+trials share them. Inputs and targets are arrays, or dicts or lists of arrays for models with
+several inputs or outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ablate.data.trees import Tree, leaves, over, rows
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one output is to learn.
+
+    `shape` is that of one row's target; integer labels have shape (). `classes` and
+    `class_names` are None for regression.
+    """
+
+    task: Task
+    shape: tuple[int, ...]
+    classes: int | None = None
+    class_names: tuple[str, ...] | None = None
+    one_hot: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of inputs `x` and targets `y`; y is None where the inputs are the targets."""
+
+    x: Tree
+    y: Tree
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return rows(self.x)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The raw arrays of a source.
+
+    `validation` and `test` are there if the source gives them. `target` has the structure of y.
+    `peak` is the value that raw inputs reach by their nature (16 for the digits), where it is
+    not that of their type. `tokens`: the inputs are token numbers and stay integers. `redraw`
+    draws a generated source anew for a seed (split: per_seed).
+    """
+
+    name: str
+    train: Part
+    validation: Part | None
+    test: Part | None
+    target: Target | dict[str, Target] | list[Target] | None
+    peak: float | None = None
+    tokens: bool = False
+    notes: tuple[str, ...] = ()
+    redraw: Callable[[int], Source] | None = None
+
+    @property
+    def images(self) -> bool:
+        """Whether an example is one image: height, width, channels."""
+        return isinstance(self.train.x, np.ndarray) and self.train.x.ndim == 4
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a trial trains, validates and tests on.
+
+    x is float32 (integer where tokens), scaled. y is integer labels of shape (rows,), one-hot
+    rows, or float32 numbers of at least two axes. A part that is not there is None. `rows_*`
+    are the row numbers in the source's own part: `rows_train` and `rows_val` count in the
+    source's training rows, `rows_test` too if the source has no test part, and those of a part
+    that the source gives count in that part.
+    """
+
+    x_train: Tree
+    y_train: Tree
+    x_val: Tree
+    y_val: Tree
+    x_test: Tree
+    y_test: Tree
+    targets: Target | dict[str, Target] | list[Target]
+    rows_train: np.ndarray
+    rows_val: np.ndarray
+    rows_test: np.ndarray
+    scaling: str
+    tokens: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:
+        """The shape of one example; for several inputs, of each."""
+        return over(lambda leaf: tuple(leaf.shape[1:]), self.x_train)
+
+    @property
+    def output_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:
+        """The shape of one row's target, () for integer labels; for several outputs, of each."""
+        return over(lambda target: target.shape, self.targets)
+
+    @property
+    def task(self) -> Task:
+        """`classification` if every output is, else `regression`."""
+        tasks = {target.task for _, target in leaves(self.targets)}
+        return "classification" if tasks == {"classification"} else "regression"
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes of a single classification output, else None."""
+        return self.targets.classes if isinstance(self.targets, Target) else None
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of those classes, where the source has names."""
+        return self.targets.class_names if isinstance(self.targets, Target) else None
+
+    @property
+    def parts(self) -> dict[str, Part | None]:
+        """The three parts by the names that results use: train, validation, test."""
+        return {
+            "train": Part(self.x_train, self.y_train),
+            "validation": None if self.x_val is None else Part(self.x_val, self.y_val),
+            "test": None if self.x_test is None else Part(self.x_test, self.y_test),
+        }
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows each part has."""
+        return {name: 0 if part is None else part.rows for name, part in self.parts.items()}

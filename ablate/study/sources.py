@@ -1,0 +1,190 @@
+"""The data sources that a study can name, and the arguments of each.
+
+A table, not code that loads: names, shapes and arguments are known here without Keras, so that
+a slip is found at once and a plan can be made without reading a row. `ablate.data` has one
+loader for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from ablate.study.arguments import Kind, NoArguments
+from ablate.study.strict import Strict
+
+Task = Literal["auto", "classification", "regression"]
+
+
+@dataclass(frozen=True)
+class KerasSet:
+    """A set of `keras.datasets`: its task, classes, and the shape of an example as delivered."""
+
+    task: Literal["classification", "regression"]
+    classes: int | None
+    shape: tuple[int, ...] | None  # None: depends on the arguments
+    files: tuple[str, ...]  # what Keras looks for under ~/.keras/datasets
+    origin: str
+
+
+_GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_TORONTO = "https://www.cs.toronto.edu/~kriz/"
+_FASHION = tuple(
+    f"fashion-mnist/{part}-{what}.gz"
+    for part in ("train", "t10k")
+    for what in ("images-idx3-ubyte", "labels-idx1-ubyte")
+)
+
+#: Every set of `keras.datasets` (a test compares the names with Keras).
+KERAS_SETS: dict[str, KerasSet] = {
+    "boston_housing": KerasSet("regression", None, (13,), ("boston_housing.npz",), _GOOGLE),
+    "california_housing": KerasSet("regression", None, (8,), ("california_housing.npz",), _GOOGLE),
+    "cifar10": KerasSet(
+        "classification", 10, (32, 32, 3), ("cifar-10-batches-py-target_archive",),
+        _TORONTO + "cifar-10-python.tar.gz",
+    ),
+    "cifar100": KerasSet(
+        "classification", 100, (32, 32, 3), ("cifar-100-python-target_archive",),
+        _TORONTO + "cifar-100-python.tar.gz",
+    ),
+    "fashion_mnist": KerasSet("classification", 10, (28, 28, 1), _FASHION, _GOOGLE),
+    "imdb": KerasSet("classification", 2, None, ("imdb.npz",), _GOOGLE),
+    "mnist": KerasSet("classification", 10, (28, 28, 1), ("mnist.npz",), _GOOGLE),
+    "reuters": KerasSet("classification", 46, None, ("reuters.npz",), _GOOGLE),
+}  # fmt: skip
+
+
+class NoisyLine(Strict):
+    """The 1-D regression y = slope·x + noise·ε, ε ~ N(0, 1), x on an even grid over [-1, 1]."""
+
+    size: int = Field(default=50, ge=1, description="Training rows.")
+    noise: float = Field(default=0.3, ge=0, description="Standard deviation of the noise.")
+    slope: float = Field(default=1.0, description="Slope of the line.")
+    seed: int = Field(default=0, ge=0, description="Seed of the noise.")
+    validation_size: int = Field(
+        default=50, ge=0, description="Validation rows, drawn anew; 0 takes data.validation."
+    )
+    test_size: int = Field(
+        default=50, ge=0, description="Test rows, drawn anew; 0 takes data.test."
+    )
+
+
+class BadlyScaled(Strict):
+    """Two classes, inside or outside an ellipse, whose inputs differ in range.
+
+    Input j is uniform in ±ranges[j]; the class is whether Σ(x_j/range_j)² is below the value
+    that makes both classes equally frequent.
+    """
+
+    size: int = Field(default=1000, ge=10, description="Training rows.")
+    ranges: list[float] = Field(
+        default=[200.0, 10.0], min_length=1, description="Half the range of each input."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the rows.")
+    validation_size: int = Field(
+        default=500, ge=0, description="Validation rows, drawn anew; 0 takes data.validation."
+    )
+    test_size: int = Field(
+        default=500, ge=0, description="Test rows, drawn anew; 0 takes data.test."
+    )
+
+
+class Tokens(Strict):
+    """Sequences of word numbers, as padded rows or as one 0/1 column per word."""
+
+    num_words: int = Field(
+        default=10000, ge=4, description="Words kept, the most frequent first; the rest read 2."
+    )
+    encoding: Literal["padded", "multi_hot"] = Field(
+        default="padded", description="Rows of word numbers (for an Embedding), or 0/1 columns."
+    )
+    maxlen: int = Field(
+        default=200, ge=1, description="Length of a padded row; longer texts keep their end."
+    )
+
+
+class Cifar100(Strict):
+    """The hundred classes, or the twenty they fall into."""
+
+    label_mode: Literal["fine", "coarse"] = Field(
+        default="fine", description="100 fine classes or 20 coarse ones."
+    )
+
+
+class California(Strict):
+    """The full set of 20 640 districts or its sample of 600."""
+
+    version: Literal["large", "small"] = Field(
+        default="large", description="20640 rows, or the sample of 600."
+    )
+
+
+class Arrays(Strict):
+    """How the arrays of an npz file are to be read."""
+
+    task: Task = Field(
+        default="auto",
+        description="auto: integer or text labels and one-hot rows are classes, else regression.",
+    )
+    classes: int | None = Field(
+        default=None, ge=2, description="Number of classes; default: the largest label + 1."
+    )
+    tokens: bool = Field(default=False, description="The inputs are token numbers: keep integers.")
+    add_channel: bool | None = Field(
+        default=None,
+        description="Give images of shape (height, width) a channel axis; default: uint8 images.",
+    )
+
+
+class Folder(Strict):
+    """How the images of a folder are read."""
+
+    color_mode: Literal["rgb", "grayscale", "rgba"] = Field(
+        default="rgb", description="Channels of an image: 3, 1 or 4."
+    )
+    interpolation: Literal["bilinear", "nearest", "bicubic", "area"] = Field(
+        default="bilinear", description="How an image of another size is resized."
+    )
+    crop_to_aspect_ratio: bool = Field(
+        default=False, description="Crop before resizing, so that nothing is stretched."
+    )
+
+
+def _keras(name: str, arguments: type[Strict], about: str) -> Kind:
+    return Kind(name, "name", (name,), arguments, about, ("path",))
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "digits", "name", ("digits",), NoArguments,
+        "1797 handwritten digits of 8×8 pixels from 0 to 16, carried by scikit-learn.",
+    ),
+    Kind("noisy_line", "name", ("noisy_line",), NoisyLine, "A noisy line, 1-D regression."),
+    Kind(
+        "badly_scaled", "name", ("badly_scaled",), BadlyScaled,
+        "Two classes whose inputs differ in range by orders of magnitude.",
+    ),
+    _keras("mnist", NoArguments, "70000 handwritten digits, 28×28."),
+    _keras("fashion_mnist", NoArguments, "70000 pieces of clothing, 28×28, 10 classes."),
+    _keras("cifar10", NoArguments, "60000 colour images, 32×32, 10 classes."),
+    _keras("cifar100", Cifar100, "60000 colour images, 32×32, 100 or 20 classes."),
+    _keras("imdb", Tokens, "50000 film reviews, good or bad."),
+    _keras("reuters", Tokens, "11228 newswires, 46 topics."),
+    _keras("boston_housing", NoArguments, "506 rows of 13 features, regression."),
+    _keras("california_housing", California, "20640 rows of 8 features, regression."),
+    Kind(
+        "path", "path", None, Arrays,
+        "An npz file: x_train, y_train, and x_val, y_val, x_test, y_test if there are.",
+    ),
+    Kind(
+        "directory", "directory", None, Folder,
+        "A folder of images, a folder per class; or train/, val/ and test/ with those inside.",
+        ("image_size",),
+    ),
+    Kind("call", "call", None, None, "package.module:function, which returns the arrays."),
+)  # fmt: skip
+
+#: Every name that `data.name` may have.
+NAMES: tuple[str, ...] = tuple(name for kind in KINDS for name in kind.names or ())
