@@ -346,6 +346,8 @@ def _told(path: Path) -> Iterator[None]:
     }
     try:
         yield
+    except Timeout:  # an OSError too, but a lock that is held is not a disk that fails
+        raise
     except OSError as error:
         remedy = remedies.get(error.errno or 0, str(error))
         raise StoreError(

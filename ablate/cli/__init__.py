@@ -1,0 +1,111 @@
+"""The command line: one file per command, each thin.
+
+A command's module is imported when it is asked for, and imports what it needs in its function,
+so that `ablate --help` does not wait for TensorFlow. Errors that a person can mend become a
+message and an exit status here, once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from ablate._version import __version__
+from ablate.errors import AblateError, nearest
+
+#: The commands in the order in which `ablate --help` lists them.
+COMMANDS = (
+    "run",
+    "plan",
+    "status",
+    "report",
+    "search",
+    "reproduce",
+    "board",
+    "inspect",
+    "insert",
+    "remove",
+    "fold",
+    "schema",
+    "init",
+    "models",
+    "data",
+)
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+
+class Commands(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of use, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"ablate.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the nearest one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(
+                f"There is no command '{args[0]}'.{nearest(args[0], COMMANDS)}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ablate")
+def cli() -> None:
+    """Find out what BatchNormalization and Dropout do to a Keras network.
+
+    Start with: ablate init study.yaml, then ablate run study.yaml
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run_cli(arguments))
+
+
+def run_cli(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its status: 0, 1, 2 or 130 (DESIGN.md section 7)."""
+    try:
+        status = cli.main(args=arguments, prog_name="ablate", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return WRONG
+    except AblateError as error:
+        click.echo(f"Error: {error}", err=True)
+        return WRONG
+    except KeyboardInterrupt as error:
+        _say_goodbye(error)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe (head, less) has had enough
+        return DONE
+    return status if isinstance(status, int) else DONE
+
+
+def _say_goodbye(error: KeyboardInterrupt) -> None:
+    done, left = getattr(error, "done", None), getattr(error, "left", None)
+    if done is None:
+        click.echo("Stopped.", err=True)
+        return
+    click.echo(
+        f"Stopped: {done} trials finished and saved, {left} left. "
+        "Run the same command again to go on from here.",
+        err=True,
+    )

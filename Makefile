@@ -1,0 +1,55 @@
+# Everything a fresh machine needs: Python 3.11-3.13 and make.
+#   make demo       install, run configs/digits.yaml, print the table, write the report
+#   make test       the tests                     make test-slow   those that take long
+#   make lint       format, lint, types           make docs        the generated documents
+#   make bench      the measurements of benchmarks/
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	command -v $$p >/dev/null 2>&1 && \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && \
+	echo $$p && break; done)
+STUDY ?= configs/digits.yaml
+SOURCES := ablate tests benchmarks
+
+.PHONY: demo test test-slow lint docs bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/ablate run $(STUDY)
+	$(BIN)/ablate report $(STUDY) --format html
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow --timeout=1800
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m ablate.cli.reference
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/calibration.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "ablate needs Python 3.11, 3.12 or 3.13; none was found." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "setuptools>=70"
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e .
+	@touch $@
+
+$(VENV)/.installed-dev: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[dev,ray,slurm]"
+	@touch $@ $(VENV)/.installed

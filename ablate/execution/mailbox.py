@@ -1,0 +1,148 @@
+"""Messages through a trial's work folder.
+
+A worker writes what happens under `work/<trial id>/`: a line per event, then the arrays and
+the model, and the result last. The driver reads it there. No pipe or lock is shared, so a
+worker that is killed in the middle of a sentence harms no other, a driver that is killed finds
+what its workers had finished, and the same folder serves machines that share a disk.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ablate.execution.messages import Epoch, Finished, Message, Started
+from ablate.store import write_bytes, write_text
+from ablate.study.trial import TrialResult
+
+_EVENTS, _RESULT, _ARRAYS, _MODEL = "events.jsonl", "result.json", "probes.npz", "model.keras"
+
+#: An epoch that ends sooner than this after the last one told (seconds) is not told by itself;
+#: the result has them all.
+QUIET = 0.2
+
+
+class Letters:
+    """The worker's end: writes events and results of its trials."""
+
+    def __init__(self, works: Path) -> None:
+        self._works = works
+        self._told = 0.0
+
+    def folder(self, trial: str) -> Path:
+        """Return a trial's work folder, made if need be."""
+        place = self._works / trial
+        place.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def started(self, trial: str, epoch: int) -> None:
+        """Say that a trial began, or goes on from `epoch`."""
+        self._told = 0.0
+        self._append(trial, {"started": epoch})
+
+    def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
+        """Say that an epoch ended, unless one was told a moment ago."""
+        now = time.monotonic()
+        if now - self._told < QUIET:
+            return
+        self._told = now
+        finite = {
+            key: float(value) if value is not None and math.isfinite(value) else None
+            for key, value in logs.items()
+        }
+        self._append(trial, {"epoch": epoch, "epochs": epochs, "logs": finite})
+
+    def finished(
+        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
+    ) -> None:
+        """Hand in a trial: what belongs to the result first, the result last."""
+        place = self.folder(result.id)
+        if arrays:
+            buffer = io.BytesIO()
+            np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+            write_bytes(place / _ARRAYS, buffer.getvalue())
+        if model is not None and model != place / _MODEL:
+            model.replace(place / _MODEL)
+        write_text(place / _RESULT, json.dumps(result.to_json(), allow_nan=False))
+
+    def _append(self, trial: str, line: dict[str, object]) -> None:
+        with (self.folder(trial) / _EVENTS).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+
+@dataclass
+class Mailbox:
+    """The driver's end: reads what the worker of one task has written since the last look."""
+
+    works: Path
+    trials: tuple[str, ...]
+    _current: int = 0
+    _offset: int = 0
+    finished: set[str] = field(default_factory=set)
+
+    @property
+    def current(self) -> str | None:
+        """The trial that the worker is at, None when all have finished."""
+        return self.trials[self._current] if self._current < len(self.trials) else None
+
+    def read(self) -> list[Message]:
+        """Return the messages that are new."""
+        messages: list[Message] = []
+        while (trial := self.current) is not None:
+            done = collect(self.works, trial)  # looked at first: events written before it count
+            messages += self._events(trial)
+            if done is None:
+                break
+            messages.append(done)
+            self.finished.add(trial)
+            self._current += 1
+            self._offset = 0
+        return messages
+
+    def _events(self, trial: str) -> list[Message]:
+        try:
+            with (self.works / trial / _EVENTS).open("rb") as stream:
+                stream.seek(self._offset)
+                text = stream.read()
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]  # a line being written is left for the next look
+        self._offset += len(whole)
+        return [each for line in whole.splitlines() if (each := _parse(trial, line)) is not None]
+
+
+def collect(works: Path, trial: str) -> Finished | None:
+    """Return what a worker handed in for a trial, None if it has not."""
+    place = works / trial
+    try:
+        result = TrialResult.from_json(json.loads((place / _RESULT).read_bytes()))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    arrays: dict[str, np.ndarray] = {}
+    if (place / _ARRAYS).is_file():
+        with np.load(place / _ARRAYS, allow_pickle=False) as archive:
+            arrays = dict(archive)
+    model = place / _MODEL
+    return Finished(result, arrays, model if model.is_file() else None)
+
+
+def forget_events(works: Path, trial: str) -> None:
+    """Remove the events of an earlier attempt; its checkpoint stays."""
+    (works / trial / _EVENTS).unlink(missing_ok=True)
+
+
+def _parse(trial: str, line: bytes) -> Message | None:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    if "started" in said:
+        return Started(trial, said["started"])
+    return Epoch(trial, said["epoch"], said["epochs"], said["logs"])

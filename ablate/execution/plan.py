@@ -1,0 +1,139 @@
+"""From a study to the trials that are still to be trained.
+
+A study and its store go in; arms, trials with their ids, the outcomes that stand and the trials
+left to do come out. Nothing is trained and, unless a leave-one-out study has to look inside a
+model, no Keras is imported: ten thousand trials are planned in a second or so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ablate.execution.devices import cores
+from ablate.store import Store
+from ablate.study.arm import Arm
+from ablate.study.data import example_shape
+from ablate.study.expand import arms_of, seeds_of
+from ablate.study.identity import resolve_threads, trial_ids
+from ablate.study.probes import canonical, probes_of
+from ablate.study.results import StudyResults
+from ablate.study.study import Study
+from ablate.study.trial import Trial, TrialResult
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study's trials, and what the store already knows of them.
+
+    `trials` has one per arm and seed, aliases included; `results` the records of all of them
+    that exist; `todo` the distinct trials without an outcome that stands; `dropped` the ids of
+    outcomes on disk that are no longer planned.
+    """
+
+    study: Study
+    arms: tuple[Arm, ...]
+    trials: tuple[Trial, ...]
+    results: Mapping[str, TrialResult]
+    todo: tuple[Trial, ...]
+    dropped: tuple[str, ...]
+
+    @property
+    def kept(self) -> int:
+        """Distinct planned trials whose outcome stands."""
+        return len({trial.id for trial in self.trials}) - len(self.todo)
+
+    def outcome(self, results: Mapping[str, TrialResult], store: Store | None) -> StudyResults:
+        """Return the results of this plan's trials, under the names they now have."""
+        named = [
+            replace(
+                results[trial.id], variant=trial.variant, seed=trial.seed, factors=trial.factors
+            )
+            for trial in self.trials
+            if trial.id in results
+        ]
+        return StudyResults(
+            study=self.study,
+            arms=self.arms,
+            results=tuple(named),
+            planned={arm.name: self._count(arm) for arm in self.arms},
+            folder=None if store is None else store.root,
+        )
+
+    def _count(self, arm: Arm) -> int:
+        return sum(trial.variant == arm.name for trial in self.trials)
+
+
+def plan(study: Study, store: Store, *, look_inside: Callable[[Study], Any] | None = None) -> Plan:
+    """Return what a study asks for and what is left of it to do.
+
+    `look_inside` is called for studies whose arms depend on the layers of a built model, and
+    returns what `ablate.study.expand` needs of it.
+    """
+    study = with_threads(study)
+    arms = tuple(arms_of(study, look_inside))
+    memory = store.read_digests()
+    before = dict(memory)
+    trials = tuple(trials_of(study, arms, memory))
+    if memory != before and store.logs.is_dir():
+        store.write_digests(memory)
+    everything = store.results()
+    planned = {trial.id: trial for trial in reversed(trials)}
+    results = {trial: everything[trial] for trial in planned if trial in everything}
+    todo = tuple(
+        trial
+        for trial in dict.fromkeys(planned[each.id] for each in trials)
+        if not stands(results.get(trial.id), trial, store)
+    )
+    dropped = tuple(
+        each for each, result in everything.items() if each not in planned and result.final
+    )
+    return Plan(study, arms, trials, results, todo, dropped)
+
+
+def trials_of(study: Study, arms: Sequence[Arm], memory: dict[str, Any]) -> list[Trial]:
+    """Return one trial per arm and seed, in the order of the arms."""
+    probes = tuple(probes_of(study))
+    seeds = seeds_of(study)
+    trials = []
+    for arm in arms:
+        ids = trial_ids(arm.spec, seeds, salt=arm.salt, memory=memory)
+        trials += [
+            Trial(
+                id=each, variant=arm.name, seed=seed, spec=arm.spec,
+                factors=arm.factors, probes=probes, salt=arm.salt,
+            )
+            for each, seed in zip(ids, seeds, strict=True)
+        ]  # fmt: skip
+    return trials
+
+
+def with_threads(study: Study) -> Study:
+    """Return the study with `train.threads` resolved to an integer (law 1)."""
+    threads = resolve_threads(study.train, example_shape(study.data), cores())
+    if study.train.threads == threads:
+        return study
+    return study.model_copy(update={"train": study.train.model_copy(update={"threads": threads})})
+
+
+def stands(result: TrialResult | None, trial: Trial, store: Store) -> bool:
+    """Whether a record is an outcome of `trial` that has all that is asked of it now."""
+    if result is None or not result.final:
+        return False
+    if result.status == "diverged":
+        return True
+    if not {canonical(probe) for probe in trial.probes} <= set(result.probes):
+        return False
+    recorded = result.spec.get("train", {}).get("metrics", "auto")
+    wanted = trial.spec.train.model_dump(mode="json")["metrics"]
+    if wanted != recorded and not _covers(recorded, wanted):
+        return False
+    save = trial.spec.train.save
+    return save == "none" or (result.saved == save and store.model_file(trial.id).is_file())
+
+
+def _covers(recorded: Any, wanted: Any) -> bool:
+    if isinstance(recorded, str) or isinstance(wanted, str):
+        return False
+    return all(each in recorded for each in wanted)

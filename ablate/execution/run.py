@@ -1,0 +1,198 @@
+"""Run a study: the one function behind `ablate run` and `ablate.run`.
+
+A study goes in, its results come out. What stands in the store is kept, the rest is trained on
+the chosen executor, and results.csv and the TensorBoard files follow. Before the first trial
+trains, every variant that has something to do is built once in a worker, so that a selector
+that matches nothing or a loss that does not fit costs seconds and not a night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ablate.config import dump_study
+from ablate.errors import StudyError
+from ablate.events import LiveEvents, rebuild
+from ablate.execution import worker
+from ablate.execution.devices import Lane, lanes
+from ablate.execution.local import Inline, Processes
+from ablate.execution.messages import Executor
+from ablate.execution.plan import Plan, plan
+from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
+from ablate.store import Store
+from ablate.study.expand import needs_model
+from ablate.study.programs import groups
+from ablate.study.results import StudyResults
+from ablate.study.study import Execution, Study
+from ablate.study.trial import Trial
+
+
+def run(
+    study: Study,
+    *,
+    logs: str | Path = "logs",
+    workers: int | str | None = None,
+    executor: str | None = None,
+    fresh: bool = False,
+    watchers: Sequence[Watcher] = (),
+) -> StudyResults:
+    """Train every trial of `study` that has no outcome yet, and return all results.
+
+    Args:
+        study: the study, from `ablate.load_study` or built in Python.
+        logs: the folder under which `<study>/` is written.
+        workers: worker processes; default as the study says, else cores // threads.
+        executor: "processes", "serial", "inline", "ray" or "slurm"; default as the study says.
+        fresh: set what is there aside (renamed, not deleted) and begin anew.
+        watchers: objects that are told of progress.
+
+    Raises:
+        StudyError: the study cannot be obeyed; nothing was trained.
+        StoreError: the folder cannot be written, or another run holds it.
+        Interrupted: Ctrl-C; what was finished is saved.
+    """
+    study = _asked(study, workers, executor)
+    store = Store(logs, study.study)
+    if fresh:
+        store.set_aside()
+    with store.lock():
+        study = study.materialised(store.inputs)
+        with Session(store, study.execution) as session:
+            made = plan(study, store, look_inside=session.look_inside)
+            session.carry_out(made, watchers)
+            return finish(made, store)
+
+
+def finish(made: Plan, store: Store) -> StudyResults:
+    """Write what is derived from all results, and return them."""
+    results = store.results({trial.id for trial in made.trials})
+    store.write_results(made.trials, results)
+    return made.outcome(results, store)
+
+
+class Session:
+    """An executor, started when it is first needed, and what is done with it.
+
+    A study without anything left to train never starts one.
+    """
+
+    def __init__(self, store: Store, execution: Execution) -> None:
+        self._store = store
+        self._execution = execution
+        self._executors: dict[int, Executor] = {}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for executor in self._executors.values():
+            executor.close()
+
+    def executor(self, threads: int) -> Executor:
+        """Return the executor whose workers compute with `threads` threads."""
+        if threads not in self._executors:
+            self._executors[threads] = make_executor(self._execution, self._store, threads)
+        return self._executors[threads]
+
+    def look_inside(self, study: Study) -> Any:
+        """Build a study's model in a worker and return what its arms depend on."""
+        executor = self.executor(_threads(study.train.threads))
+        return checked(executor, worker.look_inside, study)
+
+    def carry_out(self, made: Plan, watchers: Sequence[Watcher] = ()) -> None:
+        """Train what a plan leaves to do; previews every variant concerned first."""
+        store = self._store
+        store.write_study(dump_study(made.study))
+        trials = {trial.id: trial for trial in made.todo}
+        recovered = recover(store, trials)
+        todo = [trial for trial in made.todo if not _recovered(recovered, trial)]
+        if not todo:
+            return
+        self._preview(made, todo)
+        live = LiveEvents(store, made)
+        seen = [*watchers, live]
+        for watcher in seen:
+            watcher.begin(len(todo), made.kept + len(made.todo) - len(todo))
+        try:
+            for threads in sorted({_threads(trial.spec.train.threads) for trial in todo}):
+                mine = [t for t in todo if _threads(t.spec.train.threads) == threads]
+                executor = self.executor(threads)
+                Run(store, executor, {t.id: t for t in mine}, seen).go(groups(mine, executor.slots))
+        finally:
+            for watcher in seen:
+                with suppress(OSError):
+                    watcher.end()
+
+    def _preview(self, made: Plan, todo: Sequence[Trial]) -> None:
+        """Build each variant that has something to do once, so that a mistake shows now."""
+        concerned = {trial.variant for trial in todo}
+        arms = [arm for arm in made.arms if arm.name in concerned]
+        threads = _threads(todo[0].spec.train.threads)
+        checked(self.executor(threads), worker.preview, arms)
+
+
+def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
+    """Return the executor that an `execution` section asks for, its workers starting.
+
+    Raises:
+        MissingExtraError: its engine is not installed.
+        StudyError: it asks for what this machine does not have.
+    """
+    count = execution.workers if isinstance(execution.workers, int) else None
+    if execution.executor == "inline":
+        return Inline(store.works, threads=threads)
+    if execution.executor == "ray":
+        from ablate.execution.ray import RayTasks
+
+        return RayTasks(store.works, threads=threads, execution=execution)
+    if execution.executor == "slurm":
+        from ablate.execution.slurm import SlurmJobs
+
+        return SlurmJobs(store.works, threads=threads, execution=execution)
+    found = lanes(
+        threads=threads,
+        workers=1 if execution.executor == "serial" else count,
+        gpus_per_trial=execution.gpus_per_trial,
+        cpus_per_trial=execution.cpus_per_trial,
+    )
+    local = Processes(store.works, threads=threads, lanes=found)
+    local.warm()
+    return local
+
+
+def _asked(study: Study, workers: int | str | None, executor: str | None) -> Study:
+    """Return the study with the executor and workers that this call asks for."""
+    changes: dict[str, Any] = {}
+    if workers is not None:
+        changes["workers"] = workers
+    if executor is not None:
+        changes["executor"] = executor
+    if not changes:
+        return study
+    execution = Execution.model_validate({**study.execution.model_dump(), **changes})
+    return study.model_copy(update={"execution": execution})
+
+
+def _threads(threads: int | str) -> int:
+    if not isinstance(threads, int):
+        raise StudyError("train.threads is not resolved; plan the study first.")
+    return threads
+
+
+def _recovered(found: dict[str, Any], trial: Trial) -> bool:
+    return trial.id in found and found[trial.id].final
+
+
+__all__ = [
+    "Interrupted",
+    "Lane",
+    "Session",
+    "finish",
+    "make_executor",
+    "needs_model",
+    "rebuild",
+    "run",
+]

@@ -1,0 +1,238 @@
+"""The runner: plans a study, has its trials trained, and saves what comes of them.
+
+A study goes in, its results come out. The runner is the one writer of the store: it hands
+tasks to an executor, listens to what workers say, records each outcome the moment it is there,
+gives a trial whose worker died another try, and stops cleanly when asked to. It imports no
+Keras; a study with nothing left to do ends before any worker starts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from ablate.errors import AblateError
+from ablate.execution.mailbox import collect
+from ablate.execution.messages import (
+    Done,
+    Epoch,
+    Executor,
+    Finished,
+    Lost,
+    Message,
+    Started,
+    Task,
+)
+from ablate.store import Store
+from ablate.study.trial import Status, Trial, TrialResult
+
+#: How often a trial whose worker died is tried in all.
+ATTEMPTS = 3
+
+#: A trial checks its own time limit between epochs; one that is stuck is stopped from outside
+#: when it is over its limit by half and this many seconds.
+GRACE = 60.0
+
+
+class Watcher(Protocol):
+    """Someone who looks on: a progress display, the live TensorBoard files."""
+
+    def begin(self, todo: int, kept: int) -> None: ...
+
+    def started(self, trial: Trial, epoch: int) -> None: ...
+
+    def epoch(self, trial: Trial, said: Epoch) -> None: ...
+
+    def finished(self, trial: Trial, result: TrialResult, arrays: Mapping[str, Any]) -> None: ...
+
+    def lost(self, trial: Trial, reason: str, again: bool) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was stopped on request; what was finished is saved and a new run goes on."""
+
+    def __init__(self, done: int, left: int) -> None:
+        super().__init__(f"stopped with {done} trials done and {left} left")
+        self.done = done
+        self.left = left
+
+
+@dataclass
+class Run:
+    """The state of one pass over a list of trials."""
+
+    store: Store
+    executor: Executor
+    trials: Mapping[str, Trial]
+    watchers: Iterable[Watcher] = ()
+    attempts: dict[str, int] = field(default_factory=dict)
+    results: dict[str, TrialResult] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
+    tasks: dict[int, Task] = field(default_factory=dict)
+    told_late: set[str] = field(default_factory=set)
+    _last: int = 0
+
+    def go(self, groups: Iterable[tuple[Trial, ...]]) -> dict[str, TrialResult]:
+        """Train all groups and return the outcomes by id.
+
+        Raises:
+            Interrupted: Ctrl-C; everything finished is saved.
+        """
+        try:
+            for group in groups:
+                self._submit(group)
+            while self.tasks:
+                for said in self.executor.poll(1.0):
+                    self._hear(said)
+                self._stop_stuck()
+        except KeyboardInterrupt:
+            self._interrupt()
+            raise Interrupted(len(self.results), len(self.trials) - len(self.results)) from None
+        return self.results
+
+    def _submit(self, group: tuple[Trial, ...]) -> None:
+        task = Task(number=1 + max(self.tasks, default=self._last), trials=group)
+        self._last = task.number
+        self.tasks[task.number] = task
+        self.executor.submit(task)
+
+    def _hear(self, said: Message) -> None:
+        match said:
+            case Started(trial=name, epoch=epoch):
+                self.begun[name] = time.monotonic()
+                self._tell(lambda watcher: watcher.started(self.trials[name], epoch))
+            case Epoch(trial=name):
+                self._tell(lambda watcher: watcher.epoch(self.trials[name], said))
+            case Finished():
+                self._save(said)
+            case Done(task=task):
+                self.tasks.pop(task.number, None)
+            case Lost(task=task, reason=reason):
+                self.tasks.pop(task.number, None)
+                self._try_again(task, reason)
+
+    def _save(self, said: Finished) -> None:
+        trial = self.trials[said.result.id]
+        result = replace(said.result, attempts=self.attempts.get(trial.id, 0) + 1)
+        self._record(result, said.arrays, said.model)
+        if result.final:
+            self.store.clear_work(trial.id)
+        self.begun.pop(trial.id, None)
+        self._tell(lambda watcher: watcher.finished(trial, result, said.arrays))
+
+    def _try_again(self, task: Task, reason: str) -> None:
+        """A worker was lost: the trial it was at is tried again, those behind it go on."""
+        left = [trial for trial in task.trials if trial.id not in self.results]
+        if not left:
+            return
+        at, behind = left[0], left[1:]
+        self.attempts[at.id] = self.attempts.get(at.id, 0) + 1
+        late = at.id in self.told_late
+        again = self.attempts[at.id] < ATTEMPTS and not late
+        self._tell(lambda watcher: watcher.lost(at, reason, again))
+        if again:
+            self._submit((at,))
+        else:
+            self._give_up(at, reason, late)
+        if behind:
+            self._submit(tuple(behind))
+
+    def _give_up(self, trial: Trial, reason: str, late: bool) -> None:
+        tries = self.attempts[trial.id]
+        limit = trial.spec.train.time_limit
+        text = (
+            f"The trial went over its time limit of {limit:g} s and did not stop by itself."
+            if late
+            else f"Tried {tries} times; each time {reason}."
+        )
+        result = replace(_without_outcome(trial, "failed"), error=text, attempts=tries)
+        self._record(result)
+        self._tell(lambda watcher: watcher.finished(trial, result, {}))
+
+    def _record(
+        self,
+        result: TrialResult,
+        arrays: Mapping[str, Any] | None = None,
+        model: Path | None = None,
+    ) -> None:
+        """Save an outcome; one that does not stand never replaces one that does."""
+        self.results[result.id] = result
+        if not result.final and (known := self.store.load(result.id)) is not None and known.final:
+            return
+        self.store.save(result, arrays, model)
+
+    def _stop_stuck(self) -> None:
+        now = time.monotonic()
+        for name, since in list(self.begun.items()):
+            limit = self.trials[name].spec.train.time_limit
+            if limit is None or now - since < 1.5 * limit + GRACE or name in self.told_late:
+                continue
+            self.told_late.add(name)
+            for task in self.tasks.values():
+                if any(trial.id == name for trial in task.trials):
+                    self.executor.stop(task)
+
+    def _interrupt(self) -> None:
+        """Keep what is finished, note what was under way; its checkpoints stay."""
+        for said in self.executor.poll(0.0):
+            if isinstance(said, Finished):
+                self._save(said)
+        self.executor.close()
+        for name in list(self.begun):
+            late = collect(self.store.works, name)
+            if late is not None:
+                self._save(late)
+                continue
+            trial = self.trials[name]
+            self._record(_without_outcome(trial, "interrupted"))
+            del self.results[name]
+
+    def _tell(self, say: Callable[[Watcher], None]) -> None:
+        for watcher in self.watchers:
+            say(watcher)
+
+
+def recover(store: Store, trials: Mapping[str, Trial]) -> dict[str, TrialResult]:
+    """Save what workers had handed in when their driver was killed, and return it by id.
+
+    Work folders of trials that are no longer planned are removed; the others keep their
+    checkpoints, from which their trials go on.
+    """
+    found = {}
+    for name in trials:
+        if (said := collect(store.works, name)) is None:
+            continue
+        store.save(said.result, said.arrays, said.model)
+        if said.result.final:
+            store.clear_work(name)
+        found[name] = said.result
+    store.tidy_works(keep=trials)
+    return found
+
+
+def _without_outcome(trial: Trial, status: Status) -> TrialResult:
+    return TrialResult(
+        id=trial.id,
+        variant=trial.variant,
+        seed=trial.seed,
+        status=status,
+        factors=trial.factors,
+        spec=trial.spec.model_dump(mode="json", by_alias=True),
+    )
+
+
+def checked(executor: Executor, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a worker; an error that is not the user's is told as one of ours."""
+    try:
+        return executor.call(function, *arguments)
+    except AblateError:
+        raise
+    except Exception as error:
+        raise AblateError(
+            f"The study could not be planned: {type(error).__name__}: {error}"
+        ) from error

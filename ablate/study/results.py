@@ -1,0 +1,74 @@
+"""What a run of a study returns: its results, which show themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablate.study.arm import Arm
+from ablate.study.study import Study
+from ablate.study.trial import TrialResult
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """The outcomes of a study's trials.
+
+    `results` has one entry per arm and seed that has a record, in plan order; `planned` the
+    number of trials per arm.
+    """
+
+    study: Study
+    arms: tuple[Arm, ...]
+    results: tuple[TrialResult, ...]
+    planned: Mapping[str, int] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def counts(self) -> dict[str, int]:
+        """Return how many trials have each status, `missing` for those without a record."""
+        counts = Counter(result.status for result in self.results)
+        missing = sum(self.planned.values()) - len(self.results)
+        found: dict[str, int] = dict(counts)
+        return found | ({"missing": missing} if missing > 0 else {})
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one flat mapping per trial: variant, seed, factors, status, metrics."""
+        return [
+            {
+                "variant": result.variant,
+                "seed": result.seed,
+                **result.factors,
+                "status": result.status,
+                "epochs": result.epochs,
+                "seconds": result.seconds.get("total"),
+                "parameters": result.parameters,
+                **result.metrics,
+            }
+            for result in self.results
+        ]
+
+    def frame(self) -> pandas.DataFrame:
+        """Return `rows` as a pandas table.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            from ablate.errors import MissingExtraError
+
+            raise MissingExtraError(
+                "frame() needs pandas: pip install pandas. rows() gives the same without it."
+            ) from None
+        return pandas.DataFrame(self.rows())
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(self.counts().items()))
+        return f"<StudyResults '{self.study.study}': {len(self.arms)} variants; trials: {counts}>"
