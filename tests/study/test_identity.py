@@ -1,0 +1,168 @@
+"""The identity of a trial: what it covers, and what it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from ablate.errors import StudyError
+from ablate.study.digests import digest, source_digest
+from ablate.study.identity import identity_spec, resolve_threads, trial_ids
+from ablate.study.placement import Placement
+from ablate.study.trial import Spec
+
+
+def spec(**sections) -> Spec:
+    document = {
+        "data": {"name": "digits"},
+        "model": {"name": "cnn"},
+        "train": {"threads": 1},
+        **sections,
+    }
+    return Spec.model_validate(document)
+
+
+def one(spec: Spec, seed: int = 0, **options) -> str:
+    return trial_ids(spec, [seed], **options)[0]
+
+
+def test_an_id_is_a_sha256_and_the_same_in_every_process():
+    code = (
+        "import json, sys; from ablate.study.trial import Spec\n"
+        "from ablate.study.identity import trial_ids\n"
+        "spec = Spec.model_validate(json.loads(sys.argv[1]))\n"
+        "print(trial_ids(spec, [0, 7])[1]); assert 'tensorflow' not in sys.modules"
+    )
+    document = json.dumps(
+        {"data": {"name": "digits"}, "model": {"name": "cnn"}, "train": {"threads": 1}}
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, document],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "5"},
+    )  # fmt: skip
+    assert done.stdout.strip() == one(spec(), 7)
+    assert len(one(spec())) == 64
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"train": {"threads": 2}},
+        {"train": {"threads": 1, "learning_rate": 0.5}},
+        {"train": {"threads": 1, "epochs": 3}},
+        {"train": {"threads": 1, "deterministic": False}},
+        {"train": {"threads": 1, "freeze": "conv"}},
+        {"data": {"name": "digits", "limit": 10}},
+        {"model": {"name": "mlp"}},
+        {"insert": [Placement(layer="BatchNormalization")]},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_decides_numbers_is_in_it(changed):
+    assert one(spec(**changed)) != one(spec())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"train": {"threads": 1, "metrics": ["accuracy"]}},
+        {"train": {"threads": 1, "save": "final"}},
+        {"train": {"threads": 1, "time_limit": 5.0}},
+    ],
+)
+def test_what_decides_no_number_is_not(changed):
+    assert one(spec(**changed)) == one(spec())
+
+
+def test_a_placements_name_is_not_in_it():
+    named = spec(insert=[Placement(layer="Dropout", rate=0.5, name="drop")])
+    assert one(named) == one(spec(insert=[Placement(layer="Dropout", rate=0.5)]))
+
+
+def test_seeds_and_salts_tell_trials_apart():
+    ids = trial_ids(spec(), range(50))
+    assert len(set(ids)) == 50
+    assert one(spec(), salt="again") != one(spec())
+
+
+def test_threads_must_be_resolved():
+    with pytest.raises(ValueError, match="resolved"):
+        trial_ids(spec(train={"threads": "auto"}), [0])
+
+
+def test_a_changed_file_changes_the_id_and_a_moved_one_does_not(tmp_path):
+    first = tmp_path / "data.npz"
+    first.write_bytes(b"rows")
+    before = one(spec(data={"path": str(first)}))
+    moved = first.rename(tmp_path / "moved.npz")
+    assert one(spec(data={"path": str(moved)})) == before
+    moved.write_bytes(b"other rows")
+    assert one(spec(data={"path": str(moved)})) != before
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(StudyError, match=r"No file stands at '.*gone\.npz'"):
+        one(spec(data={"path": str(tmp_path / "gone.npz")}))
+
+
+def test_a_digest_is_remembered_by_size_and_time(tmp_path):
+    file = tmp_path / "data.npz"
+    file.write_bytes(b"rows")
+    memory: dict = {}
+    first = digest(file, memory)
+    stat = file.stat()
+    file.write_bytes(b"ROWS")  # same size; set the time back, so that only content differs
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert digest(file, memory) == first
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert digest(file, memory) != first
+
+
+def test_a_folder_counts_names_and_contents(tmp_path):
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "1.png").write_bytes(b"x")
+    first = digest(tmp_path)
+    (tmp_path / "cats" / "1.png").rename(tmp_path / "cats" / "2.png")
+    assert digest(tmp_path) != first
+
+
+def test_a_model_saved_twice_is_one_model(tmp_path):
+    for name, when in (("a.keras", "monday"), ("b.keras", "tuesday")):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("config.json", "{}")
+            archive.writestr("metadata.json", when)
+    assert digest(tmp_path / "a.keras") == digest(tmp_path / "b.keras")
+
+
+def test_the_source_of_a_call_is_in_it_and_not_imported(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "my_rows_for_identity.py"
+    module.write_text("raise RuntimeError('imported')\n")
+    call = "my_rows_for_identity:load"
+    before = one(spec(data={"call": call}))
+    module.write_text("raise RuntimeError('imported, and changed')\n")
+    assert one(spec(data={"call": call})) != before
+    assert identity_spec(spec(data={"call": call}))["data"]["call"]["name"] == call
+    with pytest.raises(StudyError, match="There is no module 'nowhere'"):
+        source_digest("nowhere:load")
+    with pytest.raises(StudyError, match="written 'package.module:name'"):
+        source_digest("nowhere.load")
+
+
+@pytest.mark.parametrize(
+    ("asked", "shape", "cores", "expected"),
+    [
+        ("auto", (8, 8, 1), 8, 1),
+        ("auto", (64, 64, 3), 8, 8),
+        ("auto", (63, 64, 3), 8, 1),
+        ("auto", None, 8, 1),
+        (4, (224, 224, 3), 8, 4),
+    ],
+)
+def test_the_thread_rule(asked, shape, cores, expected):
+    assert resolve_threads(spec(train={"threads": asked}).train, shape, cores) == expected
