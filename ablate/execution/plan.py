@@ -15,12 +15,13 @@ from ablate.execution.devices import cores
 from ablate.store import Store
 from ablate.study.arm import Arm
 from ablate.study.data import example_shape
-from ablate.study.expand import arms_of, seeds_of
+from ablate.study.expand import carry_sites, wanted_sites, with_sites
 from ablate.study.identity import resolve_threads, trial_ids
-from ablate.study.probes import canonical, probes_of
 from ablate.study.results import StudyResults
-from ablate.study.study import Study
-from ablate.study.trial import Trial, TrialResult
+from ablate.study.study import Found, LeaveOneOut, Study
+from ablate.study.trial import Trial, TrialResult, probe_key
+
+LookInside = Callable[[Arm, LeaveOneOut], Sequence[Found]]
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,26 @@ class Plan:
         return sum(trial.variant == arm.name for trial in self.trials)
 
 
-def plan(study: Study, store: Store, *, look_inside: Callable[[Study], Any] | None = None) -> Plan:
+def plan(
+    study: Study,
+    store: Store,
+    *,
+    look_inside: LookInside | None = None,
+    earlier: Study | None = None,
+) -> Plan:
     """Return what a study asks for and what is left of it to do.
 
-    `look_inside` is called for studies whose arms depend on the layers of a built model, and
-    returns what `ablate.study.expand` needs of it.
+    `look_inside` is called for studies whose arms depend on the layers of a built model, unless
+    `earlier`, the study as it was resolved before, knows them already. Without it such a study
+    is planned without those arms.
     """
-    study = with_threads(study)
-    arms = tuple(arms_of(study, look_inside))
+    study = with_threads(study, earlier)
+    if earlier is not None:
+        study = carry_sites(study, earlier)
+    if look_inside is not None and (arm := wanted_sites(study)) is not None:
+        assert study.leave_one_out is not None  # or no site would be wanted
+        study = with_sites(study, look_inside(arm, study.leave_one_out))
+    arms = study.arms
     memory = store.read_digests()
     before = dict(memory)
     trials = tuple(trials_of(study, arms, memory))
@@ -94,8 +107,8 @@ def plan(study: Study, store: Store, *, look_inside: Callable[[Study], Any] | No
 
 def trials_of(study: Study, arms: Sequence[Arm], memory: dict[str, Any]) -> list[Trial]:
     """Return one trial per arm and seed, in the order of the arms."""
-    probes = tuple(probes_of(study))
-    seeds = seeds_of(study)
+    probes = tuple(study.probes)
+    seeds = study.seed_list
     trials = []
     for arm in arms:
         ids = trial_ids(arm.spec, seeds, salt=arm.salt, memory=memory)
@@ -109,9 +122,14 @@ def trials_of(study: Study, arms: Sequence[Arm], memory: dict[str, Any]) -> list
     return trials
 
 
-def with_threads(study: Study) -> Study:
-    """Return the study with `train.threads` resolved to an integer (law 1)."""
+def with_threads(study: Study, earlier: Study | None = None) -> Study:
+    """Return the study with `train.threads` resolved to an integer (law 1).
+
+    What an earlier plan of the same data resolved stands, whatever machine it was made on.
+    """
     threads = resolve_threads(study.train, example_shape(study.data), cores())
+    if study.train.threads == "auto" and earlier is not None and earlier.data == study.data:
+        threads = resolve_threads(earlier.train, example_shape(study.data), threads)
     if study.train.threads == threads:
         return study
     return study.model_copy(update={"train": study.train.model_copy(update={"threads": threads})})
@@ -123,7 +141,7 @@ def stands(result: TrialResult | None, trial: Trial, store: Store) -> bool:
         return False
     if result.status == "diverged":
         return True
-    if not {canonical(probe) for probe in trial.probes} <= set(result.probes):
+    if not {probe_key(probe) for probe in trial.probes} <= set(result.probes):
         return False
     recorded = result.spec.get("train", {}).get("metrics", "auto")
     wanted = trial.spec.train.model_dump(mode="json")["metrics"]

@@ -13,20 +13,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ablate.config import dump_study
-from ablate.errors import StudyError
-from ablate.events import LiveEvents, rebuild
+from ablate.config import dump_study, load_study
+from ablate.errors import AblateError, StudyError
+from ablate.events import LiveEvents
 from ablate.execution import worker
-from ablate.execution.devices import Lane, lanes
+from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan
-from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
+from ablate.execution.runner import Run, Watcher, checked, recover
 from ablate.store import Store
-from ablate.study.expand import needs_model
+from ablate.study.arm import Arm
 from ablate.study.programs import groups
 from ablate.study.results import StudyResults
-from ablate.study.study import Execution, Study
+from ablate.study.study import Execution, Found, LeaveOneOut, Study
 from ablate.study.trial import Trial
 
 
@@ -61,7 +61,9 @@ def run(
     with store.lock():
         study = study.materialised(store.inputs)
         with Session(store, study.execution) as session:
-            made = plan(study, store, look_inside=session.look_inside)
+            made = plan(
+                study, store, look_inside=session.look_inside, earlier=resolved_before(store)
+            )
             session.carry_out(made, watchers)
             return finish(made, store)
 
@@ -97,10 +99,11 @@ class Session:
             self._executors[threads] = make_executor(self._execution, self._store, threads)
         return self._executors[threads]
 
-    def look_inside(self, study: Study) -> Any:
-        """Build a study's model in a worker and return what its arms depend on."""
-        executor = self.executor(_threads(study.train.threads))
-        return checked(executor, worker.look_inside, study)
+    def look_inside(self, arm: Arm, rule: LeaveOneOut) -> Sequence[Found]:
+        """Build an arm in a worker and return the sites or layers that leave-one-out wants."""
+        executor = self.executor(_threads(arm.spec.train.threads))
+        found: Sequence[Found] = checked(executor, worker.look_inside, arm, rule)
+        return found
 
     def carry_out(self, made: Plan, watchers: Sequence[Watcher] = ()) -> None:
         """Train what a plan leaves to do; previews every variant concerned first."""
@@ -132,6 +135,14 @@ class Session:
         arms = [arm for arm in made.arms if arm.name in concerned]
         threads = _threads(todo[0].spec.train.threads)
         checked(self.executor(threads), worker.preview, arms)
+
+
+def resolved_before(store: Store) -> Study | None:
+    """Return the study as it was resolved the last time, None if never or unreadable now."""
+    try:
+        return load_study(store.study_file) if store.exists() else None
+    except AblateError:
+        return None  # written by another version, or changed by hand: it is resolved anew
 
 
 def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
@@ -184,15 +195,3 @@ def _threads(threads: int | str) -> int:
 
 def _recovered(found: dict[str, Any], trial: Trial) -> bool:
     return trial.id in found and found[trial.id].final
-
-
-__all__ = [
-    "Interrupted",
-    "Lane",
-    "Session",
-    "finish",
-    "make_executor",
-    "needs_model",
-    "rebuild",
-    "run",
-]

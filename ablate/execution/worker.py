@@ -12,13 +12,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ablate.execution.mailbox import Letters
 from ablate.execution.messages import Task
+from ablate.study.arm import Arm
+from ablate.study.study import Found, LeaveOneOut
 
 
 @dataclass(frozen=True)
@@ -85,3 +87,17 @@ def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)
+
+
+def preview(arms: Sequence[Arm]) -> list[Any]:
+    """Build each arm once and return what it became; a mistake shows here, before training."""
+    from ablate.training import preview as build
+
+    return list(build(arms))
+
+
+def look_inside(arm: Arm, rule: LeaveOneOut) -> list[Found]:
+    """Build an arm and return the sites or layers that leave-one-out leaves out in turn."""
+    from ablate.training import found_in
+
+    return list(found_in(arm, rule))

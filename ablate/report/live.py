@@ -53,7 +53,7 @@ class Display:
         self._total = todo
         self._began = time.monotonic()
         kept_text = f" ({kept} already done)" if kept else ""
-        self._console.print(f"Training {_count(todo, 'trial')}{kept_text}.")
+        self._console.print(f"Training {count(todo, 'trial')}{kept_text}.")
         self._progress.update(self._bar, total=todo)
         if self._console.is_terminal:
             self._live = Live(
@@ -103,7 +103,7 @@ class Display:
             self._live = None
         if self._total:
             seconds = time.monotonic() - self._began
-            self._console.print(f"{self._summary()} in {_duration(seconds)}.")
+            self._console.print(f"{self._summary()} in {duration(seconds)}.")
 
     @property
     def _done(self) -> int:
@@ -118,7 +118,7 @@ class Display:
         self._progress.update(self._bar, completed=self._done + part, description=self._summary())
 
     def _summary(self) -> str:
-        parts = [f"{self._done}/{_count(self._total, 'trial')}"]
+        parts = [f"{self._done}/{count(self._total, 'trial')}"]
         parts += [f"{self._counts[each]} {each}" for each in ("diverged", "failed")
                   if self._counts[each]]  # fmt: skip
         return ", ".join(parts)
@@ -139,7 +139,7 @@ class Display:
             return
         self._spoke = now
         left = (now - self._began) / max(self._done, 1) * (self._total - self._done)
-        ending = f", about {_duration(left)} left" if self._done < self._total else ""
+        ending = f", about {duration(left)} left" if self._done < self._total else ""
         self._console.print(f"{self._summary()}{ending}", highlight=False)
 
     def _say(self, text: str) -> None:
@@ -154,7 +154,7 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -163,7 +163,7 @@ def _logs(logs: Mapping[str, float | None]) -> str:
     return "  ".join(f"{name} {logs[name]:.4g}" for name in shown if logs[name] is not None)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ablate.study.data import Data
 from ablate.study.model import Model
 from ablate.study.placement import Placement, Removal
 from ablate.study.strict import Strict
 from ablate.study.train import Train
+
+if TYPE_CHECKING:
+    from ablate.study.study import Probe
 
 Status = Literal["completed", "diverged", "failed", "interrupted"]
 
@@ -42,7 +46,7 @@ class Trial:
     seed: int
     spec: Spec
     factors: Mapping[str, str] = field(default_factory=dict)
-    probes: tuple[Any, ...] = ()
+    probes: tuple[Probe, ...] = ()
     salt: str = ""  # differs between declared duplicates only (allow_duplicates)
 
 
@@ -98,6 +102,11 @@ class TrialResult:
         for name in ("inference", "notes", "probes"):
             known[name] = tuple(known.get(name) or ())
         return cls(**known)
+
+
+def probe_key(probe: Probe) -> str:
+    """Return the canonical string of a probe and its arguments, as `TrialResult.probes` has it."""
+    return json.dumps(probe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
 def _finite(value: Any) -> Any:

@@ -1,0 +1,108 @@
+"""The tables of `ablate plan` and `ablate status`.
+
+An outlook goes in (a study's rows, what is left of it, the estimate); a table goes to the
+terminal. `report` draws what `execution` found and knows nothing of how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ablate.report.live import count, duration
+
+#: Inserted layers named in full; more are counted.
+NAMED = 6
+
+
+def print_outlook(seen: Any, console: Console) -> None:
+    """Print what a study would train, a row per variant."""
+    built = any(row.parameters is not None for row in seen.rows)
+    table = Table(title=f"Study {seen.study}", title_justify="left", show_edge=False)
+    table.add_column("variant", overflow="fold")
+    if built:
+        table.add_column("parameters", justify="right")
+        table.add_column("inserted layers", overflow="fold")
+    table.add_column("trials", justify="right")
+    table.add_column("done", justify="right")
+    table.add_column("epochs left", justify="right")
+    for row in seen.rows:
+        cells = [escape(row.variant) + (" (baseline)" if row.baseline else "")]
+        if built:
+            cells += [f"{row.parameters:,}" if row.parameters is not None else "", _layers(row)]
+        trials = f"= {escape(row.alias_of)}" if row.alias_of else str(row.trials)
+        table.add_row(*cells, trials, str(row.done), str(row.epochs))
+    console.print(table)
+    for row in seen.rows:
+        for text in (*row.skipped, *row.notes):
+            console.print(f"  {escape(row.variant)}: {escape(text)}", highlight=False)
+    if seen.open_sites:
+        console.print(
+            "The leave-one-out variants depend on the built model; plan without --quick lists "
+            "them.",
+            highlight=False,
+        )
+    console.print(_left(seen), highlight=False)
+
+
+def print_progress(seen: Sequence[Any], console: Console) -> None:
+    """Print how far studies are, a line for each, and what failed."""
+    for each in seen:
+        counts: dict[str, int] = {}
+        for row in each.rows:
+            if row.alias_of is None:
+                for status, count in row.statuses.items():
+                    counts[status] = counts.get(status, 0) + count
+        told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no trials"
+        console.print(f"[bold]{escape(each.study)}[/bold]: {told}. {_left(each)}", highlight=False)
+        if len(seen) == 1:
+            _print_rows(each, console)
+        for variant, seed in each.running:
+            console.print(f"  under way: {escape(variant)} seed {seed}", highlight=False)
+        for variant, seed, reason in each.failures:
+            console.print(
+                f"  [red]failed[/red]: {escape(variant)} seed {seed}: {escape(reason)}",
+                highlight=False,
+            )
+
+
+def _print_rows(seen: Any, console: Console) -> None:
+    table = Table(show_edge=False)
+    table.add_column("variant", overflow="fold")
+    names = list(dict.fromkeys(status for row in seen.rows for status in row.statuses))
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in seen.rows:
+        table.add_row(escape(row.variant), *(str(row.statuses.get(name, 0)) for name in names))
+    console.print(table)
+
+
+def _layers(row: Any) -> str:
+    shown = [escape(str(name)) for name in row.inserted[:NAMED]]
+    more = len(row.inserted) - NAMED
+    if more > 0:
+        shown.append(f"and {more} more")
+    shown += [f"less {escape(str(name))}" for name in row.removed]
+    return ", ".join(shown) or "none"
+
+
+def _left(seen: Any) -> str:
+    if not seen.todo:
+        text = "Nothing is left to train."
+    else:
+        text = (
+            f"{count(seen.todo, 'trial')} left on {count(seen.workers, 'worker')} "
+            f"of {count(seen.threads, 'thread')}"
+        )
+        text += (
+            f", about {duration(seen.seconds)} (from {seen.basis})."
+            if seen.seconds is not None
+            else f"; no estimate of the time: {seen.basis}."
+        )
+    if seen.dropped:
+        text += f" {count(seen.dropped, 'trial')} on disk no longer planned (kept, not counted)."
+    return text
