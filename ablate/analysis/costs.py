@@ -55,7 +55,7 @@ def _cost(outcomes: Outcomes, name: str) -> Cost:
 
 
 def _of_medians(own: Spread | None, reference: Spread | None) -> float | None:
-    return _ratio(own and own.median, reference and reference.median)
+    return _ratio(own.median, reference.median) if own and reference else None
 
 
 def _ratio(own: float | None, reference: float | None) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 
@@ -82,12 +83,15 @@ def cells(
     table = np.full((len(outcomes.seeds), *shape), np.nan)
     for column, arm in enumerate(outcomes.arms):
         if set(levels) <= set(arm.factors):
-            place = tuple(own.index(arm.factors[name]) for name, own in levels.items())
-            table[(slice(None), *place)] = values[:, column]
+            at: tuple[Any, ...] = tuple(
+                own.index(arm.factors[name]) for name, own in levels.items()
+            )
+            table[(slice(None), *at)] = values[:, column]
+    reached = np.isfinite(table).any(axis=0)
     empty = [
-        ",".join(f"{name}={own[at]}" for (name, own), at in zip(levels.items(), place, strict=True))
-        for place in product(*(range(size) for size in shape))
-        if not np.isfinite(table[(slice(None), *place)]).any()
+        ",".join(f"{name}={level}" for name, level in zip(levels, cell, strict=True))
+        for cell, some in zip(product(*levels.values()), reached.ravel(), strict=True)
+        if not some
     ]
     return table, empty
 

@@ -60,7 +60,7 @@ def compare(
     stats = moments(differences, confidence)
     p = t_test(stats)
     adjusted = holm(p, family.size)
-    checks = _checks(differences, direction, confidence, family, rng)
+    checks: list[dict[str, Any]] = _checks(differences, direction, confidence, family, rng)
     found = []
     for column in range(differences.shape[1]):
         n, mean, sd = int(stats.n[column]), number(stats.mean[column]), number(stats.sd[column])
@@ -174,9 +174,9 @@ def _checks(
     confidence: float,
     family: Family,
     rng: np.random.Generator,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Return the sensitivity checks that each column's n allows."""
-    found: list[dict[str, float]] = [{} for _ in range(differences.shape[1])]
+    found: list[dict[str, Any]] = [{} for _ in range(differences.shape[1])]
     by_count: dict[int, list[int]] = {}
     for column in range(differences.shape[1]):
         sample = _present(differences, column)

@@ -1,0 +1,318 @@
+"""Published claims beside what was found: reproduced, refuted, or undecided.
+
+A claim names a region: a published range, the interval of the published mean, or one side of zero.
+It is *reproduced* when our whole interval lies inside the region, *refuted* when it lies outside,
+and *undecided* while it reaches over a border; then the seeds are named that would decide, with
+80 % power if the mean stayed where it is. A value from a single run has no interval of its own:
+nothing is held equal to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ablate.analysis.descriptive import MINIMUM_SEEDS, moments, number, t_quantile, wilson
+from ablate.analysis.failures import fisher
+from ablate.analysis.findings import Direction, Expectation, Failures
+from ablate.analysis.outcomes import SPLITS, Outcomes, direction_of
+from ablate.analysis.power import MOST_SEEDS, seeds_needed
+from ablate.analysis.words import amount, interval, plural, pretty
+from ablate.study.study import Expect
+
+#: "Metrics" with which a claim speaks of failures instead.
+RATES = frozenset({"collapse_rate", "failure_rate"})
+
+Region = tuple[float, float]
+Judgement = Literal["reproduced", "refuted", "undecided"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Our side of a claim: a mean with its interval, or (`count` given) a rate with Wilson's."""
+
+    n: int
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, why it is undecided, and the seeds that would decide."""
+
+    verdict: Judgement
+    reason: str = ""
+    needed: int | None = None
+
+
+def judge(
+    expected: Sequence[Expect],
+    outcomes: Outcomes,
+    failures: Mapping[str, Failures],
+    confidence: float = 0.95,
+    directions: Mapping[str, Direction] | None = None,
+) -> list[Expectation]:
+    """Hold each published claim against the outcomes.
+
+    The kinds of claim:
+
+    - value: the mean of `metric` of `variant` lies in the published region.
+    - ordering: `variant` is better than `than` in `metric`, paired by seed (`value`: by at least
+      that much). With the metric `collapse_rate`: it is lost less often, by Fisher's exact test.
+    - collapse_rate: the share of trials of `variant` that diverged, failed or collapsed lies in
+      the published region (a `value` of `n` trials has Wilson's interval). With `than` and no
+      value it is an ordering.
+    - ratio: the geometric mean over seeds of `variant` / `than` lies in the published region.
+
+    Args:
+        expected: the study's `expect`.
+        outcomes: of the study.
+        failures: by variant.
+        confidence: of all intervals; 1 - confidence is the level of Fisher's test.
+        directions: of metrics whose direction is not known by their name.
+
+    Returns:
+        One entry per claim, in order. A claim that cannot be judged is undecided and says why.
+    """
+    found = []
+    for claim in expected:
+        lacking = _lacking(claim, outcomes)
+        if lacking:
+            found.append(_tell(claim, Decision("undecided", lacking)))
+        elif claim.claim == "collapse_rate" or claim.metric in RATES:
+            found.append(_judge_rate(claim, failures, confidence))
+        elif claim.claim == "value":
+            found.append(_judge_value(claim, outcomes, confidence))
+        elif claim.claim == "ordering":
+            found.append(_judge_ordering(claim, outcomes, confidence, directions or {}))
+        else:
+            found.append(_judge_ratio(claim, outcomes, confidence))
+    return found
+
+
+def decide(
+    ours: Sample, region: Region | None, confidence: float, runs: int | None = None
+) -> Decision:
+    """Compare our interval with the claimed region: inside, outside, or over a border.
+
+    Args:
+        ours: what was found.
+        region: (low, high), either may be infinite; None when the source gives no region.
+        confidence: of the intervals.
+        runs: the source's n, for the reason.
+    """
+    if region is None:
+        what = "a single run" if runs == 1 else "neither a deviation with n nor a range"
+        return Decision("undecided", f"the source has {what}, so that nothing can be held to it")
+    if ours.mean is None or ours.low is None or ours.high is None:
+        missing = f"{plural(ours.n, 'completed seed')} here give no interval"
+        return Decision("undecided", missing, MINIMUM_SEEDS)
+    if region[0] <= ours.low and ours.high <= region[1]:
+        return Decision("reproduced")
+    if ours.high < region[0] or ours.low > region[1]:
+        return Decision("refuted")
+    needed = _seeds_to_decide(ours, region, confidence)
+    return Decision("undecided", "the interval found here reaches over a border", needed)
+
+
+def published_region(claim: Expect, confidence: float) -> Region | None:
+    """Return the published range, else the t interval of the published mean, else None."""
+    if claim.range is not None:
+        return min(claim.range), max(claim.range)
+    if claim.value is None or claim.sd is None or claim.n is None or claim.n < 2:
+        return None
+    half = float(t_quantile(claim.n, confidence)) * claim.sd / math.sqrt(claim.n)
+    return claim.value - half, claim.value + half
+
+
+def _judge_value(claim: Expect, outcomes: Outcomes, confidence: float) -> Expectation:
+    metric = _metric(outcomes, claim.metric)
+    ours = _sample(outcomes.values(metric)[:, outcomes.column(claim.variant)], confidence)
+    region = published_region(claim, confidence)
+    decision = decide(ours, region, confidence, claim.n)
+    return _tell(claim, decision, f"{pretty(metric)} of {claim.variant}", metric, ours, region)
+
+
+def _judge_ordering(
+    claim: Expect, outcomes: Outcomes, confidence: float, directions: Mapping[str, Direction]
+) -> Expectation:
+    metric = _metric(outcomes, claim.metric)
+    direction = direction_of(metric, directions.get(metric, "auto"))
+    if direction is None:
+        reason = f"which way '{metric}' gets better is not known"
+        return _tell(claim, Decision("undecided", reason))
+    values = outcomes.values(metric)
+    own, other = (outcomes.column(name) for name in (claim.variant, claim.than or ""))
+    ours = _sample(values[:, own] - values[:, other], confidence)
+    border = abs(claim.value or 0.0)
+    # Exactly the border is not beyond it.
+    above = (np.nextafter(border, math.inf), math.inf)
+    region = above if direction == "max" else (-math.inf, -above[0])
+    decision = decide(ours, region, confidence, claim.n)
+    subject = f"{pretty(metric)} of {claim.variant} minus that of {claim.than}"
+    return _tell(claim, decision, subject, metric, ours, None, difference=True)
+
+
+def _judge_ratio(claim: Expect, outcomes: Outcomes, confidence: float) -> Expectation:
+    metric = _metric(outcomes, claim.metric)
+    values = outcomes.values(metric)
+    pair = values[:, [outcomes.column(claim.variant), outcomes.column(claim.than or "")]]
+    if np.any(pair <= 0):
+        reason = f"a ratio of '{metric}' asks for positive values"
+        return _tell(claim, Decision("undecided", reason))
+    logs = _sample(np.log(pair[:, 0]) - np.log(pair[:, 1]), confidence)
+    region = published_region(claim, confidence)
+    borders = None
+    if region is not None:
+        low, high = (math.log(each) if each > 0 else -math.inf for each in region)
+        borders = (low, high)
+    decision = decide(logs, borders, confidence, claim.n)
+    ours = Sample(logs.n, *(None if each is None else math.exp(each) for each in _ends(logs)))
+    subject = f"{pretty(metric)} of {claim.variant} over that of {claim.than}"
+    return _tell(claim, decision, subject, "ratio", ours, region)
+
+
+def _judge_rate(claim: Expect, failures: Mapping[str, Failures], confidence: float) -> Expectation:
+    own = failures[claim.variant].lost
+    ours = Sample(own.of, own.rate, own.low, own.high, count=own.count)
+    subject = f"share of trials lost of {claim.variant}"
+    if claim.claim == "ordering" or (claim.than and claim.value is None and not claim.range):
+        other = failures[claim.than or ""].lost
+        p = fisher(own.count, own.of, other.count, other.of)
+        decision = Decision("undecided", "a variant has no trials yet", MINIMUM_SEEDS)
+        if p is not None:
+            decision = _decide_rates(own.count / own.of, other.count / other.of, p, 1 - confidence)
+            subject += f" (that of {claim.than}: {other.count} of {other.of}; Fisher's p = {p:.2g})"
+        return _tell(claim, decision, subject, "collapse_rate", ours)
+    region = claim.range
+    if region is None and claim.value is not None and claim.n is not None:
+        region = wilson(round(claim.value * claim.n), claim.n, confidence)
+    decision = decide(ours, region, confidence, claim.n and max(2, claim.n))
+    return _tell(claim, decision, subject, "collapse_rate", ours, region)
+
+
+def _decide_rates(own: float, other: float, p: float, alpha: float) -> Decision:
+    if p <= alpha:
+        return Decision("reproduced" if own < other else "refuted")
+    needed = next((n for n in _sizes() if _differ(own, other, n, alpha)), None)
+    return Decision("undecided", "the rates differ by no more than chance would", needed)
+
+
+def _differ(own: float, other: float, n: int, alpha: float) -> bool:
+    p = fisher(round(own * n), n, round(other * n), n)
+    return p is not None and p <= alpha
+
+
+def _seeds_to_decide(ours: Sample, region: Region, confidence: float) -> int | None:
+    assert ours.mean is not None
+    if ours.count is not None:
+        rate = ours.mean
+        return next((n for n in _sizes() if _clear(rate, n, region, confidence)), None)
+    if not ours.sd:
+        return None
+    distance = min(abs(ours.mean - border) for border in region if math.isfinite(border))
+    needed = seeds_needed(distance / ours.sd, 1 - confidence)
+    return None if needed is None else max(needed, ours.n + 1)
+
+
+def _clear(rate: float, n: int, region: Region, confidence: float) -> bool:
+    """Whether Wilson's interval of this rate in n trials would lie on one side of each border."""
+    found = wilson(round(rate * n), n, confidence)
+    assert found is not None
+    inside = region[0] <= found[0] and found[1] <= region[1]
+    return inside or found[1] < region[0] or found[0] > region[1]
+
+
+def _sizes() -> list[int]:
+    """Return sample sizes to try: each from 3 on, then in steps of a twentieth."""
+    sizes = [MINIMUM_SEEDS]
+    while sizes[-1] < MOST_SEEDS:
+        sizes.append(sizes[-1] + max(1, sizes[-1] // 20))
+    return sizes[:-1]
+
+
+def _sample(values: np.ndarray, confidence: float) -> Sample:
+    stats = moments(values[:, None], confidence)
+    n, mean, sd = int(stats.n[0]), number(stats.mean[0]), number(stats.sd[0])
+    low, high = number(stats.low[0]), number(stats.high[0])
+    return Sample(n, mean, low, high, sd)
+
+
+def _ends(sample: Sample) -> tuple[float | None, float | None, float | None]:
+    return sample.mean, sample.low, sample.high
+
+
+def _metric(outcomes: Outcomes, name: str) -> str:
+    candidates = [name, *(f"{split}_{name}" for split in SPLITS)]
+    return next((each for each in candidates if each in outcomes.metrics), name)
+
+
+def _lacking(claim: Expect, outcomes: Outcomes) -> str:
+    """Return why the claim cannot be judged at all, or nothing."""
+    for name in (claim.variant, claim.than):
+        if name is not None and name not in outcomes.names:
+            return f"there is no variant '{name}' in this study"
+    if claim.claim in ("ordering", "ratio") and claim.than is None:
+        return f"a claim of {claim.claim} needs 'than', the variant it compares with"
+    rates = claim.claim == "collapse_rate" or claim.metric in RATES
+    if not rates and _metric(outcomes, claim.metric) not in outcomes.metrics:
+        return f"no completed trial reports '{claim.metric}'"
+    return ""
+
+
+def _tell(
+    claim: Expect,
+    decision: Decision,
+    subject: str = "",
+    metric: str = "",
+    ours: Sample | None = None,
+    region: Region | None = None,
+    *,
+    difference: bool = False,
+) -> Expectation:
+    """Put a decision into words, beside both intervals."""
+    ours = ours or Sample(0)
+    parts = []
+    if subject and ours.mean is not None:
+        half = (
+            (ours.high - ours.low) / 2 if ours.high is not None and ours.low is not None else None
+        )
+        text = f"{subject} is {amount(metric, ours.mean, half, difference=difference)}"
+        if ours.low is not None and ours.high is not None:
+            text += f" (interval {interval(metric, ours.low, ours.high, difference=difference)})"
+        counted = plural(ours.n, "seed" if ours.count is None else "trial")
+        parts.append(f"{text} with {counted}")
+    if metric and region is not None:
+        parts.append(f"published {interval(metric, *region)}")
+    elif metric and claim.value is not None and not difference:
+        parts.append(f"published {amount(metric, claim.value)}")
+    if decision.reason:
+        parts.append(decision.reason)
+    if decision.needed:
+        unit = "seed" if ours.count is None else "trial"
+        parts.append(f"{plural(decision.needed, unit)} would probably decide")
+    return Expectation(
+        claim=claim.claim,
+        variant=claim.variant,
+        than=claim.than,
+        metric=claim.metric,
+        source=claim.source,
+        verdict=decision.verdict,
+        text=f"{decision.verdict}: {'; '.join(parts)}.",
+        published=claim.value,
+        published_low=region[0] if region else None,
+        published_high=region[1] if region else None,
+        published_n=claim.n,
+        ours=ours.mean,
+        ours_low=ours.low,
+        ours_high=ours.high,
+        ours_n=ours.n,
+        seeds_needed=decision.needed,
+    )

@@ -1,0 +1,100 @@
+"""What a variant is, in words: `bn` → `bn (BN before the activation)`; and what intervals cover.
+
+Both are read off the arms' specs; no result is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ablate.analysis.words import listing, plural
+from ablate.study.arm import Arm
+from ablate.study.placement import Placement
+
+_POSITIONS = {
+    "before": "before",
+    "before_activation": "before the activation",
+    "after_activation": "after the activation",
+    "after": "after",
+}
+
+
+def described(arm: Arm, baseline: Arm) -> str:
+    """Return the variant's name and, where it inserts up to three layers, what it inserts."""
+    known = list(baseline.spec.insert)
+    added = [each for each in arm.spec.insert if each not in known]
+    if arm.factors or arm.origin != "declared" or not 1 <= len(added) <= 3:
+        return arm.name
+    return f"{arm.name} ({listing([_placed(each) for each in added])})"
+
+
+def weights_kept(arm: Arm) -> bool:
+    """Whether the base model keeps weights it came with: a file's, or those that are named."""
+    model = arm.spec.model
+    if model.file is not None:
+        return model.weights != "fresh"
+    return model.weights not in (None, "none", "fresh")
+
+
+def coverage_clause(arm: Arm, *, held_out: str, rows: int | None, seeds: int) -> str:
+    """Return the clause that ends the report's first sentence: what the intervals cover.
+
+    Args:
+        arm: the baseline.
+        held_out: "test" or "validation": where the headline metric is measured.
+        rows: how many such rows there are, if known.
+        seeds: the most seeds that any comparison has.
+    """
+    where = f"{rows} {held_out} rows" if rows else f"{held_out} rows"
+    split = arm.spec.data.split
+    on = f"on these {where}" if split == "fixed" else f"on {where}, redrawn with every seed"
+    if seeds < 3:
+        return f"{on}, and without an interval, which takes 3 seeds"
+    varied = ["the split"] if split == "per_seed" else []
+    if weights_kept(arm):
+        varied += ["batch order", "Dropout", "inserted layers", "a new head"]
+        return f"{on}, the intervals covering {listing(varied)} only, as the weights are kept"
+    varied += ["initialization", "batch order"]
+    only = " only" if split == "fixed" else ""
+    return f"{on}, the intervals covering {listing(varied)}{only}"
+
+
+def differing(arms: Sequence[Arm], baseline: Arm, path: str) -> set[str]:
+    """Return the arms whose spec differs from the baseline's at a path such as `train.epochs`."""
+    return {arm.name for arm in arms if _at(arm, path) != _at(baseline, path)}
+
+
+def rows_phrase(rows: dict[str, int]) -> str:
+    """Return `1000 train, 200 validation and 300 test rows`."""
+    return listing([f"{count} {name}" for name, count in rows.items()]) + " rows"
+
+
+def seeds_phrase(seeds: Sequence[int]) -> str:
+    """Return `seed 3` or `seeds 0, 1 and 4`."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {listing([str(each) for each in seeds])}"
+
+
+def counted(names: Sequence[str], most: int = 4) -> str:
+    """Return the names, or, past `most`, the first ones and how many more."""
+    if len(names) <= most:
+        return listing(list(names))
+    return f"{', '.join(names[:most])} and {plural(len(names) - most, 'more')}".removesuffix("s")
+
+
+def _placed(placement: Placement) -> str:
+    layer = "BN" if placement.layer == "BatchNormalization" else placement.layer
+    rate = placement.arguments.get("rate")
+    share = f" {rate:g}" if isinstance(rate, int | float) else ""
+    hosts = placement.where if isinstance(placement.where, str) else listing(placement.where)
+    if placement.at in ("before", "after"):
+        hosts = "each hidden layer" if hosts == "hidden" else hosts
+        return f"{layer}{share} {placement.at} {hosts}"
+    of = "" if hosts == "hidden" else f" of {hosts}"
+    return f"{layer}{share} {_POSITIONS[placement.at]}{of}"
+
+
+def _at(arm: Arm, path: str) -> object:
+    found: object = arm.spec
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
