@@ -1,1 +1,119 @@
-"""Ablation studies of BatchNormalization and Dropout in Keras networks, with evidence."""
+"""Ablation studies of BatchNormalization and Dropout in Keras networks, with evidence.
+
+The names below are the whole public interface. Each is imported when it is first used, so that
+`import ablate` takes no time and no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ablate._version import __version__
+
+if TYPE_CHECKING:
+    from ablate.analysis import Analysis, analyze
+    from ablate.config import load_study
+    from ablate.errors import (
+        AblateError,
+        DataError,
+        MissingExtraError,
+        StoreError,
+        StudyError,
+        SurgeryError,
+    )
+    from ablate.execution.run import run
+    from ablate.execution.runner import Interrupted
+    from ablate.models import build
+    from ablate.search import hypermodel
+    from ablate.study.placement import Placement, Removal
+    from ablate.study.results import StudyResults
+    from ablate.study.study import Study, Variant
+    from ablate.study.trial import Trial, TrialResult
+    from ablate.surgery import (
+        Certificate,
+        Site,
+        calibrate,
+        certify,
+        fold,
+        insert,
+        remove,
+        sites,
+    )
+
+_HOMES = {
+    "ablate.analysis": ("Analysis", "analyze"),
+    "ablate.config": ("load_study",),
+    "ablate.errors": (
+        "AblateError",
+        "DataError",
+        "MissingExtraError",
+        "StoreError",
+        "StudyError",
+        "SurgeryError",
+    ),
+    "ablate.execution.run": ("run",),
+    "ablate.execution.runner": ("Interrupted",),
+    "ablate.models": ("build",),
+    "ablate.search": ("hypermodel",),
+    "ablate.study.placement": ("Placement", "Removal"),
+    "ablate.study.results": ("StudyResults",),
+    "ablate.study.study": ("Study", "Variant"),
+    "ablate.study.trial": ("Trial", "TrialResult"),
+    "ablate.surgery": (
+        "Certificate",
+        "Site",
+        "calibrate",
+        "certify",
+        "fold",
+        "insert",
+        "remove",
+        "sites",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AblateError",
+    "Analysis",
+    "Certificate",
+    "DataError",
+    "Interrupted",
+    "MissingExtraError",
+    "Placement",
+    "Removal",
+    "Site",
+    "StoreError",
+    "Study",
+    "StudyError",
+    "StudyResults",
+    "SurgeryError",
+    "Trial",
+    "TrialResult",
+    "Variant",
+    "__version__",
+    "analyze",
+    "build",
+    "calibrate",
+    "certify",
+    "fold",
+    "hypermodel",
+    "insert",
+    "remove",
+    "run",
+    "sites",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        from ablate.errors import nearest
+
+        raise AttributeError(f"module 'ablate' has no attribute '{name}'.{nearest(name, _HOME)}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
