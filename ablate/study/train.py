@@ -1,67 +1,265 @@
-"""How a trial is trained: the `train` section of a study."""
+"""How a trial is trained: the `train` section of a study.
+
+Every field is checked as far as that goes without Keras: the names of optimizers, losses,
+metrics and schedules, and the arguments beside them. Names are brought to one spelling
+(`SGD`, `sgd` → `sgd`; `mse` → `mean_squared_error`), so that two spellings of one thing are
+one trial. What only a model can tell (does this loss fit this output?) is settled by
+`ablate.training.preview`, before any training.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from ablate.study.strict import Strict
+from ablate.errors import nearest
+from ablate.study.complaints import slip
+from ablate.study.keras_names import (
+    LOSS_ARGUMENTS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SCHEDULES,
+    is_own,
+    loss_name,
+    optimizer_name,
+    snake,
+)
+from ablate.study.strict import Open, Strict
 
 
-class Named(BaseModel):
+class Named(Open):
     """A Keras object by name, with its arguments beside the name."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-
-    name: str
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Everything but the name."""
-        return dict(self.model_extra or {})
+    name: str = Field(description="Its name in Keras")
 
 
-class Called(BaseModel):
+class Called(Open):
     """Anyone's own object: `call: package.module:Class`, with its arguments beside it."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-
-    call: str
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Everything but the import path."""
-        return dict(self.model_extra or {})
+    call: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$",
+        description="Where it is imported from: package.module:Class",
+    )
 
 
 class EarlyStopping(Strict):
     """Stop when `monitor` has not improved for `patience` epochs; restore the best weights."""
 
-    monitor: str = "val_loss"
-    patience: int = Field(default=5, ge=0)
-    min_delta: float = Field(default=0.0, ge=0)
-    mode: Literal["auto", "min", "max"] = "auto"
+    monitor: str = Field(default="val_loss", description="A name of the history: val_accuracy, …")
+    patience: int = Field(default=5, ge=0, description="Epochs without improvement to wait.")
+    min_delta: float = Field(default=0.0, ge=0, description="The least that counts as better.")
+    mode: Literal["auto", "min", "max"] = Field(
+        default="auto", description="Whether less or more is better; auto: by the name."
+    )
+
+
+def _as_named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_integers(value: Any) -> Any:
+    """JSON has only text for keys."""
+    if not isinstance(value, dict):
+        return value
+    return {int(k) if isinstance(k, str) and k.isdecimal() else k: v for k, v in value.items()}
+
+
+Loss = str | Named
+ClassWeight = Annotated[
+    dict[int, Annotated[float, Field(ge=0)]] | Literal["balanced"] | None,
+    BeforeValidator(_as_integers),
+]
 
 
 class Train(Strict):
-    """The `train` section."""
+    """The `train` section: how every trial is trained."""
 
-    epochs: int = Field(default=20, ge=0)
-    batch_size: int = Field(default=32, ge=1)
-    optimizer: str | Named = Named(name="sgd")
-    learning_rate: float = Field(default=0.01, ge=0)
-    schedule: Named | None = None
-    loss: str | Named = "auto"
-    metrics: Literal["auto"] | list[str | Named | Called] = "auto"
-    early_stopping: EarlyStopping | None = None
-    max_norm: float | None = Field(default=None, gt=0)
-    freeze: str | list[str] | None = None
-    callbacks: list[Called] = []
-    class_weight: dict[int, float] | Literal["balanced"] | None = None
-    dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = "float32"
-    jit_compile: bool = False
-    deterministic: bool = True
-    threads: Literal["auto"] | int = "auto"
-    time_limit: float | None = Field(default=None, gt=0)
-    save: Literal["none", "final", "best"] = "none"
+    epochs: int = Field(default=20, ge=0, description="Passes over the training rows.")
+    batch_size: int = Field(default=32, ge=1, description="Rows per step; the last may be fewer.")
+    optimizer: Annotated[Named, BeforeValidator(_as_named, json_schema_input_type=Named | str)] = (
+        Field(
+            default=Named(name="sgd"),
+            description="A Keras optimizer by name, its arguments beside it: "
+            "{name: sgd, momentum: 0.9}.",
+        )
+    )
+    learning_rate: float = Field(
+        default=0.01, ge=0, allow_inf_nan=False, description="The (first) learning rate."
+    )
+    schedule: Annotated[
+        Named | None, BeforeValidator(_as_named, json_schema_input_type=Named | str | None)
+    ] = Field(
+        default=None,
+        description=f"How the rate changes: {', '.join(SCHEDULES)}. Lengths in steps or epochs; "
+        "left out, they last for the whole training (cosine, polynomial) or one epoch.",
+    )
+    loss: Loss | dict[str, Loss] | list[Loss] = Field(
+        default="auto",
+        description="A Keras loss, or one per output; auto reads labels and output.",
+    )
+    metrics: Literal["auto"] | list[str | Named | Called] = Field(
+        default="auto", description="Keras metrics; auto: accuracy, or mae for regression."
+    )
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="When to stop; the best weights are restored."
+    )
+    max_norm: float | None = Field(
+        default=None, gt=0, description="Bound on the norm of each unit's incoming weights."
+    )
+    freeze: str | list[str] | None = Field(
+        default=None, description="A `where` selector: layers of the base model not to train."
+    )
+    callbacks: list[Called] = Field(default=[], description="Your own Keras callbacks.")
+    class_weight: ClassWeight = Field(
+        default=None, description="Weight of each class in the loss, or balanced."
+    )
+    dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = Field(
+        default="float32", description="Keras's dtype policy."
+    )
+    jit_compile: bool = Field(default=False, description="Compile steps with XLA.")
+    deterministic: bool = Field(
+        default=True, description="Ask TensorFlow for deterministic kernels (law 1 on GPUs)."
+    )
+    threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        default="auto", description="Threads per trial; resolved once, part of the identity."
+    )
+    time_limit: float | None = Field(default=None, gt=0, description="Seconds a trial may take.")
+    save: Literal["none", "final", "best"] = Field(
+        default="none", description="Keep the trained model as .keras."
+    )
+
+    @field_validator("optimizer")
+    @classmethod
+    def _check_optimizer(cls, optimizer: Named) -> Named:
+        if is_own(optimizer.name):
+            return optimizer
+        name = optimizer_name(optimizer.name)
+        if name not in OPTIMIZERS:
+            raise slip(_no_such("optimizer", optimizer.name, OPTIMIZERS, name))
+        _check_arguments(name, optimizer.arguments, OPTIMIZERS[name], "train.learning_rate")
+        return Named(**{**optimizer.arguments, "name": name})
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, schedule: Named | None) -> Named | None:
+        if schedule is None:
+            return None
+        name = snake(schedule.name).removesuffix("_decay")
+        if name not in SCHEDULES:
+            raise slip(_no_such("schedule", schedule.name, SCHEDULES, name))
+        known, needed = SCHEDULES[name]
+        _check_arguments(name, schedule.arguments, known, "train.learning_rate")
+        for key in sorted(needed - set(schedule.arguments)):
+            raise slip(f"'{name}' needs '{key}'.", key)
+        _check_schedule_values(name, schedule.arguments)
+        return Named(**{**schedule.arguments, "name": name})
+
+    @field_validator("loss")
+    @classmethod
+    def _check_loss(cls, loss: Any) -> Any:
+        if isinstance(loss, dict):
+            return {output: _one_loss(each, output) for output, each in loss.items()}
+        if isinstance(loss, list):
+            return [_one_loss(each, index) for index, each in enumerate(loss)]
+        return _one_loss(loss)
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, metrics: Any) -> Any:
+        if isinstance(metrics, str):
+            return metrics
+        for index, each in enumerate(metrics):
+            name = each if isinstance(each, str) else getattr(each, "name", None)
+            if name is None or is_own(name) or snake(name) in METRICS:
+                continue
+            raise slip(_no_such("metric", name, METRICS, snake(name)), index)
+        return metrics
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Train:
+        if self.schedule is not None and self.optimizer.name == "adafactor":
+            if self.optimizer.arguments.get("relative_step", True):
+                raise slip(
+                    "Adafactor sets its own steps unless 'relative_step: false' stands beside "
+                    "its name; a schedule would only half apply.",
+                    "schedule",
+                )
+        return self
+
+
+def _one_loss(loss: Loss, *path: str | int) -> Loss:
+    """Bring a loss to its one spelling: a plain name where it has no arguments."""
+    given = loss if isinstance(loss, str) else loss.name
+    arguments = {} if isinstance(loss, str) else loss.arguments
+    if given == "auto" and not arguments:
+        return "auto"
+    if is_own(given):
+        return loss
+    name = loss_name(given)
+    if name not in LOSSES:
+        raise slip(_no_such("loss", given, LOSSES, name), *path)
+    _check_arguments(name, arguments, LOSSES[name] | LOSS_ARGUMENTS, "", *path)
+    return Named(**{**arguments, "name": name}) if arguments else name
+
+
+def _no_such(what: str, given: str, known: Iterable[str], name: str) -> str:
+    names = sorted(known)
+    return (
+        f"There is no {what} '{given}' in Keras.{nearest(name, names)} There are: "
+        f"{', '.join(names)}; one of your own is written package>Name, as registered."
+        if what != "schedule"
+        else f"There is no schedule '{given}'.{nearest(name, names)} There are: {', '.join(names)}."
+    )
+
+
+def _check_arguments(
+    name: str, arguments: Iterable[str], known: frozenset[str], rate: str, *path: str | int
+) -> None:
+    for key in arguments:
+        if key in known:
+            continue
+        if rate and key in ("learning_rate", "initial_learning_rate", "lr"):
+            raise slip(
+                f"The learning rate is '{rate}', so that variants can change it.", *path, key
+            )
+        raise slip(
+            f"'{name}' takes no '{key}'.{nearest(key, known)} "
+            f"It takes: {', '.join(sorted(known)) or 'nothing'}.",
+            *path,
+            key,
+        )
+
+
+def _check_schedule_values(name: str, arguments: dict[str, Any]) -> None:
+    """Check the numbers of a schedule, whose keys are known to be right."""
+    for length in ("decay", "warmup", "first_decay"):
+        if f"{length}_steps" in arguments and f"{length}_epochs" in arguments:
+            raise slip(f"Give '{length}_steps' or '{length}_epochs', not both.", f"{length}_epochs")
+    for key, value in arguments.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if key in ("staircase", "cycle"):
+            if not isinstance(value, bool):
+                raise slip(f"expected true or false. Received: {value!r}.", key)
+        elif key in ("monitor", "mode"):
+            if not isinstance(value, str):
+                raise slip(f"expected text. Received: {value!r}.", key)
+        elif name == "piecewise":
+            if not isinstance(value, list) or not all(isinstance(v, int | float) for v in value):
+                raise slip(f"expected a list of numbers. Received: {value!r}.", key)
+        elif not number or value < 0:
+            raise slip(f"expected a number of at least 0. Received: {value!r}.", key)
+    if name in ("warmup", "piecewise") and ("epochs" in arguments) == ("steps" in arguments):
+        raise slip(f"'{name}' needs either 'epochs' or 'steps'.")
+    if name == "piecewise":
+        bounds = arguments.get("epochs", arguments.get("steps", []))
+        if len(arguments["factors"]) != len(bounds) + 1:
+            raise slip(
+                f"expected one factor more than there are boundaries ({len(bounds) + 1}). "
+                f"Received: {len(arguments['factors'])}.",
+                "factors",
+            )
+    if name == "plateau" and not 0 < arguments.get("factor", 0.1) < 1:
+        raise slip(f"expected above 0 and below 1. Received: {arguments['factor']}.", "factor")
