@@ -180,13 +180,15 @@ class Train(Strict):
 
     @model_validator(mode="after")
     def _check_together(self) -> Train:
-        if self.schedule is not None and self.optimizer.name == "adafactor":
-            if self.optimizer.arguments.get("relative_step", True):
-                raise slip(
-                    "Adafactor sets its own steps unless 'relative_step: false' stands beside "
-                    "its name; a schedule would only half apply.",
-                    "schedule",
-                )
+        own_steps = self.optimizer.name == "adafactor" and self.optimizer.arguments.get(
+            "relative_step", True
+        )
+        if self.schedule is not None and own_steps:
+            raise slip(
+                "Adafactor sets its own steps unless 'relative_step: false' stands beside "
+                "its name; a schedule would only half apply.",
+                "schedule",
+            )
         return self
 
 
