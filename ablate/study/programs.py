@@ -10,6 +10,7 @@ Keras is needed.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -86,7 +87,7 @@ def _cut(group: Sequence[Trial], most: int) -> list[tuple[Trial, ...]]:
     """Return the group in pieces of nearly equal length, none above `most`."""
     number = math.ceil(len(group) / most)
     bounds = [round(index * len(group) / number) for index in range(number + 1)]
-    return [tuple(group[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [tuple(group[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
 def _halves(piece: tuple[Trial, ...]) -> list[tuple[Trial, ...]]:
