@@ -99,6 +99,7 @@ __all__ = [
     "fold",
     "hypermodel",
     "insert",
+    "load_study",
     "remove",
     "run",
     "sites",

@@ -9,6 +9,7 @@ Keras; a study with nothing left to do ends before any worker starts.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,7 +71,8 @@ class Run:
     executor: Executor
     trials: Mapping[str, Trial]
     watchers: Iterable[Watcher] = ()
-    attempts: dict[str, int] = field(default_factory=dict)
+    starts: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
     results: dict[str, TrialResult] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
     tasks: dict[int, Task] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class Run:
         match said:
             case Started(trial=name, epoch=epoch):
                 self.begun[name] = time.monotonic()
+                self.starts[name] += 1
                 self._tell(lambda watcher: watcher.started(self.trials[name], epoch))
             case Epoch(trial=name):
                 self._tell(lambda watcher: watcher.epoch(self.trials[name], said))
@@ -118,7 +121,7 @@ class Run:
 
     def _save(self, said: Finished) -> None:
         trial = self.trials[said.result.id]
-        result = replace(said.result, attempts=self.attempts.get(trial.id, 0) + 1)
+        result = replace(said.result, attempts=max(self._tries(trial.id), 1))
         self._record(result, said.arrays, said.model)
         if result.final:
             self.store.clear_work(trial.id)
@@ -131,9 +134,9 @@ class Run:
         if not left:
             return
         at, behind = left[0], left[1:]
-        self.attempts[at.id] = self.attempts.get(at.id, 0) + 1
+        self.losses[at.id] += 1
         late = at.id in self.told_late
-        again = self.attempts[at.id] < ATTEMPTS and not late
+        again = self._tries(at.id) < ATTEMPTS and not late
         self._tell(lambda watcher: watcher.lost(at, reason, again))
         if again:
             self._submit((at,))
@@ -142,8 +145,13 @@ class Run:
         if behind:
             self._submit(tuple(behind))
 
+    def _tries(self, trial: str) -> int:
+        """How often a trial was begun; a worker may be lost before it says that it began, and
+        an engine may have begun it again by itself."""
+        return max(self.starts[trial], self.losses[trial])
+
     def _give_up(self, trial: Trial, reason: str, late: bool) -> None:
-        tries = self.attempts[trial.id]
+        tries = self._tries(trial.id)
         limit = trial.spec.train.time_limit
         text = (
             f"The trial went over its time limit of {limit:g} s and did not stop by itself."
