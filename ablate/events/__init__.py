@@ -1,0 +1,24 @@
+"""TensorBoard event files of a study, written without TensorFlow.
+
+Trial results enter, and what their probes stored; a folder that `tensorboard --logdir` opens
+leaves. It holds nothing of its own: `rebuild` makes it again from the results at any time, and
+`LiveEvents` makes it grow while a study runs. `ablate.events.board` says where each thing stands.
+"""
+
+from ablate.events.board import RUNS, Board, folder_name
+from ablate.events.live import LiveEvents
+from ablate.events.shared import share
+from ablate.events.study import rebuild
+from ablate.events.tree import Written
+from ablate.events.trials import Illustrate
+
+__all__ = [
+    "RUNS",
+    "Board",
+    "Illustrate",
+    "LiveEvents",
+    "Written",
+    "folder_name",
+    "rebuild",
+    "share",
+]

@@ -1,0 +1,96 @@
+"""What a board is of, and where under its folder each thing stands.
+
+`Board` is the value that everything here is told; `session`, `spread` and `choose` decide which
+folders (TensorBoard calls each a run) there are. Below `logs/<study>/tensorboard/`:
+
+    .                                texts, the Custom Scalars layout, the columns of HParams
+    <variant>/                       the variant's mean curves and differences, with intervals
+    <variant>/seed<k>/               a trial: its row in HParams, final metrics, probes
+    <variant>/seed<k>/train/         its curves on the training rows
+    <variant>/seed<k>/validation/    and on the validation rows
+    search/<variant>/<point>/seed<k>/…   the same for a point of a search
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from ablate.study.trial import Trial, TrialResult
+
+#: Runs that the page shows without trouble; it slows beyond.
+RUNS = 250
+
+#: A trial, its training curves, its validation curves.
+RUNS_PER_TRIAL = 3
+
+_LONGEST = 64
+
+Planned = TypeVar("Planned", Trial, TrialResult)
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the event files of a study are told besides its trials.
+
+    `texts` are Markdown by title, for the Text tab (the study file, the table, the certificate).
+    `points` names the search point of a trial, by trial id; a trial without one is the study's.
+    `limit` is how many runs to write at most, None for all.
+    """
+
+    study: str
+    baseline: str
+    confidence: float = 0.95
+    texts: Mapping[str, str] = field(default_factory=dict)
+    points: Mapping[str, str] = field(default_factory=dict)
+    limit: int | None = RUNS
+
+    def searched(self, trial: Trial | TrialResult) -> bool:
+        """Whether a trial is a point of the search and not the study's own."""
+        return trial.id in self.points
+
+    def own(self, trials: Iterable[Planned]) -> list[Planned]:
+        """Return the study's own trials; a search's are no part of a variant's mean."""
+        return [each for each in trials if not self.searched(each)]
+
+
+def folder_name(name: str) -> str:
+    """Return `name` as a folder name; a long one is cut and told apart by a hash."""
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def session(board: Board, trial: Trial | TrialResult) -> PurePosixPath:
+    """Return the folder of a trial, relative to the board's."""
+    point = board.points.get(trial.id)
+    variant = folder_name(trial.variant)
+    place = PurePosixPath("search", variant, point) if point else PurePosixPath(variant)
+    return place / f"seed{trial.seed}"
+
+
+def choose(board: Board, trials: Sequence[Planned]) -> list[Planned]:
+    """Return the trials that are written one by one, at most `board.limit` runs of them.
+
+    The study's own come before a search's, and every variant has its first seed in before any
+    has its second. The means are over all trials, whichever are chosen.
+    """
+    ranked = _by_rank(board, trials)
+    if board.limit is None:
+        return ranked
+    variants = {each.variant for each in board.own(trials)}
+    room = board.limit - 1 - len(variants)  # the root and the variants' own
+    return ranked[: max(room // RUNS_PER_TRIAL, 0)]
+
+
+def _by_rank(board: Board, trials: Iterable[Planned]) -> list[Planned]:
+    seen: dict[tuple[str, bool], int] = {}
+    ranked = []
+    for each in trials:
+        key = (each.variant, board.searched(each))
+        seen[key] = seen.get(key, 0) + 1
+        ranked.append((key[1], seen[key], each))
+    return [each for _, _, each in sorted(ranked, key=lambda entry: entry[:2])]

@@ -1,0 +1,208 @@
+"""The live view: event files that grow while a study runs.
+
+The driver says when a trial starts, when an epoch has ended and when a trial is finished; the
+files of `ablate.events.board` grow, flushed each epoch. What a finished trial leaves is what
+`rebuild` would have written. Means over seeds are written anew as trials finish, but never so
+often that they take a noticeable share of the run. A watcher must not stop what it watches: a
+file that cannot be written ends the live view and nothing else, and says so in `trouble`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, Protocol
+
+from ablate.events import hparams
+from ablate.events.board import RUNS, Board, choose, session
+from ablate.events.files import EventFile, Point
+from ablate.events.study import board_of, named, sources_of
+from ablate.events.tables import texts_of
+from ablate.events.tree import Summary, Written, refresh, write_means
+from ablate.events.trials import Arrays, Illustrate, epoch_points, write_trial
+from ablate.store import Store
+from ablate.study.arm import Arm
+from ablate.study.study import Study
+from ablate.study.trial import Trial, TrialResult
+
+#: The least time between two writings of the means, in seconds, and their largest share of it.
+_PAUSE, _SHARE = 2.0, 0.05
+
+
+class Planned(Protocol):
+    """A study with its trials, and the outcomes that stand already."""
+
+    @property
+    def study(self) -> Study: ...
+
+    @property
+    def arms(self) -> Sequence[Arm]: ...
+
+    @property
+    def trials(self) -> Sequence[Trial]: ...
+
+    @property
+    def results(self) -> Mapping[str, TrialResult]: ...
+
+
+class Ended(Protocol):
+    """An epoch that has ended: how many are done, and Keras's logs."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def logs(self) -> Mapping[str, float | None]: ...
+
+
+def _harmless(method: Callable[..., None]) -> Callable[..., None]:
+    """Let the file system end the live view, not the run."""
+
+    @wraps(method)
+    def guarded(self: LiveEvents, *arguments: Any) -> None:
+        if self.trouble:
+            return
+        try:
+            method(self, *arguments)
+        except OSError as error:
+            self.trouble = f"The live TensorBoard files end here: {error}"
+
+    return guarded
+
+
+class LiveEvents:
+    """The event files of a study while it runs: a watcher of the runner.
+
+    Attributes:
+        trouble: why the live view ended early; "" while all is well.
+        written: what the board holds, once it has ended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        plan: Planned,
+        *,
+        points: Mapping[str, str] | None = None,
+        limit: int | None = RUNS,
+        illustrate: Illustrate | None = None,
+    ) -> None:
+        """Take note of what is planned; nothing is written before `begin`.
+
+        Args:
+            store: the study's folder.
+            plan: the study, its arms, all its trials and the results that stand.
+            points: the search point of a trial, by trial id.
+            limit: how many TensorBoard runs to write at most; None for all.
+            illustrate: draws a trial's images from its probe arrays.
+        """
+        self.trouble, self.written = "", Written(0, 0, 0)
+        self._root, self._plan = store.tensorboard, plan
+        self._board: Board = board_of(store, plan.study, plan.arms, points, limit)
+        self._sources = sources_of(store, illustrate)
+        self._trials = list(plan.trials)
+        self._results = dict(plan.results)
+        self._columns = hparams.columns(self._row(each) for each in self._trials)
+        # A trial that two variants share is followed under the first; both have it at the end.
+        self._shown = {each.id: each for each in reversed(choose(self._board, self._trials))}
+        self._open: dict[str, dict[str, EventFile]] = {}
+        self._changed: set[str] = set()
+        self._not_before = 0.0
+
+    @_harmless
+    def begin(self, todo: int, kept: int) -> None:
+        """Bring the board up to date with the trials that stand."""
+        self._refresh()
+
+    @_harmless
+    def started(self, trial: Trial, epoch: int = 0) -> None:
+        """Show a trial as running, from the start or from the epoch it is taken up again."""
+        if trial.id not in self._shown:
+            return
+        self._close(trial.id)
+        folder = self._folder(trial)
+        if epoch == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+        own, now = EventFile(folder, f"{trial.id[:12]}.live"), time.time()
+        self._open[trial.id] = {"": own}
+        own.add([Point(hparams.session_start(self._row(trial), self._columns, now), 0, now)])
+        own.flush()
+
+    @_harmless
+    def epoch(self, trial: Trial, said: Ended) -> None:
+        """Add what `fit` reports after an epoch, and flush; epoch 0 is before training."""
+        if trial.id not in self._shown:
+            return
+        if trial.id not in self._open:
+            self.started(trial, said.epoch)
+        files = self._open[trial.id]
+        for part, points in epoch_points(said.logs, said.epoch, time.time()).items():
+            if points:
+                if part not in files:
+                    files[part] = EventFile(self._folder(trial) / part, trial.id[:12])
+                files[part].add(points)
+                files[part].flush()
+
+    @_harmless
+    def finished(self, trial: Trial, result: TrialResult, arrays: Arrays | None = None) -> None:
+        """Write what a trial left: its whole curves, its row in HParams, what its probes saw."""
+        self._close(trial.id)
+        self._results[trial.id] = result
+        if trial.id in self._shown:
+            write_trial(
+                self._folder(trial),
+                self._board,
+                result,
+                self._columns,
+                arrays=arrays,
+                illustrate=self._sources.illustrate,
+                ended=time.time(),
+            )
+        self._changed |= {each.variant for each in self._trials if each.id == trial.id}
+        if time.monotonic() >= self._not_before:
+            self._write_means()
+
+    @_harmless
+    def lost(self, trial: Trial, reason: str, again: bool) -> None:
+        """Close the files of a trial whose worker was lost; they go on when it starts again."""
+        self._close(trial.id)
+
+    @_harmless
+    def end(self) -> None:
+        """Leave the board as `rebuild` would: means, texts, columns, shared trials."""
+        for trial in list(self._open):
+            self._close(trial)
+        said = texts_of(self._plan.study, self._plan.arms, self._named())
+        self._board = replace(self._board, texts={**self._board.texts, **said})
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.written = refresh(self._root, self._board, self._named(), self._sources)
+
+    def _write_means(self) -> None:
+        began = time.monotonic()
+        # Every difference is to the baseline, so all of them change when it does.
+        every = self._board.baseline in self._changed
+        summary = Summary.of(self._board, self._named())
+        write_means(self._root, self._board, summary, None if every else self._changed)
+        self._changed.clear()
+        now = time.monotonic()
+        self._not_before = now + max(_PAUSE, (now - began) / _SHARE)
+
+    def _named(self) -> list[TrialResult]:
+        return named(self._trials, self._results)
+
+    def _row(self, trial: Trial) -> hparams.Configuration:
+        searched = self._board.searched(trial)
+        return hparams.Configuration.of(self._board.study, trial, searched=searched)
+
+    def _folder(self, trial: Trial) -> Path:
+        return self._root / session(self._board, self._shown[trial.id])
+
+    def _close(self, trial: str) -> None:
+        for each in self._open.pop(trial, {}).values():
+            each.close()

@@ -1,0 +1,58 @@
+"""One logdir for several studies.
+
+The boards of studies enter; a folder of links leaves, `<study>/<variant>/…`, that TensorBoard can
+be pointed at. The studies' own HParams columns are left out and declared once for all of them,
+because TensorBoard reads a single declaration in a logdir, whichever it happens to meet first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.hparams import api_pb2, metadata
+
+from ablate.events import hparams
+from ablate.events.files import Point, event_files
+from ablate.events.tree import COLUMNS, replace
+
+
+def share(folder: Path, boards: Mapping[str, Path]) -> None:
+    """Link the boards of several studies into one logdir; call it again for what is new.
+
+    Args:
+        folder: the logdir, which is made where it is not there.
+        boards: the folder of each study's board, by the study's name.
+    """
+    declared = []
+    for study, board in boards.items():
+        place = folder / study
+        place.mkdir(parents=True, exist_ok=True)
+        present = {each.name: each for each in board.iterdir()} if board.is_dir() else {}
+        wanted = {name for name in present if not name.endswith(f".{COLUMNS}")}
+        linked = {each.name for each in place.iterdir()}
+        for name in linked - wanted:
+            (place / name).unlink()
+        for name in sorted(wanted - linked):
+            os.symlink(present[name].resolve(), place / name)
+        if (experiment := _declared_in(board)) is not None:
+            declared.append(experiment)
+    joined = hparams.join(declared)
+    if declared and joined != _declared_in(folder):
+        replace(folder, COLUMNS, [Point(hparams.declaration(joined), 0, time.time())])
+
+
+def _declared_in(folder: Path) -> api_pb2.Experiment | None:
+    """Return the HParams columns that a folder declares; None when it declares none."""
+    for path in event_files(folder):
+        if not path.name.endswith(f".{COLUMNS}"):
+            continue
+        for record in RawEventFileLoader(str(path)).Load():
+            for value in Event.FromString(record).summary.value:
+                if value.tag == metadata.EXPERIMENT_TAG:
+                    return metadata.parse_experiment_plugin_data(value.metadata.plugin_data.content)
+    return None

@@ -1,0 +1,129 @@
+"""One trial as event files: its curves, its row in HParams, what its probes saw.
+
+A `TrialResult` and its probe arrays enter; files in three folders leave. The session's file is
+named after the trial and written last, so its presence says that the trial is all there.
+
+Probe arrays are read by their names alone: beside `<probe>/epochs` (T,), TensorBoard is shown
+`<probe>/scalar/<series>` (T,) and the pair `<probe>/counts/<series>` (T, bins) and
+`<probe>/edges/<series>` (T, bins + 1). Everything else a probe stores is for the report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from tensorboard.plugins.hparams import api_pb2
+
+from ablate.events import hparams
+from ablate.events.board import Board
+from ablate.events.files import Point, event_files, write
+from ablate.events.summaries import histogram, image, scalar
+from ablate.study.trial import TrialResult
+
+Arrays = Mapping[str, np.ndarray]
+
+#: Draws the images of a trial: (result, probe arrays) to PNG bytes by tag and epoch.
+Illustrate = Callable[[TrialResult, Arrays], Mapping[tuple[str, int], bytes]]
+
+Columns = Mapping[str, api_pb2.HParamInfo]
+
+
+def write_trial(
+    folder: Path,
+    board: Board,
+    result: TrialResult,
+    columns: Columns,
+    *,
+    arrays: Arrays | None = None,
+    illustrate: Illustrate | None = None,
+    ended: float = 0.0,
+) -> None:
+    """Write all event files of one trial anew.
+
+    Args:
+        folder: the trial's own folder.
+        board: what the files are told besides.
+        result: the trial, final or not.
+        columns: the HParams columns, of `hparams.columns`.
+        arrays: what its probes stored.
+        illustrate: draws its images.
+        ended: when the trial ended, in seconds since 1970.
+    """
+    arrays = arrays or {}
+    shutil.rmtree(folder, ignore_errors=True)
+    for part in ("train", "validation"):
+        write(folder / part, result.id[:12], _curves(result, part, ended))
+    points = [*_session(board, result, columns, ended), *_probes(arrays, ended)]
+    if illustrate is not None and arrays:
+        points += [
+            Point(image(tag, png), epoch, ended)
+            for (tag, epoch), png in illustrate(result, arrays).items()
+        ]
+    write(folder, _label(result, columns), points)
+
+
+def written(folder: Path, result: TrialResult, columns: Columns) -> bool:
+    """Return whether the trial is all there, and in a row with these columns."""
+    label = _label(result, columns)
+    return any(each.name.endswith(label) for each in event_files(folder))
+
+
+def _label(result: TrialResult, columns: Columns) -> str:
+    """Name the session's file by all that it depends on but the texts."""
+    declared = "".join(f"{name}:{info.type};" for name, info in columns.items())
+    told = f"{declared}{result.status}{sorted(result.probes)}"
+    return f"{result.id[:12]}.{hashlib.sha256(told.encode()).hexdigest()[:8]}.trial"
+
+
+def epoch_points(
+    logs: Mapping[str, float | None], epoch: int, seconds: float
+) -> dict[str, list[Point]]:
+    """Return one epoch of a history as points by part, `train` and `validation`.
+
+    Tags are Keras's own: `epoch_loss`, `epoch_accuracy`, `epoch_learning_rate`.
+    """
+    parts: dict[str, list[Point]] = {"train": [], "validation": []}
+    for name, value in logs.items():
+        if value is not None and math.isfinite(value):
+            part = "validation" if name.startswith("val_") else "train"
+            tag = f"epoch_{name.removeprefix('val_')}"
+            parts[part].append(Point(scalar(tag, value), epoch, seconds))
+    return parts
+
+
+def _curves(result: TrialResult, part: str, ended: float) -> Iterator[Point]:
+    length = max((len(each) for each in result.curves.values()), default=0)
+    seconds = result.seconds.get("total", 0.0)
+    for epoch in range(length):
+        logs = {name: each[epoch] for name, each in result.curves.items() if epoch < len(each)}
+        at = ended - seconds * (1 - epoch / max(length - 1, 1))
+        yield from epoch_points(logs, epoch, at)[part]
+
+
+def _session(board: Board, result: TrialResult, columns: Columns, ended: float) -> Iterator[Point]:
+    began = ended - result.seconds.get("total", 0.0)
+    row = hparams.Configuration.of(board.study, result, searched=board.searched(result))
+    yield Point(hparams.session_start(row, columns, began), 0, began)
+    for tag, value in hparams.final_metrics(result).items():
+        yield Point(scalar(tag, value), result.epochs, ended)
+    yield Point(hparams.session_end(result.status, ended), 0, ended)
+
+
+def _probes(arrays: Arrays, ended: float) -> Iterator[Point]:
+    for name, array in sorted(arrays.items()):
+        probe, kind, series = [*name.split("/", 2), "", ""][:3]
+        epochs = arrays.get(f"{probe}/epochs")
+        if epochs is None or kind not in ("scalar", "counts"):
+            continue
+        edges = arrays.get(f"{probe}/edges/{series}")
+        for at, epoch in enumerate(epochs):
+            if kind == "scalar":
+                if np.isfinite(array[at]):
+                    yield Point(scalar(f"{probe}/{series}", array[at]), int(epoch), ended)
+            elif edges is not None and np.isfinite(edges[at]).all():
+                yield Point(histogram(f"{probe}/{series}", edges[at], array[at]), int(epoch), ended)
