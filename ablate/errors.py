@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class AblateError(Exception):
     """Say what is wrong with a request, in words that name the remedy."""
 
 
-class StudyError(AblateError):
-    """Say which field of a study cannot be obeyed: its path, its line, the remedy."""
+class StudyError(AblateError, ValueError):
+    """Say which field of a study cannot be obeyed: its path, its line, the remedy.
+
+    `problems` has one entry per slip where the fields of a study were judged.
+    """
+
+    problems: tuple[Any, ...] = ()
 
 
 class DataError(AblateError):

@@ -1,4 +1,4 @@
-"""An arm: a variant resolved, as the plan and the analysis see it."""
+"""An arm: a variant resolved, as the plan, the trials and the analysis see it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class Arm:
 
     `factors` has the level of each factor in a factorial study. `alias_of` names the arm whose
     trials this one shares (a generated arm equal to another). A leave-one-out arm has `origin`
-    "leave_one_out", and `left_out` holds (from, what).
+    "leave_one_out", and `left_out` holds (from, what). `salt` tells declared duplicates of an
+    A/A study apart; their trials take it, so that their seeds differ.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Arm:
     origin: Literal["declared", "factorial", "leave_one_out"] = "declared"
     alias_of: str | None = None
     left_out: tuple[str, str] | None = None
+    salt: str = ""

@@ -7,15 +7,20 @@ checked here, so that a misspelt `rate` is found before TensorFlow is imported.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ablate.errors import nearest
-from ablate.study.strict import Strict
+from ablate.study.complaints import Problem, Slips
+from ablate.study.strict import Open, Strict
 
 Position = Literal["before", "before_activation", "after_activation", "after"]
-Selector = str | list[str]
+Selector = (
+    Annotated[str, Field(min_length=1)]
+    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+)
 
 POSITIONS: tuple[Position, ...] = ("before", "before_activation", "after_activation", "after")
 
@@ -44,29 +49,44 @@ LAYER_ARGUMENTS: dict[str, set[str]] = {
 RATED = {name for name, arguments in LAYER_ARGUMENTS.items() if "rate" in arguments}
 
 
-class Placement(BaseModel):
+class Placement(Open):
     """A layer to insert and the sites it goes to.
 
-    `layer` is a Keras layer class by name (or any registered one); the layer's own arguments
-    (`rate`, `momentum`, …) stand beside it and are found in `arguments`. `at` is the position
-    relative to each host, `where` selects the hosts on the base model, `except` subtracts.
-    `name` names the placement (for search paths and leave-one-out), not the layer.
-    `calibrate: true` makes a BatchNormalization the identity on the training rows.
+    The layer's own arguments (`rate`, `momentum`, …) stand beside these fields and are found in
+    `arguments`.
+
+    >>> Placement(layer="Dropout", rate=0.5, at="after_activation", where="Dense").arguments
+    {'rate': 0.5}
+
+    Raises:
+        StudyError: an argument that the layer does not take, or a value it cannot have.
     """
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True, populate_by_name=True)
-
-    layer: str
-    at: Position = "after"
-    where: Selector = "hidden"
-    except_: Selector | None = Field(default=None, alias="except")
-    name: str | None = None
-    calibrate: bool = False
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The layer's own arguments, as given beside `layer`."""
-        return dict(self.model_extra or {})
+    layer: str = Field(
+        min_length=1,
+        description="Class name of a Keras layer (BatchNormalization, Dropout, any registered "
+        "one); its own arguments stand beside it.",
+    )
+    at: Position = Field(default="after", description="The position relative to each host.")
+    where: Selector = Field(
+        default="hidden",
+        description="Which hosts, on the base model: an exact name, a class, a kind (conv, dense, "
+        "recurrent, embedding, norm, pool, activation, input, hidden, all), a kind or class with "
+        "an index or slice (conv[0]), re:…, a glob (block3_*), or a list of these.",
+    )
+    except_: Selector | None = Field(
+        default=None, alias="except", description="Hosts to leave out, by the same selectors."
+    )
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$",
+        description="What search paths and leave-one-out call this placement; not the layer.",
+    )
+    calibrate: bool = Field(
+        default=False,
+        description="Give a BatchNormalization the statistics and parameters that make it the "
+        "identity on the training rows.",
+    )
 
     @property
     def label(self) -> str:
@@ -75,30 +95,62 @@ class Placement(BaseModel):
 
     @model_validator(mode="after")
     def _check_arguments(self) -> Placement:
-        own = set(Placement.model_fields) - {"except_"} | {"except"}
-        known = LAYER_ARGUMENTS.get(self.layer)
-        for key in self.arguments:
-            if known is not None and key not in known:
-                raise ValueError(
-                    f"'{key}' is not an argument of {self.layer}."
-                    f"{nearest(key, known | own)} It takes: {', '.join(sorted(known))}."
-                )
-        if self.layer in RATED:
-            rate = self.arguments.get("rate")
-            if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
-                raise ValueError(
-                    f"{self.layer} needs a 'rate' (share dropped) of at least 0 and below 1. "
-                    f"Received: {rate!r}."
-                )
+        problems = [*self._check_known(), *self._check_values()]
         if self.calibrate and self.layer != "BatchNormalization":
-            raise ValueError(
+            text = (
                 f"'calibrate' undoes a BatchNormalization; {self.layer} has no statistics to set."
             )
+            problems.append(Problem(("calibrate",), text))
+        if problems:
+            raise Slips(*problems)
         return self
+
+    def _check_known(self) -> Iterator[Problem]:
+        known = LAYER_ARGUMENTS.get(self.layer)
+        if known is None:
+            return  # a layer of its own: what it takes is settled with Keras
+        fields = {field.alias or name for name, field in Placement.model_fields.items()}
+        for key in self.arguments:
+            if key not in known:
+                text = (
+                    f"'{key}' is not an argument of {self.layer}.{nearest(key, known | fields)} "
+                    f"It takes: {', '.join(sorted(known))}."
+                )
+                yield Problem((key,), text)
+
+    def _check_values(self) -> Iterator[Problem]:
+        arguments = self.arguments
+        misspelt = not set(arguments) <= LAYER_ARGUMENTS.get(self.layer, set(arguments))
+        if self.layer in RATED and ("rate" in arguments or not misspelt):
+            rate = arguments.get("rate")
+            if not _is_number(rate) or not 0 <= rate < 1:
+                text = (
+                    f"{self.layer} needs a 'rate' (share dropped) of at least 0 and below 1. "
+                    f"Received: {'none' if rate is None else repr(rate)}."
+                )
+                yield Problem(("rate",) if "rate" in arguments else (), text)
+        if self.layer in LAYER_ARGUMENTS:
+            for key, (low, high, words) in _BOUNDS.items():
+                value = arguments.get(key)
+                if key in arguments and not (_is_number(value) and low <= value <= high):
+                    yield Problem((key,), f"expected a number {words}. Received: {value!r}.")
+
+
+#: Arguments with bounds that Keras itself does not check.
+_BOUNDS = {
+    "momentum": (0.0, 1.0, "from 0 to 1"),
+    "epsilon": (0.0, float("inf"), "of at least 0"),
+}
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Removal(Strict):
     """Layers to take out of the base model: those `where` selects, less `except`."""
 
-    where: Selector
-    except_: Selector | None = Field(default=None, alias="except")
+    where: Selector = Field(description="Which layers, by the selectors of a placement.")
+    except_: Selector | None = Field(
+        default=None, alias="except", description="Layers to keep, by the same selectors."
+    )

@@ -1,0 +1,277 @@
+"""What must hold of a study as a whole, and can be told without Keras.
+
+A study whose fields are each valid goes in; every slip comes out at once, as `Slips`: names
+that nothing has, fields that contradict each other, values that a merged section refuses, and a
+search space that leads nowhere. Each check below yields its problems and knows nothing of the
+others; those that need the arms run only where the arms can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ablate.errors import StudyError, nearest
+from ablate.study.complaints import Path, Problem, Slips
+from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
+from ablate.study.search_space import apply_point, check_path, parameters_of
+from ablate.study.train import Train
+
+if TYPE_CHECKING:
+    from ablate.study.arm import Arm
+    from ablate.study.study import Study, Variant
+
+
+def check(study: Study) -> None:
+    """Refuse a study that cannot be obeyed.
+
+    Raises:
+        Slips: all problems found.
+    """
+    problems = [
+        *_check_seeds(study),
+        *_check_shape(study),
+        *_check_overrides(study),
+        *_check_probes(study),
+        *_check_analysis(study),
+        *_check_claims(study),
+    ]
+    if not problems:
+        try:
+            arms = study.arms
+        except Slips as slips:
+            raise Slips(*dict.fromkeys(slips.problems)) from None
+        problems += [*_check_names(study, arms), *_check_search(study, arms)]
+    problems += _check_profiles(study)
+    if problems:
+        raise Slips(*problems)
+
+
+def _check_seeds(study: Study) -> Iterator[Problem]:
+    from ablate.study.study import SEARCH_SEEDS
+
+    seeds = study.seeds
+    if isinstance(seeds, int):
+        if not 1 <= seeds <= SEARCH_SEEDS:
+            text = f"expected a number of seeds from 1 to {SEARCH_SEEDS}. Received: {seeds}."
+            yield Problem(("seeds",), text)
+        return
+    if not seeds:
+        yield Problem(("seeds",), "expected at least one seed. Received: [].")
+    for index, seed in enumerate(seeds):
+        if not 0 <= seed < SEARCH_SEEDS:
+            text = (
+                f"expected a seed from 0 to {SEARCH_SEEDS - 1} (those above belong to searches). "
+                f"Received: {seed}."
+            )
+            yield Problem(("seeds", index), text)
+        elif seed in seeds[:index]:
+            yield Problem(("seeds", index), f"seed {seed} stands there twice.")
+
+
+def _check_shape(study: Study) -> Iterator[Problem]:
+    """Check that there is something to compare, said in one way."""
+    rule = study.leave_one_out
+    if study.variants and study.factors:
+        text = "'factors' stand in place of 'variants'. Keep one of the two."
+        yield Problem(("factors",), text)
+    if not study.variants and not study.factors and rule is None:
+        text = (
+            "there is nothing to compare. Declare variants (as variants: {plain: {}, bn: {...}}), "
+            "factors, or leave_one_out."
+        )
+        yield Problem(("variants",), text)
+    for factor, levels in study.factors.items():
+        if len(levels) < 2:
+            text = f"expected at least two levels. Received: {', '.join(levels) or 'none'}."
+            yield Problem(("factors", factor), text)
+    if rule is None:
+        return
+    if rule.by == "layer" and rule.where is None:
+        text = "missing. Expected which layers to leave out in turn, as [BatchNormalization]."
+        yield Problem(("leave_one_out", "where"), text)
+    if rule.by != "layer" and rule.where is not None:
+        text = f"'where' belongs to 'by: layer'. Received: by: {rule.by}."
+        yield Problem(("leave_one_out", "where"), text)
+    if rule.from_ == "model" and "model" not in study.variants and rule.by != "layer":
+        text = f"'from: model' leaves out the model's own layers. Expected layer. Received: " \
+            f"{rule.by!r}."  # fmt: skip
+        yield Problem(("leave_one_out", "by"), text)
+
+
+def _declared(study: Study) -> Iterator[tuple[Path, Variant]]:
+    for name, variant in study.variants.items():
+        yield ("variants", name), variant
+    for factor, levels in study.factors.items():
+        for level, variant in levels.items():
+            yield ("factors", factor, level), variant
+
+
+def _check_overrides(study: Study) -> Iterator[Problem]:
+    """Check that overrides name fields there are; their values are judged when merged."""
+    fields = list(Train.model_fields)
+    for path, variant in _declared(study):
+        for key in variant.train:
+            if key not in fields:
+                text = f"unknown key.{nearest(key, fields)} Expected one of: {', '.join(fields)}."
+                yield Problem((*path, "train", key), text)
+        for key in variant.data:
+            if key not in ("limit", "scale"):
+                text = "a variant changes 'limit' or 'scale' of the data, nothing else: variants " \
+                    "of other data are another study."  # fmt: skip
+                yield Problem((*path, "data", key), text)
+
+
+def _check_probes(study: Study) -> Iterator[Problem]:
+    from ablate.study.study import PROBES
+
+    seen: set[str] = set()
+    for index, probe in enumerate(study.probes):
+        if probe.name not in PROBES:
+            text = (
+                f"no probe is called '{probe.name}'.{nearest(probe.name, PROBES)} "
+                f"Expected one of: {', '.join(PROBES)}."
+            )
+            yield Problem(("probes", index), text)
+        key = probe.model_dump_json()
+        if key in seen:
+            yield Problem(("probes", index), f"probe '{probe.name}' stands there twice.")
+        seen.add(key)
+
+
+def _check_analysis(study: Study) -> Iterator[Problem]:
+    analysis = study.analysis
+    if analysis.metric == "auto" or analysis.direction != "auto":
+        return
+    if direction_of(analysis.metric) is None:
+        yield Problem(("analysis", "direction"), _undirected(analysis.metric))
+
+
+def _undirected(metric: str) -> str:
+    known = sorted(LARGER | SMALLER)
+    return (
+        f"'{metric}' is not a metric whose direction is known.{nearest(metric, known)} "
+        "Say 'direction: max' or 'direction: min'."
+    )
+
+
+def _check_claims(study: Study) -> Iterator[Problem]:
+    """Check that each claim of `expect` has what its kind needs."""
+    for index, claim in enumerate(study.expect):
+        at: Path = ("expect", index)
+        if claim.claim in ("ordering", "ratio") and claim.than is None:
+            text = f"missing. Expected the variant that the {claim.claim} compares with."
+            yield Problem((*at, "than"), text)
+        if claim.claim != "ordering" and claim.value is None and claim.range is None:
+            text = f"missing. A claim of kind '{claim.claim}' needs a 'value' or a 'range'."
+            yield Problem((*at, "value"), text)
+        if claim.range is not None and not claim.range[0] <= claim.range[1]:
+            low, high = claim.range
+            text = f"expected [low, high]. Received: [{low:g}, {high:g}]."
+            yield Problem((*at, "range"), text)
+
+
+def _check_names(study: Study, arms: tuple[Arm, ...]) -> Iterator[Problem]:
+    """Check every place that names a variant against the variants there are."""
+    names = [arm.name for arm in arms]
+    rule = study.leave_one_out
+    pending = rule is not None and rule.by != "placement" and rule.found is None
+
+    def unknown(name: str | None, path: Path) -> Iterator[Problem]:
+        if name is None or name in names:
+            return
+        if pending and rule is not None and name.startswith(f"{rule.from_}-without-"):
+            return  # known once the model is built
+        text = f"no variant '{name}'.{nearest(name, names)} Expected one of: {_some(names)}."
+        yield Problem(path, text)
+
+    yield from unknown(study.baseline, ("baseline",))
+    for index, claim in enumerate(study.expect):
+        yield from unknown(claim.variant, ("expect", index, "variant"))
+        yield from unknown(claim.than, ("expect", index, "than"))
+    if rule is not None and rule.by == "placement":
+        origin = next(arm for arm in arms if arm.name == rule.from_)
+        if not origin.spec.insert:
+            text = f"variant '{origin.name}' inserts nothing that could be left out."
+            yield Problem(("leave_one_out", "from"), text)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+
+
+def _check_search(study: Study, arms: tuple[Arm, ...]) -> Iterator[Problem]:
+    search = study.search
+    if search is None:
+        return
+    metric = search.objective.removeprefix("val_")
+    if search.direction == "auto" and direction_of(metric) is None:
+        yield Problem(("search", "direction"), _undirected(metric))
+    names = reported(study.train.metrics)
+    if names is not None and not any(metric == n or metric.endswith("_" + n) for n in names):
+        text = (
+            f"no trial reports {search.objective!r}.{nearest(metric, names)} The metrics are: "
+            f"{', '.join('val_' + name for name in names)}. Add it to train.metrics."
+        )
+        yield Problem(("search", "objective"), text)
+    layers: dict[str, set[str]] = {}
+    for placement in (each for arm in arms for each in arm.spec.insert):
+        layers.setdefault(placement.label, set()).add(placement.layer)
+    for path in search.space:
+        at: Path = ("search", "space", path)
+        try:
+            check_path(path, set(layers), layers)
+        except Slips as slips:
+            yield from (Problem(at, each.text) for each in slips.problems)
+            continue
+        yield from _check_values(study, arms, path)
+
+
+def _check_values(study: Study, arms: tuple[Arm, ...], path: str) -> Iterator[Problem]:
+    """Check that the field takes every choice, and both ends of a range."""
+    assert study.search is not None
+    dimension = study.search.space[path]
+    arm = next(each for each in arms if path in parameters_of(each, study.search))
+    if path.endswith(".present") and path.startswith("insert."):
+        if not all(isinstance(value, bool) for value in dimension.samples()):
+            yield Problem(("search", "space", path), "'present' is yes or no: {bool: true}.")
+        return
+    for value in dimension.samples():
+        try:
+            apply_point(arm.spec, {path: value})
+        except StudyError as error:
+            reason = error.problems[0].text if error.problems else str(error)
+            text = f"the field refuses {value!r}: {reason}"
+            yield Problem(("search", "space", path, dimension.kind), text)
+            return
+
+
+def _check_profiles(study: Study) -> Iterator[Problem]:
+    """Check that each profile makes a sound study; its slips are told at its own keys."""
+    from ablate.study.overrides import apply
+    from ablate.study.study import Study
+
+    document: dict[str, Any] | None = None
+    for name, profile in study.profiles.items():
+        if document is None:
+            document = study.model_dump(by_alias=True, exclude_unset=True, exclude={"profiles"})
+        changed, problems = apply(document, profile, ("profiles", name))
+        if not problems:
+            try:
+                Study.model_validate(changed)
+            except ValueError as error:
+                from ablate.study.complaints import problems_of
+
+                told = problems_of(error, Study, changed)  # type: ignore[arg-type]
+                problems = [_in_profile(each, name, profile) for each in told]
+        yield from problems
+
+
+def _in_profile(problem: Problem, name: str, profile: dict[str, Any]) -> Problem:
+    from ablate.study.complaints import dotted
+
+    at = dotted(problem.path)
+    key = next((key for key in profile if at == key or at.startswith(f"{key}.")), None)
+    if key is None:
+        return Problem(("profiles", name), f"with this profile, {problem}")
+    return Problem(("profiles", name, key), problem.text)

@@ -1,0 +1,331 @@
+"""From a study to its arms: every variant named, with nothing left to inherit.
+
+Declared variants come in their order; factors are crossed in full, the first factor slowest;
+`leave_one_out` follows. A generated arm equal to an earlier one is its alias and trained once.
+What leave-one-out by site or by layer leaves out depends on the built model: `wanted_sites`
+tells which arm a worker has to preview, `with_sites` writes what it found into the study, and
+from then on `expand` knows all arms; until then it returns those that need no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ablate.errors import StudyError, nearest
+from ablate.study.arm import Arm
+from ablate.study.complaints import Problem, Slips, slip
+from ablate.study.inherit import Heir, Part, lineage
+from ablate.study.placement import Placement, Removal
+from ablate.study.trial import Spec
+
+if TYPE_CHECKING:
+    from ablate.study.study import Found, Study
+
+#: What `leave_one_out: {from: model}` calls the base model as it comes.
+MODEL = "model"
+
+#: Fields of `train` that no number depends on: arms that differ in these alone are duplicates.
+_NOT_NUMBERS = ("metrics", "save", "time_limit")
+
+
+def expand(study: Study) -> list[Arm]:
+    """Return the arms of `study`, in order; the first is the default baseline.
+
+    Raises:
+        Slips: every contradiction found, with the paths of the fields at fault (a study that
+            exists has none: they were reported when it was made).
+    """
+    heir = Heir(study)
+    arms = _crossed(study, heir) if study.factors else _declared(study, heir)
+    arms = _single(arms, study)
+    return _with_left_out(arms, study, heir)
+
+
+def path_name(name: str) -> str:
+    """Return `name` as a folder may be called: itself, or shortened with a hash.
+
+    >>> path_name("bn=on,dropout=off")
+    'bn=on,dropout=off'
+    >>> path_name("both-without-block/conv:0")
+    'both-without-block_conv_0-ba47d8ad'
+    """
+    safe = re.sub(r"[^A-Za-z0-9._+=,-]", "_", name)
+    if safe == name and len(name) <= 64:
+        return name
+    return f"{safe[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def wanted_sites(study: Study) -> Arm | None:
+    """Return the arm whose sites (or own layers) must be found before all arms are known.
+
+    None if `expand` knows them all. By site, the worker reports what each placement of this
+    arm inserted; by layer, which layers of the base model `leave_one_out.where` selects.
+    """
+    rule = study.leave_one_out
+    if rule is None or rule.by == "placement" or rule.found is not None:
+        return None
+    return _origin(_known(study), study, Heir(study))
+
+
+def with_sites(study: Study, found: Sequence[Found]) -> Study:
+    """Return `study` with the sites (or layers) that leave-one-out leaves out in turn.
+
+    Raises:
+        StudyError: nothing was found, or the arms it gives contradict others.
+    """
+    from ablate.study.study import Study
+
+    if study.leave_one_out is None:
+        return study
+    if not found:
+        raise StudyError(
+            f"leave_one_out: there is nothing to leave out of '{study.leave_one_out.from_}'."
+        )
+    rule = study.leave_one_out.model_copy(update={"found": list(found)})
+    fields = {name: getattr(study, name) for name in Study.model_fields}
+    made = Study(**{**fields, "leave_one_out": rule})
+    made._live = study._live
+    return made
+
+
+def carry_sites(study: Study, earlier: Study) -> Study:
+    """Return `study` with the sites that `earlier` knows, if they are the same arm's."""
+    rule, known = study.leave_one_out, earlier.leave_one_out
+    if rule is None or known is None or rule.found is not None or known.found is None:
+        return study
+    if rule != known.model_copy(update={"found": None}):
+        return study
+    before = _origin(_known(earlier), earlier, Heir(earlier))
+    now = _origin(_known(study), study, Heir(study))
+    same = all(
+        getattr(now.spec, part) == getattr(before.spec, part)
+        for part in ("data", "model", "insert", "remove")
+    )
+    return with_sites(study, known.found) if same else study
+
+
+def _known(study: Study) -> list[Arm]:
+    return [arm for arm in study.arms if arm.origin != "leave_one_out"]
+
+
+def _declared(study: Study, heir: Heir) -> list[Arm]:
+    """Return the arms of `variants`."""
+    arms: list[Arm] = []
+    problems: list[Problem] = []
+    for name in study.variants:
+        try:
+            spec = heir.spec(lineage(name, study.variants, ("variants",)))
+            arms.append(Arm(name, spec))
+        except Slips as slips:
+            problems += slips.problems
+    if problems:
+        raise Slips(*problems)
+    return arms
+
+
+def _crossed(study: Study, heir: Heir) -> list[Arm]:
+    """Return the full factorial of `factors`."""
+    problems: list[Problem] = []
+    levels: list[list[tuple[str, list[Part]]]] = []
+    for factor, declared in study.factors.items():
+        parts = []
+        for level in declared:
+            try:
+                parts.append((level, lineage(level, declared, ("factors", factor))))
+            except Slips as slips:
+                problems += slips.problems
+        levels.append(parts)
+    problems += [] if problems else _conflicts(list(study.factors), levels)
+    arms, names = [], list(study.factors)
+    for chosen in itertools.product(*levels) if not problems else ():
+        factors = {factor: level for factor, (level, _) in zip(names, chosen, strict=True)}
+        try:
+            spec = heir.spec([part for _, parts in chosen for part in parts])
+        except Slips as slips:
+            problems += slips.problems
+            continue
+        name = ",".join(f"{factor}={level}" for factor, level in factors.items())
+        arms.append(Arm(name, spec, factors, "factorial"))
+    if problems:
+        raise Slips(*problems)
+    return arms
+
+
+def _conflicts(names: list[str], levels: list[list[tuple[str, list[Part]]]]) -> Iterator[Problem]:
+    """Tell every field that two factors set."""
+    told = [{} for _ in names]  # type: list[dict[tuple[str, ...], Part]]
+    for index, parts in enumerate(levels):
+        for part in (each for _, lines in parts for each in lines):
+            for path in _fields_set(part):
+                told[index].setdefault(path, part)
+    for (i, first), (j, second) in itertools.combinations(enumerate(told), 2):
+        for path, part in second.items():
+            other = next((each for each in first if _overlap(path, each)), None)
+            if other is not None:
+                text = (
+                    f"factors '{names[i]}' and '{names[j]}' both set {'.'.join(path)}: crossing "
+                    "them would hide one. Give the field to one factor."
+                )
+                yield Problem((*part.path, path[0]), text)
+
+
+def _fields_set(part: Part) -> Iterator[tuple[str, ...]]:
+    for section in ("train", "model", "data"):
+        yield from _leaves(getattr(part.variant, section), (section,))
+    for placement in part.variant.insert:
+        yield ("insert", placement.model_dump_json(by_alias=True))
+    for removal in part.variant.remove:
+        yield ("remove", removal.model_dump_json(by_alias=True))
+
+
+def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, dict) and "name" not in value:
+        for key, each in value.items():
+            yield from _leaves(each, (*path, str(key)))
+    else:
+        yield path
+
+
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def _single(arms: list[Arm], study: Study) -> list[Arm]:
+    """Make generated duplicates aliases; refuse declared ones, or salt them if allowed."""
+    first: dict[str, Arm] = {}
+    result, problems = [], []
+    copies: dict[str, int] = {}
+    for arm in arms:
+        earlier = first.setdefault(_key(arm.spec), arm)
+        if earlier is arm:
+            result.append(arm)
+        elif arm.origin != "declared":
+            result.append(replace(arm, alias_of=earlier.name))
+        elif study.allow_duplicates:
+            copies[earlier.name] = copies.get(earlier.name, 1) + 1
+            result.append(replace(arm, salt=f"copy {copies[earlier.name]}"))
+        else:
+            text = (
+                f"trains the same as '{earlier.name}'. Change one of the two, or set "
+                "allow_duplicates: true for an A/A study."
+            )
+            problems.append(Problem(("variants", arm.name), text))
+    if problems:
+        raise Slips(*problems)
+    return result
+
+
+def _key(spec: Spec) -> str:
+    """Return what decides a spec's numbers, as far as it can be told without reading files."""
+    document = spec.model_dump(by_alias=True, mode="json")
+    for field in _NOT_NUMBERS:
+        document["train"].pop(field)
+    for placement in document["insert"]:
+        placement.pop("name")
+    return json.dumps(document, sort_keys=True)
+
+
+def _with_left_out(arms: list[Arm], study: Study, heir: Heir) -> list[Arm]:
+    """Return `arms` with those of `leave_one_out`, as far as they are known."""
+    rule = study.leave_one_out
+    if rule is None:
+        return arms
+    origin = _origin(arms, study, heir)
+    arms = arms if any(arm.name == origin.name for arm in arms) else [*arms, origin]
+    by_key = {_key(arm.spec): arm for arm in reversed(arms)}
+    by_name = {arm.name: arm for arm in arms}
+    for what, spec in _lacking(origin, study):
+        name = f"{origin.name}-without-{what}"
+        equal = by_key.setdefault(_key(spec), Arm(name, spec))
+        if name in by_name:
+            if equal.name != name and equal.alias_of != name:
+                text = f"would make '{name}', but another variant is called so. Rename that one."
+                raise slip(text, "leave_one_out")
+            continue
+        alias = equal.alias_of or (equal.name if equal.name != name else None)
+        arm = Arm(name, spec, {}, "leave_one_out", alias, (origin.name, what))
+        by_name[name] = arm
+        arms.append(arm)
+    return arms
+
+
+def _origin(arms: list[Arm], study: Study, heir: Heir) -> Arm:
+    """Return the arm that `leave_one_out.from` names."""
+    rule = study.leave_one_out
+    assert rule is not None
+    found = next((arm for arm in arms if arm.name == rule.from_), None)
+    if found is not None:
+        return found
+    if rule.from_ == MODEL:
+        spec = heir.spec([])
+        same = {_key(arm.spec): arm for arm in reversed(arms)}.get(_key(spec))
+        return Arm(MODEL, spec, alias_of=(same.alias_of or same.name) if same else None)
+    names = [arm.name for arm in arms] + [MODEL]
+    raise slip(
+        f"no variant '{rule.from_}'.{nearest(rule.from_, names)} "
+        f"Expected one of: {', '.join(names)}.",
+        "leave_one_out",
+        "from",
+    )
+
+
+def _lacking(origin: Arm, study: Study) -> Iterator[tuple[str, Spec]]:
+    """Yield what can be left out of `origin`, by name, with the spec that lacks it."""
+    rule = study.leave_one_out
+    assert rule is not None
+    spec = origin.spec
+    if rule.by == "placement":
+        for label, indices in labels(spec.insert).items():
+            rest = [each for i, each in enumerate(spec.insert) if i not in indices]
+            yield label, _changed(spec, insert=rest)
+        return
+    for found in rule.found or ():
+        if rule.by == "layer":
+            yield found.layer, _changed(spec, remove=[*spec.remove, Removal(where=found.host)])
+        else:
+            yield found.layer, _changed(spec, insert=_spared(spec.insert, found, rule.found or []))
+
+
+def labels(insert: Sequence[Placement]) -> dict[str, list[int]]:
+    """Return what leave-one-out calls each placement, with their indices in `insert`.
+
+    Placements that share a `name` are one; those without one are called by their layer, a
+    second by `<layer>_2`.
+    """
+    named: dict[str, list[int]] = {}
+    for index, placement in enumerate(insert):
+        label = placement.label
+        if placement.name is None:
+            ordinal = 2
+            while label in named:
+                label, ordinal = f"{placement.layer}_{ordinal}", ordinal + 1
+        named.setdefault(label, []).append(index)
+    return named
+
+
+def _spared(
+    insert: Sequence[Placement], found: Found, all_found: Sequence[Found]
+) -> list[Placement]:
+    """Return `insert` without the one site `found`."""
+    assert found.placement is not None
+    placement = insert[found.placement]
+    rest = list(insert)
+    if {each.host for each in all_found if each.placement == found.placement} == {found.host}:
+        del rest[found.placement]  # its only site: excepting it would leave a selector with none
+        return rest
+    given = placement.except_
+    excepted = [given] if isinstance(given, str) else list(given or ())
+    update = {"except_": [*excepted, found.host]}
+    rest[found.placement] = placement.model_copy(update=update)
+    return rest
+
+
+def _changed(spec: Spec, **update: Any) -> Spec:
+    return spec.model_copy(update=update)
