@@ -7,6 +7,8 @@ used, so that commands that only look start without it.
 
 from __future__ import annotations
 
+from ablate.analysis.assemble import analyze
+from ablate.analysis.budget import Tolerance, compare_tolerance, expected_best, tolerated
 from ablate.analysis.findings import (
     SCHEMA_VERSION,
     Analysis,
@@ -27,6 +29,7 @@ from ablate.analysis.findings import (
     VariantSummary,
     Verdict,
 )
+from ablate.analysis.outcomes import direction_of, headline
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -45,6 +48,13 @@ __all__ = [
     "MetricSummary",
     "Rate",
     "Spread",
+    "Tolerance",
     "VariantSummary",
     "Verdict",
+    "analyze",
+    "compare_tolerance",
+    "direction_of",
+    "expected_best",
+    "headline",
+    "tolerated",
 ]

@@ -112,8 +112,9 @@ def decide(
         what = "a single run" if runs == 1 else "neither a deviation with n nor a range"
         return Decision("undecided", f"the source has {what}, so that nothing can be held to it")
     if ours.mean is None or ours.low is None or ours.high is None:
-        missing = f"{plural(ours.n, 'completed seed')} here give no interval"
-        return Decision("undecided", missing, MINIMUM_SEEDS)
+        if ours.n >= MINIMUM_SEEDS:
+            return Decision("undecided", "the seeds have no spread, from which no interval follows")
+        return Decision("undecided", "an interval takes 3 completed seeds", MINIMUM_SEEDS)
     if region[0] <= ours.low and ours.high <= region[1]:
         return Decision("reproduced")
     if ours.high < region[0] or ours.low > region[1]:
@@ -174,7 +175,7 @@ def _judge_ratio(claim: Expect, outcomes: Outcomes, confidence: float) -> Expect
         low, high = (math.log(each) if each > 0 else -math.inf for each in region)
         borders = (low, high)
     decision = decide(logs, borders, confidence, claim.n)
-    ours = Sample(logs.n, *(None if each is None else math.exp(each) for each in _ends(logs)))
+    ours = Sample(logs.n, _exp(logs.mean), _exp(logs.low), _exp(logs.high))
     subject = f"{pretty(metric)} of {claim.variant} over that of {claim.than}"
     return _tell(claim, decision, subject, "ratio", ours, region)
 
@@ -245,8 +246,8 @@ def _sample(values: np.ndarray, confidence: float) -> Sample:
     return Sample(n, mean, low, high, sd)
 
 
-def _ends(sample: Sample) -> tuple[float | None, float | None, float | None]:
-    return sample.mean, sample.low, sample.high
+def _exp(value: float | None) -> float | None:
+    return None if value is None else math.exp(value)
 
 
 def _metric(outcomes: Outcomes, name: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablate.analysis.words import listing, plural
+from ablate.analysis.words import listing
 from ablate.study.arm import Arm
 from ablate.study.placement import Placement
 
@@ -78,7 +78,7 @@ def counted(names: Sequence[str], most: int = 4) -> str:
     """Return the names, or, past `most`, the first ones and how many more."""
     if len(names) <= most:
         return listing(list(names))
-    return f"{', '.join(names[:most])} and {plural(len(names) - most, 'more')}".removesuffix("s")
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def _placed(placement: Placement) -> str:

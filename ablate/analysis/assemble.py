@@ -1,0 +1,282 @@
+"""Assemble an analysis: results and arms in, all that may be said of them out.
+
+The one place that knows the order of things: arrays, failures, summaries, comparisons, factors,
+contributions, costs, guards, words. It works with no results at all, with everything failed, with
+one seed, and while a study is still running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ablate.analysis import words
+from ablate.analysis.contributions import contributions
+from ablate.analysis.costs import costs
+from ablate.analysis.descriptive import summarize
+from ablate.analysis.expectations import judge
+from ablate.analysis.factorial import factor_effects, factor_levels
+from ablate.analysis.facts import Facts
+from ablate.analysis.failures import count_failures
+from ablate.analysis.findings import (
+    Analysis,
+    Contribution,
+    Direction,
+    Effect,
+    FactorEffect,
+    Failures,
+    Gap,
+    MetricSummary,
+    VariantSummary,
+)
+from ablate.analysis.gap import gaps
+from ablate.analysis.guards import guard
+from ablate.analysis.naming import coverage_clause, described
+from ablate.analysis.outcomes import Outcomes, collect, direction_of, headline
+from ablate.analysis.paired import Family, compare, correlate, specialize
+from ablate.analysis.speed import learning_speed
+from ablate.errors import StudyError, nearest
+from ablate.study.arm import Arm
+from ablate.study.study import Analysis as Settings
+from ablate.study.study import Expect
+from ablate.study.trial import TrialResult
+
+
+def analyze(
+    results: Sequence[TrialResult],
+    arms: Sequence[Arm],
+    baseline: str,
+    settings: Settings | None = None,
+    *,
+    study: str = "",
+    planned: Mapping[str, int] | None = None,
+    expect: Sequence[Expect] = (),
+    target: float | None = None,
+    measurements: Mapping[str, Mapping[tuple[str, int], float]] | None = None,
+    seed: int = 0,
+) -> Analysis:
+    """Analyze a study: every variant described, and compared with the baseline by seed.
+
+    Args:
+        results: of the study's trials, in any order; those of other variants are left out.
+        arms: the variants as resolved; they order everything.
+        baseline: the name of the arm that the others are compared with.
+        settings: the study's `analysis` section.
+        study: the study's name.
+        planned: trials planned, by variant; by default as many as have results.
+        expect: published values that the study is held against.
+        target: the value that learning speed is measured to; by default what the baseline ended
+            with, seed by seed.
+        measurements: further numbers of trials, by name, then by variant and seed: metrics like
+            the others (a probe's final value, say).
+        seed: of the generator that resamples.
+
+    Returns:
+        The analysis. The same arguments give the same analysis, to the last bit.
+
+    Raises:
+        StudyError: there is no such baseline; no trial reports the metric; or its direction is
+            neither known nor given.
+    """
+    settings = settings or Settings()
+    names = [arm.name for arm in arms]
+    if baseline not in names:
+        raise StudyError(
+            f"baseline: there is no variant '{baseline}'.{nearest(baseline, names)} "
+            f"Expected one of: {', '.join(names)}."
+        )
+    outcomes = collect(results, arms, measurements)
+    metric, direction = headline(outcomes.metrics, settings.metric, settings.direction)
+    confidence = settings.confidence
+    rng = np.random.default_rng(seed)
+    counts = dict(planned or {})
+    for arm in arms:
+        if arm.alias_of is not None and arm.name not in counts:
+            counts[arm.name] = counts.get(arm.alias_of, 0)
+    failures = count_failures(
+        outcomes,
+        baseline,
+        planned=counts,
+        metric=metric,
+        direction=direction,
+        collapse=settings.collapse,
+        confidence=confidence,
+    )
+    variants = _variants(outcomes, failures, metric, confidence)
+    effects = _effects(outcomes, baseline, metric, direction, confidence, rng)
+    contrasts = _factor_effects(outcomes, metric, direction, confidence, rng)
+    found_gaps = _gaps(outcomes, baseline, metric, direction, confidence, rng)
+    of_headline = tuple(each for each in effects if each.metric == metric)
+    clause = _coverage(outcomes, baseline, metric, of_headline)
+    reference = arms[names.index(baseline)]
+    facts = Facts(
+        outcomes, baseline, metric, direction, confidence, failures, of_headline, found_gaps
+    )
+    return Analysis(
+        study=study,
+        baseline=baseline,
+        metric=metric,
+        direction=direction,
+        confidence=confidence,
+        answer=words.opening(
+            effects=[each for each in of_headline if each.family == "variants"],
+            factor_effects=contrasts,
+            variants=variants,
+            baseline=baseline,
+            metric=metric,
+            confidence=confidence,
+            coverage=clause,
+            names={arm.name: described(arm, reference) for arm in arms},
+        ),
+        coverage=f"{clause[:1].upper()}{clause[1:]}.",
+        seeds=outcomes.seeds,
+        trials=_trial_counts(outcomes, failures),
+        factors=factor_levels(outcomes),
+        variants=variants,
+        effects=effects,
+        factor_effects=contrasts,
+        contributions=_contributions(outcomes, metric, direction, confidence, rng),
+        costs=tuple(costs(outcomes, baseline)),
+        speeds=tuple(learning_speed(outcomes, baseline, metric, direction, target)),
+        gaps=found_gaps,
+        guards=tuple(guard(facts)),
+        expectations=tuple(judge(expect, outcomes, failures, confidence, {metric: direction})),
+    )
+
+
+def _variants(
+    outcomes: Outcomes, failures: Mapping[str, Failures], metric: str, confidence: float
+) -> tuple[VariantSummary, ...]:
+    order = sorted(outcomes.metrics, key=lambda name: name != metric)
+    summaries = {
+        name: summarize(outcomes.metrics[name], outcomes.seeds, confidence) for name in order
+    }
+    found = []
+    for column, arm in enumerate(outcomes.arms):
+        own = {name: by_variant[column] for name, by_variant in summaries.items()}
+        notes = (note for each in outcomes.of(arm.name) for note in each.notes)
+        found.append(
+            VariantSummary(
+                name=arm.name,
+                n=failures[arm.name].completed,
+                failures=failures[arm.name],
+                metrics={name: each for name, each in own.items() if each.n}
+                or {metric: MetricSummary()},
+                factors=dict(arm.factors),
+                origin=arm.origin,
+                alias_of=arm.alias_of,
+                notes=tuple(dict.fromkeys(notes)),
+            )
+        )
+    return tuple(found)
+
+
+def _effects(
+    outcomes: Outcomes,
+    baseline: str,
+    metric: str,
+    direction: Direction,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[Effect, ...]:
+    """Compare each arm with the baseline: declared ones and those left out in families apart."""
+    reference = outcomes.column(baseline)
+    families = {"variants": ("declared", "factorial"), "leave one out": ("leave_one_out",)}
+    found: list[Effect] = []
+    for name in [metric, *(each for each in outcomes.metrics if each != metric)]:
+        way = direction if name == metric else direction_of(name)
+        if way is None:
+            continue  # summarized; a guard says so
+        values = outcomes.values(name)
+        for family, origins in families.items():
+            columns = [
+                column
+                for column, arm in enumerate(outcomes.arms)
+                if arm.origin in origins and arm.alias_of is None and column != reference
+            ]
+            if not columns:
+                continue
+            own, base = values[:, columns], values[:, [reference]]
+            compared = compare(
+                own - base,
+                seeds=outcomes.seeds,
+                metric=name,
+                direction=way,
+                confidence=confidence,
+                family=Family(family, len(columns)),
+                rng=rng,
+                correlations=correlate(base, own),
+            )
+            for column, comparison in zip(columns, compared, strict=True):
+                effect = specialize(
+                    comparison, Effect, variant=outcomes.names[column], baseline=baseline
+                )
+                found.append(replace(effect, words=words.effect_words(effect, confidence)))
+    return tuple(found)
+
+
+def _factor_effects(
+    outcomes: Outcomes,
+    metric: str,
+    direction: Direction,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[FactorEffect, ...]:
+    found = factor_effects(outcomes, metric, direction, confidence, rng)
+    return tuple(replace(each, words=words.factor_words(each, confidence)) for each in found)
+
+
+def _contributions(
+    outcomes: Outcomes,
+    metric: str,
+    direction: Direction,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[Contribution, ...]:
+    found = contributions(outcomes, metric, direction, confidence, rng)
+    return tuple(replace(each, words=words.contribution_words(each, confidence)) for each in found)
+
+
+def _gaps(
+    outcomes: Outcomes,
+    baseline: str,
+    metric: str,
+    direction: Direction,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[Gap, ...]:
+    found = []
+    for each in gaps(outcomes, baseline, metric, direction, confidence, rng):
+        against = each.against
+        if against is not None:
+            text = words.comparison_words(against, each.variant, baseline, confidence)
+            against = replace(against, words=text)
+        found.append(replace(each, against=against))
+    return tuple(found)
+
+
+def _coverage(outcomes: Outcomes, baseline: str, metric: str, effects: Sequence[Effect]) -> str:
+    part = "validation" if metric.startswith("val_") else "test"
+    part = "training" if metric.startswith("train_") else part
+    key = {"training": "train"}.get(part, part)
+    trials = outcomes.completed(baseline) or [
+        each for each in outcomes.trials.values() if each.status == "completed"
+    ]
+    rows = next((each.rows[key] for each in trials if each.rows.get(key)), None)
+    seeds = max((each.n for each in effects), default=len(outcomes.completed(baseline)))
+    arm = outcomes.arms[outcomes.column(baseline)]
+    return coverage_clause(arm, held_out=part, rows=rows, seeds=seeds)
+
+
+def _trial_counts(outcomes: Outcomes, failures: Mapping[str, Failures]) -> dict[str, int]:
+    own = [failures[arm.name] for arm in outcomes.arms if arm.alias_of is None]
+    return {
+        "planned": sum(each.planned for each in own),
+        "completed": sum(each.completed for each in own),
+        "diverged": sum(each.diverged.count for each in own),
+        "failed": sum(each.failed.count for each in own),
+        "collapsed": sum(each.collapsed.count for each in own),
+        "pending": sum(each.pending for each in own),
+    }

@@ -1,0 +1,193 @@
+"""Guards on comparability: do the arms differ in more than was declared?
+
+Each takes the facts of a study and yields guards: parameters, epochs and data that differ without
+a word in the study file, failures that were not equal, trials from different environments, and
+validation rows that are the test rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ablate.analysis.facts import Facts
+from ablate.analysis.findings import Guard
+from ablate.analysis.naming import counted, differing, rows_phrase
+from ablate.analysis.outcomes import bare
+from ablate.analysis.words import listing, plural
+from ablate.study.arm import Arm
+from ablate.study.placement import RATED, Placement
+from ablate.study.trial import TrialResult
+
+#: Layers that regularize and add no weights.
+REGULARIZERS = frozenset(RATED) | {"GaussianNoise"}
+
+#: Entries of `environment` that may differ between trials of one study.
+_OF_A_RUN = frozenset({"host", "hostname", "node", "pid", "worker", "started", "finished", "time"})
+
+
+def unequal_failures(facts: Facts) -> Iterator[Guard]:
+    """Warn where a variant lost another share of its trials than the baseline."""
+    reference = facts.failures[facts.baseline].lost
+    for arm in facts.arms:
+        own = facts.failures[arm.name].lost
+        if arm.name == facts.baseline or not own.of or not reference.of:
+            continue
+        if own.rate != reference.rate:
+            sure = own.p is not None and own.p <= 1 - facts.confidence
+            yield Guard(
+                "unequal failures",
+                "warning",
+                f"{own.count} of {plural(own.of, 'trial')} of {arm.name} diverged, failed or ended "
+                f"at chance, {reference.count} of {reference.of} of {facts.baseline} (Fisher's "
+                f"exact p = {own.p:.2g}{'' if sure else ': no more than chance would do'}). "
+                "Their metrics are compared over what completed, which flatters the one that "
+                "lost more.",
+                (arm.name, facts.baseline),
+            )
+
+
+def undeclared_parameters(facts: Facts) -> Iterator[Guard]:
+    """Warn of weights that nothing declared adds; note networks of another size."""
+    counts: dict[str, int] = {}
+    for arm in facts.arms:
+        own = {each.parameters for each in facts.outcomes.of(arm.name)} - {None}
+        if len(own) > 1:
+            yield Guard(
+                "parameters",
+                "warning",
+                f"Trials of {arm.name} have different numbers of parameters: "
+                f"{listing([str(each) for each in sorted(filter(None, own))])}.",
+                (arm.name,),
+            )
+        elif own:
+            counts[arm.name] = next(iter(own)) or 0
+    reference = counts.get(facts.baseline)
+    if not reference:
+        return
+    for arm in facts.arms:
+        own_count = counts.get(arm.name, reference)
+        if own_count == reference:
+            continue
+        share = own_count / reference - 1
+        text = f"{arm.name} has {own_count} parameters, {facts.baseline} {reference} ({share:+.1%})"
+        if not _weights_declared(arm, facts.reference):
+            yield Guard(
+                "parameters",
+                "warning",
+                f"{text}, though nothing that was declared adds or takes away weights.",
+                (arm.name,),
+            )
+        elif abs(share) > 0.05:
+            yield Guard(
+                "parameters",
+                "note",
+                f"{text}: what is compared is also a network of another size.",
+                (arm.name,),
+            )
+
+
+def _weights_declared(arm: Arm, baseline: Arm) -> bool:
+    own, reference = arm.spec, baseline.spec
+    if own.model != reference.model or own.remove != reference.remove:
+        return True
+
+    def weighty(placements: list[Placement]) -> list[Placement]:
+        return [each for each in placements if each.layer not in REGULARIZERS]
+
+    return weighty(own.insert) != weighty(reference.insert)
+
+
+def undeclared_epochs(facts: Facts) -> Iterator[Guard]:
+    """Warn of variants that were not trained equally long."""
+    trained: dict[str, list[int]] = {}
+    for arm in facts.arms:
+        epochs = [each.epochs for each in facts.outcomes.completed(arm.name)]
+        if epochs:
+            trained[arm.name] = epochs
+    means = {name: sum(epochs) / len(epochs) for name, epochs in trained.items()}
+    declared = differing(facts.arms, facts.reference, "train.epochs")
+    odd = [name for name in means if name not in declared]
+    if facts.baseline not in means or len({round(means[name], 6) for name in odd}) < 2:
+        return
+    stopping = any(arm.spec.train.early_stopping for arm in facts.arms)
+    lowest, highest = min(odd, key=means.__getitem__), max(odd, key=means.__getitem__)
+    yield Guard(
+        "epochs",
+        "note" if stopping else "warning",
+        f"The variants were not trained equally long: {lowest} {means[lowest]:.1f} epochs on "
+        f"average, {highest} {means[highest]:.1f}"
+        + (
+            "; early stopping chose, and part of an effect may be length of training."
+            if stopping
+            else ", though no difference was declared."
+        ),
+        (lowest, highest),
+    )
+
+
+def undeclared_data(facts: Facts) -> Iterator[Guard]:
+    """Warn of variants that did not see the rows that the baseline saw."""
+    shared = {(each.seed): each for each in facts.outcomes.of(facts.baseline) if each.rows}
+    declared = differing(facts.arms, facts.reference, "data")
+    for arm in facts.arms:
+        for each in facts.outcomes.of(arm.name):
+            reference = shared.get(each.seed)
+            if reference is None or not each.rows or arm.name == facts.baseline:
+                continue
+            same = dict(each.rows) == dict(reference.rows) and each.majority == reference.majority
+            if not same and arm.name not in declared:
+                yield Guard(
+                    "data",
+                    "warning",
+                    f"{arm.name} and {facts.baseline} did not see the same data with seed "
+                    f"{each.seed}, though no difference was declared: "
+                    f"{rows_phrase(dict(each.rows))} against {rows_phrase(dict(reference.rows))}.",
+                    (arm.name, facts.baseline),
+                )
+                break
+
+
+def validation_is_test(facts: Facts) -> Iterator[Guard]:
+    """Warn when validation and test rows are the same."""
+    done = [each for arm in facts.arms for each in facts.outcomes.completed(arm.name)]
+    both = [each for each in done if _twins(each)]
+    if not both:
+        return
+    equal = all(val == test for each in both for val, test in _twins(each))
+    if equal and len(both) * len(_twins(both[0])) > 1:
+        yield Guard(
+            "validation equal to test",
+            "warning",
+            "Validation and test metrics are equal in every trial: they are the same rows. What "
+            "was chosen on validation data is then no evidence on test data.",
+        )
+
+
+def _twins(result: TrialResult) -> list[tuple[float, float]]:
+    if result.rows and result.rows.get("validation") != result.rows.get("test"):
+        return []
+    found = []
+    for name, test in result.metrics.items():
+        val = result.metrics.get(f"val_{bare(name)}")
+        if name.startswith("test_") and val is not None and test is not None:
+            found.append((val, test))
+    return found
+
+
+def environment(facts: Facts) -> Iterator[Guard]:
+    """Warn of trials from different versions or machines."""
+    seen: dict[str, Counter[str]] = {}
+    for each in facts.outcomes.trials.values():
+        for key, value in each.environment.items():
+            if key not in _OF_A_RUN:
+                seen.setdefault(key, Counter())[str(value)] += 1
+    mixed = {key: values for key, values in seen.items() if len(values) > 1}
+    if mixed:
+        told = [f"{key} ({listing(sorted(values))})" for key, values in sorted(mixed.items())]
+        yield Guard(
+            "environment",
+            "warning",
+            f"The trials come from different environments: {counted(told)}. Their numbers may "
+            "differ for that reason alone.",
+        )

@@ -1,0 +1,172 @@
+"""Guards on training: had it ended, and could it show what is asked?
+
+Each takes the facts of a study and yields guards: trials at chance, metrics that still improve,
+moving averages that still hold what they began with, early stopping at the last epoch, and a
+baseline that leaves a regularizer nothing to do. A curve is judged over all seeds of a variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ablate.analysis.comparability import REGULARIZERS
+from ablate.analysis.descriptive import moments
+from ablate.analysis.facts import Facts
+from ablate.analysis.findings import Guard
+from ablate.analysis.naming import counted, seeds_phrase
+from ablate.analysis.outcomes import bare
+from ablate.analysis.words import amount, plural, pretty
+
+#: Keras's momentum of a BatchNormalization that names none.
+BN_MOMENTUM = 0.99
+
+#: A moving average that still holds more than this share of where it began has not converged.
+LEFT_OVER = 0.05
+
+
+def at_chance(facts: Facts) -> Iterator[Guard]:
+    """Warn of trials that ended at chance, which count in the means."""
+    for arm in facts.arms:
+        own = facts.failures[arm.name]
+        if own.collapsed.count:
+            share = "every" if own.collapsed.count == own.collapsed.of else str(own.collapsed.count)
+            of = "" if share == "every" else f" of {own.collapsed.of}"
+            noun = "trial" if share == "every" or own.collapsed.of == 1 else "trials"
+            yield Guard(
+                "at chance",
+                "warning",
+                f"{share[:1].upper()}{share[1:]}{of} completed {noun} of {arm.name} ended at "
+                f"chance ({seeds_phrase(own.collapsed_seeds)}): the validation metric is no "
+                "better than always naming the commonest class. They count in its mean.",
+                (arm.name,),
+            )
+
+
+def still_improving(facts: Facts) -> Iterator[Guard]:
+    """Warn of variants whose validation metric still rose when training ended."""
+    name = f"val_{bare(facts.metric)}"
+    sign = 1 if facts.direction == "max" else -1
+    improving, gains = [], []
+    for arm in facts.arms:
+        curves = sign * facts.curves(arm.name, name)
+        gain = _late_gain(curves, facts.confidence)
+        if gain is not None:
+            improving.append(arm.name)
+            gains.append(gain)
+    if improving:
+        yield Guard(
+            "still improving",
+            "warning",
+            f"The validation {pretty(bare(facts.metric))} was still improving when training ended "
+            f"for {counted(improving)} (by up to "
+            f"{amount(facts.metric, max(gains), difference=True)} over the last fifth of the "
+            "epochs): their order may change with more epochs.",
+            tuple(improving),
+        )
+
+
+def _late_gain(curves: np.ndarray, confidence: float) -> float | None:
+    """Return how much the last fifth of the epochs gained over the fifth before, if it is real.
+
+    Real: at least 2 % of all that was gained since the first epoch, and (from three seeds) above
+    zero by the t interval of the per-seed gains; below three seeds, above zero in each.
+    """
+    if curves.shape[0] < 1 or curves.shape[1] < 2:
+        return None
+    k = max(1, curves.shape[1] // 5)
+    gains = np.nanmean(curves[:, -k:], axis=1) - np.nanmean(curves[:, -2 * k : -k], axis=1)
+    gain = float(np.mean(gains))
+    total = float(np.mean(np.nanmax(curves, axis=1) - curves[:, 0]))
+    if not gain > 0 or gain < 0.02 * total:
+        return None
+    if len(gains) < 3:
+        return gain if np.all(gains > 0) else None
+    low = moments(gains[:, None], confidence).low[0]
+    return gain if low > 0 else None
+
+
+def moving_averages(facts: Facts) -> Iterator[Guard]:
+    """Warn of inserted normalizations whose moving averages hold what they began with."""
+    for arm in facts.arms:
+        steps = [each.steps for each in facts.outcomes.completed(arm.name) if each.steps]
+        momenta = {
+            float(each.arguments.get("momentum", BN_MOMENTUM)): each.calibrate
+            for each in arm.spec.insert
+            if each.layer == "BatchNormalization"
+        }
+        if not steps or not momenta:
+            continue
+        momentum = max(momenta)
+        left = momentum ** min(steps)
+        if left > LEFT_OVER:
+            of = "calibration" if momenta[momentum] else "initial values"
+            yield Guard(
+                "moving averages",
+                "warning",
+                f"The moving averages of {arm.name} have not converged: after {min(steps)} steps "
+                f"with momentum {momentum:g} they still hold {left:.0%} of their {of}, which its "
+                "validation and test metrics use. Lower the momentum or train longer.",
+                (arm.name,),
+            )
+
+
+def early_stopping(facts: Facts) -> Iterator[Guard]:
+    """Warn where early stopping chose the last epoch there was."""
+    for arm in facts.arms:
+        done = facts.outcomes.completed(arm.name)
+        last = [
+            each.seed
+            for each in done
+            if arm.spec.train.early_stopping
+            and each.epochs >= arm.spec.train.epochs
+            and each.best_epoch == each.epochs
+        ]
+        if last:
+            yield Guard(
+                "early stopping at the last epoch",
+                "warning",
+                f"Early stopping chose the last of {arm.spec.train.epochs} epochs in {len(last)} "
+                f"of {plural(len(done), 'trial')} of {arm.name}: training ended before it stopped "
+                "to improve.",
+                (arm.name,),
+            )
+
+
+def never_overfits(facts: Facts) -> Iterator[Guard]:
+    """Warn of a baseline without overfitting in a study of a regularizer."""
+    added = [
+        arm.name
+        for arm in facts.arms
+        if any(
+            each.layer in REGULARIZERS and each not in facts.reference.spec.insert
+            for each in arm.spec.insert
+        )
+    ]
+    own = [each for each in facts.gaps if each.variant == facts.baseline]
+    gap = next((each for each in own if each.metric == bare(facts.metric)), None)
+    if not added or gap is None or gap.summary.mean is None:
+        return
+    sign = 1 if facts.direction == "max" else -1
+    ends = [each for each in (gap.summary.low, gap.summary.high) if each is not None]
+    least = min((sign * each for each in ends), default=sign * gap.summary.mean)
+    losses = facts.curves(facts.baseline, "val_loss")
+    if losses.size:
+        mean = np.nanmean(losses, axis=0)
+        # A validation loss that ends a twentieth above its lowest has turned.
+        rising = bool(mean[-1] > mean.min() + 0.05 * abs(mean.min()))
+    else:
+        rising = False
+    if least > 0 or rising:
+        return
+    yield Guard(
+        "baseline never overfits",
+        "warning",
+        f"{facts.baseline} does not overfit: train minus held-out {pretty(gap.metric)} is "
+        f"{amount(gap.metric, gap.summary.mean, difference=True)}, and its validation loss does "
+        f"not rise. That leaves nothing for {counted(added)} to cure: a difference here says "
+        "little about Dropout where it is needed. Train longer, on fewer rows (data.limit), or "
+        "with a larger network.",
+        (facts.baseline, *added),
+    )

@@ -1,0 +1,142 @@
+"""Guards: what the reader must know before believing a number.
+
+Each guard is a function from the facts of a study to guards, listed in `GUARDS`; none changes a
+number. Those on comparability and on training have files of their own; here stand those on
+the statistics themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ablate.analysis import comparability, convergence
+from ablate.analysis.facts import Facts
+from ablate.analysis.findings import Guard
+from ablate.analysis.naming import counted
+from ablate.analysis.outcomes import direction_of
+from ablate.analysis.words import amount, figure, plural
+
+
+def guard(facts: Facts) -> list[Guard]:
+    """Return every guard that the study calls for: warnings first, then notes."""
+    found = [each for check in GUARDS for each in check(facts)]
+    return sorted(found, key=lambda each: each.severity != "warning")
+
+
+def _few_seeds(facts: Facts) -> Iterator[Guard]:
+    most = max((each.completed for each in facts.failures.values()), default=0)
+    if 0 < most < 3:
+        yield Guard(
+            "few seeds",
+            "warning",
+            f"With {plural(most, 'seed')} this describes what happened and infers nothing: no "
+            "interval, no test. Three seeds are the least, five are better.",
+        )
+
+
+def _pending(facts: Facts) -> Iterator[Guard]:
+    pending = sum(facts.failures[arm.name].pending for arm in facts.arms)
+    if pending:
+        yield Guard(
+            "unfinished",
+            "warning",
+            f"{plural(pending, 'trial')} of the plan {'has' if pending == 1 else 'have'} not "
+            "ended: every number here may still change.",
+        )
+
+
+def _resolution(facts: Facts) -> Iterator[Guard]:
+    """Say how much of the metric is the luck of a small, fixed test set."""
+    if facts.reference.spec.data.split != "fixed" or "accuracy" not in facts.metric:
+        return
+    part = "test" if facts.metric.startswith("test_") else "validation"
+    rows = next((r for e in facts.outcomes.completed(facts.baseline) if (r := e.rows.get(part))), 0)
+    values = facts.outcomes.values(facts.metric)[:, facts.outcomes.column(facts.baseline)]
+    if not rows or not np.isfinite(values).any():
+        return
+    share = min(1.0, max(0.0, float(np.nanmean(values))))
+    error = float(np.sqrt(share * (1 - share) / rows))
+    if error >= 0.001:
+        yield Guard(
+            "one split",
+            "note",
+            f"{rows} {part} rows have a sampling error of their own, about "
+            f"{figure(facts.metric, error)} points near {amount(facts.metric, share)}; seeds on "
+            "one split do not show it, and another split may shift every variant. To include it, "
+            "set data.split to per_seed.",
+        )
+
+
+def _pairing(facts: Facts) -> Iterator[Guard]:
+    own = [
+        each
+        for each in facts.effects
+        if each.metric == facts.metric and each.correlation is not None
+    ]
+    if own and float(np.mean([each.correlation or 0.0 for each in own])) < 0.1:
+        mean = float(np.mean([each.correlation or 0.0 for each in own]))
+        yield Guard(
+            "pairing",
+            "note",
+            f"Sharing seeds bought nothing here: the correlation between a variant and "
+            f"{facts.baseline} with the same seed is {mean:.2f} on average.".replace("-", "−"),
+        )
+
+
+def _skew(facts: Facts) -> Iterator[Guard]:
+    for each in facts.effects:
+        sample = np.asarray(list(each.differences.values()))
+        if each.metric != facts.metric or each.n < 8 or not each.sd:
+            continue
+        n = each.n
+        centred = sample - sample.mean()
+        moment = float((centred**3).mean() / (centred**2).mean() ** 1.5)
+        skewness = moment * np.sqrt(n * (n - 1)) / (n - 2)
+        error = np.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
+        if abs(skewness) > 2.5 * error:
+            yield Guard(
+                "skewed differences",
+                "note",
+                f"The differences of {each.variant} are skewed (skewness {skewness:.1f}): under "
+                "skew a 95 % t interval covers the mean in 81 to 93 % of studies, not in 95 %. "
+                "Look at every seed.",
+                (each.variant,),
+            )
+
+
+def _unknown_direction(facts: Facts) -> Iterator[Guard]:
+    unknown = [
+        name
+        for name in facts.outcomes.metrics
+        if name != facts.metric and direction_of(name) is None
+    ]
+    if unknown:
+        yield Guard(
+            "unknown direction",
+            "note",
+            f"Whether more is better is not known of {counted(unknown)}: summarized, not "
+            "compared. To compare one, set analysis.metric and analysis.direction.",
+        )
+
+
+GUARDS: tuple[Callable[[Facts], Iterator[Guard]], ...] = (
+    _pending,
+    _few_seeds,
+    comparability.unequal_failures,
+    convergence.at_chance,
+    comparability.undeclared_data,
+    comparability.undeclared_epochs,
+    comparability.undeclared_parameters,
+    comparability.validation_is_test,
+    convergence.early_stopping,
+    convergence.still_improving,
+    convergence.moving_averages,
+    convergence.never_overfits,
+    comparability.environment,
+    _skew,
+    _resolution,
+    _pairing,
+    _unknown_direction,
+)
