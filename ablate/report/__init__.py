@@ -1,0 +1,14 @@
+"""Reports: what an analysis found, as words, tables and plots.
+
+A `Material` (the analysis, the results it came from, the study) enters; a terminal page, one
+self-contained HTML file, Markdown, LaTeX, CSV or JSON leaves. One set of tables (`tables`) and one
+set of plots (`plots`) serve every format. Matplotlib and Jinja are imported where they are used,
+so that a report in the terminal starts at once.
+"""
+
+from __future__ import annotations
+
+from ablate.report.material import Material, Plot, Section, gather, material_of
+from ablate.report.tables import Column, Table
+
+__all__ = ["Column", "Material", "Plot", "Section", "Table", "gather", "material_of"]

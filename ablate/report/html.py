@@ -1,0 +1,130 @@
+"""The report as one HTML file: the answer, the tables, the plots, and how it came about.
+
+A `Material` and its plots enter, a page leaves that asks the network for nothing: style and
+pictures are inside. It opens with the answer in plain sentences and reads downwards from there to
+what only a sceptic wants: evidence, the study file, the machine, the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ablate._version import __version__
+from ablate.report import tables
+from ablate.report.material import Material, Plot, Section
+from ablate.report.tables import Table
+from ablate.report.terminal import progress
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+#: An SVG larger than this (thousands of marks) is embedded as PNG.
+LARGEST_SVG = 600_000
+
+#: Tables that stand open on the page; the others are folded away but for their title.
+_OPEN = frozenset({"headline", "failures", "factors", "contributions", "expectations"})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot as the page shows it: its words and its data address."""
+
+    name: str
+    title: str
+    caption: str
+    source: str
+
+
+def as_html(
+    material: Material, plots: Sequence[Plot] = (), sections: Sequence[Section] = ()
+) -> str:
+    """Return the report as one self-contained page."""
+    analysis = material.analysis
+    guards = sorted(analysis.guards, key=lambda each: each.severity != "warning")
+    first, *others = tables.tables(material)
+    parts: list[Section] = [*sections, *material.sections]
+    return _template("report.html.j2").render(
+        name=analysis.study,
+        answer=analysis.answer,
+        progress=progress(material),
+        running=material.running,
+        warnings=material.warnings,
+        guards=guards,
+        headline=first,
+        variants=tables.what_variants_are(material),
+        open_tables=[each for each in others if each.name in _OPEN],
+        folded_tables=[each for each in others if each.name not in _OPEN],
+        pictures=[picture(each) for each in plots],
+        sections=[(each, [picture(plot) for plot in each.plots]) for each in parts],
+        environment=tables.environment(material),
+        mixed=[key for key, values in material.environment.items() if len(values) > 1],
+        errors=_errors(material),
+        notes=_notes(material),
+        study_text=material.study_text,
+        command=material.command,
+        words=[each.words for each in analysis.effects if each.metric == analysis.metric],
+        version=__version__,
+    )
+
+
+def fragment(material: Material) -> str:
+    """Return the answer and the headline table as a piece of HTML, for a notebook."""
+    return _template("fragment.html.j2").render(
+        answer=material.analysis.answer,
+        headline=tables.headline(material),
+        guards=[each for each in material.analysis.guards if each.severity == "warning"],
+    )
+
+
+def picture(plot: Plot) -> Picture:
+    """Return a plot with its figure as a data address: SVG, or PNG when that is too large."""
+    from ablate.report.plots import theme
+
+    content, kind = theme.svg(plot.figure), "svg+xml"
+    if len(content) > LARGEST_SVG:
+        content, kind = theme.png(plot.figure), "png"
+    return Picture(plot.name, plot.title, plot.caption, theme.data_uri(content, kind))
+
+
+def _errors(material: Material) -> list[tuple[str, str]]:
+    """Return the distinct errors of failed trials, with the trials that ended in each."""
+    found: dict[str, list[str]] = {}
+    for result in material.results:
+        if result.status == "failed" and result.error:
+            found.setdefault(result.error.strip(), []).append(
+                f"{result.variant}, seed {result.seed}"
+            )
+    return [
+        ("; ".join(trials[:6]) + (f" and {len(trials) - 6} more" if len(trials) > 6 else ""), text)
+        for text, trials in list(found.items())[:10]
+    ]
+
+
+def _notes(material: Material) -> list[tuple[str, str]]:
+    return [(each.name, note) for each in material.analysis.variants for note in each.notes]
+
+
+@cache
+def _template(name: str) -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("ablate.report", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals["style"] = _style(loader, environment)
+    environment.filters["numeric"] = _numeric
+    return environment.get_template(name)
+
+
+def _style(loader: Any, environment: Any) -> str:
+    source: str = loader.get_source(environment, "style.css")[0]
+    return source
+
+
+def _numeric(table: Table) -> list[str]:
+    return [each.align for each in table.columns]

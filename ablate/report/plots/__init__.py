@@ -1,0 +1,41 @@
+"""The plots of a report: one kind per file, each from a `Material` to a `Plot` or to None.
+
+A kind that a study has nothing for (no factors, no failures) gives None and is left out. `draw`
+makes them all in the order of the page. Importing this package imports matplotlib; the formats
+that draw import it late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ablate.report.material import Material, Plot
+from ablate.report.plots.contributions import contributions
+from ablate.report.plots.costs import costs
+from ablate.report.plots.curves import curves
+from ablate.report.plots.effects import effects
+from ablate.report.plots.factors import factor_effects, interactions
+from ablate.report.plots.failures import failures
+from ablate.report.plots.gaps import gaps
+from ablate.report.plots.response import learning_rates
+
+__all__ = ["DRAWN", "draw"]
+
+#: Every kind of plot, in the order of the page.
+DRAWN: tuple[Callable[[Material], list[Plot]], ...] = (
+    failures,
+    effects,
+    curves,
+    factor_effects,
+    interactions,
+    learning_rates,
+    contributions,
+    gaps,
+    costs,
+)
+
+
+def draw(material: Material) -> Iterator[Plot]:
+    """Draw every plot the study has material for."""
+    for kind in DRAWN:
+        yield from kind(material)

@@ -1,0 +1,247 @@
+"""Loss and metrics over the epochs: mean, band and a thin line for every seed.
+
+Up to five variants share one pair of axes (training beside validation); more get a panel each,
+with the baseline's mean in grey behind, since a dozen crossing lines tell nobody anything. The
+band is the pointwise t interval of the mean, from three seeds; the thin lines are the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
+
+from ablate.report import wording
+from ablate.report.material import Material, Plot
+from ablate.report.plots.effects import shortened
+from ablate.report.plots.theme import GREY, Look, drawn, look, panels
+from ablate.study.trial import TrialResult
+
+#: Variants that share a pair of axes; more get a panel each.
+MOST_TOGETHER = 5
+#: Panels of one figure; beyond, the first ones are drawn and it is said.
+MOST_PANELS = 24
+#: Thin lines of one panel.
+MOST_LINES = 60
+
+_NOT_METRICS = {"learning_rate"}
+
+
+@drawn
+def curves(material: Material) -> Iterator[Plot]:
+    """Draw one figure for the loss and one for each metric of the histories."""
+    by_variant = {name: trials for name, trials in material.by_variant.items() if trials}
+    for name in _curve_names(by_variant):
+        stacks = {
+            variant: (stack(trials, name), stack(trials, f"val_{name}"))
+            for variant, trials in by_variant.items()
+        }
+        stacks = {key: pair for key, pair in stacks.items() if any(each.size for each in pair)}
+        if not stacks or not any(each.shape[1] > 1 for pair in stacks.values() for each in pair):
+            continue
+        if len(stacks) <= MOST_TOGETHER:
+            yield _together(material, name, stacks)
+        else:
+            yield _apart(material, name, stacks)
+
+
+def stack(trials: Sequence[TrialResult], curve: str) -> np.ndarray:
+    """Return a curve of each trial as rows (seeds, epochs), NaN where nothing was measured."""
+    rows = [each.curves[curve] for each in trials if each.curves.get(curve)]
+    if not rows:
+        return np.empty((0, 0))
+    found = np.full((len(rows), max(map(len, rows))), np.nan)
+    for row, values in zip(found, rows, strict=True):
+        row[: len(values)] = [np.nan if value is None else value for value in values]
+    return found
+
+
+def mean_and_band(
+    values: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean over seeds (rows) at each epoch, and its t interval's two ends.
+
+    An epoch counts while at least half of the seeds that ever had a value have one there, so that
+    one long trial does not draw a mean of itself. The ends are NaN under three seeds.
+    """
+    from scipy import stats
+
+    count = np.isfinite(values).sum(axis=0)
+    enough = count >= max(1, (np.isfinite(values).any(axis=1).sum() + 1) // 2)
+    total = np.nansum(values, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(enough, total / count, np.nan)
+        variance = np.nansum((values - mean) ** 2, axis=0) / (count - 1)
+        half = stats.t.ppf((1 + confidence) / 2, np.maximum(count - 1, 1)) * np.sqrt(
+            variance / count
+        )
+    half = np.where(enough & (count >= 3), half, np.nan)
+    return mean, mean - half, mean + half
+
+
+def draw_curve(
+    axis: Axes, values: np.ndarray, style: Look, confidence: float, factor: float, label: str
+) -> None:
+    """Draw one variant: thin seeds, a band, a mean with sparse markers."""
+    if not values.size or not np.isfinite(values).any():
+        return
+    epochs = np.arange(values.shape[1])
+    scaled = values * factor
+    lines = [
+        np.column_stack([epochs, row])[np.isfinite(row)]
+        for row in scaled[:MOST_LINES]
+        if np.isfinite(row).sum() > 1
+    ]
+    several = len(values) > 1
+    if several:
+        collection = LineCollection(
+            lines, colors=style.colour, linewidths=0.6, alpha=0.3, rasterized=len(lines) > 20
+        )
+        axis.add_collection(collection)
+    mean, low, high = mean_and_band(scaled, confidence)
+    if np.isfinite(low).any():
+        axis.fill_between(epochs, low, high, color=style.colour, alpha=0.13, linewidth=0)
+    axis.plot(
+        epochs,
+        mean,
+        color=style.colour,
+        linestyle=style.dash,
+        marker=style.marker,
+        markersize=4,
+        markevery=max(len(epochs) // 6, 1),
+        label=label,
+    )
+
+
+def _curve_names(by_variant: Mapping[str, Sequence[TrialResult]]) -> list[str]:
+    """Return the curves' bare names, the loss first."""
+    found = dict.fromkeys(
+        key.removeprefix("val_")
+        for trials in by_variant.values()
+        for each in trials
+        for key in each.curves
+    )
+    names = [each for each in found if each not in _NOT_METRICS]
+    return sorted(names, key=lambda each: (each != "loss", "loss" in each))
+
+
+def _together(
+    material: Material, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> Plot:
+    factor = 100.0 if wording.is_share(name) else 1.0
+    sides = [index for index in (0, 1) if any(pair[index].size for pair in stacks.values())]
+    figure, axes = panels(len(sides), height=3.4, sharey=True)
+    limits = _limits([pair[side] for pair in stacks.values() for side in sides], factor, name)
+    for axis, side in zip(axes, sides, strict=True):
+        for variant, pair in stacks.items():
+            style = look(material.order.index(variant))
+            draw_curve(
+                axis, pair[side], style, material.analysis.confidence, factor, shortened(variant)
+            )
+        axis.set_title(("Training (running, as fit reports it)", "Validation")[side])
+        axis.set_xlabel("Epoch")
+        _finish(axis, limits)
+    axes[0].set_ylabel(_label(name))
+    handles, labels = axes[-1].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 5), handlelength=3.2
+    )
+    return Plot(f"curve-{_anchor(name)}", _title(name), _caption(material, name), figure)
+
+
+def _apart(
+    material: Material, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> Plot:
+    """Draw a panel per variant: training dashed, validation full, the baseline in grey behind."""
+    factor = 100.0 if wording.is_share(name) else 1.0
+    shown = list(stacks)[:MOST_PANELS]
+    columns = 4
+    rows = -(-len(shown) // columns)
+    figure, axes = panels(columns, rows, height=0.7 + 1.75 * rows, sharex=True, sharey=True)
+    limits = _limits([each for variant in shown for each in stacks[variant]], factor, name)
+    baseline = material.analysis.baseline
+    confidence = material.analysis.confidence
+    for axis, variant in zip(axes, shown, strict=False):
+        training, validation = stacks[variant]
+        if variant != baseline and baseline in stacks:
+            behind = mean_and_band(stacks[baseline][1] * factor, confidence)[0]
+            axis.plot(np.arange(len(behind)), behind, color=GREY, linewidth=1.2, zorder=1)
+        colour = look(material.order.index(variant)).colour
+        draw_curve(axis, validation, Look(colour, "", "-"), confidence, factor, "")
+        mean = mean_and_band(training * factor, confidence)[0] if training.size else np.empty(0)
+        axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
+        axis.set_title(shortened(variant, 24), fontsize=8.5)
+        _finish(axis, limits)
+    for axis in axes[len(shown) :]:
+        axis.set_visible(False)
+    figure.supxlabel("Epoch", fontsize=9)
+    figure.supylabel(_label(name), fontsize=9)
+    caption = _caption(material, name) + (
+        " Full line: validation; dotted line: training; grey line: the baseline's validation mean."
+    )
+    if len(stacks) > len(shown):
+        caption += f" The first {len(shown)} of {len(stacks)} variants are drawn."
+    return Plot(f"curve-{_anchor(name)}", _title(name), caption, figure)
+
+
+def _limits(
+    stacks: Sequence[np.ndarray], factor: float, name: str
+) -> tuple[float, float, bool] | None:
+    """Return the range of all seeds' values with some air, and whether it asks for a log axis.
+
+    The few largest values of a loss (an exploding seed) must not press all else to the floor.
+    """
+    values = np.concatenate([each.ravel() for each in stacks]) * factor
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    low, high = float(values.min()), float(values.max())
+    if "loss" in name:
+        top = float(np.quantile(values, 0.98))
+        high = top * 1.5 if high > 10 * top else high
+    positive = values[values > 0]
+    log = (
+        "loss" in name
+        and len(positive) == len(values)
+        and high / float(np.quantile(positive, 0.02)) > 30
+    )
+    if log:
+        return low / 1.3, high * 1.3, True
+    air = (high - low or abs(high) or 1.0) * 0.05
+    return low - air, high + air, False
+
+
+def _finish(axis: Axes, limits: tuple[float, float, bool] | None) -> None:
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    if limits is None:
+        return
+    low, high, log = limits
+    if log:
+        axis.set_yscale("log")
+    axis.set_ylim(low, high)
+
+
+def _label(name: str) -> str:
+    words = name.replace("_", " ").capitalize()
+    return f"{words} (%)" if wording.is_share(name) else words
+
+
+def _title(name: str) -> str:
+    return f"{name.replace('_', ' ').capitalize()} over the epochs"
+
+
+def _anchor(name: str) -> str:
+    return "".join(each if each.isalnum() else "-" for each in name.lower())
+
+
+def _caption(material: Material, name: str) -> str:
+    level = wording.percent(material.analysis.confidence)
+    return (
+        "Bold: the mean over seeds. Thin: every seed. Band: the pointwise "
+        f"{level} interval of the mean, from three seeds. Epoch 0 is before training. Training "
+        "values are running ones, as fit reports them, with Dropout at work; validation is in "
+        "inference mode."
+    )

@@ -1,0 +1,155 @@
+"""Factors: what each does on average, and whether one changes what another does.
+
+`factor_effects` is a forest plot of main effects and interactions; `interactions` draws, for each
+pair of factors, the metric over the levels of one with a line for each level of the other.
+Parallel lines mean that the two add up; lines that cross or fan out mean that they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ablate.report import wording
+from ablate.report.material import Material, Plot
+from ablate.report.plots.effects import (
+    axis_title,
+    draw_difference,
+    finish_differences,
+    row_height,
+    row_names,
+)
+from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.tables import scale_of
+
+#: Rows of the forest plot, main effects first; pairs of factors in one figure.
+MOST_ROWS = 40
+MOST_PAIRS = 12
+
+
+@drawn
+def factor_effects(material: Material) -> Iterator[Plot]:
+    """Draw the main effects and interactions of a factorial study on the headline metric."""
+    analysis = material.analysis
+    rows = [each for each in analysis.factor_effects if each.metric == analysis.metric and each.n]
+    if not rows:
+        return
+    shown = sorted(rows, key=lambda each: each.order)[:MOST_ROWS]
+    scale = scale_of(material, analysis.metric)
+    figure, axes = panels(height=row_height(len(shown)))
+    for row, effect in enumerate(shown):
+        draw_difference(axes[0], row, effect, look(effect.order), scale)
+    row_names(axes[0], [each.name for each in shown])
+    label = f"Effect on {wording.metric_title(analysis.metric)}"
+    finish_differences(axes[0], label, analysis.direction, scale)
+    level = wording.percent(analysis.confidence)
+    caption = (
+        "Main effects: the level named against the factor's first level, averaged over all "
+        "others. Interactions (×): how much more one factor does with the other than without "
+        f"it. A mark per seed; the diamond is the mean, the line its paired {level} interval; "
+        "a filled diamond stands after Holm's correction."
+    )
+    if len(rows) > len(shown):
+        caption += f" {len(rows) - len(shown)} more are in the table."
+    yield Plot("factor-effects", "What each factor does", caption, figure)
+
+
+@drawn
+def interactions(material: Material) -> Iterator[Plot]:
+    """Draw the metric over the levels of one factor, by level of another, for every pair."""
+    analysis = material.analysis
+    usable = {name: levels for name, levels in analysis.factors.items() if len(levels) > 1}
+    pairs = list(combinations(usable, 2))
+    values = _cells(material)
+    if not pairs or not values:
+        return
+    shown = pairs[:MOST_PAIRS]
+    scale = scale_of(material, analysis.metric)
+    columns = min(len(shown) * 2, 4) if len(shown) > 1 else 2
+    rows = -(-2 * len(shown) // columns)
+    figure, axes = panels(columns, rows, height=0.5 + 2.9 * rows, sharey=True)
+    for axis, (first, second) in zip(
+        axes, [each for pair in shown for each in (pair, pair[::-1])], strict=False
+    ):
+        _draw_pair(axis, values, usable, first, second, scale)
+    for axis in axes[2 * len(shown) :]:
+        axis.set_visible(False)
+    for axis in axes[::columns]:
+        axis.set_ylabel(axis_title(analysis.metric))
+    caption = (
+        "Means over all other factors; thin lines are the seeds. Each pair of factors is "
+        "drawn both ways. Parallel lines: the two factors add up. Lines that cross or fan "
+        "out: what one does depends on the other."
+    )
+    if len(pairs) > len(shown):
+        caption += f" The first {len(shown)} of {len(pairs)} pairs are drawn."
+    yield Plot("interactions", "How the factors work together", caption, figure)
+
+
+def _cells(material: Material) -> list[tuple[Mapping[str, str], Mapping[int, float]]]:
+    """Return the levels and the seeds' values of every variant that completed something."""
+    metric = material.analysis.metric
+    return [
+        (each.factors, each.metrics[metric].values)
+        for each in material.analysis.variants
+        if each.factors and metric in each.metrics and each.metrics[metric].n
+    ]
+
+
+def _draw_pair(
+    axis: Axes,
+    cells: list[tuple[Mapping[str, str], Mapping[int, float]]],
+    levels: Mapping[str, tuple[str, ...]],
+    along: str,
+    lines: str,
+    scale: wording.Scale,
+) -> None:
+    places = np.arange(len(levels[along]))
+    for index, level in enumerate(levels[lines]):
+        style = look(index)
+        by_seed: dict[int, np.ndarray] = {}
+        for place, other in enumerate(levels[along]):
+            for seed, value in _averaged(cells, {lines: level, along: other}).items():
+                row = by_seed.setdefault(seed, np.full(len(places), np.nan))
+                row[place] = value * scale.factor
+        if not by_seed:
+            continue
+        rows = np.array(list(by_seed.values()))
+        for row in rows[:60]:
+            axis.plot(places, row, color=style.colour, linewidth=0.6, alpha=0.3)
+        counts = np.isfinite(rows).sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            means = np.where(counts > 0, np.nansum(rows, axis=0) / counts, np.nan)
+        axis.plot(
+            places,
+            means,
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            markersize=6,
+            label=f"{lines}={level}",
+        )
+    axis.set_xticks(places, list(levels[along]))
+    axis.set_xlim(-0.35, len(places) - 0.65)
+    axis.set_xlabel(along)
+    axis.legend(loc="best", handlelength=3.0)
+
+
+def _averaged(
+    cells: list[tuple[Mapping[str, str], Mapping[int, float]]], chosen: Mapping[str, str]
+) -> dict[int, float]:
+    """Return each seed's mean over the cells with the chosen levels, if it has all of them."""
+    matching = [
+        values
+        for factors, values in cells
+        if all(factors.get(name) == level for name, level in chosen.items())
+    ]
+    if not matching:
+        return {}
+    shared = set.intersection(*(set(values) for values in matching))
+    return {
+        seed: sum(values[seed] for values in matching) / len(matching) for seed in sorted(shared)
+    }

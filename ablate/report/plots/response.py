@@ -1,0 +1,163 @@
+"""The metric over the learning rate: does a variant widen the range of rates that work?
+
+Variants that differ in their learning rate alone form a line; rates stand on a log axis, every
+seed is a mark, and a trial that diverged, failed or collapsed is a cross at the bottom.
+`draw_response` serves any numeric parameter, so that a search draws its own with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ablate.report import wording
+from ablate.report.material import Material, Plot
+from ablate.report.plots.effects import axis_title, shortened
+from ablate.report.plots.theme import Look, drawn, look, panels
+from ablate.report.tables import scale_of
+from ablate.study.arm import Arm
+
+
+@dataclass(frozen=True)
+class Response:
+    """What one variant gave at one value of a parameter: its seeds' metrics, and those lost."""
+
+    at: float
+    values: tuple[float, ...]
+    lost: int = 0
+
+
+@drawn
+def learning_rates(material: Material) -> Iterator[Plot]:
+    """Draw the metric over the learning rate, where variants differ in nothing else."""
+    lines = _lines(material)
+    if not lines:
+        return
+    analysis = material.analysis
+    scale = scale_of(material, analysis.metric)
+    figure, axes = panels(height=3.8)
+    for index, (name, responses) in enumerate(lines.items()):
+        draw_response(axes[0], responses, look(index), scale.factor, name)
+    finish_response(axes[0], lines, log=True)
+    axes[0].set_xlabel("Learning rate (log)")
+    axes[0].set_ylabel(axis_title(analysis.metric))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    yield Plot(
+        "learning-rates",
+        f"{wording.metric_title(analysis.metric).capitalize()} over the learning rate",
+        "A mark per seed, the line through the means. Crosses at the bottom count the trials "
+        "that diverged, failed or collapsed at that rate; they are in no mean.",
+        figure,
+    )
+
+
+def draw_response(
+    axis: Axes, responses: Sequence[Response], style: Look, factor: float, label: str
+) -> None:
+    """Draw one variant's response: a mark per seed and the line of the means."""
+    ordered = sorted(responses, key=lambda each: each.at)
+    dots = [(each.at, value * factor) for each in ordered for value in each.values]
+    if dots:
+        axis.plot(
+            *np.array(dots).T,
+            linestyle="none",
+            marker=style.marker,
+            markersize=4.5,
+            markeredgewidth=0,
+            color=style.colour,
+            alpha=0.5,
+        )
+    means = [(each.at, np.mean(each.values) * factor) for each in ordered if each.values]
+    axis.plot(
+        *(np.array(means).T if means else ([], [])),
+        color=style.colour,
+        linestyle=style.dash,
+        marker=style.marker,
+        markersize=5.5,
+        label=shortened(label),
+    )
+
+
+def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log: bool) -> None:
+    """Set the axis and mark the lost trials: one line of crosses per variant at the bottom."""
+    if log:
+        axis.set_xscale("log")
+    for index, responses in enumerate(lines.values()):
+        height = 0.025 + 0.045 * index
+        for each in responses:
+            if each.lost:
+                axis.plot(
+                    each.at,
+                    height,
+                    transform=axis.get_xaxis_transform(),
+                    marker="x",
+                    markersize=6.5,
+                    markeredgewidth=1.8,
+                    color=look(index).colour,
+                    clip_on=False,
+                )
+                axis.annotate(
+                    str(each.lost),
+                    (each.at, height),
+                    xycoords=axis.get_xaxis_transform(),
+                    xytext=(5, 0),
+                    textcoords="offset points",
+                    fontsize=7.5,
+                    va="center",
+                    color=look(index).colour,
+                )
+    if any(each.lost for responses in lines.values() for each in responses):
+        low, high = axis.get_ylim()
+        room = 0.05 + 0.045 * len(lines)
+        axis.set_ylim(low - (high - low) * room / (1 - min(room, 0.5)), high)
+
+
+def _lines(material: Material) -> dict[str, list[Response]]:
+    """Return, for each set of variants that differ in the learning rate alone, its responses."""
+    groups: dict[str, dict[float, Arm]] = {}
+    for name in material.order:
+        arm = material.arm.get(name)
+        if arm is not None and arm.alias_of is None:
+            groups.setdefault(_without_rate(arm), {})[arm.spec.train.learning_rate] = arm
+    several = [arms for arms in groups.values() if len(arms) > 1]
+    if not several or not any(rate > 0 for arms in several for rate in arms):
+        return {}
+    lines: dict[str, list[Response]] = {}
+    metric = material.analysis.metric
+    for arms in several:
+        responses = []
+        for rate, arm in arms.items():
+            summary = material.analysis.variant(arm.name)
+            found = summary.metrics.get(metric)
+            collapsed = set(summary.failures.collapsed_seeds)
+            values = {} if found is None else found.values
+            kept = tuple(value for seed, value in values.items() if seed not in collapsed)
+            if rate > 0:
+                responses.append(Response(rate, kept, summary.failures.lost.count))
+        if any(each.values or each.lost for each in responses):
+            lines[_line_name(list(arms.values()))] = responses
+    return lines
+
+
+def _without_rate(arm: Arm) -> str:
+    document = arm.spec.model_dump(mode="json", by_alias=True)
+    document["train"].pop("learning_rate", None)
+    return json.dumps(document, sort_keys=True)
+
+
+def _line_name(arms: list[Arm]) -> str:
+    """Return what the variants of a line share: factor levels, else the shortest name."""
+    shared = {
+        f"{name}={level}"
+        for name, level in arms[0].factors.items()
+        if all(arm.factors.get(name) == level for arm in arms)
+    }
+    if shared:
+        return ", ".join(
+            each for each in (f"{k}={v}" for k, v in arms[0].factors.items()) if each in shared
+        )
+    return min((arm.name for arm in arms), key=len)

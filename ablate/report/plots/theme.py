@@ -1,0 +1,138 @@
+"""How every plot looks: one palette, one set of markers and dashes, one way to a file.
+
+Colours are Okabe and Ito's, which the colour-blind and a grey printer can tell apart, and each
+comes with its own marker and dash, so that colour never carries a meaning alone. The baseline is
+always black. Figures are made without pyplot, so nothing global is touched, and SVG files are the
+same bytes for the same numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ablate.report.material import Material, Plot
+
+#: Okabe & Ito (2008), black first for the baseline; their yellow is too light on white paper.
+PALETTE = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
+
+GREY = "#767676"
+PALE = "#D9D9D9"
+FAILED = "#D55E00"
+
+#: Width of a figure in inches: a page's text width, so that text prints at its nominal size.
+WIDTH = 8.4
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#444444",
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",  # text looks the same on every machine
+    "svg.hashsalt": "ablate",
+    "pdf.fonttype": 42,
+    "text.parse_math": False,  # names are text: `a_$b$` is no formula
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """The colour, marker and dash of one variant."""
+
+    colour: str
+    marker: str
+    dash: Any
+
+
+def look(index: int) -> Look:
+    """Return the look of the variant at `index` in the study's order; 0 is the baseline."""
+    return Look(
+        colour=PALETTE[index % len(PALETTE)],
+        marker=MARKERS[index % len(MARKERS)],
+        dash=DASHES[(index // len(PALETTE) + index) % len(DASHES)],
+    )
+
+
+@contextmanager
+def themed() -> Iterator[None]:
+    """Draw and save within this: the style holds inside and nowhere else."""
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def panels(
+    columns: int = 1,
+    rows: int = 1,
+    *,
+    width: float = WIDTH,
+    height: float = 3.2,
+    **options: Any,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `height` inches and its axes, row by row. `options` go to `subplots`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    return figure, [each for row in axes for each in row]
+
+
+def drawn(kind: Callable[[Material], Iterable[Plot]]) -> Callable[[Material], list[Plot]]:
+    """Make a kind of plot draw all of its figures at once, in the style of this module."""
+
+    @wraps(kind)
+    def within(material: Material) -> list[Plot]:
+        with themed():
+            return list(kind(material))
+
+    return within
+
+
+def svg(figure: Figure) -> bytes:
+    """Return the figure as an SVG file."""
+    file = io.BytesIO()
+    with themed():
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
+def png(figure: Figure, dpi: int = 160) -> bytes:
+    """Return the figure as a PNG file."""
+    file = io.BytesIO()
+    with themed():
+        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+    return file.getvalue()
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return `content` as a data address, for a page that needs no other file."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,52 @@
+"""What the probes measured, drawn from the arrays they stored.
+
+`SECTIONS` maps a probe's name to the function that makes its section of the report; there is one
+file per probe here. A function gets the `Material` and reads the arrays of each trial with
+`material.arrays(trial.id)` (empty where a trial has none); it returns None when nothing was
+measured. Nothing of Keras is needed: a probe is measured in `ablate.probes` and drawn here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ablate.report.material import Material, Section
+
+#: Probe name -> its section. Each function draws its figures within `theme.themed`.
+SECTIONS: dict[str, Callable[[Material], Section | None]] = {}
+
+
+def sections(material: Material) -> Iterator[Section]:
+    """Yield a section for every probe that measured something in the study, each by itself.
+
+    A section that cannot be drawn (arrays of another version, say) says so in its place; one
+    probe's trouble must not cost the report.
+    """
+    measured = dict.fromkeys(
+        name for result in material.results for name in map(probe_name, result.probes)
+    )
+    for name in measured:
+        make = SECTIONS.get(name)
+        if make is None:
+            continue
+        try:
+            section = make(material)
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            section = Section(
+                f"probe-{name}",
+                f"Probe: {name}",
+                (f"What this probe stored cannot be drawn ({type(error).__name__}: {error}).",),
+            )
+        if section is not None:
+            yield section
+
+
+def probe_name(recorded: str) -> str:
+    """Return the name in a trial's record of a probe, which is its canonical JSON or its name."""
+    import json
+
+    try:
+        document = json.loads(recorded)
+    except ValueError:
+        return recorded
+    return str(document.get("name", recorded)) if isinstance(document, dict) else str(document)

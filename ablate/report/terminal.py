@@ -1,0 +1,229 @@
+"""The report on a terminal: the answer, the table, what to beware of.
+
+A `Material` enters, text on a rich console leaves. Failures stand before means; every seed is
+shown. A narrow page first moves the seeds below the table, then drops columns, least needed
+first; a pipe gets the same text without colour, and a terminal that cannot say "−" gets "-".
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from ablate.report import tables, wording
+from ablate.report.material import Material, material_of
+from ablate.report.tables import Column, Table
+
+if TYPE_CHECKING:
+    from ablate.study.results import StudyResults
+
+_STYLES = {"better": "green", "worse": "red", "lost": "red", "baseline": "bold"}
+
+#: What a terminal without Unicode is shown instead.
+_PLAIN = str.maketrans(
+    {"−": "-", "–": "-", "×": "x", "±": "+-", "…": "...", "→": "->", "←": "<-", "·": "-",
+     "≤": "<=", "≥": ">=", "’": "'", "“": '"', "”": '"'}
+)  # fmt: skip
+
+#: Width of a page where nobody can say how wide it is, as in a log file.
+PAGE = 110
+
+
+def console(quiet: bool = False, file: io.TextIOBase | None = None) -> Console:
+    """Return the console that commands print on; a quiet one prints nothing.
+
+    A file or a pipe has no width of its own: it gets a page wide enough for the usual table.
+    """
+    target = file or sys.stdout
+    terminal = getattr(target, "isatty", lambda: False)()
+    return Console(
+        file=target,  # type: ignore[arg-type]
+        quiet=quiet,
+        highlight=False,
+        soft_wrap=False,
+        width=None if terminal else _piped_width(),
+    )
+
+
+def print_closing(results: StudyResults, *, logs: str | Path, quiet: bool = False) -> None:
+    """Print what a run came to: the answer, the table, the guards, where to look further."""
+    material = material_of(results, logs=str(logs))
+    screen = console()
+    show(material, screen, brief=quiet)
+    if not quiet:
+        _line(screen, f"More: ablate report {material.name} · ablate board {material.name}")
+
+
+def show(material: Material, screen: Console, *, brief: bool = False) -> None:
+    """Print the report on `screen`; `brief` leaves the answer, the table and the warnings."""
+    analysis = material.analysis
+    if not brief:
+        _line(screen, Text(f"{analysis.study}: {progress(material)}", style="bold"))
+    for sentence in analysis.answer:
+        _line(screen, sentence)
+    for warning in material.warnings:
+        _line(screen, Text(f"Beware: {warning}", style="yellow"))
+    _show_table(screen, tables.headline(material), title=True)
+    if not brief:
+        for table in (
+            tables.failures(material),
+            tables.factors(material),
+            tables.contributions(material),
+            tables.expectations(material),
+        ):
+            if table is not None:
+                _show_table(screen, table, title=True)
+        _show_variants(screen, material)
+    _show_guards(screen, material)
+
+
+def progress(material: Material) -> str:
+    """Return the state of a study's trials: "20 of 20 trials completed"."""
+    trials = material.analysis.trials
+    planned = trials.get("planned", 0)
+    parts = [f"{trials.get('completed', 0)} of {wording.counted(planned, 'trial')} completed"]
+    parts += [f"{trials[kind]} {kind}" for kind in ("diverged", "failed") if trials.get(kind)]
+    if trials.get("pending"):
+        parts.append(f"{trials['pending']} to come")
+    return ", ".join(parts)
+
+
+def fitted(table: Table, width: int) -> tuple[Table, list[int]]:
+    """Return the table with as many columns as `width` holds, and the columns left out."""
+    kept = list(range(len(table.columns)))
+    left_out: list[int] = []
+    while _width(table, kept) > width:
+        droppable = [each for each in kept if table.columns[each].drop]
+        if not droppable:
+            break
+        worst = max(droppable, key=lambda each: table.columns[each].drop)
+        kept.remove(worst)
+        left_out.append(worst)
+    narrowed = Table(
+        table.name,
+        table.title,
+        tuple(table.columns[each] for each in kept),
+        tuple(tuple(row[each] for each in kept) for row in table.rows),
+        table.notes,
+        table.marks,
+    )
+    return narrowed, sorted(left_out)
+
+
+def _show_table(screen: Console, table: Table, *, title: bool) -> None:
+    narrowed, left_out = fitted(table, screen.width)
+    screen.print()
+    if title:
+        _line(screen, Text(table.title, style="bold"))
+    if _width(narrowed, range(len(narrowed.columns))) > screen.width * 1.35:
+        _show_blocks(screen, table)
+    else:
+        screen.print(_grid(screen, narrowed), soft_wrap=False)
+        for column in left_out:
+            if table.columns[column].title.startswith("Seed "):
+                _show_seeds(screen, table, column)
+    for note in table.notes:
+        _line(screen, Text(note, style="dim"))
+
+
+def _grid(screen: Console, table: Table) -> Grid:
+    grid = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, column in enumerate(table.columns):
+        grid.add_column(
+            Text(_sayable(screen, column.title)),
+            justify=column.align,
+            overflow="fold",
+            no_wrap=bool(index) and not _wordy(table, index),
+            min_width=min(8, *(len(row[index]) for row in table.rows)) if table.rows else None,
+        )
+    for number, row in enumerate(table.rows):
+        style = _STYLES.get(table.mark(number), "")
+        grid.add_row(*(Text(_sayable(screen, cell), style=style) for cell in row))
+    return grid
+
+
+def _show_blocks(screen: Console, table: Table) -> None:
+    """Print a row as lines of its own where the page is too narrow for any table."""
+    for row in table.rows:
+        _line(screen, Text(row[0], style="bold"))
+        for column, cell in zip(table.columns[1:], row[1:], strict=True):
+            if cell and cell != wording.NONE:
+                screen.print(Padding(_sayable(screen, f"{column.title}: {cell}"), (0, 0, 0, 2)))
+
+
+def _show_seeds(screen: Console, table: Table, column: int) -> None:
+    """Print the seeds' values below the table that has no room for them."""
+    _line(screen, Text(f"{table.columns[column].title}:", style="dim"))
+    widest = min(max(len(row[0]) for row in table.rows), screen.width // 2)
+    for row in table.rows:
+        _line(screen, f"  {row[0]:<{widest}}  {row[column]}")
+
+
+def _show_variants(screen: Console, material: Material) -> None:
+    table = tables.what_variants_are(material)
+    if table is None or len(table.rows) > 12:
+        return
+    screen.print()
+    for name, words in table.rows:
+        _line(screen, Text(f"{name}: {words}", style="dim"))
+
+
+def _show_guards(screen: Console, material: Material) -> None:
+    guards = material.analysis.guards
+    if not guards:
+        return
+    screen.print()
+    for guard in sorted(guards, key=lambda each: each.severity != "warning"):
+        word, style = ("Beware", "yellow") if guard.severity == "warning" else ("Note", "dim")
+        _line(screen, Text(f"{word}: {guard.text}", style=style))
+
+
+def _line(screen: Console, text: str | Text) -> None:
+    """Print a text as it is: names are no markup, and what cannot be said is replaced."""
+    if isinstance(text, Text):
+        screen.print(Text(_sayable(screen, text.plain), style=text.style))
+    else:
+        screen.print(_sayable(screen, text), markup=False)
+
+
+def _sayable(screen: Console, text: str) -> str:
+    try:
+        text.encode(screen.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+    return text
+
+
+def _width(table: Table, kept: Sequence[int]) -> int:
+    """Return the width a table wants, two blanks between columns."""
+    wide = [
+        max([_head_width(table.columns[each]), *(len(row[each]) for row in table.rows)])
+        for each in kept
+    ]
+    return sum(wide) + 2 * len(wide)
+
+
+def _head_width(column: Column) -> int:
+    """Return the width of the longest word of a title: titles wrap."""
+    return max(map(len, column.title.split()), default=0)
+
+
+def _wordy(table: Table, index: int) -> bool:
+    """Tell whether a column holds sentences, which wrap, rather than numbers, which do not."""
+    return any(len(row[index]) > 32 for row in table.rows)
+
+
+def _piped_width() -> int:
+    import os
+
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdigit() and int(columns) > 0 else PAGE
