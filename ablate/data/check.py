@@ -1,0 +1,167 @@
+"""Judge arrays before anything is trained on them.
+
+Named arrays go in, a `Source` comes out, or a `DataError` that names the array, what was
+expected and what it holds: arrays missing or unpaired, rows that do not match, shapes that
+differ between parts, NaN or infinity, labels that are no class numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ablate.data.intake import ARRAYS
+from ablate.data.source import Part, Source
+from ablate.data.targets import targets
+from ablate.data.trees import Tree, freeze, leaves, over
+from ablate.errors import DataError
+from ablate.study.data import with_channel
+
+
+def source(
+    name: str,
+    arrays: Mapping[str, Any],
+    *,
+    labels: bool = True,
+    task: str = "auto",
+    classes: int | None = None,
+    class_names: tuple[str, ...] | None = None,
+    tokens: bool = False,
+    add_channel: bool | None = None,
+    peak: float | None = None,
+    notes: tuple[str, ...] = (),
+) -> Source:
+    """Return the checked source of `arrays`.
+
+    Args:
+        name: what messages call the data.
+        arrays: trees under the names x_train, y_train, x_val, …; each leaf (rows, …).
+        labels: whether targets are needed (not where the inputs are the targets).
+        task: auto, classification or regression.
+        classes: number of classes, if known; else the largest training label + 1.
+        class_names: names of the classes, in order.
+        tokens: the inputs are token numbers and stay integers.
+        add_channel: give two-axis examples a channel axis; None: only uint8 ones.
+        peak: the value that raw inputs reach by their nature.
+        notes: what the report should say of the source.
+
+    Raises:
+        DataError: what does not fit, in which array, and what to do.
+    """
+    _check_names(name, arrays, labels)
+    xs = {
+        part: over(lambda leaf: _inputs(leaf, tokens, add_channel), arrays[f"x_{part}"])
+        for part in ("train", "val", "test")
+        if f"x_{part}" in arrays
+    }
+    ys: dict[str, Tree] = {
+        part: arrays[f"y_{part}"] if labels else None for part in xs if f"y_{part}" in arrays
+    }
+    for part, x in xs.items():
+        _check_rows(name, f"x_{part}", x, f"y_{part}", ys.get(part))
+        _check_like(name, f"x_{part}", x, xs["train"])
+        _check_values(name, f"x_{part}", x)
+    ready, target = targets(name, ys, task, classes, class_names) if labels else ({}, None)
+    made = {part: Part(freeze(x), freeze(ready.get(part))) for part, x in xs.items()}
+    return Source(
+        name=name,
+        train=made["train"],
+        validation=made.get("val"),
+        test=made.get("test"),
+        target=target,
+        peak=peak,
+        tokens=tokens,
+        notes=notes,
+    )
+
+
+def _check_names(name: str, arrays: Mapping[str, Any], labels: bool) -> None:
+    needed = ("x_train", "y_train") if labels else ("x_train",)
+    missing = [key for key in needed if key not in arrays]
+    if missing:
+        there = ", ".join(key for key in ARRAYS if key in arrays) or "none of them"
+        hint = " (without targets, set data.target: inputs)" if "x_train" in arrays else ""
+        raise DataError(
+            f"{name}: {' and '.join(missing)} missing. Expected the arrays x_train and y_train, "
+            f"and x_val, y_val, x_test, y_test if there are{hint}. Found: {there}."
+        )
+    if not labels:
+        return
+    for part in ("val", "test"):
+        x, y = f"x_{part}", f"y_{part}"
+        if (x in arrays) != (y in arrays):
+            here, gone = (x, y) if x in arrays else (y, x)
+            raise DataError(f"{name}: {here} is there but {gone} is missing. They come in pairs.")
+
+
+def _inputs(leaf: np.ndarray, tokens: bool, add_channel: bool | None) -> np.ndarray:
+    """Return raw inputs with an axis of features; floats as float32, integers as they are."""
+    if leaf.ndim == 1:
+        leaf = leaf[:, None]
+    leaf = leaf.reshape(len(leaf), *with_channel(leaf.shape[1:], leaf.dtype, add_channel))
+    if tokens and leaf.dtype.kind in "iu":
+        return leaf.astype(np.int32)
+    if leaf.dtype == np.bool_:
+        return leaf.astype(np.float32)
+    if leaf.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what overflows is found by the check for infinity
+            return leaf.astype(np.float32)
+    return leaf.view()  # frozen by us; whoever handed it over may still write to theirs
+
+
+def _check_rows(name: str, x_name: str, x: Tree, y_name: str, y: Tree | None) -> None:
+    counts = [(each, len(leaf)) for each, leaf in leaves(x, x_name)]
+    if y is not None:
+        counts += [(each, len(leaf)) for each, leaf in leaves(y, y_name)]
+    first_name, first = counts[0]
+    for other_name, other in counts[1:]:
+        if other != first:
+            raise DataError(
+                f"{name}: {first_name} has {first} rows, {other_name} has {other}. "
+                "Expected: as many, row by row."
+            )
+    if first == 0:
+        raise DataError(f"{name}: {first_name} has no rows.")
+
+
+def _check_like(name: str, x_name: str, x: Tree, train: Tree) -> None:
+    here = {each: leaf.shape[1:] for each, leaf in leaves(x)}
+    there = {each: leaf.shape[1:] for each, leaf in leaves(train)}
+    if here != there:
+        raise DataError(
+            f"{name}: an example of {x_name} has shape {_shapes(here)}, one of x_train "
+            f"{_shapes(there)}. Expected: the same."
+        )
+
+
+def _shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{key} {shape}".strip() for key, shape in shapes.items())
+
+
+def _check_values(name: str, x_name: str, x: Tree) -> None:
+    for each, leaf in leaves(x, x_name):
+        if leaf.dtype.kind not in "iuf":
+            raise DataError(
+                f"{name}: {each} holds {leaf.dtype} values. Expected: numbers; encode text and "
+                "categories first."
+            )
+        check_finite(name, each, leaf)
+
+
+def check_finite(name: str, array_name: str, leaf: np.ndarray) -> None:
+    """Refuse NaN and infinity, telling how many rows have them and which is the first.
+
+    Raises:
+        DataError: `leaf` has a value that is not finite.
+    """
+    if leaf.dtype.kind != "f" or np.isfinite(leaf.sum(dtype=np.float64)):
+        return  # a sum is finite only if every term is, and takes no second array
+    bad = np.flatnonzero(~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1))
+    if len(bad):
+        kind = "NaN" if np.isnan(leaf[bad[0]]).any() else "infinite values"
+        raise DataError(
+            f"{name}: {array_name} has {kind} (or values beyond float32) in {len(bad)} of "
+            f"{len(leaf)} rows, the first at row {bad[0]}. Remove or replace these rows."
+        )

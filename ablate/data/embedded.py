@@ -1,0 +1,74 @@
+"""The sets that need no file: scikit-learn's digits and the generated teaching sets.
+
+Digits come with scikit-learn; the noisy line and the badly scaled inputs are drawn from a seed,
+so they are the same on every machine and can be drawn anew for each seed of a study.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ablate.data.check import source
+from ablate.data.draws import generator
+from ablate.data.source import Source
+
+#: The digits' pixels count the dark points in a 4×4 field: 0 to 16.
+DIGITS_PEAK = 16.0
+
+
+def digits(labels: bool = True) -> Source:
+    """Return the 1797 handwritten digits of scikit-learn, 8×8×1 pixels from 0 to 16.
+
+    They come unsplit. Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten
+    Digits, UCI Machine Learning Repository, 1998 (its test part).
+    """
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    arrays = {"x_train": x.reshape(-1, 8, 8, 1), "y_train": y}
+    return source("digits", arrays, labels=labels, classes=10, peak=DIGITS_PEAK)
+
+
+def noisy_line(arguments: dict[str, Any], labels: bool = True, redraw: int | None = None) -> Source:
+    """Return the 1-D regression y = slope·x + noise·ε with ε ~ N(0, 1).
+
+    x is an even grid over [-1, 1] in each part; the parts differ by their noise, so the test
+    error of the true line is noise².
+    """
+    random = generator(arguments["seed"], "noisy_line", redraw)
+    arrays = {}
+    for part, key in (("train", "size"), ("val", "validation_size"), ("test", "test_size")):
+        if rows := arguments[key]:
+            x = np.linspace(-1.0, 1.0, rows)[:, None]
+            arrays[f"x_{part}"] = x
+            arrays[f"y_{part}"] = arguments["slope"] * x + arguments["noise"] * (
+                random.standard_normal((rows, 1))
+            )
+    return source("noisy_line", arrays, labels=labels, task="regression")
+
+
+def badly_scaled(
+    arguments: dict[str, Any], labels: bool = True, redraw: int | None = None
+) -> Source:
+    """Return two classes, inside (1) and outside (0) an ellipse in inputs of unlike range.
+
+    Input j is uniform in ±ranges[j]. With u_j = x_j / ranges[j] the class is 1 where Σu_j² is
+    below its median over all rows, so the classes are equally frequent.
+    """
+    random = generator(arguments["seed"], "badly_scaled", redraw)
+    sizes = [arguments[key] for key in ("size", "validation_size", "test_size")]
+    ranges = np.asarray(arguments["ranges"])
+    u = random.uniform(-1.0, 1.0, (sum(sizes), len(ranges)))
+    radius = (u**2).sum(axis=1)
+    y = (radius < np.median(radius)).astype(np.int32)
+    x = u * ranges
+    arrays = {}
+    start = 0
+    for part, rows in zip(("train", "val", "test"), sizes, strict=True):
+        if rows:
+            arrays[f"x_{part}"] = x[start : start + rows]
+            arrays[f"y_{part}"] = y[start : start + rows]
+        start += rows
+    return source("badly_scaled", arrays, labels=labels, classes=2)

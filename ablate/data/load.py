@@ -1,0 +1,105 @@
+"""Load the source that a study names, once per process.
+
+`Data` goes in, a checked `Source` comes out. Equal requests share one source, as long as the
+files behind it have not changed and it fits in the memory that sources may hold.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ablate.data import embedded, npz
+from ablate.data.check import source
+from ablate.data.folder import folder
+from ablate.data.intake import FACTS, gather
+from ablate.data.keras_sets import keras_set
+from ablate.data.memory import Memory
+from ablate.data.source import Source
+from ablate.data.trees import nbytes
+from ablate.errors import DataError
+from ablate.study.calls import resolve
+from ablate.study.data import Data
+
+#: What decides a source: the rest of the section decides the split.
+_FIELDS = ("name", "path", "directory", "call", "image_size", "target")
+
+
+def load(data: Data) -> Source:
+    """Return the raw arrays of the source that `data` names.
+
+    Raises:
+        DataError: a file, an array or a download is not as it should be.
+        StudyError: a `call` names nothing that can be called.
+    """
+    document = {field: getattr(data, field) for field in _FIELDS} | data.complete_arguments()
+    key = json.dumps([document, _stamp(data)], sort_keys=True, default=str)
+    return _sources.get(key, lambda: _load(data))
+
+
+def forget() -> None:
+    """Drop every source that is remembered."""
+    _sources.clear()
+
+
+def _size(each: Source) -> int:
+    parts = (each.train, each.validation, each.test)
+    return sum(nbytes(part.x) + nbytes(part.y) for part in parts if part is not None)
+
+
+_sources: Memory[Source] = Memory(_size)
+
+
+def _stamp(data: Data) -> list[Any]:
+    """Return what changes when the file behind a source does."""
+    if data.path is None:
+        return []
+    place = Path(data.path).expanduser()
+    if not place.is_file():
+        return []
+    status = place.stat()
+    return [str(place.absolute()), status.st_size, status.st_mtime_ns]
+
+
+def _load(data: Data) -> Source:
+    labels = data.target == "labels"
+    arguments = data.complete_arguments()
+    if data.name == "digits":
+        return embedded.digits(labels)
+    if data.name in ("noisy_line", "badly_scaled"):
+        draw = partial(getattr(embedded, data.name), arguments, labels)
+        return replace(draw(), redraw=lambda seed: draw(redraw=seed))
+    if data.name is not None:
+        return keras_set(data, labels)
+    if data.path is not None:
+        named: dict[str, Any] = gather(npz.read(data.path), data.path)
+        return source(data.path, named, labels=labels, **arguments)
+    if data.directory is not None:
+        return folder(data, labels)
+    return _called(str(data.call), arguments, labels)
+
+
+def _called(call: str, arguments: dict[str, Any], labels: bool) -> Source:
+    """Return what anyone's own function returns."""
+    function = resolve(call, "data.call")
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise DataError(f"data.call: '{call}' cannot be called like that: {error}.") from None
+    except ValueError:
+        pass  # a builtin without a signature: calling it will tell
+    try:
+        value = function(**arguments)
+    except Exception as error:
+        raise DataError(f"data.call: '{call}' raised {type(error).__name__}: {error}") from error
+    named = gather(value, f"data.call: {call}")
+    facts = {key: named.pop(key) for key in FACTS if key in named}
+    if facts.get("class_names") is not None:
+        facts["class_names"] = tuple(str(each) for each in np.asarray(facts["class_names"]).ravel())
+    return source(call, named, labels=labels, **facts)

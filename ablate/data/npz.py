@@ -1,0 +1,86 @@
+"""Arrays from an npz file, without executing what may be in it.
+
+A path goes in, a dict of arrays comes out. Pickled members are refused, but for the ragged word
+sequences of Keras's own files (`ragged=True`), where only plain NumPy arrays and lists are let
+through.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ablate.errors import DataError
+
+_ALLOWED = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+}
+
+
+def read(path: str, *, ragged: bool = False, field: str = "data.path") -> dict[str, np.ndarray]:
+    """Return the arrays of an npz file by name.
+
+    Args:
+        path: the file; `~` is the home folder.
+        ragged: allow arrays of lists, as the word sequences of Keras's files are.
+        field: the study's field, for messages.
+
+    Raises:
+        DataError: no such file, no npz file, or members that are no plain arrays.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise DataError(f"{field}: there is no file '{path}' (looked at {place.absolute()}).")
+    if place.is_dir():
+        raise DataError(f"{field}: '{path}' is a folder. Images in folders come by 'directory'.")
+    try:
+        with zipfile.ZipFile(place) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+            return {name[:-4]: _member(archive, name, ragged) for name in members}
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise DataError(
+            f"{field}: '{path}' is no whole npz file. Expected: a file that numpy.savez wrote."
+        ) from None
+    except (ValueError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"{field}: '{path}' cannot be read: {error}. Expected: plain arrays of numbers or "
+            "texts, not of Python objects."
+        ) from None
+    except OSError as error:
+        raise DataError(f"{field}: '{path}' cannot be read: {error.strerror or error}.") from None
+
+
+def _member(archive: zipfile.ZipFile, name: str, ragged: bool) -> np.ndarray:
+    with archive.open(name) as stream:
+        try:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+        except ValueError:
+            if not ragged:
+                raise
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            np.lib.format.read_array_header_1_0(stream)
+        else:
+            np.lib.format.read_array_header_2_0(stream)
+        return np.asarray(_Plain(stream).load())
+
+
+class _Plain(pickle.Unpickler):
+    """Unpickles NumPy arrays and nothing that could run."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _ALLOWED:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it holds a '{module}.{name}'")

@@ -1,0 +1,144 @@
+"""Scale the inputs: what is fitted is fitted on the training rows alone.
+
+A rule and the training inputs go in; a `Scaler` comes out, which turns raw inputs into float32,
+and says in words what it does. Statistics are per channel for images and per feature otherwise,
+that is over every axis but the last, and computed in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablate.errors import DataError
+from ablate.study.data import Scale
+from ablate.study.factories import APPLICATIONS
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """A function of raw inputs, and its words."""
+
+    apply: Callable[[np.ndarray], np.ndarray]
+    words: str
+
+
+def fit(
+    rule: Scale,
+    train: np.ndarray,
+    *,
+    name: str = "x_train",
+    peak: float | None = None,
+    application: str | None = None,
+    tokens: bool = False,
+) -> Scaler:
+    """Return the scaler that `rule` means for these inputs.
+
+    - none: the raw values.
+    - unit: to [0, 1]: x/255 for uint8, x/peak where the source has one, else
+      (x − min)/(max − min) of the training rows.
+    - standard: (x − mean)/deviation of the training rows, a deviation of 0 counting as 1.
+    - application: the network's own `preprocess_input`, on images of three channels from 0 to
+      255.
+    - auto: as application if there is one and the images are such, else x/255 for uint8,
+      x/peak where the source has one, else none.
+
+    Args:
+        rule: one of the above.
+        train: the raw training inputs, (rows, …).
+        name: what messages call them.
+        peak: the value that raw inputs reach by their nature.
+        application: the network of `keras.applications` that is trained, if it is one.
+        tokens: the inputs are token numbers.
+
+    Raises:
+        DataError: the rule does not fit these inputs.
+    """
+    if tokens and np.issubdtype(train.dtype, np.integer):
+        if rule in ("auto", "none"):
+            return Scaler(lambda x: x, "token numbers as they are")
+        raise DataError(
+            f"data.scale: {name} holds token numbers, which '{rule}' would turn into nonsense. "
+            "Expected: auto or none."
+        )
+    if rule == "application":
+        return _application(train, name, application, asked=True)
+    if rule == "auto" and application is not None and _is_photo(train, peak):
+        return _application(train, name, application, asked=False)
+    if rule == "standard":
+        return _standard(train)
+    if rule in ("auto", "unit"):
+        top = 255.0 if train.dtype == np.uint8 else peak
+        if top is not None:
+            return Scaler(lambda x: x.astype(np.float32) / np.float32(top), f"x/{top:g}")
+        if rule == "unit":
+            return _min_max(train)
+    return Scaler(lambda x: x.astype(np.float32), "none")
+
+
+def _standard(train: np.ndarray) -> Scaler:
+    axes = tuple(range(train.ndim - 1))
+    mean = train.mean(axis=axes, dtype=np.float64)
+    deviation = np.sqrt(_mean_square(train, mean, axes))
+    # A constant feature comes out as zeros whatever it is divided by; rounding in the mean
+    # leaves a deviation of its last bits, which must not be blown up.
+    constant = train.max(axis=axes) == train.min(axis=axes)
+    deviation = np.where(constant | (deviation == 0), 1.0, deviation)
+    per = "channel" if train.ndim == 4 else "feature"
+    return Scaler(
+        lambda x: ((x - mean) / deviation).astype(np.float32),
+        f"(x - mean)/deviation per {per}, of the training rows",
+    )
+
+
+def _mean_square(train: np.ndarray, mean: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Return the mean of (x − mean)² in float64, a block of rows at a time."""
+    total = np.zeros_like(mean)
+    for start in range(0, len(train), 4096):
+        block = train[start : start + 4096].astype(np.float64) - mean
+        total += (block**2).sum(axis=axes)
+    return total / (train.size / mean.size)
+
+
+def _min_max(train: np.ndarray) -> Scaler:
+    axes = tuple(range(train.ndim - 1))
+    low = train.min(axis=axes).astype(np.float64)
+    width = train.max(axis=axes).astype(np.float64) - low
+    width = np.where(width == 0, 1.0, width)
+    per = "channel" if train.ndim == 4 else "feature"
+    return Scaler(
+        lambda x: ((x - low) / width).astype(np.float32),
+        f"(x - min)/(max - min) per {per}, of the training rows",
+    )
+
+
+def _is_photo(train: np.ndarray, peak: float | None) -> bool:
+    """Whether inputs are images as applications expect them: three channels, 0 to 255."""
+    if train.ndim != 4 or train.shape[-1] != 3 or peak is not None:
+        return False
+    return train.dtype == np.uint8 or (train.min() >= 0 and 1 < train.max() <= 255)
+
+
+def _application(train: np.ndarray, name: str, application: str | None, *, asked: bool) -> Scaler:
+    if application is None:
+        raise DataError(
+            "data.scale: 'application' is the preprocessing of a network of keras.applications, "
+            "and the model is none. Expected: auto, none, unit or standard."
+        )
+    if asked and not _is_photo(train, None):
+        raise DataError(
+            f"data.scale: the preprocessing of '{application}' takes images of 3 channels from 0 "
+            f"to 255. {name} has examples of shape {train.shape[1:]} from {train.min():g} to "
+            f"{train.max():g}. Expected here: none, unit or standard."
+        )
+    import keras
+
+    preprocess = getattr(keras.applications, APPLICATIONS[application].module).preprocess_input
+
+    def apply(x: np.ndarray) -> np.ndarray:
+        # It writes into what it is given.
+        return np.asarray(preprocess(x.astype(np.float32)), np.float32)
+
+    return Scaler(apply, f"the preprocessing of {application}")

@@ -1,0 +1,223 @@
+"""Split a source into training, validation and test rows, and scale its inputs.
+
+A `Source`, the study's `Data` and a seed go in; `Splits` come out. The order of the rows derives
+from (seed, "split") alone, or from (0, "split") when one split serves all seeds; classes keep
+their shares in every part. What is fitted is fitted on the training rows.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import numpy as np
+
+from ablate.data.draws import order
+from ablate.data.memory import Memory
+from ablate.data.scale import Scaler, fit
+from ablate.data.shift import shifted
+from ablate.data.source import Part, Source, Splits, Target
+from ablate.data.targets import strata
+from ablate.data.trees import Tree, freeze, leaves, nbytes, over, take
+from ablate.errors import DataError
+from ablate.study.data import Data
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+def split(source: Source, data: Data, seed: int = 0, application: str | None = None) -> Splits:
+    """Return what a trial with `seed` trains, validates and tests on.
+
+    The source's own validation and test parts are used where there are; else `data.test` of all
+    rows, then `data.validation` of what remains. `data.limit` keeps the first training rows
+    after the shuffle. The same arguments give the same object as long as it is remembered.
+
+    Args:
+        source: the raw arrays.
+        data: shares, split, limit, scale.
+        seed: the trial's; it matters only with `split: per_seed`.
+        application: the network of `keras.applications` that is trained, if it is one.
+
+    Raises:
+        DataError: too few rows of a class to be in every part, or a scale that does not fit.
+    """
+    drawn = seed if data.split == "per_seed" else 0
+    # Sources are remembered by their loader: the same source is the same object.
+    key = json.dumps([id(source), data.model_dump_json(), drawn, application])
+    made = _remembered.get(key, lambda: (source, _split(source, data, drawn, application)))
+    return made[1]
+
+
+def forget() -> None:
+    """Drop every split that is remembered."""
+    _remembered.clear()
+
+
+def _size(entry: tuple[Source, Splits]) -> int:
+    s = entry[1]
+    return sum(map(nbytes, (s.x_train, s.y_train, s.x_val, s.y_val, s.x_test, s.y_test)))
+
+
+# The source is kept with its splits: as long as it is, its id is nobody else's.
+_remembered: Memory[tuple[Source, Splits]] = Memory(_size)
+
+
+def _split(source: Source, data: Data, seed: int, application: str | None) -> Splits:
+    if data.split == "per_seed" and source.redraw is not None:
+        source = source.redraw(seed)
+    rows_train, rows_val, rows_test = _rows(source, data, seed)
+    notes = list(source.notes)
+    if data.limit is not None:
+        if data.limit > len(rows_train):
+            notes.append(f"limit {data.limit}: there are only {len(rows_train)} training rows")
+        rows_train = rows_train[: data.limit]
+    raw = {
+        "train": _take(source.train, rows_train),
+        "val": _take(source.validation or source.train, rows_val),
+        "test": _take(source.test or source.train, rows_test),
+    }
+    train = raw["train"]
+    if train is None:
+        raise DataError(f"{source.name}: no row is left to train on.")
+    notes += _absent(train, source)
+    if data.shift is not None:
+        if raw["test"] is None:
+            raise DataError("data.shift changes the test rows, and there are none.")
+        shift = partial(shifted, shift=data.shift)
+        raw["test"] = Part(over(shift, raw["test"].x, train.x), raw["test"].y)
+        notes.append(f"test inputs shifted: {data.shift.name} {data.shift.amount:g}")
+    scalers = _scalers(source, data, train.x, application)
+    ready = {name: _ready(part, scalers, source, data) for name, part in raw.items()}
+    targets = source.target
+    if targets is None:
+        targets = over(lambda x: Target("regression", tuple(x.shape[1:])), ready["train"][0])
+    return Splits(
+        x_train=ready["train"][0],
+        y_train=ready["train"][1],
+        x_val=ready["val"][0],
+        y_val=ready["val"][1],
+        x_test=ready["test"][0],
+        y_test=ready["test"][1],
+        targets=targets,
+        rows_train=freeze(rows_train),
+        rows_val=freeze(rows_val),
+        rows_test=freeze(rows_test),
+        scaling=_words(scalers, data),
+        tokens=source.tokens,
+        notes=tuple(notes),
+    )
+
+
+def _rows(source: Source, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the row numbers of the three parts, training rows in their shuffled order."""
+    rest = order(source.train.rows, seed, "split")
+    classes = None if source.train.y is None else strata(source.train.y, source.target)
+    takes_test = source.test is None and data.test > 0
+    takes_val = source.validation is None and data.validation > 0
+    if classes is not None:
+        _check_classes(source.name, classes, takes_val + takes_test)
+    test = val = _NONE
+    if source.test is not None:
+        test = np.arange(source.test.rows)
+    elif takes_test:
+        test, rest = _part(rest, data.test, classes, source.name, "test")
+    if source.validation is not None:
+        val = np.arange(source.validation.rows)
+    elif takes_val:
+        val, rest = _part(rest, data.validation, classes, source.name, "validation")
+    return rest, val, test
+
+
+def _check_classes(name: str, classes: np.ndarray, parts: int) -> None:
+    """Refuse a class with fewer rows than there are parts to be in."""
+    present, counts = np.unique(classes, return_counts=True)
+    if parts and counts.min() <= parts:
+        label, count = present[counts.argmin()], counts.min()
+        raise DataError(
+            f"{name}: class {label} has {count} row{'s' if count > 1 else ''}, too few to be in "
+            f"{parts + 1} parts. Expected: at least {parts + 1} rows of every class. Add rows, "
+            "drop the class, or give x_val and x_test yourself."
+        )
+
+
+def _part(
+    rows: np.ndarray, share: float, classes: np.ndarray | None, name: str, part: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take `share` of the rows, stratified if there are classes; return what is taken and left."""
+    total = round(share * len(rows))
+    if total < 1 or total >= len(rows):
+        raise DataError(
+            f"{name}: data.{part}: {share:g} of {len(rows)} rows is {total}. Expected: at least "
+            "one row, and one left to train on."
+        )
+    if classes is None:
+        return rows[:total], rows[total:]
+    own = classes[rows]
+    present, counts = np.unique(own, return_counts=True)
+    taken = np.zeros(len(rows), dtype=bool)
+    for label, quota in zip(present, _quotas(counts, share, total), strict=True):
+        taken[np.flatnonzero(own == label)[:quota]] = True
+    return rows[taken], rows[~taken]
+
+
+def _quotas(counts: np.ndarray, share: float, total: int) -> np.ndarray:
+    """Return how many rows of each class are taken: its share, at least one, by largest rest."""
+    exact = counts * share
+    quotas = np.clip(np.floor(exact).astype(int), 1, counts - 1)
+    missing = total - quotas.sum()
+    for index in np.argsort(quotas - exact, kind="stable")[: max(missing, 0)]:
+        quotas[index] = min(quotas[index] + 1, counts[index] - 1)
+    return quotas
+
+
+def _take(part: Part, rows: np.ndarray) -> Part | None:
+    if not len(rows):
+        return None
+    return Part(take(part.x, rows), None if part.y is None else take(part.y, rows))
+
+
+def _absent(train: Part, source: Source) -> list[str]:
+    """Note the classes that no training row has."""
+    if train.y is None or not isinstance(source.target, Target) or source.target.classes is None:
+        return []
+    classes = strata(train.y, source.target)
+    if classes is None:
+        return []
+    missing = sorted(set(range(source.target.classes)) - set(np.unique(classes).tolist()))
+    if not missing:
+        return []
+    shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+    return [f"no training row of class {shown} ({len(missing)} of {source.target.classes} classes)"]
+
+
+def _scalers(source: Source, data: Data, train: Tree, application: str | None) -> Tree:
+    named = {id(leaf): name for name, leaf in leaves(train, "x_train")}
+    return over(
+        lambda leaf: fit(
+            data.scale,
+            leaf,
+            name=named[id(leaf)],
+            peak=source.peak,
+            application=application,
+            tokens=source.tokens,
+        ),
+        train,
+    )
+
+
+def _ready(part: Part | None, scalers: Tree, source: Source, data: Data) -> tuple[Tree, Tree]:
+    """Return scaled inputs and targets, read-only."""
+    if part is None:
+        return None, None
+
+    def prepare(leaf: np.ndarray, scaler: Scaler) -> np.ndarray:
+        x = scaler.apply(leaf)
+        return x if data.binarize is None else (x > data.binarize).astype(np.float32)
+
+    x = freeze(over(prepare, part.x, scalers))
+    return x, x if part.y is None else freeze(part.y)
+
+
+def _words(scalers: Tree, data: Data) -> str:
+    words = "; ".join(dict.fromkeys(scaler.words for _, scaler in leaves(scalers)))
+    return words if data.binarize is None else f"{words}, then 1 where above {data.binarize:g}"

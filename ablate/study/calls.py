@@ -1,0 +1,56 @@
+"""Anyone's own code in a study: `call: package.module:function`.
+
+The text goes in, the object it names comes out. The current folder is on the import path, so a
+study can call a module that stands beside it. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from ablate.errors import StudyError, nearest
+
+
+def resolve(call: str, field: str = "call") -> Any:
+    """Import the module of `package.module:name` and return what it calls `name`.
+
+    Args:
+        call: the text; `name` may have dots (`module:Class.method`).
+        field: the study's field, for messages.
+
+    Raises:
+        StudyError: not of that form, no such module, an import that fails, no such name.
+    """
+    module_name, colon, name = call.partition(":")
+    if not (module_name and colon and name):
+        raise StudyError(f"{field}: a call is written 'package.module:name'. Received: '{call}'.")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            raise StudyError(
+                f"{field}: there is no module '{error.name}' for '{call}'. It is looked for in "
+                f"the current folder ({here}) and in the installed packages."
+            ) from None
+        raise StudyError(f"{field}: '{module_name}' needs a module: {error}.") from error
+    except Exception as error:
+        raise StudyError(
+            f"{field}: importing '{module_name}' raised {type(error).__name__}: {error}"
+        ) from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = [each for each in vars(found) if not each.startswith("_")]
+            raise StudyError(
+                f"{field}: '{module_name}' has no '{name}'.{nearest(part, known)} "
+                f"Received: '{call}'."
+            )
+        found = getattr(found, part)
+    if not callable(found):
+        raise StudyError(f"{field}: '{call}' is a {type(found).__name__}, nothing to call.")
+    return found
