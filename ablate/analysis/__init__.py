@@ -29,7 +29,8 @@ from ablate.analysis.findings import (
     VariantSummary,
     Verdict,
 )
-from ablate.analysis.outcomes import direction_of, headline
+from ablate.analysis.outcomes import headline
+from ablate.study.metrics import direction_of
 
 __all__ = [
     "SCHEMA_VERSION",

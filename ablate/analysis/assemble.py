@@ -15,7 +15,7 @@ import numpy as np
 from ablate.analysis import words
 from ablate.analysis.contributions import contributions
 from ablate.analysis.costs import costs
-from ablate.analysis.descriptive import summarize
+from ablate.analysis.descriptive import rounding, summarize
 from ablate.analysis.expectations import judge
 from ablate.analysis.factorial import factor_effects, factor_levels
 from ablate.analysis.facts import Facts
@@ -34,11 +34,12 @@ from ablate.analysis.findings import (
 from ablate.analysis.gap import gaps
 from ablate.analysis.guards import guard
 from ablate.analysis.naming import coverage_clause, described
-from ablate.analysis.outcomes import Outcomes, collect, direction_of, headline
+from ablate.analysis.outcomes import Outcomes, collect, headline
 from ablate.analysis.paired import Family, compare, correlate, specialize
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
 from ablate.study.arm import Arm
+from ablate.study.metrics import direction_of
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
 from ablate.study.trial import TrialResult
@@ -207,6 +208,7 @@ def _effects(
                 confidence=confidence,
                 family=Family(family, len(columns)),
                 rng=rng,
+                noise=rounding(base, own),
                 correlations=correlate(base, own),
             )
             for column, comparison in zip(columns, compared, strict=True):

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted, differing, rows_phrase
-from ablate.analysis.outcomes import bare
-from ablate.analysis.words import listing, plural
+from ablate.analysis.words import listing
 from ablate.study.arm import Arm
+from ablate.study.metrics import bare
 from ablate.study.placement import RATED, Placement
 from ablate.study.trial import TrialResult
 
@@ -27,24 +27,29 @@ _OF_A_RUN = frozenset({"host", "hostname", "node", "pid", "worker", "started", "
 
 
 def unequal_failures(facts: Facts) -> Iterator[Guard]:
-    """Warn where a variant lost another share of its trials than the baseline."""
+    """Warn where variants lost another share of their trials than the baseline."""
     reference = facts.failures[facts.baseline].lost
-    for arm in facts.arms:
-        own = facts.failures[arm.name].lost
-        if arm.name == facts.baseline or not own.of or not reference.of:
-            continue
-        if own.rate != reference.rate:
-            sure = own.p is not None and own.p <= 1 - facts.confidence
-            yield Guard(
-                "unequal failures",
-                "warning",
-                f"{own.count} of {plural(own.of, 'trial')} of {arm.name} diverged, failed or ended "
-                f"at chance, {reference.count} of {reference.of} of {facts.baseline} (Fisher's "
-                f"exact p = {own.p:.2g}{'' if sure else ': no more than chance would do'}). "
-                "Their metrics are compared over what completed, which flatters the one that "
-                "lost more.",
-                (arm.name, facts.baseline),
-            )
+    unequal = [
+        (arm.name, own)
+        for arm in facts.arms
+        if (own := facts.failures[arm.name].lost).of and own.rate != reference.rate
+    ]
+    if not unequal or not reference.of:
+        return
+    sure = [name for name, own in unequal if own.p is not None and own.p <= 1 - facts.confidence]
+    told = [
+        f"{own.count} of {own.of} of {name} (Fisher's p = {1.0 if own.p is None else own.p:.2g})"
+        for name, own in unequal
+    ]
+    beyond = f"chance alone hardly explains {counted(sure)}" if sure else "chance could explain it"
+    yield Guard(
+        "unequal failures",
+        "warning",
+        f"Not all variants lost equally many trials: {reference.count} of {reference.of} of "
+        f"{facts.baseline} diverged, failed or ended at chance, {counted(told)}; {beyond}. What "
+        "completed is compared, which flatters those that lost more.",
+        (facts.baseline, *(name for name, _ in unequal)),
+    )
 
 
 def undeclared_parameters(facts: Facts) -> Iterator[Guard]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ablate.analysis.descriptive import rounding
 from ablate.analysis.findings import Contribution, Direction
 from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.paired import Family, compare, correlate, specialize
@@ -41,6 +42,7 @@ def contributions(
             confidence=confidence,
             family=Family(f"contributions to {origin}", len(left_out)),
             rng=rng,
+            noise=rounding(whole, lacking),
             correlations=correlate(whole, lacking),
         )
         own = [

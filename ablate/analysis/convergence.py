@@ -16,8 +16,8 @@ from ablate.analysis.descriptive import moments
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted, seeds_phrase
-from ablate.analysis.outcomes import bare
 from ablate.analysis.words import amount, plural, pretty
+from ablate.study.metrics import bare
 
 #: Keras's momentum of a BatchNormalization that names none.
 BN_MOMENTUM = 0.99

@@ -29,16 +29,19 @@ class Moments:
     high: np.ndarray
 
 
-def moments(values: np.ndarray, confidence: float = 0.95) -> Moments:
+def moments(
+    values: np.ndarray, confidence: float = 0.95, noise: np.ndarray | float = 0.0
+) -> Moments:
     """Return each column's count, mean, standard deviation and t interval of the mean.
 
     mean ± t(1 - α/2; n - 1) · sd / √n, with α = 1 - confidence. The mean needs one value, the
-    deviation two, the interval three (law 8); a column whose values are all the same has a
-    deviation of exactly 0 and, as nothing can be inferred from no spread, no interval.
+    deviation two, the interval three; a column whose values are all the same has a deviation of
+    exactly 0 and, as nothing can be inferred from no spread, no interval.
 
     Args:
         values: (seeds, variants), NaN for missing.
         confidence: of the interval, in (0, 1).
+        noise: values closer together than this are the same (see `rounding`).
 
     Returns:
         Arrays of length `variants`.
@@ -50,14 +53,24 @@ def moments(values: np.ndarray, confidence: float = 0.95) -> Moments:
         mean = filled.sum(axis=0) / n
         centred = np.where(present, values - mean, 0.0)
         sd = np.sqrt((centred**2).sum(axis=0) / (n - 1))
-        # Equal values can leave a deviation of 1e-17 behind, which a t test would believe.
-        scale = np.abs(filled).max(axis=0, initial=0.0)
-        sd = np.where(np.abs(centred).max(axis=0, initial=0.0) <= 1e-12 * scale, 0.0, sd)
+        least = np.maximum(noise, 1e-12 * np.abs(filled).max(axis=0, initial=0.0))
+        sd = np.where(np.abs(centred).max(axis=0, initial=0.0) <= least, 0.0, sd)
         half = t_quantile(n, confidence) * sd / np.sqrt(n)
     mean = np.where(n >= 1, mean, np.nan)
     sd = np.where(n >= 2, sd, np.nan)
     half = np.where((n >= MINIMUM_SEEDS) & (sd > 0), half, np.nan)
     return Moments(n, mean, sd, mean - half, mean + half)
+
+
+def rounding(*arrays: np.ndarray) -> np.ndarray:
+    """Return, per column, what rounding alone can make of values of this size.
+
+    Metrics are computed in single precision: three differences of exactly one row in 360 come out
+    with a spread of 1e-8, which a t test would believe. Some units in the last place of the
+    largest value are taken as no spread.
+    """
+    sizes = [np.max(np.abs(np.nan_to_num(each)), axis=0, initial=0.0) for each in arrays]
+    return 4e-7 * np.max(np.broadcast_arrays(*sizes), axis=0)
 
 
 def t_quantile(n: np.ndarray | int, confidence: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,9 +19,10 @@ import numpy as np
 from ablate.analysis.descriptive import MINIMUM_SEEDS, moments, number, t_quantile, wilson
 from ablate.analysis.failures import fisher
 from ablate.analysis.findings import Direction, Expectation, Failures
-from ablate.analysis.outcomes import SPLITS, Outcomes, direction_of
+from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.power import MOST_SEEDS, seeds_needed
 from ablate.analysis.words import amount, interval, plural, pretty
+from ablate.study.metrics import SPLITS, direction_of
 from ablate.study.study import Expect
 
 #: "Metrics" with which a claim speaks of failures instead.
@@ -157,6 +158,8 @@ def _judge_ordering(
     above = (np.nextafter(border, math.inf), math.inf)
     region = above if direction == "max" else (-math.inf, -above[0])
     decision = decide(ours, region, confidence, claim.n)
+    if decision.reason.endswith("border") and not border:
+        decision = replace(decision, reason="the interval found here reaches over 0")
     subject = f"{pretty(metric)} of {claim.variant} minus that of {claim.than}"
     return _tell(claim, decision, subject, metric, ours, None, difference=True)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ablate.analysis.descriptive import rounding
 from ablate.analysis.findings import Direction, FactorEffect
 from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.paired import Family, compare, specialize
@@ -65,6 +66,7 @@ def factor_effects(
         confidence=confidence,
         family=Family("factors", len(contrasts)),
         rng=rng,
+        noise=rounding(outcomes.values(metric).reshape(-1, 1)),
     )
     return [
         specialize(

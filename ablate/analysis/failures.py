@@ -15,7 +15,8 @@ import numpy as np
 
 from ablate.analysis.descriptive import wilson
 from ablate.analysis.findings import Direction, Failures, Rate
-from ablate.analysis.outcomes import Outcomes, bare, is_share
+from ablate.analysis.outcomes import Outcomes
+from ablate.study.metrics import bare, is_share
 from ablate.study.trial import TrialResult
 
 #: The level of the one-sided test that tells a trained network from a guess.

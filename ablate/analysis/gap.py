@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.analysis.descriptive import summarize
+from ablate.analysis.descriptive import rounding, summarize
 from ablate.analysis.findings import Direction, Gap
-from ablate.analysis.outcomes import Outcomes, bare, direction_of
+from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.paired import Family, compare, correlate
+from ablate.study.metrics import bare, direction_of
 
 
 def gaps(
@@ -31,9 +32,9 @@ def gaps(
         held_out = "test" if f"test_{name}" in outcomes.metrics else "val"
         if not {f"train_{name}", f"{held_out}_{name}"} <= set(outcomes.metrics):
             continue
-        difference = outcomes.values(f"train_{name}") - outcomes.values(f"{held_out}_{name}")
+        pair = outcomes.values(f"train_{name}"), outcomes.values(f"{held_out}_{name}")
         way = direction if name == bare(metric) else (direction_of(name) or "min")
-        found += _gaps(outcomes, baseline, name, difference, way, confidence, rng)
+        found += _gaps(outcomes, baseline, name, pair, way, confidence, rng)
     return found
 
 
@@ -41,11 +42,12 @@ def _gaps(
     outcomes: Outcomes,
     baseline: str,
     name: str,
-    gap: np.ndarray,
+    pair: tuple[np.ndarray, np.ndarray],
     direction: Direction,
     confidence: float,
     rng: np.random.Generator,
 ) -> list[Gap]:
+    gap = pair[0] - pair[1]
     reference = gap[:, [outcomes.column(baseline)]]
     compared = compare(
         gap - reference,
@@ -56,6 +58,7 @@ def _gaps(
         confidence=confidence,
         family=Family(f"gap in {name}", max(1, len(outcomes.arms) - 1)),
         rng=rng,
+        noise=2 * rounding(*pair),
         correlations=correlate(reference, gap),
     )
     return [

@@ -15,14 +15,24 @@ from ablate.analysis import comparability, convergence
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted
-from ablate.analysis.outcomes import direction_of
-from ablate.analysis.words import amount, figure, plural
+from ablate.analysis.words import TOLD, amount, figure, plural
+from ablate.study.metrics import direction_of
 
 
 def guard(facts: Facts) -> list[Guard]:
     """Return every guard that the study calls for: warnings first, then notes."""
-    found = [each for check in GUARDS for each in check(facts)]
+    found = [each for check in GUARDS for each in _abridged(list(check(facts)))]
     return sorted(found, key=lambda each: each.severity != "warning")
+
+
+def _abridged(guards: list[Guard]) -> list[Guard]:
+    """Tell the first few of a kind in full and only count the rest, in studies of many variants."""
+    if len(guards) <= TOLD + 1:
+        return guards
+    rest = guards[TOLD:]
+    names = tuple(dict.fromkeys(name for each in rest for name in each.variants))
+    text = f"The same ({rest[0].kind}) holds of {counted(names)}."
+    return [*guards[:TOLD], Guard(rest[0].kind, rest[0].severity, text, names)]
 
 
 def _few_seeds(facts: Facts) -> Iterator[Guard]:

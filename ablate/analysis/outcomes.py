@@ -7,40 +7,17 @@ another) has the column of the arm it stands for. Everything after this module i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ablate.analysis.findings import Direction
 from ablate.errors import StudyError, nearest
 from ablate.study.arm import Arm
+from ablate.study.metrics import SPLITS, direction_of
 from ablate.study.trial import TrialResult
-
-SPLITS = ("test", "val", "train")
-
-#: Metrics that are shares of 1, told in percent and points.
-SHARES = frozenset({
-    "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
-    "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "precision", "recall",
-    "auc", "f1_score", "fbeta_score", "iou", "binary_io_u", "mean_io_u", "one_hot_io_u",
-    "one_hot_mean_io_u", "precision_at_recall", "recall_at_precision",
-    "sensitivity_at_specificity", "specificity_at_sensitivity",
-})  # fmt: skip
-
-_LARGER = SHARES | frozenset({
-    "r2_score", "cosine_similarity", "true_positives", "true_negatives",
-})  # fmt: skip
-
-_SMALLER = frozenset({
-    "loss", "mae", "mse", "rmse", "mape", "msle", "mean_absolute_error", "mean_squared_error",
-    "root_mean_squared_error", "mean_absolute_percentage_error",
-    "mean_squared_logarithmic_error", "log_cosh", "logcosh", "huber", "binary_crossentropy",
-    "categorical_crossentropy", "sparse_categorical_crossentropy", "hinge", "squared_hinge",
-    "categorical_hinge", "kl_divergence", "kullback_leibler_divergence", "poisson",
-    "crossentropy", "error", "false_positives", "false_negatives",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,29 +29,49 @@ class Outcomes:
     trials: Mapping[tuple[str, int], TrialResult]  # of arms that train, by variant and seed
     metrics: Mapping[str, np.ndarray]  # (seeds, variants), NaN: no completed trial
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The variants' names, in the order of the columns."""
         return tuple(arm.name for arm in self.arms)
 
     def column(self, variant: str) -> int:
         """Return the column of `variant`."""
-        return self.names.index(variant)
+        return self._columns[variant]
 
     def of(self, variant: str) -> list[TrialResult]:
         """Return the results of `variant` (an alias: of what it stands for), by seed."""
-        source = trained_as(self.arms, variant)
-        found = (self.trials.get((source, seed)) for seed in self.seeds)
-        return [each for each in found if each is not None]
+        return self._trials_of[self._sources[variant]]
 
     def completed(self, variant: str) -> list[TrialResult]:
         """Return the completed results of `variant`, by seed."""
-        return [each for each in self.of(variant) if each.status == "completed"]
+        return self._completed_of[self._sources[variant]]
 
     def values(self, metric: str) -> np.ndarray:
         """Return the (seeds, variants) array of `metric`; all NaN when no trial reports it."""
         empty = np.full((len(self.seeds), len(self.arms)), np.nan)
         return self.metrics.get(metric, empty)
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {name: column for column, name in enumerate(self.names)}
+
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        return sources(self.arms)
+
+    @cached_property
+    def _trials_of(self) -> dict[str, list[TrialResult]]:
+        found: dict[str, list[TrialResult]] = {name: [] for name in self._sources.values()}
+        for (variant, _), trial in sorted(self.trials.items(), key=lambda pair: pair[0][1]):
+            found.setdefault(variant, []).append(trial)
+        return found
+
+    @cached_property
+    def _completed_of(self) -> dict[str, list[TrialResult]]:
+        return {
+            name: [each for each in trials if each.status == "completed"]
+            for name, trials in self._trials_of.items()
+        }
 
 
 def collect(
@@ -98,8 +95,8 @@ def collect(
     seeds = tuple(sorted({seed for _, seed in trials}))
     row = {seed: index for index, seed in enumerate(seeds)}
     columns: dict[str, list[int]] = {}
-    for index, arm in enumerate(arms):
-        columns.setdefault(trained_as(arms, arm.name), []).append(index)
+    for index, source in enumerate(sources(arms).values()):
+        columns.setdefault(source, []).append(index)
 
     metrics: dict[str, np.ndarray] = {}
 
@@ -122,38 +119,17 @@ def collect(
     return Outcomes(tuple(arms), seeds, trials, {name: metrics[name] for name in ordered})
 
 
-def trained_as(arms: Sequence[Arm], variant: str) -> str:
-    """Return the name under which the trials of `variant` were trained: aliases followed."""
+def sources(arms: Sequence[Arm]) -> dict[str, str]:
+    """Return for each arm the name under which its trials were trained: aliases followed."""
     aliases = {arm.name: arm.alias_of for arm in arms}
-    seen: set[str] = set()
-    while (target := aliases.get(variant)) and variant not in seen:
-        seen.add(variant)
-        variant = target
-    return variant
-
-
-def bare(metric: str) -> str:
-    """Return `metric` without its split: `test_accuracy` → `accuracy`."""
-    split, _, rest = metric.partition("_")
-    return rest if split in SPLITS and rest else metric
-
-
-def direction_of(metric: str, declared: str = "auto") -> Direction | None:
-    """Return "max" or "min": which way `metric` gets better; None when that is not known.
-
-    Keras's own metrics and losses are known, with or without a split (`test_`) or an output's
-    name before them and Keras's counter (`auc_1`) behind them. `declared` other than "auto" wins.
-    """
-    if declared != "auto":
-        return "max" if declared == "max" else "min"
-    if _is_one_of(metric, _SMALLER):
-        return "min"
-    return "max" if _is_one_of(metric, _LARGER) else None
-
-
-def is_share(metric: str) -> bool:
-    """Whether `metric` is a share of 1, told in percent (accuracy, precision, …)."""
-    return _is_one_of(metric, SHARES)
+    found = {}
+    for name in aliases:
+        source, seen = name, {name}
+        while (target := aliases.get(source)) is not None and target not in seen:
+            seen.add(target)
+            source = target
+        found[name] = source
+    return found
 
 
 def headline(
@@ -161,7 +137,7 @@ def headline(
 ) -> tuple[str, Direction]:
     """Return the metric that is reported, with its split, and its direction.
 
-    "auto" is accuracy, else mean absolute error, else the loss; on test data, which is evaluated
+    "auto" is accuracy, else the loss; on test data, which is evaluated
     once, else on validation data. A name without a split gets one by the same rule. Without any
     available metric (nothing has completed) the wish stands.
 
@@ -189,7 +165,7 @@ def _find(names: list[str], metric: str) -> str | None:
         return metric
     if not names:
         return "test_accuracy" if metric == "auto" else metric
-    wishes = [metric] if metric != "auto" else ["accuracy", "mae", "mean_absolute_error", "loss"]
+    wishes = [metric] if metric != "auto" else ["accuracy", "loss"]
     for split in SPLITS:
         own = [name for name in names if name.startswith(f"{split}_")]
         for wish in wishes:
@@ -199,11 +175,6 @@ def _find(names: list[str], metric: str) -> str | None:
             if metric == "auto" and behind:
                 return behind[0]
     return names[0] if metric == "auto" else None
-
-
-def _is_one_of(metric: str, known: frozenset[str]) -> bool:
-    name = re.sub(r"_\d+$", "", bare(metric)).lower()
-    return name in known or any(name.endswith(f"_{each}") for each in known)
 
 
 def _metric_order(metric: str) -> tuple[int, str]:

@@ -37,6 +37,7 @@ def compare(
     confidence: float,
     family: Family,
     rng: np.random.Generator,
+    noise: np.ndarray | float = 0.0,
     correlations: np.ndarray | None = None,
 ) -> list[Comparison]:
     """Compare: one `Comparison` per column of differences.
@@ -51,16 +52,19 @@ def compare(
             tested count as tests that did not reject, so that p_holm of a study that is still
             running does not depend on what has come so far being all.
         rng: for the bootstrap.
+        noise: (comparisons,), what rounding can make of equal values (`descriptive.rounding`);
+            smaller differences are taken as 0, a smaller spread as none.
         correlations: (comparisons,), between the two sides.
 
     Returns:
         The comparisons, in the order of the columns.
     """
     alpha = 1 - confidence
-    stats = moments(differences, confidence)
+    differences = np.where(np.abs(differences) <= noise, 0.0, differences)
+    stats = moments(differences, confidence, noise)
     p = t_test(stats)
     adjusted = holm(p, family.size)
-    checks: list[dict[str, Any]] = _checks(differences, direction, confidence, family, rng)
+    checks: list[dict[str, Any]] = _checks(differences, direction, confidence, family, rng, noise)
     found = []
     for column in range(differences.shape[1]):
         n, mean, sd = int(stats.n[column]), number(stats.mean[column]), number(stats.sd[column])
@@ -174,21 +178,25 @@ def _checks(
     confidence: float,
     family: Family,
     rng: np.random.Generator,
+    noise: np.ndarray | float,
 ) -> list[dict[str, Any]]:
     """Return the sensitivity checks that each column's n allows."""
     found: list[dict[str, Any]] = [{} for _ in range(differences.shape[1])]
+    limits = np.broadcast_to(noise, differences.shape[1:])
     by_count: dict[int, list[int]] = {}
     for column in range(differences.shape[1]):
         sample = _present(differences, column)
         if len(sample) < MINIMUM_SEEDS:
             continue
         by_count.setdefault(len(sample), []).append(column)
-        if resampling.sign_flip_allowed(len(sample), family.size, 1 - confidence):
-            found[column]["sign_flip_p"] = resampling.sign_flip(sample, rng)
     for n, columns in sorted(by_count.items()):
+        samples = np.stack([_present(differences, column) for column in columns], axis=1)
+        if resampling.sign_flip_allowed(n, family.size, 1 - confidence):
+            flips = resampling.sign_flip(samples, rng, limits[columns])
+            for index, column in enumerate(columns):
+                found[column]["sign_flip_p"] = float(flips[index])
         if n < resampling.BOOTSTRAP_SEEDS:
             continue
-        samples = np.stack([_present(differences, column) for column in columns], axis=1)
         low, high = resampling.bca(samples, confidence, rng)
         for index, column in enumerate(columns):
             share, below, above = resampling.improvement(samples[:, index], direction, confidence)

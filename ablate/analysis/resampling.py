@@ -22,33 +22,35 @@ def sign_flip_allowed(n: int, comparisons: int, alpha: float) -> bool:
     return n >= 2 and 2.0 ** (1 - n) * comparisons <= alpha
 
 
-def sign_flip(differences: np.ndarray, rng: np.random.Generator) -> float:
-    """Return the two-sided p of the sign-flip test of a zero mean.
+def sign_flip(
+    differences: np.ndarray, rng: np.random.Generator, noise: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Return each column's two-sided p of the sign-flip test of a zero mean.
 
     The share of all 2^n ways to flip the differences' signs whose sum is at least as far from 0
     as the one observed. Up to 30 seeds all are counted, as every pair of a flip of the first half
     and one of the second; beyond, 9999 are drawn and the observed one counts with them.
 
     Args:
-        differences: (n,), without NaN.
-        rng: used beyond 30 seeds only.
+        differences: (n, columns), without NaN.
+        rng: used beyond 30 seeds only; the columns share the flips.
+        noise: (columns,), what rounding can add to one difference.
+
+    Returns:
+        (columns,).
 
     Source: R. A. Fisher, The Design of Experiments, 1935, section 21.
     """
     n = len(differences)
     # Sums that differ by rounding are ties: accuracies are multiples of 1/rows.
-    slack = 1e-9 * np.abs(differences).sum()
-    observed = abs(differences.sum()) - slack
+    slack = np.maximum(n * np.asarray(noise), 1e-9 * np.abs(differences).sum(axis=0))
+    observed = np.abs(differences.sum(axis=0)) - slack
     if n > EXACT_SEEDS:
         signs = rng.integers(0, 2, (RESAMPLES, n), dtype=np.int8) * 2.0 - 1.0
-        beyond = int((np.abs(signs @ differences) >= observed).sum())
+        beyond = (np.abs(signs @ differences) >= observed).sum(axis=0)
         return (beyond + 1) / (RESAMPLES + 1)
-    first = _flipped_sums(differences[: n // 2])
-    second = np.sort(_flipped_sums(differences[n // 2 :]))
-    above = second.size - np.searchsorted(second, observed - first, side="left")
-    below = np.searchsorted(second, -observed - first, side="right")
-    total = first.size * second.size
-    return min(1.0, float(above.sum() + below.sum()) / total) if observed > 0 else 1.0
+    columns = zip(differences.T, observed, strict=True)
+    return np.array([_exact_share(sample, least) for sample, least in columns])
 
 
 def bca(
@@ -137,6 +139,17 @@ def _resampled_means(differences: np.ndarray, rng: np.random.Generator) -> np.nd
         counts = np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n)
         parts.append((counts / n) @ differences)
     return np.concatenate(parts)
+
+
+def _exact_share(sample: np.ndarray, least: float) -> float:
+    """Return the share of all sign flips whose sum is `least` or more away from 0."""
+    if least <= 0:
+        return 1.0
+    half = len(sample) // 2
+    first, second = _flipped_sums(sample[:half]), np.sort(_flipped_sums(sample[half:]))
+    above = second.size - np.searchsorted(second, least - first, side="left")
+    below = np.searchsorted(second, -least - first, side="right")
+    return float(above.sum() + below.sum()) / (first.size * second.size)
 
 
 def _flipped_sums(values: np.ndarray) -> np.ndarray:

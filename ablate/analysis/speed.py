@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from statistics import median
 
 from ablate.analysis.findings import Direction, LearningSpeed
-from ablate.analysis.outcomes import Outcomes, bare
+from ablate.analysis.outcomes import Outcomes
+from ablate.study.metrics import bare
 from ablate.study.trial import TrialResult
 
 

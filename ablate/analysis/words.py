@@ -16,9 +16,10 @@ from ablate.analysis.findings import (
     Contribution,
     Effect,
     FactorEffect,
+    Rate,
     VariantSummary,
 )
-from ablate.analysis.outcomes import is_share
+from ablate.study.metrics import is_share
 
 #: More variants than this are counted rather than told one by one.
 TOLD = 4
@@ -30,7 +31,7 @@ def pretty(metric: str) -> str:
     if words[0] == "val":
         words[0] = "validation"
     if words[0] == "gap":
-        return f"the gap in {' '.join(words[1:])}"
+        return f"train-minus-test {' '.join(words[1:])}"
     known = {"mae": "MAE", "mse": "MSE", "auc": "AUC", "rmse": "RMSE"}
     return " ".join(known.get(word, word) for word in words)
 
@@ -181,7 +182,8 @@ def opening(
     lost = failure_sentence([each for each in variants if each.alias_of is None])
     if not any(each.n for each in variants):
         return (lost, "Nothing can be said of the metric.")
-    told_of: Sequence[Comparison] = list(factor_effects) or list(effects)
+    estimated = [each for each in factor_effects if each.verdict != "missing"]
+    told_of: Sequence[Comparison] = estimated or list(effects)
     if not told_of:
         summary = next(each for each in variants if each.n)
         known = summary.metrics.get(metric)
@@ -217,7 +219,7 @@ def failure_sentence(variants: Sequence[VariantSummary]) -> str:
     parts = []
     for each in sorted(bad, key=lambda one: -(one.failures.lost.rate or 0))[:TOLD]:
         kinds = [
-            f"{rate.count} {kind}"
+            (rate.count, kind)
             for kind, rate in (
                 ("diverged", each.failures.diverged),
                 ("failed", each.failures.failed),
@@ -225,10 +227,22 @@ def failure_sentence(variants: Sequence[VariantSummary]) -> str:
             )
             if rate.count
         ]
-        parts.append(f"of {plural(each.failures.lost.of, 'trial')} of {each.name} {listing(kinds)}")
+        parts.append(_lost(each.failures.lost, kinds, each.name))
     more = f", and {plural(len(bad) - TOLD, 'more variant')} lost some" if len(bad) > TOLD else ""
     survivors = "; every mean is over completed trials only" if 0 < done < ended else ""
     return f"{_capital('; '.join(parts))}{more}{survivors}{waiting}."
+
+
+def _lost(lost: Rate, kinds: Sequence[tuple[int, str]], name: str) -> str:
+    """Return `all 5 trials of bn diverged`, or `of 5 trials of bn 2 diverged and 1 failed`."""
+    if len(kinds) > 1:
+        how = listing([f"{count} {kind}" for count, kind in kinds])
+        return f"of {plural(lost.of, 'trial')} of {name} {how}"
+    count, kind = kinds[0]
+    if count < lost.of:
+        return f"{count} of {plural(lost.of, 'trial')} of {name} {kind}"
+    every = "the one trial" if count == 1 else f"all {count} trials"
+    return f"{every} of {name} {kind}"
 
 
 def _clauses(
@@ -236,28 +250,34 @@ def _clauses(
 ) -> list[str]:
     """Return the clauses of the opening: changes, then no differences, then descriptions."""
     changed = [each for each in comparisons if each.verdict in ("better", "worse")]
-    changed.sort(key=lambda each: (each.verdict, -abs(each.mean or 0.0)))
+    changed.sort(key=lambda each: (_order(each), each.verdict, -abs(each.mean or 0.0)))
     unseen = [each for each in comparisons if each.verdict == "undecided"]
     described = [each for each in comparisons if each.verdict == "described"]
     missing = [each for each in comparisons if each.verdict == "missing"]
     clauses = [_opened(each, confidence, names, baseline) for each in changed[:TOLD]]
     if len(changed) > TOLD:
-        clauses.append(f"{plural(len(changed) - TOLD, 'more comparison')} differ")
+        rest = changed[TOLD:]
+        good = sum(each.verdict == "better" for each in rest)
+        clauses.append(f"of {len(rest)} more, {good} did better and {len(rest) - good} worse")
     interactions = [each for each in unseen if _order(each) > 1]
-    for group, what in (
+    groups = (
         ([each for each in unseen if _order(each) == 1], "made no difference that {}"),
         (interactions, "showed no interaction that {}"),
-    ):
+    )
+    for group, what in groups:
         for n in sorted({each.n for each in group}):
             own = [_name(each, names) for each in group if each.n == n]
-            subject = listing(own) if len(own) <= TOLD else f"{len(own)} others"
+            subject = listing(own) if len(own) <= TOLD else f"{len(own)} variants"
             clauses.append(f"{subject} {what.format(_seen(n))}")
     if described:
-        clauses.append(f"with {_few(min(each.n for each in described))}")
-        clauses += [_opened(each, confidence, names, baseline) for each in described[:TOLD]]
+        first, *others = [_opened(each, confidence, names, baseline) for each in described[:TOLD]]
+        clauses.append(f"in {_few(min(each.n for each in described))}, {first}")
+        clauses += others
+        if len(described) > TOLD:
+            clauses.append(f"and so for {len(described) - TOLD} more")
     if missing:
         own = [_name(each, names) for each in missing]
-        subject = listing(own) if len(own) <= TOLD else f"{len(own)} others"
+        subject = listing(own) if len(own) <= TOLD else f"{len(own)} variants"
         clauses.append(f"{subject} cannot be compared, for want of seeds completed on both sides")
     return clauses
 
@@ -370,7 +390,7 @@ def _name(comparison: Comparison, names: dict[str, str]) -> str:
 def _capital(text: str) -> str:
     """Begin a sentence, unless it begins with a variant's name, which stays as it is written."""
     first = text.split(" ", 1)[0]
-    plain = first.isalpha() and first in {"of", "with", "the"}
+    plain = first in {"all", "in", "of", "the"} or first.isdigit()
     return text[:1].upper() + text[1:] if plain else text
 
 
