@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from ablate.errors import StudyError, nearest
 from ablate.study.complaints import Path, Problem, problems_of, study_error
 from ablate.study.overrides import put
+from ablate.study.placement import LAYER_ARGUMENTS
 from ablate.study.study import Probe, Study
 
 #: Fields that name a file: looked for where one works, then beside the study file.
@@ -105,12 +106,29 @@ def dump_study(study: Study, heading: str = "") -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a study file, for editors and for the documents."""
-    return {
+    document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Study.model_json_schema(by_alias=True),
         "title": "An ablate study",
         "description": "A study of what layers do to a Keras network: variants, seeds, data.",
     }
+    _help_editors(document["$defs"])
+    return document
+
+
+def _help_editors(definitions: dict[str, Any]) -> None:
+    """Name what the models leave open: a variant's fields, the layers most used."""
+    fields = definitions["Train"]["properties"]
+    definitions["Variant"]["properties"]["train"] |= {
+        "properties": {key: {"description": each["description"]} for key, each in fields.items()},
+        "additionalProperties": False,
+    }
+    data = definitions["Variant"]["properties"]["data"]
+    data |= {"properties": {"limit": {}, "scale": {}}, "additionalProperties": False}
+    placement = definitions["Placement"]["properties"]
+    placement["layer"]["examples"] = list(LAYER_ARGUMENTS)
+    placement["rate"] = {"type": "number", "description": "Share dropped (Dropout and its kin)."}
+    placement["momentum"] = {"type": "number", "description": "Of the moving averages (BN)."}
 
 
 class _Places:

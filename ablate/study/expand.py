@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from ablate.errors import StudyError, nearest
 from ablate.study.arm import Arm
 from ablate.study.complaints import Problem, Slips, slip
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 #: What `leave_one_out: {from: model}` calls the base model as it comes.
 MODEL = "model"
 
-#: Fields of `train` that no number depends on: arms that differ in these alone are duplicates.
-_NOT_NUMBERS = ("metrics", "save", "time_limit")
+#: Fields that no number depends on: arms that differ in these alone are duplicates.
+_SILENT = {"Train": ("metrics", "save", "time_limit"), "Placement": ("name",)}
 
 
 def expand(study: Study) -> list[Arm]:
@@ -199,11 +201,12 @@ def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def _single(arms: list[Arm], study: Study) -> list[Arm]:
     """Make generated duplicates aliases; refuse declared ones, or salt them if allowed."""
-    first: dict[str, Arm] = {}
+    key_of = _Keys()
+    first: dict[tuple[str, ...], Arm] = {}
     result, problems = [], []
     copies: dict[str, int] = {}
     for arm in arms:
-        earlier = first.setdefault(_key(arm.spec), arm)
+        earlier = first.setdefault(key_of(arm.spec), arm)
         if earlier is arm:
             result.append(arm)
         elif arm.origin != "declared":
@@ -222,14 +225,26 @@ def _single(arms: list[Arm], study: Study) -> list[Arm]:
     return result
 
 
-def _key(spec: Spec) -> str:
-    """Return what decides a spec's numbers, as far as it can be told without reading files."""
-    document = spec.model_dump(by_alias=True, mode="json")
-    for field in _NOT_NUMBERS:
-        document["train"].pop(field)
-    for placement in document["insert"]:
-        placement.pop("name")
-    return json.dumps(document, sort_keys=True)
+class _Keys:
+    """Tells equal specs: what decides their numbers, as far as it can be told without files.
+
+    Arms share their sections and placements, so each is written out once.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[int, tuple[BaseModel, str]] = {}  # keeps what it has an id of
+
+    def __call__(self, spec: Spec) -> tuple[str, ...]:
+        parts = (spec.data, spec.model, spec.train, *spec.insert, None, *spec.remove)
+        return tuple(self._text(part) if part is not None else "" for part in parts)
+
+    def _text(self, part: BaseModel) -> str:
+        if id(part) not in self._written:
+            document = part.model_dump(by_alias=True, mode="json")
+            silent = _SILENT.get(type(part).__name__, ())
+            kept = {key: value for key, value in document.items() if key not in silent}
+            self._written[id(part)] = (part, json.dumps(kept, sort_keys=True))
+        return self._written[id(part)][1]
 
 
 def _with_left_out(arms: list[Arm], study: Study, heir: Heir) -> list[Arm]:
@@ -239,11 +254,12 @@ def _with_left_out(arms: list[Arm], study: Study, heir: Heir) -> list[Arm]:
         return arms
     origin = _origin(arms, study, heir)
     arms = arms if any(arm.name == origin.name for arm in arms) else [*arms, origin]
-    by_key = {_key(arm.spec): arm for arm in reversed(arms)}
+    key_of = _Keys()
+    by_key = {key_of(arm.spec): arm for arm in reversed(arms)}
     by_name = {arm.name: arm for arm in arms}
     for what, spec in _lacking(origin, study):
         name = f"{origin.name}-without-{what}"
-        equal = by_key.setdefault(_key(spec), Arm(name, spec))
+        equal = by_key.setdefault(key_of(spec), Arm(name, spec))
         if name in by_name:
             if equal.name != name and equal.alias_of != name:
                 text = f"would make '{name}', but another variant is called so. Rename that one."
@@ -265,7 +281,8 @@ def _origin(arms: list[Arm], study: Study, heir: Heir) -> Arm:
         return found
     if rule.from_ == MODEL:
         spec = heir.spec([])
-        same = {_key(arm.spec): arm for arm in reversed(arms)}.get(_key(spec))
+        key_of = _Keys()
+        same = {key_of(arm.spec): arm for arm in reversed(arms)}.get(key_of(spec))
         return Arm(MODEL, spec, alias_of=(same.alias_of or same.name) if same else None)
     names = [arm.name for arm in arms] + [MODEL]
     raise slip(

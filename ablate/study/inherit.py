@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _IDENTITY = ("name", "file", "call")
 
 #: Fields where a text stands for a mapping with that name.
-NAMED = ("optimizer", "loss", "schedule")
+NAMED = ("optimizer", "schedule")
 
 _SECTIONS: dict[str, type[BaseModel]] = {"data": Data, "model": Model, "train": Train}
 
@@ -81,8 +81,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     >>> merge({"optimizer": {"name": "sgd", "momentum": 0.9}}, {"optimizer": {"name": "adam"}})
     {'optimizer': {'name': 'adam'}}
     """
-    if any(over.get(key) is not None and over[key] != base.get(key) for key in _IDENTITY):
-        return dict(over)
+    for key in _IDENTITY:
+        if key in over and over[key] is not None and over[key] != base.get(key):
+            return dict(over)
     merged = dict(base)
     for key, value in over.items():
         under = merged.get(key)

@@ -161,7 +161,7 @@ def _arrays(data: Any) -> dict[str, np.ndarray]:
     """
     named: dict[str, Any]
     if isinstance(data, Mapping):
-        named = {_SHORT.get(key, key): each for key, each in data.items()}
+        named = {_SHORT.get(str(key), str(key)): each for key, each in data.items()}
     elif isinstance(data, tuple | list) and _are_pairs(data) and len(data) in (2, 3):
         splits = ("train", "test") if len(data) == 2 else ("train", "val", "test")
         named = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -282,6 +283,12 @@ class Study(Strict):
         from ablate.study.live import materialise
 
         return self if self._live is None else materialise(self, self._live, folder)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Study:
+        """Return a copy, with `update` unchecked, as pydantic does; its arms are its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("arms", None)
+        return copy
 
     def __repr__(self) -> str:
         trials = sum(arm.alias_of is None for arm in self.arms) * len(self.seed_list)

@@ -1,0 +1,128 @@
+"""`ablate init`: a commented study to start from."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import click
+
+from ablate.errors import StudyError
+
+_TEMPLATE = """\
+# A study: one network, its variants, and what is the same for all of them.
+#   ablate plan {file}     what would be trained, layer by layer
+#   ablate run {file}      train it; run it again to go on, or after adding seeds or variants
+# docs/config.md describes every key; `ablate schema` helps editors complete them.
+
+study: {name}                # the folder under logs/
+
+data:
+  {data}
+  validation: 0.15             # share of the training rows, stratified
+  test: 0.2                    # used when the data has no test part of its own
+  # limit: 500                 # train on the first 500 rows only
+
+model:
+  {model}
+
+train:
+  epochs: 20
+  batch_size: 32
+  optimizer: {{name: sgd, momentum: 0.9}}   # any Keras optimizer with its arguments
+  learning_rate: 0.05
+
+seeds: 5                       # every variant is trained once per seed; at least 3 for an interval
+
+variants:
+  plain: {{}}                    # the network as it is
+  bn:
+    insert:
+      # at: before, before_activation, after_activation or after each host;
+      # where: a layer's name, a class (Conv2D), a kind (conv, dense, hidden), a glob, a list
+      - {{layer: BatchNormalization, at: before_activation, where: hidden}}
+  dropout:
+    insert:
+      - {{layer: Dropout, rate: 0.5, at: after_activation, where: {dropout}}}
+  both:
+    extends: [bn, dropout]     # a variant may also override train, model arguments or data
+  # bn-fast: {{extends: bn, train: {{learning_rate: 0.5}}}}
+
+baseline: plain                # what the others are compared with
+
+# probes: [activations]        # measurements inside the network, written to TensorBoard
+
+profiles:
+  quick: {{train.epochs: 2, seeds: 3}}      # ablate run {file} --profile quick
+"""
+
+
+@click.command("init")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("study.yaml"))
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="A data set by name, an npz file, a folder of images, or package.module:function.",
+)
+@click.option(
+    "--model",
+    default="cnn",
+    show_default=True,
+    help="A factory or application by name, a .keras file, or package.module:function.",
+)
+def command(file: Path, data: str, model: str) -> int:
+    """Write a commented study to FILE (study.yaml) to start from.
+
+    Nothing is overwritten.
+    """
+    from ablate.config import parse_study
+
+    text = template(file, data, model)
+    parse_study(text, str(file))  # a misspelt --data or --model is told before a file is written
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise StudyError(
+            f"{file} is there already, and nothing is overwritten. Give another name: "
+            f"ablate init {file.stem}-2{file.suffix}"
+        ) from None
+    click.echo(f"Wrote {file}. Next: ablate run {file}")
+    return 0
+
+
+def template(file: Path, data: str, model: str) -> str:
+    """Return the text of a study on `data` and `model`, as the options of `ablate init` say."""
+    name = re.sub(r"[^A-Za-z0-9._+-]", "-", file.stem)[:64].lstrip("._+-") or "study"
+    section = _section(model, {".keras": "file", ".h5": "file", ".hdf5": "file"}, None)
+    return _TEMPLATE.format(
+        file=file.as_posix(),
+        name=name,
+        data=_data(data),
+        model=section + ("\n  filters: [16, 32]" if model == "cnn" else ""),
+        # A network with a hidden Dense layer gets its Dropout there, as is usual.
+        dropout="Dense" if model in ("cnn", "mlp", "lenet", "vgg") else "hidden",
+    )
+
+
+def _data(data: str) -> str:
+    section = _section(data, {".npz": "path"}, "directory")
+    return section + ("\n  image_size: [64, 64]" if section.startswith("directory:") else "")
+
+
+def _section(value: str, files: dict[str, str], folder: str | None) -> str:
+    """Return the line that says where data or a model comes from."""
+    suffix = Path(value).suffix.lower()
+    if suffix in files:
+        key = files[suffix]
+    elif re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
+        key = "call"
+    elif folder is not None and (value.endswith("/") or Path(value).is_dir()):
+        key = folder
+    else:
+        key = "name"
+    plain = re.fullmatch(r"[\w./+-]+(:\w+)?", value)
+    return f"{key}: {value if plain else json.dumps(value)}"
