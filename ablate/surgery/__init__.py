@@ -1,0 +1,36 @@
+"""Surgery on Keras models: look, insert, remove, and prove that nothing broke.
+
+A functional or Sequential model enters, a new one leaves; the given one is never changed.
+`hosts` says which layers a selector means, `sites` where a layer can stand, `insert` and
+`remove` carry it out through the one graph walk (`walk`), `capture` looks inside.
+"""
+
+from ablate.surgery.capture import Capture, capture
+from ablate.surgery.cautions import dropout_before_norm
+from ablate.surgery.hosts import Host, select
+from ablate.surgery.insert import SiteDecision, insert, plan_insertions
+from ablate.surgery.paths import canonical_paths
+from ablate.surgery.record import Inserted, inserted
+from ablate.surgery.remove import remove
+from ablate.surgery.sites import Site, sites
+from ablate.surgery.walk import Edits, Rebuilt, rebuild
+
+__all__ = [
+    "Capture",
+    "Edits",
+    "Host",
+    "Inserted",
+    "Rebuilt",
+    "Site",
+    "SiteDecision",
+    "canonical_paths",
+    "capture",
+    "dropout_before_norm",
+    "insert",
+    "inserted",
+    "plan_insertions",
+    "rebuild",
+    "remove",
+    "select",
+    "sites",
+]

@@ -1,0 +1,192 @@
+"""Copies of single layers: configuration, state and flags, each by the layer itself.
+
+A layer that belongs to one model enters; a new one leaves that belongs to none. Configuration
+goes through `get_config` and `from_config`, except for functions that Keras refuses to
+rebuild (Python lambdas), which are handed over as they are. State is copied variable by
+variable once the copy has been built.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from ablate.errors import SurgeryError
+from ablate.surgery import graph
+
+Configure = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def copy_of(operation: Any, configure: Configure | None = None) -> Any:
+    """Return a new layer (or operation) configured as `operation`, its state still fresh.
+
+    Args:
+        operation: The layer to copy.
+        configure: Changes the configuration on the way, if given.
+
+    Raises:
+        SurgeryError: the layer cannot be rebuilt from its own configuration.
+    """
+    if isinstance(operation, keras.layers.Lambda) and configure is None:
+        made = _lambda(operation)
+    elif not isinstance(operation, keras.Layer):
+        made = copy.copy(operation)  # the arguments of an operation are plain values
+        graph.forget_calls(made)
+    else:
+        made = _from_config(operation, configure)
+    if made.name != operation.name:
+        made.name = operation.name
+    if isinstance(operation, keras.Layer):
+        made.autocast = operation.autocast
+        if made.supports_masking != operation.supports_masking:
+            made.supports_masking = operation.supports_masking
+    return made
+
+
+def copy_state(old: keras.Layer, new: keras.Layer) -> None:
+    """Copy every variable of `old` (weights, statistics, random states) and its assets.
+
+    Raises:
+        SurgeryError: the rebuilt layer does not have the variables of the original.
+    """
+    ours, theirs = old.variables, new.variables
+    if [tuple(v.shape) for v in ours] != [tuple(v.shape) for v in theirs]:
+        raise SurgeryError(
+            f"Layer '{old.name}' ({type(old).__name__}) rebuilt from its own configuration has "
+            f"other variables. Expected shapes {[tuple(v.shape) for v in ours]}, received "
+            f"{[tuple(v.shape) for v in theirs]}. Let its get_config() return all the arguments "
+            "of its constructor."
+        )
+    for ours_one, theirs_one in zip(ours, theirs, strict=True):
+        theirs_one.assign(ours_one.value)
+    if type(old).load_own_variables is not keras.Layer.load_own_variables:
+        _copy_own_variables(old, new)
+    if hasattr(old, "save_assets") and hasattr(old, "load_assets"):
+        with tempfile.TemporaryDirectory() as folder:
+            old.save_assets(folder)
+            new.load_assets(folder)
+
+
+def copy_flags(old: keras.Layer, new: keras.Layer) -> None:
+    """Set `trainable` of `new` and all layers inside it as they are in `old`."""
+    if new.trainable != old.trainable:
+        new.trainable = old.trainable
+    if graph.is_container(old):
+        return
+    for ours, theirs in zip(graph.sublayers(old), graph.sublayers(new), strict=False):
+        copy_flags(ours, theirs)
+
+
+def compile_as(old: keras.Model, new: keras.Model) -> None:
+    """Compile `new` with the optimizer, loss and metrics (all new objects) of `old`."""
+    if not old.compiled:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            new.compile_from_config(old.get_compile_config())
+        except Exception:  # a loss or metric that is Python code, registered nowhere
+            new.compile(**_compile_arguments(old))
+    if not new.compiled:  # a compile() of the model's own, which Keras does not call by itself
+        raise SurgeryError(
+            f"The model '{old.name}' ({type(old).__name__}) has a compile() of its own and does "
+            "not say how to repeat it. Let it override get_compile_config() and "
+            "compile_from_config(), or operate on the model before it is compiled."
+        )
+
+
+def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer:
+    functions = dict(_functions(layer))
+    lambdas = {key: each for key, each in functions.items() if each.__name__ == "<lambda>"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*includes a `lambda`.*")
+        try:
+            config = layer.get_config()
+            for key in lambdas.keys() & config.keys():
+                config[key] = None
+            if configure is not None:
+                config = configure(config)
+            with keras.saving.custom_object_scope(_names(layer, functions)):
+                made = type(layer).from_config(config)
+        except SurgeryError:
+            raise
+        except Exception as trouble:
+            raise SurgeryError(
+                f"Layer '{layer.name}' ({type(layer).__name__}) cannot be rebuilt from its own "
+                "configuration, which surgery has to do to leave the given model as it is. Give "
+                "it a get_config() that returns all the arguments of its constructor. "
+                f"Keras says: {_first_line(trouble)}"
+            ) from trouble
+    for key, function in lambdas.items():
+        if key in config and config[key] is None:
+            setattr(made, key, function)
+    return made
+
+
+def _lambda(layer: keras.layers.Lambda) -> keras.layers.Lambda:
+    """Rebuild a Lambda from its function, which `from_config` refuses to do."""
+    config = keras.layers.Layer.get_config(layer)
+    return type(layer)(
+        layer.function,
+        output_shape=layer._output_shape,
+        mask=layer.mask,
+        arguments=layer.arguments,
+        **config,
+    )
+
+
+def _functions(layer: Any) -> Iterator[tuple[str, Any]]:
+    """The plain Python functions a layer holds: activations and the like of the user's own."""
+    for key, value in vars(layer).items():
+        if type(value).__name__ == "function" and not key.startswith("_"):
+            module = getattr(value, "__module__", "") or ""
+            if module.split(".")[0] != "keras" and key not in ("build", "quantize", "call"):
+                yield key, value
+
+
+def _names(layer: Any, functions: dict[str, Any]) -> dict[str, Any]:
+    """What a layer's configuration may refer to by name: its functions, classes inside it."""
+    names = {each.__name__: each for each in functions.values()}
+    inside = [layer]
+    while inside:
+        each = inside.pop()
+        inside += graph.sublayers(each)
+        names[type(each).__name__] = type(each)
+        names |= {function.__name__: function for _, function in _functions(each)}
+    return {
+        name: value
+        for name, value in names.items()
+        if (getattr(value, "__module__", "") or "").split(".")[0] != "keras"
+    }
+
+
+def _copy_own_variables(old: keras.Layer, new: keras.Layer) -> None:
+    """Let a layer with a way of its own to load variables do so (it may derive values then)."""
+    store: dict[str, Any] = {}
+    old.save_own_variables(store)
+    new.load_own_variables({k: keras.ops.convert_to_numpy(v) for k, v in store.items()})
+
+
+def _compile_arguments(model: keras.Model) -> dict[str, Any]:
+    """The very arguments `compile` was called with; what has state is made anew."""
+
+    def renew(value: Any) -> Any:
+        if isinstance(value, keras.Metric | keras.optimizers.Optimizer):
+            return type(value).from_config(value.get_config())
+        if isinstance(value, list | tuple):
+            return type(value)(renew(each) for each in value)
+        if isinstance(value, dict):
+            return {key: renew(each) for key, each in value.items()}
+        return value
+
+    return {key: renew(value) for key, value in model._compile_config.config.items()}
+
+
+def _first_line(trouble: Exception) -> str:
+    lines = [line.strip() for line in str(trouble).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(trouble).__name__)[:300]

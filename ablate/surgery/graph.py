@@ -1,0 +1,277 @@
+"""The graph of a Keras model, read once: its calls, in order, and who consumes what.
+
+In goes a functional or Sequential model; out comes a `Graph` of `Call`s, one per time an
+operation was called, nested models as single calls with a graph of their own. This is the only
+module that touches what Keras keeps with underscores (`_keras_history`, `_inbound_nodes`,
+`_keras_mask`); everything else in `surgery` speaks of calls and tensors.
+
+The order of `Graph.order` (depth first from the outputs, arguments left to right) does not
+change when layers are inserted on edges, so ordinals taken from it are stable.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+import keras
+
+from ablate.errors import SurgeryError
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of one operation: what went in, what came out.
+
+    `ordinal` counts the calls of the same operation in this graph from 0. `key` is hashable and
+    the same each time the same model is read.
+    """
+
+    key: tuple[int, int, int]
+    operation: Any
+    ordinal: int
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A model's calls in an order in which they can be carried out.
+
+    `order` holds the operations (inputs among them) in stable topological order; `consumers`
+    and `producer` are keyed by `id` of a symbolic tensor, as Keras keys its own.
+    """
+
+    model: keras.Model
+    calls: tuple[Call, ...]
+    order: tuple[Any, ...]
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    consumers: dict[int, tuple[Call, ...]] = field(repr=False)
+    producer: dict[int, Call] = field(repr=False)
+
+    def calls_of(self, operation: Any) -> tuple[Call, ...]:
+        """The calls of `operation`, in the order they were made."""
+        return tuple(call for call in self.calls if call.operation is operation)
+
+    def is_output(self, tensor: Any) -> bool:
+        """Whether `tensor` is an output of this model."""
+        return any(tensor is each for each in self.outputs)
+
+
+def is_container(operation: Any) -> bool:
+    """Whether `operation` is a model whose graph can be read: functional, or Sequential built."""
+    if isinstance(operation, keras.Sequential):
+        return _symbolic(operation) and _takes(type(operation), ["layers"])
+    if not (isinstance(operation, keras.Model) and isinstance(operation, keras.Function)):
+        return False
+    return _takes(type(operation), ["inputs", "outputs", "name"])
+
+
+def read(model: keras.Model) -> Graph:
+    """Return the graph of `model`.
+
+    Raises:
+        SurgeryError: the model is subclassed, or a Sequential that was never built.
+    """
+    if not is_container(model):
+        raise SurgeryError(_refusal(model))
+    inputs, outputs = tuple(model.inputs), tuple(model.outputs)
+    nodes = _depth_first(inputs, outputs)
+    order = list(dict.fromkeys(node.operation for node in nodes))
+    order += [op for op in (producer_of(each) for each in inputs) if op not in order]
+    ordinals: dict[int, int] = {}
+    made = {}
+    for node in sorted(nodes, key=_birth):
+        if node.arguments.keras_tensors:
+            operation = node.operation
+            ordinal = ordinals.get(id(operation), 0)
+            ordinals[id(operation)] = ordinal + 1
+            made[id(node)] = Call(
+                (id(model), id(operation), ordinal),
+                operation,
+                ordinal,
+                tuple(node.arguments.args),
+                dict(node.arguments.kwargs),
+                tuple(node.arguments.keras_tensors),
+                tuple(node.outputs),
+            )
+    calls = tuple(_schedule([made[id(node)] for node in nodes if id(node) in made], inputs))
+    consumers: dict[int, list[Call]] = {}
+    for call in calls:
+        for tensor in {id(each): each for each in call.inputs}.values():
+            consumers.setdefault(id(tensor), []).append(call)
+    producer = {id(tensor): call for call in calls for tensor in call.outputs}
+    return Graph(
+        model,
+        calls,
+        tuple(order),
+        inputs,
+        outputs,
+        {key: tuple(value) for key, value in consumers.items()},
+        producer,
+    )
+
+
+def operations_between(inputs: Iterable[Any], outputs: Iterable[Any]) -> list[Any]:
+    """The operations that make `outputs` out of `inputs`, inputs included."""
+    nodes = _depth_first(tuple(inputs), tuple(outputs))
+    return list(dict.fromkeys(node.operation for node in nodes))
+
+
+def producer_of(tensor: Any) -> Any:
+    """The operation that made a symbolic tensor (an InputLayer for an input)."""
+    return tensor._keras_history.operation
+
+
+def mask_of(tensor: Any) -> Any:
+    """The mask that travels with a tensor, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def set_mask(tensor: Any, mask: Any) -> None:
+    """Let `mask` travel with `tensor`."""
+    tensor._keras_mask = mask
+
+
+def sublayers(layer: Any) -> tuple[Any, ...]:
+    """The layers directly inside `layer` (of a wrapper, of a custom layer, of a model)."""
+    return tuple(getattr(layer, "_layers", ()))
+
+
+def forget_calls(operation: Any) -> None:
+    """Empty a copied operation's list of calls, so that it shares none with the original."""
+    operation._inbound_nodes = []
+    operation._outbound_nodes = []
+
+
+def every(model: keras.Model) -> Iterable[tuple[Graph, Any]]:
+    """Yield `(graph, operation)` for the model and all models nested in it, each graph once."""
+    seen: set[int] = set()
+
+    def visit(inner: keras.Model) -> Iterator[tuple[Graph, Any]]:
+        if id(inner) in seen:
+            return
+        seen.add(id(inner))
+        graph = read(inner)
+        for operation in graph.order:
+            yield graph, operation
+            if is_container(operation):
+                yield from visit(operation)
+
+    yield from visit(model)
+
+
+def _depth_first(inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> list[Any]:
+    """Nodes in post-order from the outputs, arguments left to right; without recursion."""
+    stop = {id(each) for each in inputs}
+    done: dict[int, Any] = {}
+    order: list[Any] = []
+
+    def node_of(tensor: Any) -> Any:
+        history = tensor._keras_history
+        return history.operation._inbound_nodes[history.node_index]
+
+    def parents(node: Any, tensor: Any) -> Iterator[Any]:
+        if id(tensor) in stop:
+            return iter(())
+        return iter(node.arguments.keras_tensors)
+
+    for output in outputs:
+        stack = [(node_of(output), parents(node_of(output), output))]
+        entered = {id(stack[0][0])}
+        while stack:
+            node, rest = stack[-1]
+            if id(node) in done:
+                stack.pop()
+                continue
+            tensor = next(rest, None)
+            if tensor is None:
+                stack.pop()
+                done[id(node)] = node
+                order.append(node)
+            else:
+                above = node_of(tensor)
+                if id(above) not in done and id(above) not in entered:
+                    entered.add(id(above))
+                    stack.append((above, parents(above, tensor)))
+    return order
+
+
+def _birth(node: Any) -> int:
+    """The place of a node among its own operation's calls (which were made in this order)."""
+    return next(i for i, each in enumerate(node.operation._inbound_nodes) if each is node)
+
+
+def _schedule(calls: list[Call], inputs: tuple[Any, ...]) -> Iterator[Call]:
+    """Order calls so that arguments come first and each operation's calls keep their order."""
+    rank = {call.key: place for place, call in enumerate(calls)}
+    made_by = {id(tensor): call for call in calls for tensor in call.outputs}
+    given = {id(each) for each in inputs}
+    by_key = {call.key: call for call in calls}
+    waits: dict[tuple[int, int, int], int] = {}
+    frees: dict[tuple[int, int, int], list[Call]] = {}
+    for call in calls:
+        before = {
+            made_by[id(each)].key
+            for each in call.inputs
+            if id(each) in made_by and id(each) not in given
+        }
+        earlier = (*call.key[:2], call.ordinal - 1)
+        if earlier in by_key:
+            before.add(earlier)
+        waits[call.key] = len(before)
+        for key in before:
+            frees.setdefault(key, []).append(call)
+    ready = [(rank[call.key], call.key) for call in calls if not waits[call.key]]
+    ready.sort()
+    while ready:
+        key = heappop(ready)[1]
+        yield by_key[key]
+        for call in frees.get(key, ()):
+            waits[call.key] -= 1
+            if not waits[call.key]:
+                heappush(ready, (rank[call.key], call.key))
+
+
+def _symbolic(model: keras.Sequential) -> bool:
+    try:
+        return bool(model.inputs) and bool(model.outputs)
+    except (AttributeError, ValueError):
+        return False
+
+
+def _takes(cls: type, first: list[str]) -> bool:
+    """Whether `cls` can be constructed as its Keras parent is: a user's subclass may not."""
+    spec = inspect.getfullargspec(cls.__init__)
+    return spec.args[1 : 1 + len(first)] == first or bool(spec.varargs and spec.varkw)
+
+
+def _refusal(model: Any) -> str:
+    if not isinstance(model, keras.Model):
+        return (
+            f"Surgery takes a functional or Sequential Keras model. Received: {model!r} "
+            f"of type {type(model).__name__}."
+        )
+    if isinstance(model, keras.Sequential) and not _symbolic(model):
+        return (
+            f"The Sequential model '{model.name}' has no graph yet: its input shape is unknown. "
+            "Give it one with `model.build(input_shape)` or by a `keras.Input` as its first layer."
+        )
+    if isinstance(model, keras.Function | keras.Sequential):
+        return (
+            f"'{model.name}' is a {type(model).__name__} whose constructor takes arguments of its "
+            "own, so it cannot be rebuilt from its graph. Operate on "
+            "`keras.Model(model.input, model.output)`, which has the same layers and weights."
+        )
+    return (
+        f"'{model.name}' is a subclassed model ({type(model).__name__}): its call() is Python "
+        "code, not a graph, so it cannot be rewired. Express it with the functional API "
+        "(`keras.Model(inputs, outputs)`) and copy its weights, or put the layers into its "
+        "call() by hand."
+    )

@@ -1,0 +1,378 @@
+"""Hosts: the layers of a model, what kind each is, and which of them a selector means.
+
+A model and a selector (`where`) enter, `Host`s in stable topological order leave. Layers inside
+nested models are addressed by path (`backbone/conv1`) or by their name where it is unique.
+
+    select(model, "conv[0]")                      # kind, with index or slice
+    select(model, ["Dense", "re:^head"], except_="logits")
+
+A selector is tried as exact name or path, class, kind (each with `[index]` or `[slice]`),
+`re:` pattern, glob; a list means all of its members. Conv and dense layers whose output reaches
+a model output through activations and reshapes alone, and the activations there, are output
+layers: only their exact name selects them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import keras
+
+from ablate.errors import SurgeryError, nearest
+from ablate.surgery import graph
+from ablate.surgery.graph import Graph
+
+_L = keras.layers
+
+CONV = (
+    *(_L.Conv1D, _L.Conv2D, _L.Conv3D),
+    *(_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose),
+    *(_L.DepthwiseConv1D, _L.DepthwiseConv2D, _L.SeparableConv1D, _L.SeparableConv2D),
+)
+DENSE = (_L.Dense, _L.EinsumDense)
+RECURRENT = (_L.RNN, _L.Bidirectional)
+NORM = (
+    *(_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization),
+    *(_L.RMSNormalization, _L.UnitNormalization),
+)
+DROPOUT = (_L.Dropout, _L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise)
+ACTIVATION = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
+POOL = tuple(
+    value
+    for name, value in vars(_L).items()
+    if isinstance(value, type) and re.search(r"(Pooling|Pool)[123]D$", name)
+)
+RESHAPE = (_L.Reshape, _L.Flatten, _L.Permute, _L.Identity)
+
+_KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
+    ("conv", CONV),
+    ("dense", DENSE),
+    ("recurrent", RECURRENT),
+    ("embedding", (_L.Embedding,)),
+    ("norm", NORM),
+    ("pool", POOL),
+    ("activation", ACTIVATION),
+    ("input", (_L.InputLayer,)),
+    ("dropout", DROPOUT),
+)
+
+#: What `where` accepts as a kind.
+KINDS = (
+    *("conv", "dense", "recurrent", "embedding", "norm", "pool", "activation", "input"),
+    *("hidden", "all"),
+)
+
+#: `keras.ops` that are activations or reshapes; as operations they have no layer class.
+_ACTIVATION_OPERATIONS = {
+    "Relu", "Relu6", "Sigmoid", "Softplus", "Softsign", "SoftShrink", "SparsePlus",
+    "SparseSigmoid", "Silu", "Squareplus", "LogSigmoid", "LeakyRelu", "HardSigmoid", "HardTanh",
+    "HardShrink", "HardSilu", "Elu", "Selu", "Celu", "Gelu", "Tanh", "TanhShrink", "Threshold",
+    "Softmax", "LogSoftmax", "Sparsemax",
+}  # fmt: skip
+_RESHAPE_OPERATIONS = {"Reshape", "Squeeze", "ExpandDims", "Transpose", "Ravel", "Cast"}
+
+
+@dataclass(frozen=True)
+class Host:
+    """A layer that something can be put next to.
+
+    `path` is the names of the enclosing models and of the layer, joined by `/` (without the
+    outermost model). `kind` is one of `KINDS`, or `dropout`, `model` or `other`. `activation`
+    names the activation inside the layer, if it has one that is not linear. `output` tells an
+    output layer.
+    """
+
+    layer: keras.Layer
+    path: str
+    kind: str
+    activation: str | None
+    output: bool
+
+    @property
+    def name(self) -> str:
+        """The layer's own name."""
+        return self.layer.name
+
+    @property
+    def layer_class(self) -> str:
+        """The name of the layer's class."""
+        return type(self.layer).__name__
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A host, and whether the selector named it (rather than matched it by a pattern)."""
+
+    host: Host
+    named: bool
+
+
+def select(
+    model: keras.Model,
+    where: str | Iterable[str],
+    except_: str | Iterable[str] | None = None,
+) -> list[Host]:
+    """Return the hosts that `where` means and `except_` does not, in topological order.
+
+    Args:
+        model: A functional or Sequential model, nested to any depth.
+        where: A selector or a list of them (see the module's docstring).
+        except_: What to subtract, in the same words.
+
+    Raises:
+        SurgeryError: a selector matches nothing, a plain name is not unique, or nothing is left.
+    """
+    return [each.host for each in resolve(model, where, except_)]
+
+
+def resolve(
+    model: keras.Model,
+    where: str | Iterable[str],
+    except_: str | Iterable[str] | None = None,
+) -> list[Selected]:
+    """Do as `select`, and tell for each host whether it was named."""
+    hosts = all_hosts(model)
+    found: dict[str, bool] = {}
+    for selector in _listed(where):
+        matched, named = _match(model, hosts, selector)
+        for host in matched:
+            found[host.path] = found.get(host.path, False) or named
+    for selector in _listed(except_):
+        for host in _match(model, hosts, selector)[0]:
+            found.pop(host.path, None)
+    if not found:
+        raise SurgeryError(
+            f"Nothing is left of {_shown(where)} after except: {_shown(except_)}. "
+            "Expected at least one layer. Subtract less."
+        )
+    return [Selected(host, found[host.path]) for host in hosts if host.path in found]
+
+
+def all_hosts(model: keras.Model) -> list[Host]:
+    """Return every layer of `model` as a host, nested ones after the model that holds them."""
+    routes = _Routes(model)
+    return [
+        Host(
+            layer=layer,
+            path=path,
+            kind=kind_of(layer),
+            activation=_inner_activation(layer),
+            output=routes.reaches_output(layer),
+        )
+        for layer, path in paths(model)
+    ]
+
+
+def paths(model: keras.Model) -> list[tuple[Any, str]]:
+    """Return `(layer, path)` for all layers, each once, in stable topological order."""
+    found: dict[Any, str] = {}
+
+    def visit(inner: keras.Model, prefix: str) -> None:
+        for operation in graph.read(inner).order:
+            if isinstance(operation, keras.Layer) and operation not in found:
+                found[operation] = prefix + operation.name
+                if graph.is_container(operation):
+                    visit(operation, f"{prefix}{operation.name}/")
+
+    visit(model, "")
+    return list(found.items())
+
+
+def kind_of(layer: Any) -> str:
+    """Return the kind of a layer; a wrapper (`TimeDistributed`) is of its inner layer's kind."""
+    if graph.is_container(layer):
+        return "model"
+    for kind, classes in _KINDS:
+        if isinstance(layer, classes):
+            return kind
+    if isinstance(layer, _L.Wrapper):
+        return kind_of(layer.layer)
+    return "other"
+
+
+def is_activation(operation: Any) -> bool:
+    """Whether an operation is an activation of its own: a layer, or `keras.ops.relu` and such."""
+    if isinstance(operation, keras.Layer):
+        return isinstance(operation, ACTIVATION)
+    return _is_keras_operation(operation, _ACTIVATION_OPERATIONS)
+
+
+def is_reshape(operation: Any) -> bool:
+    """Whether an operation moves values without changing them."""
+    if isinstance(operation, keras.Layer):
+        return isinstance(operation, RESHAPE)
+    return _is_keras_operation(operation, _RESHAPE_OPERATIONS)
+
+
+class _Routes:
+    """Where tensors go, across the borders of nested models."""
+
+    def __init__(self, model: keras.Model):
+        self.top = model
+        self.calls: dict[Any, list[tuple[Graph, Any]]] = {}
+        self.graphs: dict[int, Graph] = {}
+        for read, _ in graph.every(model):
+            self.graphs[id(read.model)] = read
+        for read in self.graphs.values():
+            for call in read.calls:
+                self.calls.setdefault(call.operation, []).append((read, call))
+
+    def reaches_output(self, layer: Any) -> bool:
+        """Whether an output layer: conv, dense or activation, then reshapes and activations."""
+        if kind_of(layer) not in ("conv", "dense", "activation"):
+            return False
+        return any(
+            self._ends(read, tensor, set())
+            for read, call in self.calls.get(layer, ())
+            for tensor in call.outputs
+        )
+
+    def _ends(self, read: Graph, tensor: Any, seen: set[int]) -> bool:
+        if id(tensor) in seen:
+            return False
+        seen.add(id(tensor))
+        if read.is_output(tensor):
+            if read.model is self.top:
+                return True
+            place = next(i for i, each in enumerate(read.outputs) if each is tensor)
+            for outer, call in self.calls.get(read.model, ()):
+                if place < len(call.outputs) and self._ends(outer, call.outputs[place], seen):
+                    return True
+        for call in read.consumers.get(id(tensor), ()):
+            if is_activation(call.operation) or is_reshape(call.operation):
+                if any(self._ends(read, each, seen) for each in call.outputs):
+                    return True
+            elif inner := self.graphs.get(id(call.operation)):
+                place = next(i for i, each in enumerate(call.inputs) if each is tensor)
+                if place < len(inner.inputs) and self._ends(inner, inner.inputs[place], seen):
+                    return True
+        return False
+
+
+def _match(model: keras.Model, hosts: list[Host], selector: str) -> tuple[list[Host], bool]:
+    """Return what a single selector means, and whether it is a name."""
+    if not isinstance(selector, str):
+        raise SurgeryError(f"Expected a selector (a text). Received: {selector!r}.")
+    if exact := [host for host in hosts if host.path == selector]:
+        return exact, True
+    if named := [host for host in hosts if host.name == selector]:
+        if len(named) > 1:
+            raise SurgeryError(
+                f"'{selector}' names {len(named)} layers of '{model.name}'. Give one by its path: "
+                f"{', '.join(host.path for host in named)}."
+            )
+        return named, True
+    if found := _by_pattern(hosts, selector):
+        return found, False
+    classes = sorted({host.layer_class for host in hosts})
+    raise SurgeryError(
+        f"'{selector}' matches no layer of '{model.name}'."
+        f"{nearest(selector, [*(host.path for host in hosts), *classes, *KINDS])} "
+        "Expected a layer's name or path, a class, a kind with or without an index, a glob or "
+        f"re:…{_outputs_hint(hosts, selector)} Classes here: {', '.join(classes)}. "
+        f"Kinds: {', '.join(KINDS)}. `ablate inspect` lists the layers."
+    )
+
+
+def _by_pattern(hosts: list[Host], selector: str) -> list[Host]:
+    eligible = [host for host in hosts if not host.output]
+    if selector.startswith("re:"):
+        try:
+            pattern = re.compile(selector[3:])
+        except re.error as trouble:
+            raise SurgeryError(
+                f"'{selector}' is not a regular expression: {trouble}. Received: {selector[3:]!r}."
+            ) from trouble
+        return [h for h in _leaves(eligible) if pattern.search(h.path) or pattern.search(h.name)]
+    indexed = re.fullmatch(r"(\w+)\[(-?\d+|-?\d*:-?\d*(?::-?\d*)?)\]", selector)
+    word, index = indexed.groups() if indexed else (selector, None)
+    found = [host for host in eligible if host.layer_class == word] or _of_kind(eligible, word)
+    if found:
+        return found if index is None else _indexed(found, index, selector)
+    return [
+        host
+        for host in _leaves(eligible)
+        if fnmatchcase(host.path, selector) or fnmatchcase(host.name, selector)
+    ]
+
+
+def _of_kind(hosts: list[Host], kind: str) -> list[Host]:
+    tests: dict[str, Callable[[Host], bool]] = {
+        "hidden": lambda host: host.kind in ("conv", "dense"),
+        "all": lambda host: host.kind not in ("input", "model"),
+        "input": lambda host: host.kind == "input" and "/" not in host.path,
+    }
+    if kind not in KINDS:
+        return []
+    return [host for host in hosts if tests.get(kind, lambda host: host.kind == kind)(host)]
+
+
+def _leaves(hosts: list[Host]) -> list[Host]:
+    """Hosts without models and inner inputs, which only their name or class selects."""
+    return [h for h in hosts if h.kind != "model" and not (h.kind == "input" and "/" in h.path)]
+
+
+def _indexed(found: list[Host], index: str, selector: str) -> list[Host]:
+    if ":" in index:
+        parts = [int(part) if part else None for part in index.split(":")]
+        if len(parts) == 3 and parts[2] == 0:
+            raise SurgeryError(f"'{selector}': a slice cannot have step 0.")
+        chosen = found[slice(*parts)]
+    else:
+        place = int(index)
+        chosen = found[place : place + 1 or None] if -len(found) <= place < len(found) else []
+    if not chosen:
+        raise SurgeryError(
+            f"'{selector}' matches no layer: there are {len(found)} ({found[0].path} … "
+            f"{found[-1].path}), so indices go from {-len(found)} to {len(found) - 1}."
+        )
+    return chosen
+
+
+def _outputs_hint(hosts: list[Host], selector: str) -> str:
+    """Say so where the selector would have matched, were it not for output layers."""
+    only = [
+        host
+        for host in hosts
+        if host.output and (selector in (host.layer_class, host.kind) or selector == "hidden")
+    ]
+    if not only:
+        return "."
+    names = ", ".join(host.path for host in only)
+    return f". Output layers ({names}) are selected by their exact name only."
+
+
+def _inner_activation(layer: Any) -> str | None:
+    """Name the activation that a layer applies by itself, if it is not linear."""
+    if isinstance(layer, ACTIVATION):
+        function = getattr(layer, "activation", None)
+        return _name_of(function) if function is not None else type(layer).__name__
+    if isinstance(layer, _L.Wrapper):
+        return _inner_activation(layer.layer)
+    function = getattr(layer, "activation", None)
+    if function is None or function is keras.activations.linear or not callable(function):
+        return None
+    return _name_of(function)
+
+
+def _name_of(function: Any) -> str:
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _is_keras_operation(operation: Any, names: set[str]) -> bool:
+    cls = type(operation)
+    return cls.__module__.split(".")[0] == "keras" and cls.__name__ in names
+
+
+def _listed(where: str | Iterable[str] | None) -> list[str]:
+    if where is None:
+        return []
+    return [where] if isinstance(where, str) else list(where)
+
+
+def _shown(where: str | Iterable[str] | None) -> str:
+    return ", ".join(repr(each) for each in _listed(where)) or "nothing"

@@ -1,0 +1,314 @@
+"""Insert layers into a model, anywhere, without touching the model that was given.
+
+A model and placements enter, a new model with copied weights leaves. What goes where is decided
+first, as a value (`plan_insertions`), on the base model; then the walk carries it out and the
+record of it is put on the new model, for `remove`.
+
+    new = insert(model, "BatchNormalization", at="before_activation", where="Conv2D")
+    new = insert(model, [Placement(layer="Dropout", rate=0.5, where="Dense")])
+    new = insert(model, "BatchNormalization", at="before_activation", calibrate=images)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from pydantic import ValidationError
+
+from ablate.errors import SurgeryError, nearest
+from ablate.study.placement import Placement, Position, Selector
+from ablate.surgery import graph, hosts, record
+from ablate.surgery.additions import Addition, Recipe, activation_of, linear, recipe_of
+from ablate.surgery.naming import free_name, suffix
+from ablate.surgery.sites import Refusal, Site, calls_by_layer, site_at
+from ablate.surgery.walk import Edits, rebuild
+
+
+@dataclass(frozen=True)
+class SiteDecision:
+    """What becomes of one placement at one host.
+
+    `name` and `path` are those of the layer to be inserted, None where the host is skipped; then
+    `skipped` says why. `stands` says in words where the layer goes. `splits` names the
+    activation layer that is split off for it, if it is the first to ask for that.
+    """
+
+    placement: Placement
+    host: str
+    kind: str
+    at: Position
+    name: str | None = None
+    path: str | None = None
+    stands: str = ""
+    skipped: str | None = None
+    splits: str | None = None
+    site: Site | None = field(default=None, repr=False, compare=False)
+    layer: keras.Layer | None = field(default=None, repr=False, compare=False)
+
+
+def insert(
+    model: keras.Model,
+    layer: str | Placement | Sequence[Placement] | type[keras.Layer] | keras.Layer,
+    *,
+    at: Position = "after",
+    where: Selector = "hidden",
+    except_: Selector | None = None,
+    name: str | None = None,
+    calibrate: Any = None,
+    **layer_arguments: Any,
+) -> keras.Model:
+    """Return a new model with layers put in; the given one is left as it is.
+
+    Weights are copied, the new model is compiled as the old one was, and what was done is
+    recorded on it. Selectors are resolved on the given model, before anything is put in.
+
+    Args:
+        model: A functional or Sequential model, nested to any depth.
+        layer: A layer class by name (or the class, or a layer as a pattern to copy), with its
+            arguments in `layer_arguments`; or a placement, or a list of them.
+        at: The position relative to each host: `before`, `before_activation`,
+            `after_activation` or `after`.
+        where: Which hosts (see `ablate.surgery.hosts`).
+        except_: Which of them not.
+        name: A name for the placement, kept in the record.
+        calibrate: Images (as the model takes them) on which each new BatchNormalization is set
+            to change nothing at inference. With placements: those with `calibrate=True`.
+        layer_arguments: The layer's own arguments, such as `rate` or `momentum`.
+
+    Raises:
+        SurgeryError: a selector matches nothing, a named host cannot take the position, no host
+            at all can, or an argument does not fit the layer.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([
+        ...     keras.Input((8,)),
+        ...     keras.layers.Dense(4, activation="relu", name="fc"),
+        ...     keras.layers.Dense(2, name="logits"),
+        ... ])
+        >>> new = insert(model, "Dropout", rate=0.5, at="after_activation", where="fc")
+        >>> [layer.name for layer in new.layers]
+        ['fc', 'fc_dropout', 'logits']
+    """
+    placements = _placements(layer, at, where, except_, name, calibrate, layer_arguments)
+    recipes = None if isinstance(layer, str | Placement | list | tuple) else [recipe_of(layer)]
+    decisions = plan_insertions(model, placements, recipes=recipes)
+    new = carry_out(model, decisions)
+    marked = [each.path for each in decisions if each.path and each.placement.calibrate]
+    if calibrate is not None and not marked:
+        raise SurgeryError(
+            "calibrate= was given, but no placement asks for it. Set calibrate=True on the "
+            "BatchNormalization placements that shall change nothing."
+        )
+    if calibrate is not None:
+        from ablate.surgery.calibrate import undo
+
+        undo(new, marked, calibrate)
+    return new
+
+
+def plan_insertions(
+    model: keras.Model,
+    placements: Iterable[Placement],
+    *,
+    recipes: Sequence[Recipe] | None = None,
+) -> list[SiteDecision]:
+    """Decide what `insert` would do, placement by placement and host by host, and do nothing.
+
+    Hosts that a pattern matched and that cannot take the position are listed with a reason.
+
+    Args:
+        model: The base model.
+        placements: What to insert, in order; layers at one site stand in this order.
+        recipes: How to make the layers, one per placement, where not by the placement's name.
+
+    Raises:
+        SurgeryError: as `insert`.
+    """
+    calls = calls_by_layer(model)
+    taken = _names_by_model(model)
+    splits: set[str] = set()
+    decisions: list[SiteDecision] = []
+    for number, placement in enumerate(placements):
+        recipe = recipes[number] if recipes else recipe_of(placement)
+        own = [
+            _decide(each, placement, recipe, calls, taken, splits)
+            for each in hosts.resolve(model, placement.where, placement.except_)
+        ]
+        if all(each.skipped for each in own):
+            raise SurgeryError(_no_host(placement, own))
+        decisions += own
+    return decisions
+
+
+def carry_out(model: keras.Model, decisions: Sequence[SiteDecision]) -> keras.Model:
+    """Return the new model that `decisions` (made on this very model) describe."""
+    edits = Edits()
+    entries: list[record.Inserted] = []
+    between: dict[Any, list[keras.Layer]] = {}
+    activations: dict[Any, keras.Layer] = {}
+    for decision in decisions:
+        if decision.site is None or decision.layer is None:
+            continue
+        if decision.splits:
+            host = decision.site.points[0].call.operation
+            activation = activation_of(host, decision.splits)
+            edits.configure[host] = linear
+            prefix = decision.host.rpartition("/")[0]
+            entries.append(
+                record.Inserted(
+                    host=decision.host,
+                    layer="Activation",
+                    name=decision.splits,
+                    path=f"{prefix}/{decision.splits}" if prefix else decision.splits,
+                    at=decision.at,
+                    label="activation",
+                    role="activation",
+                )
+            )
+            for point in decision.site.points:
+                activations[point.call.key] = activation
+        for point in decision.site.points:
+            where = {"before": edits.before, "split": between, "after": edits.after}[point.side]
+            where.setdefault(point.call.key, []).append(decision.layer)
+        entries.append(_entry(decision))
+    for key, layers in between.items():
+        edits.after[key] = [*layers, activations[key], *edits.after.get(key, [])]
+    new = rebuild(model, edits).model
+    record.add(new, entries)
+    return new
+
+
+def _decide(
+    selected: hosts.Selected,
+    placement: Placement,
+    recipe: Recipe,
+    calls: Any,
+    taken: dict[Any, set[str]],
+    splits: set[str],
+) -> SiteDecision:
+    host = selected.host
+    made = _try(host, placement.at, recipe, calls)
+    plain = SiteDecision(placement, host.path, host.kind, placement.at)
+    if isinstance(made, str):
+        if selected.named:
+            raise SurgeryError(
+                f"{placement.layer} cannot stand '{placement.at}' of '{host.path}': {made}."
+            )
+        return _with(plain, skipped=made)
+    site, addition = made
+    names = set().union(*(taken[read.model] for read, _ in calls[host.layer]))
+    split = None
+    if site.points[0].side == "split" and host.path not in splits:
+        splits.add(host.path)
+        split = free_name(host.name, "activation", names)
+        names = names | {split}
+    name = free_name(host.name, suffix(recipe.layer_class), names)
+    for read, _ in calls[host.layer]:
+        taken[read.model] |= {name} | ({split} if split else set())
+    prefix = host.path.rpartition("/")[0]
+    return _with(
+        plain,
+        name=name,
+        path=f"{prefix}/{name}" if prefix else name,
+        stands=site.stands,
+        splits=split,
+        site=site,
+        layer=addition.make(name),
+    )
+
+
+def _try(host: hosts.Host, at: Position, recipe: Recipe, calls: Any) -> Any:
+    """The site and the layer for it, or the reason why there is none."""
+    site = site_at(host, at, calls)
+    if isinstance(site, Refusal):
+        return site.reason
+    addition = Addition.at(recipe, host.layer, site, calls)
+    return addition if isinstance(addition, str) else (site, addition)
+
+
+def _with(decision: SiteDecision, **changes: Any) -> SiteDecision:
+    from dataclasses import replace
+
+    return replace(decision, **changes)
+
+
+def _entry(decision: SiteDecision) -> record.Inserted:
+    return record.Inserted(
+        host=decision.host,
+        layer=type(decision.layer).__name__,
+        name=str(decision.name),
+        path=str(decision.path),
+        at=decision.at,
+        label=decision.placement.label,
+    )
+
+
+def _names_by_model(model: keras.Model) -> dict[Any, set[str]]:
+    found: dict[Any, set[str]] = {}
+    for read, operation in graph.every(model):
+        found.setdefault(read.model, set()).add(operation.name)
+    return found
+
+
+def _no_host(placement: Placement, decisions: Sequence[SiteDecision]) -> str:
+    reasons = "; ".join(f"{each.host}: {each.skipped}" for each in decisions[:5])
+    more = f"; and {len(decisions) - 5} more" if len(decisions) > 5 else ""
+    return (
+        f"{placement.layer} can stand at none of the {len(decisions)} layers that "
+        f"where={placement.where!r} selects for at={placement.at!r}. {reasons}{more}. "
+        "Select other layers or another position."
+    )
+
+
+def _placements(
+    layer: Any,
+    at: Position,
+    where: Selector,
+    except_: Selector | None,
+    name: str | None,
+    calibrate: Any,
+    arguments: dict[str, Any],
+) -> list[Placement]:
+    if isinstance(layer, Placement):
+        layer = [layer]
+    if isinstance(layer, list | tuple):
+        if arguments:
+            raise SurgeryError(
+                f"Arguments of a layer stand in its placement. Received besides placements: "
+                f"{', '.join(arguments)}."
+            )
+        if wrong := [each for each in layer if not isinstance(each, Placement)]:
+            raise SurgeryError(f"Expected a list of Placement. Received in it: {wrong[0]!r}.")
+        if not layer:
+            raise SurgeryError("Expected at least one placement. Received an empty list.")
+        return list(layer)
+    if isinstance(layer, str):
+        layer_class = layer
+    else:
+        recipe = recipe_of(layer, arguments)
+        layer_class, arguments = recipe.layer_class, recipe.arguments
+    try:
+        placement = Placement(
+            layer=layer_class,
+            at=at,
+            where=list(where) if isinstance(where, tuple) else where,
+            name=name,
+            calibrate=calibrate is not None,
+            **{"except": list(except_) if isinstance(except_, tuple) else except_},
+            **arguments,
+        )
+    except ValidationError as trouble:
+        raise SurgeryError(_first_error(trouble, layer_class)) from trouble
+    return [placement]
+
+
+def _first_error(trouble: ValidationError, layer_class: str) -> str:
+    first = trouble.errors()[0]
+    field_name = ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    hint = nearest(layer_class, ("BatchNormalization", "Dropout")) if not field_name else ""
+    return f"{field_name + ': ' if field_name else ''}{text}{hint}"

@@ -1,0 +1,90 @@
+"""Canonical paths: names of layers that do not depend on what was built before or inserted.
+
+A model enters; a path for each of its layers leaves. Seeds derive from these paths, so that two
+variants share the initial weights of the layers they have in common. Keras numbers unnamed
+layers through the life of a process (`dense`, then `dense_2`); here such a name becomes class
+and ordinal within the enclosing model (`Dense[0]`).
+
+    base = build()                                 # any time, in any process
+    new = insert(base, "Dropout", rate=0.5)
+    canonical_paths(new, base)                     # {layer: path}; an inserted layer's path is
+                                                   # its host's plus its suffix
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import keras
+
+from ablate.surgery import graph, hosts, record
+from ablate.surgery.naming import snake_case
+
+
+def canonical_paths(model: keras.Model, base: keras.Model | None = None) -> dict[Any, str]:
+    """Return the canonical path of every layer of `model`, nested models and theirs included.
+
+    Ordinals count the automatically named layers of one class within one model, in an order
+    that insertion does not change. Inserted layers do not count; their path is the path of
+    their host plus what their name adds to its name (`Dense[0]_dropout`).
+
+    Args:
+        model: A functional or Sequential model; what `insert` or `remove` made, too.
+        base: The model before any operation. Needed where `remove` took out layers, since that
+            shifts the ordinals of the rest; layers are then matched by their names' path.
+    """
+    inserted = {each.path: each for each in record.inserted(model)}
+    by_name = _by_name(base) if base is not None else {}
+    own = _paths(model, skip=set(inserted))
+    found: dict[Any, str] = {}
+    named = hosts.paths(model)
+    for layer, path in named:
+        if path not in inserted:
+            found[layer] = by_name.get(path, own[layer])
+    canonical = {path: found[layer] for layer, path in named if layer in found}
+    for layer, path in named:
+        if path in inserted:
+            found[layer] = _of_inserted(inserted[path], inserted, canonical)
+    return found
+
+
+def _of_inserted(
+    entry: record.Inserted, inserted: dict[str, record.Inserted], canonical: dict[str, str]
+) -> str:
+    """The host's canonical path plus the suffix; the host may itself have been inserted."""
+    suffix = entry.name.removeprefix(entry.host.rpartition("/")[2])
+    if entry.host in inserted:
+        return _of_inserted(inserted[entry.host], inserted, canonical) + suffix
+    return canonical.get(entry.host, entry.host) + suffix
+
+
+def _by_name(model: keras.Model) -> dict[str, str]:
+    canonical = canonical_paths(model)
+    return {path: canonical[layer] for layer, path in hosts.paths(model)}
+
+
+def _paths(model: keras.Model, skip: set[str]) -> dict[Any, str]:
+    found: dict[Any, str] = {}
+
+    def visit(inner: keras.Model, prefix: str, names: str) -> None:
+        counts: dict[str, int] = {}
+        for operation in graph.read(inner).order:
+            if not isinstance(operation, keras.Layer) or operation in found:
+                continue
+            if names + operation.name in skip:
+                continue
+            found[operation] = prefix + _stable(operation, counts)
+            if graph.is_container(operation):
+                visit(operation, found[operation] + "/", f"{names}{operation.name}/")
+
+    visit(model, "", "")
+    return found
+
+
+def _stable(layer: Any, counts: dict[str, int]) -> str:
+    kind = type(layer).__name__
+    if not re.fullmatch(rf"{re.escape(snake_case(kind))}(_\d+)?", layer.name):
+        return str(layer.name)
+    counts[kind] = counts.get(kind, -1) + 1
+    return f"{kind}[{counts[kind]}]"

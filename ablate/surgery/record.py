@@ -1,0 +1,126 @@
+"""The record of what was inserted, kept on the model itself.
+
+`insert` writes it, `remove` and `canonical_paths` read it. It has to survive saving and loading
+under Keras's safe mode, in processes that have never heard of `ablate`, so it is made of
+nothing but what Keras stores and hands back by itself: the `optional` setting of the model's
+first `InputLayer`, which Keras keeps as it was given, holds it as a text of JSON. A record is
+true in a boolean sense, so the one thing that changes is that Keras no longer complains in its
+own words when None is passed for that input; the original setting is in the record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+from ablate.surgery import graph
+
+_KEY = "ablate.inserted"
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """A layer that `insert` added.
+
+    `host` and `path` are paths of names in the model that holds the record; `name` is the
+    layer's own, `layer` its class. `at` and `label` come from the placement. With `role`
+    "activation" it is an activation that was split off the host, not one that was asked for.
+    """
+
+    host: str
+    layer: str
+    name: str
+    path: str
+    at: str
+    label: str
+    role: str = "inserted"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the record with the layer it speaks of, and the input that carries it."""
+
+    inserted: Inserted
+    layer: Any
+    carrier: Any
+
+
+def inserted(model: keras.Model) -> tuple[Inserted, ...]:
+    """Return what `insert` recorded on `model` (and on models nested in it) and still stands.
+
+    Split-off activations are among them, with role "activation".
+    """
+    return tuple(each.inserted for each in entries(model))
+
+
+def entries(model: keras.Model) -> list[Entry]:
+    """Return the record with layers and carriers, in the order of insertion."""
+    found: list[Entry] = []
+    carriers: set[int] = set()
+
+    def visit(inner: keras.Model, prefix: str) -> None:
+        carrier = graph.producer_of(inner.inputs[0])
+        if id(carrier) not in carriers:
+            carriers.add(id(carrier))
+            stored = _unpack(carrier)
+            if stored:
+                layers = _by_path(inner)
+                for each in stored["inserted"]:
+                    if each["path"] in layers:
+                        here = {key: prefix + each[key] for key in ("host", "path")}
+                        layer = layers[each["path"]]
+                        found.append(Entry(Inserted(**{**each, **here}), layer, carrier))
+        for operation in graph.read(inner).order:
+            if graph.is_container(operation):
+                visit(operation, f"{prefix}{operation.name}/")
+
+    visit(model, "")
+    return found
+
+
+def add(model: keras.Model, new: Iterable[Inserted]) -> None:
+    """Append entries to the record of `model` itself."""
+    carrier = graph.producer_of(model.inputs[0])
+    stored = _unpack(carrier) or {"optional": bool(carrier.optional), "inserted": []}
+    stored["inserted"] += [asdict(each) for each in new]
+    _pack(carrier, stored)
+
+
+def strike(old: Iterable[Entry], carriers: dict[Any, Any]) -> None:
+    """Take entries off the record; `carriers` maps the old model's inputs to the new one's."""
+    gone: dict[Any, set[str]] = {}
+    for entry in old:
+        gone.setdefault(carriers[entry.carrier], set()).add(entry.inserted.name)
+    for carrier, names in gone.items():
+        stored = _unpack(carrier)
+        if stored:
+            stored["inserted"] = [each for each in stored["inserted"] if each["name"] not in names]
+            _pack(carrier, stored)
+
+
+def _pack(carrier: Any, stored: dict[str, Any]) -> None:
+    if stored["inserted"]:
+        carrier.optional = json.dumps({_KEY: stored}, separators=(",", ":"))
+    else:
+        carrier.optional = stored["optional"]
+
+
+def _unpack(carrier: Any) -> dict[str, Any] | None:
+    text = getattr(carrier, "optional", None)
+    if not isinstance(text, str):
+        return None
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return document.get(_KEY) if isinstance(document, dict) else None
+
+
+def _by_path(model: keras.Model) -> dict[str, Any]:
+    from ablate.surgery.hosts import paths
+
+    return {path: layer for layer, path in paths(model)}

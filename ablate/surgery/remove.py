@@ -1,0 +1,157 @@
+"""Remove layers: what `insert` recorded, or any layer that hands a tensor through.
+
+A model enters; a new one without those layers leaves, with copied weights, compiled as before.
+An activation that `insert` split off is fused again once nothing stands between it and its host,
+so that `remove(insert(m))` is `m` in configuration, names, weights and outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from ablate.errors import SurgeryError
+from ablate.surgery import hosts, record
+from ablate.surgery.sites import calls_by_layer
+from ablate.surgery.walk import Edits, fed, rebuild
+
+
+def remove(
+    model: keras.Model,
+    where: str | Iterable[str] | None = None,
+    except_: str | Iterable[str] | None = None,
+) -> keras.Model:
+    """Return a new model without the inserted layers, or without those that `where` selects.
+
+    Args:
+        model: A functional or Sequential model.
+        where: Which layers; by default all that `insert` recorded on the model. A layer can go
+            if it has one input and one output of equal shape. Dropouts with a `noise_shape` that
+            drops whole examples (stochastic depth) go by name only.
+        except_: Which of them stay.
+
+    Raises:
+        SurgeryError: nothing is recorded, a selector matches nothing, or a named layer cannot go.
+    """
+    entries = record.entries(model)
+    calls = calls_by_layer(model)
+    if where is None:
+        gone = {each.layer for each in entries if each.inserted.role == "inserted"}
+        if not gone:
+            raise SurgeryError(_no_record(model))
+        if except_ is not None:
+            gone -= {host.layer for host in hosts.select(model, except_)}
+            if not gone:
+                raise SurgeryError(f"Nothing is left to remove after except: {except_!r}.")
+    else:
+        gone = _selected(model, where, except_, calls)
+    edits = Edits(leave_out=set(gone))
+    _fuse(entries, edits, calls)
+    built = rebuild(model, edits)
+    struck = [each for each in entries if each.layer in edits.leave_out]
+    record.strike(struck, built.layers)
+    return built.model
+
+
+def _selected(
+    model: keras.Model, where: Any, except_: Any, calls: dict[Any, list[Any]]
+) -> set[keras.Layer]:
+    gone, kept = set(), []
+    for selected in hosts.resolve(model, where, except_):
+        reason = _stays(selected, calls)
+        if reason is None:
+            gone.add(selected.host.layer)
+        elif selected.named:
+            raise SurgeryError(f"'{selected.host.path}' cannot be removed: {reason}.")
+        else:
+            kept.append(f"{selected.host.path}: {reason}")
+    if not gone:
+        raise SurgeryError(
+            f"None of the layers that where={where!r} selects can be removed. "
+            f"{'; '.join(kept[:5])}. Select layers with one input and one output of equal shape."
+        )
+    return gone
+
+
+def _stays(selected: hosts.Selected, calls: dict[Any, list[Any]]) -> str | None:
+    """Why a layer cannot be taken out, if so."""
+    layer = selected.host.layer
+    if isinstance(layer, keras.layers.InputLayer):
+        return "it is an input of the model"
+    for _, call in calls[layer]:
+        if len(fed(call)) != 1 or len(call.outputs) != 1:
+            return f"it has {len(fed(call))} inputs and {len(call.outputs)} outputs"
+        before, after = fed(call)[0], call.outputs[0]
+        if tuple(before.shape) != tuple(after.shape):
+            return f"it changes the shape from {tuple(before.shape)} to {tuple(after.shape)}"
+    noise = getattr(layer, "noise_shape", None)
+    if not selected.named and noise is not None and all(size == 1 for size in noise[1:]):
+        return "it drops whole examples (stochastic depth); name it to remove it"
+    return None
+
+
+def _fuse(entries: list[record.Entry], edits: Edits, calls: dict[Any, list[Any]]) -> None:
+    """Put split-off activations back into their hosts, where only leavers stand between."""
+    layers = {path: each for each, path in _paths(entries, calls)}
+    for entry in entries:
+        if entry.inserted.role != "activation" or entry.layer in edits.leave_out:
+            continue
+        host = layers.get(entry.inserted.host)
+        if host is None or not _adjacent(host, entry.layer, edits.leave_out, calls):
+            continue
+        edits.leave_out.add(entry.layer)
+        edits.configure[host] = _fused(entry.layer)
+
+
+def _paths(entries: list[record.Entry], calls: dict[Any, list[Any]]) -> Iterable[tuple[Any, str]]:
+    """The hosts of split-off activations: walk back from each to the layer that bears its name."""
+    for entry in entries:
+        if entry.inserted.role == "activation":
+            read, call = calls[entry.layer][0]
+            while call is not None:
+                call = read.producer.get(id(fed(call)[0])) if len(fed(call)) == 1 else None
+                if call and call.operation.name == entry.inserted.host.rpartition("/")[2]:
+                    yield call.operation, entry.inserted.host
+                    break
+
+
+def _adjacent(host: Any, activation: Any, leaving: set[Any], calls: dict[Any, list[Any]]) -> bool:
+    """Whether each call of the host leads, through leavers only, to the activation and back."""
+    reached = 0
+    for read, call in calls[host]:
+        following = call
+        while True:
+            tensor = following.outputs[0]
+            consumers = read.consumers.get(id(tensor), ())
+            if read.is_output(tensor) or len(consumers) != 1:
+                return False
+            following = consumers[0]
+            if following.operation is activation:
+                reached += 1
+                break
+            if following.operation not in leaving:
+                return False
+    return reached == len(calls[activation])
+
+
+def _fused(activation: keras.layers.Activation) -> Any:
+    theirs = activation.get_config()
+
+    def configure(config: dict[str, Any]) -> dict[str, Any]:
+        config = {**config, "activation": theirs["activation"]}
+        penalty = theirs.get("activity_regularizer")
+        if penalty is not None or "activity_regularizer" in config:
+            config["activity_regularizer"] = penalty
+        return config
+
+    return configure
+
+
+def _no_record(model: keras.Model) -> str:
+    return (
+        f"'{model.name}' has no record of inserted layers, so there is nothing to undo. Say which "
+        "layers to remove, for example where='Dropout'. (The record survives saving to .keras, "
+        "but not keras.models.clone_model.)"
+    )
