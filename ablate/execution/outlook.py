@@ -14,11 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablate.execution import worker
 from ablate.execution.devices import lanes
-from ablate.execution.plan import Plan, plan
-from ablate.execution.run import Session, resolved_before
-from ablate.execution.runner import checked
+from ablate.execution.plan import Plan, plan, resolved_before
 from ablate.store import Store
 from ablate.study.study import Study
 from ablate.study.trial import Trial
@@ -81,6 +78,11 @@ def outlook(study: Study, *, logs: str | Path, build: bool) -> Outlook:
     if not build:
         made = plan(study, store, earlier=resolved_before(store))
         return _outlook(made, store, {})
+    # Workers take a while to import, and a quick look needs none.
+    from ablate.execution import worker
+    from ablate.execution.run import Session
+    from ablate.execution.runner import checked
+
     execution = study.execution.model_copy(update={"executor": "serial"})
     with _inputs(study, store) as told, Session(store, execution) as session:
         made = plan(told, store, look_inside=session.look_inside, earlier=resolved_before(store))

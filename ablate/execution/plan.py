@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ablate.config import load_study
+from ablate.errors import AblateError
 from ablate.execution.devices import cores
 from ablate.store import Store
 from ablate.study.arm import Arm
@@ -92,17 +94,25 @@ def plan(
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
     everything = store.results()
-    planned = {trial.id: trial for trial in reversed(trials)}
+    planned = {trial.id: trial for trial in trials[::-1]}
     results = {trial: everything[trial] for trial in planned if trial in everything}
     todo = tuple(
         trial
-        for trial in dict.fromkeys(planned[each.id] for each in trials)
+        for trial in reversed(planned.values())  # the first arm of each id, in plan order
         if not stands(results.get(trial.id), trial, store)
     )
     dropped = tuple(
         each for each, result in everything.items() if each not in planned and result.final
     )
     return Plan(study, arms, trials, results, todo, dropped)
+
+
+def resolved_before(store: Store) -> Study | None:
+    """Return the study as it was resolved the last time, None if never or unreadable now."""
+    try:
+        return load_study(store.study_file) if store.exists() else None
+    except AblateError:
+        return None  # written by another version, or changed by hand: it is resolved anew
 
 
 def trials_of(study: Study, arms: Sequence[Arm], memory: dict[str, Any]) -> list[Trial]:

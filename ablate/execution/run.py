@@ -13,14 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ablate.config import dump_study, load_study
-from ablate.errors import AblateError, StudyError
-from ablate.events import LiveEvents
+from ablate.config import dump_study
+from ablate.errors import StudyError
 from ablate.execution import worker
 from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
-from ablate.execution.plan import Plan, plan
+from ablate.execution.plan import Plan, plan, resolved_before
 from ablate.execution.runner import Run, Watcher, checked, recover
 from ablate.store import Store
 from ablate.study.arm import Arm
@@ -114,6 +113,10 @@ class Session:
         todo = [trial for trial in made.todo if not _recovered(recovered, trial)]
         if not todo:
             return
+        # Drawing boards and pools of processes take a while to import; a run with nothing to do
+        # never gets here.
+        from ablate.events import LiveEvents
+
         self._preview(made, todo)
         live = LiveEvents(store, made)
         seen = [*watchers, live]
@@ -137,14 +140,6 @@ class Session:
         checked(self.executor(threads), worker.preview, arms)
 
 
-def resolved_before(store: Store) -> Study | None:
-    """Return the study as it was resolved the last time, None if never or unreadable now."""
-    try:
-        return load_study(store.study_file) if store.exists() else None
-    except AblateError:
-        return None  # written by another version, or changed by hand: it is resolved anew
-
-
 def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
     """Return the executor that an `execution` section asks for, its workers starting.
 
@@ -152,6 +147,7 @@ def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
         MissingExtraError: its engine is not installed.
         StudyError: it asks for what this machine does not have.
     """
+
     count = execution.workers if isinstance(execution.workers, int) else None
     if execution.executor == "inline":
         return Inline(store.works, threads=threads)
