@@ -79,9 +79,9 @@ class Capture(keras.Model):
         super().__init__(name=f"{model.name}_captured", dtype=model.dtype_policy)
         self.seen_through = model
         wanted = (outputs, inputs, skip, reduce, keep_output)
+        graphs = {id(read.model): read for read, _ in graph.every(model)}
         self._wanted = lambda: wanted  # behind a function, out of Keras's tracking
         self._graphs = lambda: graphs
-        graphs = {id(read.model): read for read, _ in graph.every(model)}
         self.built = True
         # The model converts its own inputs, each to the type that its Input states.
         self._convert_input_args = False

@@ -248,7 +248,7 @@ def _symbolic(model: keras.Sequential) -> bool:
 
 def _takes(cls: type, first: list[str]) -> bool:
     """Whether `cls` can be constructed as its Keras parent is: a user's subclass may not."""
-    spec = inspect.getfullargspec(cls.__init__)
+    spec = inspect.getfullargspec(cls.__init__)  # type: ignore[misc]
     return spec.args[1 : 1 + len(first)] == first or bool(spec.varargs and spec.varkw)
 
 

@@ -22,6 +22,7 @@ from ablate.errors import SurgeryError, nearest
 from ablate.study.placement import Placement, Position, Selector
 from ablate.surgery import graph, hosts, record
 from ablate.surgery.additions import Addition, Recipe, activation_of, linear, recipe_of
+from ablate.surgery.calibrate import Progress, undo
 from ablate.surgery.naming import free_name, suffix
 from ablate.surgery.sites import Refusal, Site, calls_by_layer, site_at
 from ablate.surgery.walk import Edits, rebuild
@@ -96,18 +97,7 @@ def insert(
     placements = _placements(layer, at, where, except_, name, calibrate, layer_arguments)
     recipes = None if isinstance(layer, str | Placement | list | tuple) else [recipe_of(layer)]
     decisions = plan_insertions(model, placements, recipes=recipes)
-    new = carry_out(model, decisions)
-    marked = [each.path for each in decisions if each.path and each.placement.calibrate]
-    if calibrate is not None and not marked:
-        raise SurgeryError(
-            "calibrate= was given, but no placement asks for it. Set calibrate=True on the "
-            "BatchNormalization placements that shall change nothing."
-        )
-    if calibrate is not None:
-        from ablate.surgery.calibrate import undo
-
-        undo(new, marked, calibrate)
-    return new
+    return carry_out(model, decisions, images=calibrate)
 
 
 def plan_insertions(
@@ -144,8 +134,38 @@ def plan_insertions(
     return decisions
 
 
-def carry_out(model: keras.Model, decisions: Sequence[SiteDecision]) -> keras.Model:
-    """Return the new model that `decisions` (made on this very model) describe."""
+def carry_out(
+    model: keras.Model,
+    decisions: Sequence[SiteDecision],
+    *,
+    images: Any = None,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> keras.Model:
+    """Return the new model that `decisions` describe.
+
+    Args:
+        model: The very model that the decisions were made on.
+        decisions: What `plan_insertions` returned; they serve once, since they hold the layers.
+        images: What to calibrate on the layers whose placement asks for it.
+        batch_size: The most images run at once.
+        progress: Told rows done and rows in all (or None) after each batch of images.
+
+    Raises:
+        SurgeryError: only one of images and placements that ask to be calibrated is there, or a
+            layer cannot be rebuilt.
+    """
+    undone = [each.layer for each in decisions if each.layer and each.placement.calibrate]
+    if images is not None and not undone:
+        raise SurgeryError(
+            "Images to calibrate on were given, but no placement asks for it. Set calibrate=True "
+            "on the BatchNormalization placements that shall change nothing."
+        )
+    if images is None and undone:
+        raise SurgeryError(
+            f"'{undone[0].name}' is to be calibrated, but there are no images to do it on. "
+            "Give some with calibrate=images, or leave calibrate out of the placement."
+        )
     edits = Edits()
     entries: list[record.Inserted] = []
     between: dict[Any, list[keras.Layer]] = {}
@@ -179,6 +199,8 @@ def carry_out(model: keras.Model, decisions: Sequence[SiteDecision]) -> keras.Mo
         edits.after[key] = [*layers, activations[key], *edits.after.get(key, [])]
     new = rebuild(model, edits).model
     record.add(new, entries)
+    if undone:
+        undo(new, undone, images, batch_size=batch_size, progress=progress)
     return new
 
 

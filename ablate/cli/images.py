@@ -1,0 +1,222 @@
+"""IMAGES of the surgical commands: an npz, an npy or a folder becomes what a model takes.
+
+A path, a model and the application it comes from enter; `Images` leave: arrays, or for a folder
+a stream that can be read again and again without holding all of it, prepared as the model
+expects, and a note on where they come from for the certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ablate.errors import DataError, nearest
+from ablate.study.factories import APPLICATIONS
+
+if TYPE_CHECKING:
+    import keras
+
+    from ablate.data.scale import Scaler
+
+#: Names under which an npz usually holds inputs, in order of preference.
+_USUAL = ("images", "x", "x_train", "x_test", "inputs", "arr_0")
+
+#: Rows of random inputs where no images are given.
+RANDOM_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a model takes (`x`), and words on where it comes from and how it was prepared."""
+
+    x: Any
+    words: str
+
+
+def read_images(
+    path: str, model: keras.Model, application: str | None, preprocessing: str = "auto"
+) -> Images:
+    """Return the images at `path`, prepared for `model`.
+
+    Args:
+        path: An npz (arrays by the names of the inputs, or `images`, `x`, …), an npy, or a
+            folder of JPEG, PNG, BMP or GIF files, at any depth.
+        model: The model that will take them.
+        application: The network of `keras.applications` that the model comes from, if known.
+        preprocessing: `auto`, `none`, or a name of `keras.applications`.
+
+    Raises:
+        DataError: there are no images, they cannot be read or they do not fit.
+    """
+    if preprocessing not in ("auto", "none"):
+        application = preprocessing.lower().replace("_", "")
+        if application not in APPLICATIONS:
+            raise DataError(
+                "--preprocessing: expected auto, none or a name of keras.applications. "
+                f"Received: '{preprocessing}'.{nearest(preprocessing, APPLICATIONS)}"
+            )
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise DataError(f"IMAGES: there is no file or folder '{path}' ({place.absolute()}).")
+    if place.is_dir():
+        return _folder(place, model, application, preprocessing)
+    if place.suffix == ".npy":
+        return _prepared(_npy(place), path, application, preprocessing)
+    if place.suffix == ".npz":
+        return _prepared(_npz(place, model), path, application, preprocessing)
+    raise DataError(
+        f"IMAGES: expected an npz, an npy or a folder. Received: '{path}', which ends in "
+        f"'{place.suffix}'."
+    )
+
+
+def random_inputs(model: keras.Model, rows: int = RANDOM_ROWS, seed: int = 0) -> Images:
+    """Return seeded random inputs: standard normal, or token numbers that an Embedding knows."""
+    draw = np.random.default_rng(seed)
+    arrays = {}
+    for tensor in model.inputs:
+        shape = (rows, *_sizes(tensor.shape))
+        if "int" in tensor.dtype or tensor.dtype == "bool":
+            arrays[tensor.name] = draw.integers(0, _vocabulary(model), shape).astype(tensor.dtype)
+        else:
+            arrays[tensor.name] = draw.standard_normal(shape).astype("float32")
+    x: Any = arrays if len(arrays) > 1 else next(iter(arrays.values()))
+    if len(arrays) > 1 and not isinstance(model.input, dict):
+        x = list(arrays.values())
+    return Images(x, f"{rows} random inputs (seed {seed}), since no images were given")
+
+
+def _prepared(raw: Any, path: str, application: str | None, preprocessing: str) -> Images:
+    several = isinstance(raw, dict)
+    arrays = raw if several else {"images": raw}
+    made, words = {}, ""
+    for name, array in arrays.items():
+        if array.ndim < 2 or len(array) == 0:
+            raise DataError(
+                f"IMAGES: '{path}' holds no images: '{name}' has the shape {array.shape}. "
+                "Expected rows of images, at least one."
+            )
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"IMAGES: '{path}' holds {array.dtype}. Expected numbers.")
+        made[name], words = _scaled(array, application, preprocessing)
+    rows = len(next(iter(arrays.values())))
+    return Images(made if several else made["images"], f"{rows} rows of {path}, {words}")
+
+
+def _scaled(array: Any, application: str | None, preprocessing: str) -> tuple[Any, str]:
+    if preprocessing == "none" or array.ndim < 4:
+        return array, "as they are"
+    scaler = _scaler(array, application, preprocessing)
+    return (array, "as they are") if scaler.words == "none" else (scaler.apply(array), scaler.words)
+
+
+def _scaler(array: Any, application: str | None, preprocessing: str) -> Scaler:
+    from ablate.data.scale import fit
+
+    rule = "auto" if preprocessing == "auto" else "application"
+    return fit(rule, array, name="IMAGES", application=application)  # type: ignore[arg-type]
+
+
+def _npy(place: Path) -> Any:
+    try:
+        return np.load(place, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as trouble:
+        raise DataError(
+            f"IMAGES: '{place}' is not an npy file of numbers: {trouble}. Expected a file that "
+            "numpy.save wrote."
+        ) from trouble
+
+
+def _npz(place: Path, model: keras.Model) -> Any:
+    from ablate.data.npz import read
+
+    arrays = read(str(place), field="IMAGES")
+    names = [tensor.name for tensor in model.inputs]
+    if set(names) <= set(arrays):
+        found = {name: arrays[name] for name in names}
+        return found if len(names) > 1 else found[names[0]]
+    if len(names) == 1:
+        if len(arrays) == 1:
+            return next(iter(arrays.values()))
+        for usual in _USUAL:
+            if usual in arrays:
+                return arrays[usual]
+    raise DataError(
+        f"IMAGES: '{place}' holds {', '.join(arrays) or 'no arrays'}. Expected an array for each "
+        f"input of the model: {', '.join(names)}"
+        f"{'; or one of ' + ', '.join(_USUAL) if len(names) == 1 else ''}."
+    )
+
+
+class _Folder:
+    """The images under a folder, batch by batch, each time anew."""
+
+    def __init__(self, dataset: Any, scaler: Scaler | None):
+        self.dataset, self.scaler = dataset, scaler
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        try:
+            for batch in self.dataset.as_numpy_iterator():
+                yield batch if self.scaler is None else self.scaler.apply(batch)
+        except DataError:
+            raise
+        except Exception as trouble:
+            first = str(trouble).splitlines()[0] if str(trouble) else type(trouble).__name__
+            raise DataError(
+                f"IMAGES: an image cannot be read: {first} "
+                "Expected whole JPEG, PNG, BMP or GIF files."
+            ) from trouble
+
+
+def _folder(place: Path, model: keras.Model, application: str | None, preprocessing: str) -> Images:
+    import keras
+
+    shape = tuple(model.inputs[0].shape)
+    first = keras.config.image_data_format() == "channels_first"
+    channels = shape[1 if first else -1] if len(shape) == 4 else None
+    if len(model.inputs) != 1 or channels not in (1, 3, 4):
+        raise DataError(
+            f"IMAGES: a folder is for a model with one input of images. '{model.name}' takes "
+            f"{', '.join(str(tuple(each.shape)) for each in model.inputs)}. Give an npz."
+        )
+    usual = APPLICATIONS[application].size if application else 224
+    sides = [size or usual for size in (shape[2:] if first else shape[1:3])]
+    try:
+        dataset = keras.utils.image_dataset_from_directory(
+            place, labels=None, image_size=tuple(sides), shuffle=False, verbose=False,
+            color_mode={1: "grayscale", 3: "rgb", 4: "rgba"}[channels],
+        )  # fmt: skip
+    except ValueError as trouble:
+        raise DataError(
+            f"IMAGES: there are no images in '{place}'. Expected JPEG, PNG, BMP or GIF files, "
+            "there or in folders below."
+        ) from trouble
+    words = "from 0 to 255"
+    scaler = None
+    if preprocessing != "none":
+        photo = np.zeros((1, *sides, channels), "uint8")
+        scaler = _scaler(photo, application, preprocessing)
+        words = scaler.words
+    return Images(_Folder(dataset, scaler), f"the images under {place}, {words}")
+
+
+def _sizes(shape: Any) -> list[int]:
+    """The sizes of one example, with usual ones where the model leaves them open."""
+    inner = list(shape[1:])
+    usual = 64 if len(inner) >= 3 else 16
+    return [size or usual for size in inner]
+
+
+def _vocabulary(model: keras.Model) -> int:
+    import keras
+
+    from ablate.surgery.hosts import paths
+
+    sizes = [
+        layer.input_dim for layer, _ in paths(model) if isinstance(layer, keras.layers.Embedding)
+    ]
+    return min(sizes, default=2)

@@ -1,0 +1,263 @@
+"""Models in and out of the surgical commands: SOURCE, OUT and the certificate beside it.
+
+SOURCE (a `.keras` or `.h5` file, or a network of `keras.applications`) enters, an `Opened` model
+leaves; a model and a certificate enter, two files leave, whole or not at all. Keras's safe mode
+stays on. Images are read in `ablate.cli.images`.
+
+    opened = open_model(source, weights)      # opened.model, opened.application, opened.words
+    out = writable(out)                       # at once, before any work
+    place = write(out, model, certificate)    # the place of the certificate
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ablate.errors import StoreError, SurgeryError, nearest
+from ablate.study.factories import APPLICATIONS
+
+if TYPE_CHECKING:
+    import keras
+
+    from ablate.surgery.certificate import Certificate
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model, the application whose preprocessing it expects (if known), and its origin."""
+
+    model: keras.Model
+    application: str | None
+    words: str
+
+
+weights_option = click.option(
+    "--weights",
+    metavar="imagenet|PATH|none",
+    help="Weights of a keras.applications name.  [default: imagenet]",
+)
+
+
+def image_options(function: Function) -> Function:
+    """Add what says on which images a certificate is measured, and how they are prepared."""
+    for option in (
+        click.option(
+            "--batch-size", type=click.IntRange(1), default=32, show_default=True,
+            help="Images at once.",
+        ),
+        click.option(
+            "--preprocessing", default="auto", show_default=True, metavar="auto|none|NAME",
+            help="auto: that of the application for images from 0 to 255, else x/255 for uint8; "
+            "or that of a keras.applications name.",
+        ),
+        click.option(
+            "--check", metavar="IMAGES",
+            help="An npz, npy or folder to measure the certificate on.  "
+            "[default: 32 random inputs]",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def open_model(source: str, weights: str | None = None) -> Opened:
+    """Return the model that SOURCE names.
+
+    Args:
+        source: A `.keras` or `.h5` file, or a name of `keras.applications` in any case.
+        weights: Of an application: `imagenet` (the default), `none` (random, seeded), or a file.
+
+    Raises:
+        SurgeryError: SOURCE is neither, or the file holds no model that can be loaded.
+    """
+    name = source.lower().replace("_", "")
+    if not Path(source).exists() and name in APPLICATIONS:
+        return _application(name, weights)
+    if weights is not None:
+        raise SurgeryError(
+            f"--weights belongs to names of keras.applications; '{source}' is taken for a file, "
+            f"which has its own.{nearest(source, APPLICATIONS)}"
+        )
+    place = Path(source).expanduser()
+    if not place.exists():
+        around = [each.as_posix() for each in _neighbours(place)]
+        raise SurgeryError(
+            f"SOURCE: there is no file '{source}' (looked at {place.absolute()}), and no network "
+            f"of keras.applications is called so.{nearest(source, [*APPLICATIONS, *around])} "
+            "Expected a .keras or .h5 file, or a name such as vgg16 (`ablate models` lists them)."
+        )
+    return _file(place)
+
+
+def writable(out: str | Path) -> Path:
+    """Return the place of OUT, having checked that it can be written.
+
+    Raises:
+        StoreError: OUT does not end in `.keras`, or its folder is not there or not writable.
+    """
+    place = Path(out).expanduser()
+    if place.suffix != ".keras":
+        raise StoreError(
+            f"OUT: expected a name that ends in .keras. Received: '{out}'. "
+            f"For example: {place.with_suffix('.keras').as_posix()}"
+        )
+    if place.is_dir():
+        raise StoreError(f"OUT: '{out}' is a folder. Expected the name of a .keras file.")
+    folder = place.absolute().parent
+    if not folder.is_dir():
+        raise StoreError(f"OUT: there is no folder '{folder}' to write '{place.name}' into.")
+    if not os.access(folder, os.W_OK):
+        raise StoreError(f"OUT: the folder '{folder}' cannot be written to.")
+    return place
+
+
+def certificate_place(out: Path) -> Path:
+    """Return where the certificate of OUT stands: `OUT.certificate.json` beside it."""
+    return out.with_name(f"{out.stem}.certificate.json")
+
+
+def write(out: Path, model: keras.Model, certificate: Certificate) -> Path:
+    """Write the model and its certificate, each whole or not at all; return the latter's place.
+
+    Raises:
+        StoreError: the disk is full, or the model cannot be saved.
+    """
+    beside = certificate_place(out)
+    with _temporary(out) as new_model, _temporary(beside) as new_certificate:
+        try:
+            model.save(new_model)
+            new_certificate.write_text(certificate.to_json() + "\n", encoding="utf-8")
+            os.replace(new_model, out)
+            os.replace(new_certificate, beside)
+        except Exception as trouble:
+            raise StoreError(f"'{out}' could not be written: {_words(trouble)}") from trouble
+    return beside
+
+
+@contextmanager
+def _temporary(place: Path) -> Iterator[Path]:
+    """A name beside `place`, with its suffix, that is gone in the end whatever happens."""
+    handle, name = tempfile.mkstemp(
+        prefix=f".{place.stem}-", suffix=place.suffix, dir=place.absolute().parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o666 & ~_umask())
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _application(name: str, weights: str | None) -> Opened:
+    import keras
+
+    application = APPLICATIONS[name]
+    given: str | None = weights or "imagenet"
+    words = f"{application.function} with weights of {given}"
+    if given == "none":
+        given, words = None, f"{application.function} with random weights (seed 0)"
+        keras.utils.set_random_seed(0)
+    elif given != "imagenet" and not Path(str(given)).expanduser().is_file():
+        raise SurgeryError(
+            f"--weights: expected imagenet, none or a file of weights. Received: '{weights}', "
+            "which is no file."
+        )
+    try:
+        model = getattr(keras.applications, application.function)(weights=given)
+    except Exception as trouble:
+        remedy = (
+            "They are downloaded when first used; for a network without weights: --weights none."
+            if given == "imagenet"
+            else "Expected a file that save_weights wrote for this very network."
+        )
+        raise SurgeryError(
+            f"--weights: '{weights or 'imagenet'}' could not be loaded into "
+            f"{application.function}. {remedy} Keras says: {_words(trouble)}"
+        ) from trouble
+    return Opened(model, name, words)
+
+
+def _file(place: Path) -> Opened:
+    import keras
+
+    if place.is_dir() or place.suffix not in _SUFFIXES:
+        what = "a folder" if place.is_dir() else f"a file that ends in '{place.suffix}'"
+        raise SurgeryError(f"SOURCE: expected a .keras or .h5 file. Received: '{place}', {what}.")
+    if not _looks_like_a_model(place):
+        raise SurgeryError(
+            f"SOURCE: '{place}' is not a Keras model file, or not a whole one "
+            f"({place.stat().st_size} bytes). Expected a file that model.save('….keras') wrote."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = keras.models.load_model(place)
+    except Exception as trouble:
+        raise SurgeryError(_not_loaded(place, trouble)) from trouble
+    known = model.name.lower().replace("_", "")
+    return Opened(model, known if known in APPLICATIONS else None, str(place))
+
+
+def _looks_like_a_model(place: Path) -> bool:
+    if place.suffix == ".keras":
+        if not zipfile.is_zipfile(place):
+            return False
+        with zipfile.ZipFile(place) as archive:
+            return "config.json" in archive.namelist()
+    with place.open("rb") as stream:
+        return stream.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _not_loaded(place: Path, trouble: Exception) -> str:
+    text = str(trouble)
+    if "lambda" in text.lower() and "safe" in text.lower():
+        return (
+            f"SOURCE: '{place}' holds Python code (a Lambda layer or a lambda), which Keras's safe "
+            "mode does not load, since it would run. If you trust the file, load it in Python "
+            "with keras.models.load_model(…, safe_mode=False) and call ablate.insert there."
+        )
+    if "Could not locate" in text or "Unknown layer" in text or "not registered" in text:
+        return (
+            f"SOURCE: '{place}' needs a class that this process does not know. Load it in Python "
+            "where the class is registered (keras.saving.register_keras_serializable) and call "
+            f"ablate.insert there. Keras says: {_words(trouble)}"
+        )
+    if place.suffix != ".keras" and "No model config" in text:
+        return (
+            f"SOURCE: '{place}' holds weights only. Expected a whole model, as model.save writes."
+        )
+    return f"SOURCE: '{place}' could not be loaded. Keras says: {_words(trouble)}"
+
+
+def _neighbours(place: Path) -> list[Path]:
+    folder = place.parent
+    if not folder.is_dir():
+        return []
+    return [each for each in sorted(folder.iterdir()) if each.suffix in _SUFFIXES][:200]
+
+
+def _words(trouble: Exception) -> str:
+    """The first sentence of a foreign error, kept short."""
+    lines = [line.strip() for line in str(trouble).splitlines() if line.strip()]
+    return (lines[0] if lines else type(trouble).__name__)[:300]
