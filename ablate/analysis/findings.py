@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 #: Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it.
@@ -294,18 +295,19 @@ class Analysis:
 
     def variant(self, name: str) -> VariantSummary:
         """Return the summary of the variant called `name`; KeyError when there is none."""
-        for each in self.variants:
-            if each.name == name:
-                return each
-        raise KeyError(name)
+        return self._by_name[name]
 
     def effect(self, variant: str, metric: str | None = None) -> Effect | None:
         """Return the effect of `variant` on `metric` (default: the headline), or None."""
-        metric = metric or self.metric
-        for each in self.effects:
-            if each.variant == variant and each.metric == metric:
-                return each
-        return None
+        return self._by_variant.get((variant, metric or self.metric))
+
+    @cached_property
+    def _by_name(self) -> dict[str, VariantSummary]:
+        return {each.name: each for each in self.variants}
+
+    @cached_property
+    def _by_variant(self) -> dict[tuple[str, str], Effect]:
+        return {(each.variant, each.metric): each for each in self.effects}
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON document: keys in a fixed order, non-finite numbers null.

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from ablate.analysis.descriptive import moments, rounding, spread, summarize, t_quantile, wilson
+from ablate.analysis.findings import MetricSummary, Spread
+
+RNG = np.random.default_rng(11)
+
+
+@pytest.mark.parametrize("n", [3, 5, 20])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_interval_of_the_mean_is_that_of_scipy(n: int, confidence: float) -> None:
+    values = RNG.normal(0.9, 0.02, (n, 4))
+    found = moments(values, confidence)
+    for column in range(4):
+        sample = values[:, column]
+        expected = stats.ttest_1samp(sample, 0).confidence_interval(confidence)
+        assert found.mean[column] == pytest.approx(sample.mean(), rel=1e-12)
+        assert found.sd[column] == pytest.approx(stats.tstd(sample), rel=1e-12)
+        assert (found.low[column], found.high[column]) == pytest.approx(expected, rel=1e-10)
+
+
+def test_missing_rows_are_left_out_column_by_column() -> None:
+    values = RNG.normal(size=(6, 2))
+    gappy = values.copy()
+    gappy[[1, 4], 0] = np.nan
+    found = moments(gappy)
+    alone = moments(values[[0, 2, 3, 5], :1])
+    assert found.n.tolist() == [4, 6]
+    assert found.low[0] == pytest.approx(alone.low[0], rel=1e-12)
+
+
+def test_no_interval_under_three_seeds_and_none_without_spread() -> None:
+    one, two = summarize(np.array([[0.5, 0.5], [np.nan, 0.7]]), [0, 1], 0.95)
+    assert one == MetricSummary({0: 0.5}, 1, 0.5, None, None, None)
+    assert two.sd == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert (two.low, two.high) == (None, None)
+    (same,) = summarize(np.full((5, 1), 0.1), [0, 1, 2, 3, 4], 0.95)
+    assert (same.sd, same.low, same.high) == (0.0, None, None)
+
+
+def test_single_precision_leaves_no_spread() -> None:
+    rows = np.array([[341, 340], [344, 343], [337, 336]]) / 360
+    rounded = rows.astype(np.float32).astype(float)
+    difference = rounded[:, :1] - rounded[:, 1:]
+    assert moments(difference).sd[0] > 0
+    assert moments(difference, noise=rounding(rounded)).sd[0] == 0
+
+
+def test_empty_columns_and_no_rows_describe_nothing() -> None:
+    assert summarize(np.full((3, 1), np.nan), [0, 1, 2], 0.95) == [MetricSummary()]
+    assert summarize(np.empty((0, 1)), [], 0.95) == [MetricSummary()]
+
+
+def test_t_quantiles_are_those_of_scipy() -> None:
+    expected = stats.t.ppf(0.975, [2, 4, 99])
+    assert t_quantile(np.array([3, 5, 100]), 0.95) == pytest.approx(expected, rel=1e-10)
+    assert np.isnan(t_quantile(1, 0.95))
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_the_closed_form(pair: tuple[int, int]) -> None:
+    count, of = pair
+    z = stats.norm.ppf(0.975)
+    share = count / of
+    centre = (share + z**2 / (2 * of)) / (1 + z**2 / of)
+    half = z / (1 + z**2 / of) * np.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
+    found = wilson(count, of)
+    assert found is not None
+    assert found == pytest.approx((max(0, centre - half), min(1, centre + half)), abs=1e-9)
+
+
+def test_wilson_of_nothing_is_none() -> None:
+    assert wilson(0, 0) is None
+
+
+def test_spread_is_median_and_quartiles() -> None:
+    assert spread([4.0, 1.0, 2.0, 3.0, 5.0]) == Spread(5, 3.0, 2.0, 4.0, 1.0, 5.0)
+    assert spread([]) is None
+    assert spread([float("nan")]) is None

@@ -1,0 +1,81 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from ablate.analysis.resampling import bca, improvement, sign_flip, sign_flip_allowed
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 11])
+def test_sign_flip_is_scipys_exact_permutation_test(n: int) -> None:
+    samples = rng(n).normal(0.4, 1, (n, 3))
+    expected = [
+        stats.permutation_test(
+            (samples[:, column],), np.mean, permutation_type="samples", n_resamples=np.inf
+        ).pvalue
+        for column in range(3)
+    ]
+    assert sign_flip(samples, rng()) == pytest.approx(expected, rel=1e-12)
+
+
+@given(st.lists(st.integers(-4, 4), min_size=2, max_size=9))
+def test_sign_flip_counts_ties_as_beyond(rows: list[int]) -> None:
+    sample = np.array(rows) / 360
+    flips = itertools.product([1, -1], repeat=len(rows))
+    sums = [abs(sum(s * r for s, r in zip(signs, rows, strict=True))) for signs in flips]
+    expected = np.mean([each >= abs(sum(rows)) for each in sums])
+    assert sign_flip(sample[:, None], rng())[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_sign_flip_of_many_seeds_draws_flips_and_never_gives_zero() -> None:
+    sample = rng(3).normal(1.0, 1, (60, 1))
+    assert sign_flip(sample, rng())[0] == 1 / 10_000
+    weak = rng(4).normal(0.15, 1, (60, 1))
+    t = stats.ttest_1samp(weak[:, 0], 0).pvalue
+    assert sign_flip(weak, rng())[0] == pytest.approx(t, abs=0.015)
+    assert sign_flip(weak, rng(1)) == sign_flip(weak, rng(1))
+
+
+@pytest.mark.parametrize(
+    ("n", "comparisons", "allowed"),
+    [(5, 1, False), (6, 1, True), (6, 2, False), (7, 3, True), (1, 1, False), (20, 1000, True)],
+)
+def test_sign_flip_is_allowed_only_where_it_can_reject(
+    n: int, comparisons: int, allowed: bool
+) -> None:
+    assert sign_flip_allowed(n, comparisons, 0.05) is allowed
+
+
+@pytest.mark.parametrize("n", [20, 35])
+def test_bca_is_scipys_with_the_same_draws(n: int) -> None:
+    samples = np.stack([rng(1).normal(0.3, 1, n), rng(2).lognormal(size=n)], axis=1)
+    low, high = bca(samples, 0.95, rng(7))
+    for column in range(2):
+        expected = stats.bootstrap(
+            (samples[:, column],), np.mean, n_resamples=9999, method="BCa", rng=rng(7)
+        ).confidence_interval
+        assert (low[column], high[column]) == pytest.approx(tuple(expected), rel=1e-9)
+
+
+def test_bca_has_no_interval_without_spread() -> None:
+    samples = np.stack([np.full(20, 0.1), np.arange(20.0)], axis=1)
+    low, high = bca(samples, 0.95, rng())
+    assert np.isnan(low[0])
+    assert np.isnan(high[0])
+    assert low[1] < 9.5 < high[1]
+
+
+def test_improvement_counts_ties_half_and_knows_the_direction() -> None:
+    sample = np.array([1.0] * 14 + [0.0] * 2 + [-1.0] * 4)
+    share, low, high = improvement(sample, "max", 0.95)
+    expected = stats.binomtest(15, 20).proportion_ci(method="wilson")
+    assert share == 0.75
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-9)
+    assert improvement(sample, "min", 0.95) == pytest.approx((0.25, 1 - high, 1 - low))
