@@ -44,8 +44,10 @@ class Shift(Strict):
     middle by 1 + amount, `noise` adds normal noise; values stay within the range.
     """
 
-    name: Literal["invert", "brighten", "contrast", "noise"]
-    amount: float = 0.3
+    name: Literal["invert", "brighten", "contrast", "noise"] = Field(
+        description="How the test inputs are changed."
+    )
+    amount: float = Field(default=0.3, description="How much, in shares of the inputs' range.")
 
 
 class Data(Open):
@@ -53,8 +55,10 @@ class Data(Open):
 
     name: str | None = Field(default=None, description="A set that needs no file.")
     path: str | None = Field(default=None, description="The npz file to read the set from.")
-    directory: str | None = None
-    call: str | None = None
+    directory: str | None = Field(default=None, description="A folder of images.")
+    call: str | None = Field(
+        default=None, description="package.module:function, which returns the arrays."
+    )
     image_size: Annotated[tuple[int, int], Field(strict=False)] | None = Field(
         default=None, description="Height and width that the images of a folder are read at."
     )

@@ -34,9 +34,11 @@ _SOURCES = ("name", "file", "call")
 class Model(Open):
     """The base model: `name` (a factory), `file` (a saved model) or `call` (anyone's own)."""
 
-    name: str | None = None
-    file: str | None = None
-    call: str | None = None
+    name: str | None = Field(default=None, description="A factory, or a keras.applications name.")
+    file: str | None = Field(default=None, description="A saved model: .keras or .h5.")
+    call: str | None = Field(
+        default=None, description="package.module:function, which returns a model."
+    )
     weights: str | None = Field(
         default=None,
         description="Of an application: imagenet, none (the default) or a file of weights; of a "
