@@ -2,11 +2,17 @@
 
 A functional or Sequential model enters, a new one leaves; the given one is never changed.
 `hosts` says which layers a selector means, `sites` where a layer can stand, `insert` and
-`remove` carry it out through the one graph walk (`walk`), `capture` looks inside.
+`remove` carry it out through the one graph walk (`walk`), `capture` looks inside. `calibrate`
+brings normalization to the statistics of images, `certify` measures that two models compute the
+same function, `fold` merges normalization into weights.
 """
 
+from ablate.surgery.calibrate import calibrate
 from ablate.surgery.capture import Capture, capture
 from ablate.surgery.cautions import dropout_before_norm
+from ablate.surgery.certificate import Certificate, Difference, Drift, LayerDifference
+from ablate.surgery.certify import certify
+from ablate.surgery.fold import Folding, FoldReport, fold, fold_report
 from ablate.surgery.hosts import Host, select
 from ablate.surgery.insert import SiteDecision, insert, plan_insertions
 from ablate.surgery.paths import canonical_paths
@@ -17,15 +23,25 @@ from ablate.surgery.walk import Edits, Rebuilt, rebuild
 
 __all__ = [
     "Capture",
+    "Certificate",
+    "Difference",
+    "Drift",
     "Edits",
+    "FoldReport",
+    "Folding",
     "Host",
     "Inserted",
+    "LayerDifference",
     "Rebuilt",
     "Site",
     "SiteDecision",
+    "calibrate",
     "canonical_paths",
     "capture",
+    "certify",
     "dropout_before_norm",
+    "fold",
+    "fold_report",
     "insert",
     "inserted",
     "plan_insertions",

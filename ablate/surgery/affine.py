@@ -133,18 +133,18 @@ def before(layer: keras.layers.Layer, affine: Affine) -> Weights | str:
     merged, offset = _input_side(layer, affine)
     bias = _bias(layer)
     if bias is not None or shifted:
-        merged["bias"] = offset + (0.0 if bias is None else bias)
+        merged["bias"] = offset if bias is None else bias + offset
     return merged
 
 
-def _input_side(layer: keras.layers.Layer, affine: Affine) -> tuple[Weights, np.ndarray | float]:
+def _input_side(layer: keras.layers.Layer, affine: Affine) -> tuple[Weights, np.ndarray]:
     """Return the scaled kernels and the image of the shift under the unscaled ones."""
     scale, shift = affine.scale, affine.shift
     if isinstance(layer, keras.layers.Dense):
         kernel = _array(layer.kernel)
         return {"kernel": kernel * scale[:, None]}, shift @ kernel
     if isinstance(layer, _TRANSPOSED):
-        return {"kernel": _array(layer.kernel) * scale}, 0.0
+        return {"kernel": _array(layer.kernel) * scale}, np.zeros(())
     if isinstance(layer, _SEPARABLE):
         depthwise, pointwise = _array(layer.depthwise_kernel), _array(layer.pointwise_kernel)
         seen = _over_positions(depthwise * shift[:, None]).reshape(-1)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 from keras import ops
 
@@ -22,11 +21,11 @@ MOVES = 64
 
 
 @dataclass(frozen=True)
-class Undoing:
-    """Hold the parameters, each of shape `(channels,)`, under which a BN changes nothing.
+class Parameters:
+    """Hold a BN's parameters and statistics, each of shape `(channels,)`.
 
     `exact` tells for each channel whether the backend's `rsqrt(variance + epsilon) * gamma` is
-    exactly 1; with `beta == mean` the offset then is exactly 0 and the output is the input.
+    the wanted factor to the last bit.
     """
 
     mean: np.ndarray
@@ -38,12 +37,13 @@ class Undoing:
 
 def undoing(
     mean: np.ndarray, variance: np.ndarray, epsilon: float, *, dtype: str = "float32"
-) -> Undoing:
+) -> Parameters:
     r"""Find gamma and beta, and a variance within a few units, that make a BN the identity.
 
     .. math:: \gamma \cdot \mathrm{rsqrt}(v + \epsilon) = 1, \qquad \beta = \mu
 
-    A dead channel (variance 0) gets `gamma = sqrt(epsilon)`, not 0, which would cut its
+    With the factor exactly 1 and `beta == mean` the offset is exactly 0 and the output is the
+    input. A dead channel (variance 0) gets `gamma = sqrt(epsilon)`, not 0, which would cut its
     gradient. Values that `dtype` cannot hold are brought into its range; the identity holds
     for any mean and variance, so it is kept.
 
@@ -57,9 +57,35 @@ def undoing(
     Returns:
         The parameters as arrays of `dtype`, and which channels are exact.
     """
+    one, zero = np.ones(np.shape(mean)), np.zeros(np.shape(mean))
+    return keeping(mean, variance, epsilon, one, zero, dtype=dtype)
+
+
+def keeping(
+    mean: np.ndarray,
+    variance: np.ndarray,
+    epsilon: float,
+    wanted: np.ndarray,
+    offset: np.ndarray,
+    *,
+    dtype: str = "float32",
+) -> Parameters:
+    r"""Find gamma and beta under which new statistics leave a BN's map as it was.
+
+    .. math:: \gamma \cdot \mathrm{rsqrt}(v + \epsilon) = f, \qquad \beta = o + \mu f
+
+    Args:
+        mean: The new means, shape `(channels,)`.
+        variance: The new biased variances, shape `(channels,)`.
+        epsilon: The layer's epsilon.
+        wanted: The factors f that shall be computed, shape `(channels,)`.
+        offset: The offsets o that shall be added, shape `(channels,)`.
+        dtype: The dtype of the layer's variables.
+    """
     stored = _numpy_dtype(dtype)
     mean = _fit(mean, stored)
     variance = _fit(np.maximum(np.asarray(variance, "float64"), 0.0), stored)
+    wanted = np.asarray(wanted, "float64")
     gamma = np.ones_like(variance)
     error = np.full(variance.shape, np.inf)
     best_variance = variance.copy()
@@ -69,18 +95,19 @@ def undoing(
         # The whole vector goes through the operation each time, found channels too: a
         # vectorized rsqrt gives other last bits in the remainder of a vector than in its body,
         # so a channel's factor is only meaningful at its own place in the whole.
-        pending = error > 0
-        if not pending.any():
+        if not (error > 0).any():
             break
-        first = _reciprocal(factor(variance, np.ones_like(variance), epsilon), stored)
+        root = factor(variance, np.ones_like(variance), epsilon).astype("float64")
+        first = _fit(wanted / root, stored)
         for candidate in (first, _step(first, np.inf), _step(first, -np.inf)):
-            off = np.abs(factor(variance, candidate, epsilon).astype("float64") - 1.0)
+            off = np.abs(factor(variance, candidate, epsilon).astype("float64") - wanted)
             better = off < error
             gamma = np.where(better, candidate, gamma)
             best_variance = np.where(better, variance, best_variance)
             error = np.where(better, off, error)
         variance = np.where(error > 0, _move(variance, direction, epsilon), best_variance)
-    return Undoing(mean, best_variance, gamma, mean.copy(), error == 0)
+    beta = _fit(np.asarray(offset, "float64") + mean.astype("float64") * wanted, stored)
+    return Parameters(mean, best_variance, gamma, beta, error == 0)
 
 
 def factor(variance: np.ndarray, gamma: np.ndarray, epsilon: float) -> np.ndarray:
@@ -90,6 +117,13 @@ def factor(variance: np.ndarray, gamma: np.ndarray, epsilon: float) -> np.ndarra
     """
     zeros = np.zeros_like(variance)
     return _normalize(np.ones_like(variance), zeros, variance, gamma, zeros, epsilon)
+
+
+def shift(
+    mean: np.ndarray, variance: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float
+) -> np.ndarray:
+    """Return `beta - mean * factor`, shape `(channels,)`, as the backend has it: the image of 0."""
+    return _normalize(np.zeros_like(mean), mean, variance, gamma, beta, epsilon)
 
 
 def is_identity(
@@ -105,11 +139,23 @@ def is_identity(
     """
     gamma = np.ones_like(variance) if gamma is None else gamma
     beta = np.zeros_like(mean) if beta is None else beta
-    offset = _normalize(np.zeros_like(mean), mean, variance, gamma, beta, epsilon)
+    offset = shift(mean, variance, gamma, beta, epsilon)
     return bool(np.all(factor(variance, gamma, epsilon) == 1) and np.all(offset == 0))
 
 
-def _normalize(x, mean, variance, gamma, beta, epsilon: float) -> np.ndarray:
+def held(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Return the values as a variable of `dtype` holds them, overflow brought into range."""
+    return _fit(values, _numpy_dtype(dtype))
+
+
+def _normalize(
+    x: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    epsilon: float,
+) -> np.ndarray:
     """Run the backend's normalization on one row, in the dtype that the layer computes in."""
     compute = "float64" if variance.dtype == np.float64 else "float32"
     row, mean, variance, gamma, beta = (
@@ -122,17 +168,18 @@ def _normalize(x, mean, variance, gamma, beta, epsilon: float) -> np.ndarray:
 
 
 def _numpy_dtype(dtype: str) -> np.dtype:
-    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    """Return NumPy's dtype of that name; bfloat16 is not NumPy's own, the backend brings it."""
+    return ops.convert_to_numpy(ops.zeros((1,), dtype)).dtype
+
+
+def _largest(dtype: np.dtype) -> float:
+    return float(_step(np.full((1,), np.inf, dtype), 0.0)[0])
 
 
 def _fit(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Round to `dtype`, bringing what would overflow to its largest finite value."""
-    limit = float(ml_dtypes.finfo(dtype).max)
+    limit = _largest(dtype)
     return np.clip(np.asarray(values, "float64"), -limit, limit).astype(dtype)
-
-
-def _reciprocal(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return (1.0 / values.astype("float64")).astype(dtype)
 
 
 def _step(values: np.ndarray, towards: float) -> np.ndarray:
@@ -142,7 +189,7 @@ def _step(values: np.ndarray, towards: float) -> np.ndarray:
 
 def _directions(variance: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return +1, or -1 near the top of the range, where there is no room to move up."""
-    return np.where(variance.astype("float64") > 0.5 * float(ml_dtypes.finfo(dtype).max), -1, 1)
+    return np.where(variance.astype("float64") > 0.5 * _largest(dtype), -1, 1)
 
 
 def _move(variance: np.ndarray, direction: np.ndarray, epsilon: float) -> np.ndarray:

@@ -48,7 +48,7 @@ def remove(
     else:
         gone = _selected(model, where, except_, calls)
     edits = Edits(leave_out=set(gone))
-    _fuse(entries, edits, calls)
+    fuse(entries, edits, calls)
     built = rebuild(model, edits)
     struck = [each for each in entries if each.layer in edits.leave_out]
     record.strike(struck, built.layers)
@@ -92,7 +92,7 @@ def _stays(selected: hosts.Selected, calls: dict[Any, list[Any]]) -> str | None:
     return None
 
 
-def _fuse(entries: list[record.Entry], edits: Edits, calls: dict[Any, list[Any]]) -> None:
+def fuse(entries: list[record.Entry], edits: Edits, calls: dict[Any, list[Any]]) -> None:
     """Put split-off activations back into their hosts, where only leavers stand between."""
     layers = {path: each for each, path in _paths(entries, calls)}
     for entry in entries:

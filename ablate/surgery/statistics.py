@@ -1,14 +1,16 @@
 """Moments of the activations at many sites, from one pass over the images.
 
-Tensors enter, counts, means and sums of squared deviations leave. A `Reduction` layer stands at
-each site and reduces a batch inside the graph, in two passes: the naive E[x²] − E[x]² loses a
-quarter of a true variance of 1 at a mean of 1000. The host merges the batches in float64 by
-Chan's formula, so memory does not grow with the number of images.
+Tensors enter, counts, means and sums of squared deviations leave. A batch is reduced
+inside the graph, in two passes: the naive E[x²] − E[x]² loses a quarter of a true variance of 1
+at a mean of 1000. The host merges the batches in float64 by Chan's formula, so memory does not
+grow with the number of images.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +37,7 @@ class Moments:
 
     @classmethod
     def unpack(cls, reduced: np.ndarray) -> Moments:
-        """Read the `(3, channels)` rows (count, mean, M2) that a `Reduction` returns."""
+        """Read the `(3, channels)` rows (count, mean, M2) that `reduce` returns."""
         count, mean, m2 = np.asarray(reduced, "float64")
         return cls(float(count[0]), mean, m2)
 
@@ -59,60 +61,51 @@ def merge(a: Moments, b: Moments) -> Moments:
     return Moments(count, mean, m2)
 
 
-class Reduction(keras.layers.Layer):
-    """Reduce a batch to the moments of its channels, shape `(3, channels)`: count, mean, M2.
+def reduce(inputs: Any, axis: int = -1, mask: Any = None) -> Any:
+    """Reduce a batch to the moments of its channels: a float64 tensor `(3, channels)`.
 
-    `axis` is the channels' axis, as in BatchNormalization. Masked positions do not count, as
-    they do not in Keras's BatchNormalization. Sums run in float32 over one axis at a time and
-    in float64 over the few partial sums that remain: a single float32 sum over all positions
-    of a batch was measured to lose the fifth digit.
+    The rows are count, mean and M2, as `Moments.unpack` reads them. Sums run in float32 over
+    one axis at a time and in float64 over the few partial sums that remain: a single float32
+    sum over all positions of a batch was measured to lose the fifth digit.
+
+    Args:
+        inputs: A tensor, of shape `(rows, …)`, any float dtype; half precision is widened.
+        axis: The channels' axis, as in BatchNormalization.
+        mask: Shape of `inputs` without its last axis. Masked positions do not count, as they
+            do not in Keras's BatchNormalization.
     """
-
-    def __init__(self, axis: int = -1, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.axis = axis
-        self.supports_masking = True
-
-    def call(self, inputs, mask=None):
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        axis = self.axis % len(x.shape)
-        total = _total(x.shape, axis)
-        sizes = ops.shape(x)
-        count = ops.cast(1, "float64")
-        for position, size in enumerate(sizes):
-            if position != axis:
-                count = count * ops.cast(size, "float64")
-        keep = None
-        if mask is not None:
-            keep = ops.broadcast_to(ops.cast(ops.expand_dims(mask, -1), "bool"), sizes)
-            x = ops.where(keep, x, ops.zeros_like(x))
-            count = ops.sum(ops.cast(mask, "float64"))
-        divisor = ops.maximum(count, ops.cast(1, "float64"))
-        mean = total(x) / divisor
-        # The deviations are from the rounded mean; what rounding took is put back below.
-        rounded = ops.cast(mean, x.dtype)
-        shape = [1] * len(x.shape)
-        shape[axis] = -1
-        deviation = x - ops.reshape(rounded, shape)
-        if keep is not None:
-            deviation = ops.where(keep, deviation, ops.zeros_like(deviation))
-        slip = mean - ops.cast(rounded, "float64")
-        m2 = ops.maximum(total(ops.square(deviation)) - count * ops.square(slip), 0)
-        return ops.stack([ops.broadcast_to(count, ops.shape(mean)), mean, m2])
-
-    def compute_mask(self, inputs, previous_mask):
-        return None
-
-    def compute_output_spec(self, inputs, mask=None):
-        return keras.KerasTensor((3, inputs.shape[self.axis]), dtype="float64")
+    x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+    axis = axis % len(x.shape)
+    total = _total(len(x.shape), axis)
+    sizes = ops.shape(x)
+    count = ops.cast(1, "float64")
+    for position, size in enumerate(sizes):
+        if position != axis:
+            count = count * ops.cast(size, "float64")
+    keep = None
+    if mask is not None:
+        keep = ops.broadcast_to(ops.cast(ops.expand_dims(mask, -1), "bool"), sizes)
+        x = ops.where(keep, x, ops.zeros_like(x))
+        count = ops.sum(ops.cast(mask, "float64"))
+    mean = total(x) / ops.maximum(count, ops.cast(1, "float64"))
+    # The deviations are from the rounded mean; what rounding took is put back below.
+    rounded = ops.cast(mean, x.dtype)
+    shape = [1] * len(x.shape)
+    shape[axis] = -1
+    deviation = x - ops.reshape(rounded, shape)
+    if keep is not None:
+        deviation = ops.where(keep, deviation, ops.zeros_like(deviation))
+    slip = mean - ops.cast(rounded, "float64")
+    m2 = ops.maximum(total(ops.square(deviation)) - count * ops.square(slip), 0)
+    return ops.stack([ops.broadcast_to(count, ops.shape(mean)), mean, m2])
 
 
-def _total(shape: tuple, axis: int):
+def _total(rank: int, axis: int) -> Callable[[Any], Any]:
     """Return the function that sums all axes but the channels', in float64 where it matters."""
-    others = [each for each in range(len(shape)) if each != axis]
+    others = [each for each in range(rank) if each != axis]
     innermost = others[-1]
 
-    def total(values):
+    def total(values: Any) -> Any:
         if len(others) == 1:
             return ops.sum(ops.cast(values, "float64"), axis=innermost)
         partial = ops.sum(values, axis=innermost, keepdims=True)

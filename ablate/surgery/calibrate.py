@@ -1,0 +1,268 @@
+"""Set a model's normalization to the statistics of given images.
+
+Images enter and one pass over them gives the moments at every batch normalization at once: the
+layers are made, or are to stay, such that they do not change what flows downstream. `undo`
+makes freshly inserted layers the identity; `calibrate` brings the layers a model has to the
+statistics of other data, keeping the model's function or its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+
+from ablate.errors import SurgeryError, nearest
+from ablate.surgery import exact, graph
+from ablate.surgery.batches import batches, count_rows
+from ablate.surgery.hosts import paths
+from ablate.surgery.passes import Pass, Watch, largest_row
+from ablate.surgery.statistics import Moments, merge, reduce
+from ablate.surgery.walk import rebuild
+
+#: Told after each batch: rows done, and rows in all where that is known.
+Progress = Callable[[int, int | None], None]
+
+#: A step of a pass takes as many rows as keep the largest site's activation under this many
+#: bytes (never more than batch_size): a pass then needs less memory than `predict`, and on
+#: CPUs a convolution is as fast on eight images as on thirty-two.
+STEP_BYTES = 128 * 2**20
+
+KEEPS = ("function", "parameters")
+
+
+def calibrate(
+    model: keras.Model,
+    x: Any,
+    keep: Literal["function", "parameters"] = "function",
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> keras.Model:
+    r"""Return the model with its BN layers' statistics estimated anew on images.
+
+    With `keep="function"` gamma and beta are adjusted, so that the model computes what it
+    computed (an exact identity stays one, to the last bit) and only its behaviour in training
+    changes:
+
+    .. math:: \gamma' = \gamma \sqrt{\frac{v' + \epsilon}{v + \epsilon}}, \qquad
+        \beta' = \beta + (\mu' - \mu) \frac{\gamma}{\sqrt{v + \epsilon}}
+
+    With `keep="parameters"` gamma and beta stay and the function changes, as in precise BN:
+    every BN layer normalizes by the statistics of its batch, so that the layers after it see
+    what they see in training, and the moments of all batches are merged. Dropout stays off.
+
+    Args:
+        model: A functional or Sequential model with BN layers, nested ones too. Not changed.
+        x: Images, as for `predict`: an array, a list or dict of arrays, an iterable of batches.
+        keep: What stays: the model's function or the layers' gamma and beta.
+        batch_size: The most rows run at once; with `keep="parameters"` the rows that are
+            normalized together.
+        progress: Called after each batch with the rows done and the rows in all, or None.
+
+    Returns:
+        A new model with copied weights, compiled as the given one.
+
+    Raises:
+        SurgeryError: There is no BN layer, or one without scale or center (with
+            `keep="function"`), or an activation is not finite.
+        DataError: The images do not fit the model.
+
+    Source: Wu and Johnson, *Rethinking "Batch" in BatchNorm*, 2021, section 3 (precise BN).
+    """
+    if keep not in KEEPS:
+        raise SurgeryError(
+            f"calibrate: keep is one of {', '.join(KEEPS)}. Received: {keep!r}."
+            f"{nearest(keep, KEEPS)}"
+        )
+    new = rebuild(model).model
+    layers = normalizations(new)
+    if not layers:
+        raise SurgeryError(
+            f"calibrate: '{model.name}' has no BatchNormalization layer to calibrate. "
+            "Insert one first: insert(model, 'BatchNormalization', calibrate=images)."
+        )
+    if keep == "function":
+        _require_scale_and_center(layers, "keep its function under new statistics")
+        found = moments(new, layers, x, batch_size=batch_size, progress=progress)
+        for layer, each in zip(layers, found, strict=True):
+            _keep_function(layer, each)
+    else:
+        with _trainable(layers):
+            found = moments(new, layers, x, training=True, batch_size=batch_size, progress=progress)
+        for layer, each in zip(layers, found, strict=True):
+            dtype = layer.moving_mean.dtype
+            _assign(layer, exact.held(each.mean, dtype), exact.held(each.variance, dtype))
+    return new
+
+
+def undo(
+    model: keras.Model,
+    layers: Sequence[str | keras.layers.BatchNormalization],
+    images: Any,
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> None:
+    """Make BN layers of a model the identity, with the statistics of images, in place.
+
+    The model runs once over the images without these layers, which is the function it had
+    before they were inserted; their statistics all come from that pass.
+
+    Args:
+        model: The model the layers were inserted into.
+        layers: The layers or their paths, in the model or in models nested in it.
+        images: As for `predict`: an array, a list or dict of arrays, an iterable of batches.
+        batch_size: The most rows run at once.
+        progress: Called after each batch with the rows done and the rows in all, or None.
+
+    Raises:
+        SurgeryError: A layer has no scale or center, or an activation is not finite.
+        DataError: The images do not fit the model.
+    """
+    by_path = {path: layer for layer, path in paths(model)}
+    chosen = [by_path[each] if isinstance(each, str) else each for each in layers]
+    if not chosen:
+        return
+    _require_scale_and_center(chosen, "be the identity")
+    found = moments(model, chosen, images, leave_out=True, batch_size=batch_size, progress=progress)
+    for layer, each in zip(chosen, found, strict=True):
+        dtype = layer.gamma.dtype
+        set_parameters(layer, exact.undoing(each.mean, each.variance, layer.epsilon, dtype=dtype))
+
+
+def moments(
+    model: keras.Model,
+    layers: Sequence[keras.layers.BatchNormalization],
+    x: Any,
+    *,
+    leave_out: bool = False,
+    training: bool = False,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> list[Moments]:
+    """Return the moments of each layer's input over all images, from one pass.
+
+    Args:
+        model: The model the layers belong to.
+        layers: BN layers; one that is called several times gets the moments of all its calls.
+        x: The images.
+        leave_out: Whether the layers are passed over, or do their work.
+        training: Whether the layers normalize by the statistics of their batch meanwhile.
+        batch_size: The most rows run at once.
+        progress: Called after each batch with the rows done and the rows in all, or None.
+    """
+    watches = {layer: _moments_watch(layer) for layer in layers}
+    run = Pass(
+        model,
+        watches,
+        leave_out=layers if leave_out else (),
+        training=layers if training else (),
+    )
+    # A batch that normalizes together must stay whole; another may be cut to save memory.
+    rows = batch_size if training else min(batch_size, _rows_per_step(model, layers))
+    total, done = count_rows(x), 0
+    found: list[Moments | None] = [None] * len(layers)
+    for part, count in batches(model, x, rows):
+        for place, calls in enumerate(run.predict_on_batch(part)[0]):
+            for packed in calls:
+                new, old = Moments.unpack(packed), found[place]
+                found[place] = new if old is None else merge(old, new)
+        done += count
+        if progress is not None:
+            progress(done, total)
+    return [_checked(layer, each) for layer, each in zip(layers, found, strict=True)]
+
+
+def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Return the BN layers that stand in the model's graph or a nested one's, each once."""
+    found = (operation for _, operation in graph.every(model))
+    wanted = keras.layers.BatchNormalization
+    return list(dict.fromkeys(each for each in found if isinstance(each, wanted)))
+
+
+def set_parameters(layer: keras.layers.BatchNormalization, parameters: exact.Parameters) -> None:
+    """Give a BN layer its statistics, gamma and beta."""
+    _assign(layer, parameters.mean, parameters.variance)
+    layer.gamma.assign(parameters.gamma)
+    layer.beta.assign(parameters.beta)
+
+
+def _keep_function(layer: keras.layers.BatchNormalization, found: Moments) -> None:
+    gamma, beta, mean, variance = (
+        ops.convert_to_numpy(each)
+        for each in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+    )
+    factor = exact.factor(variance, gamma, layer.epsilon)
+    offset = exact.shift(mean, variance, gamma, beta, layer.epsilon)
+    parameters = exact.keeping(
+        found.mean, found.variance, layer.epsilon, factor, offset, dtype=layer.gamma.dtype
+    )
+    set_parameters(layer, parameters)
+
+
+def _assign(layer: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray) -> None:
+    layer.moving_mean.assign(mean)
+    layer.moving_variance.assign(variance)
+    if getattr(layer, "renorm", False):
+        deviation = np.sqrt(variance.astype("float64") + layer.epsilon)
+        layer.moving_stddev.assign(deviation)
+        layer.renorm_mean.assign(mean)
+        layer.renorm_stddev.assign(deviation)
+
+
+def _moments_watch(layer: keras.layers.BatchNormalization) -> Watch:
+    return lambda inputs, output, mask: reduce(inputs, layer.axis, mask)
+
+
+def _rows_per_step(model: keras.Model, layers: Sequence[keras.Layer]) -> int:
+    return max(1, STEP_BYTES // largest_row(model, layers))
+
+
+def _checked(layer: keras.Layer, found: Moments | None) -> Moments:
+    if found is None or found.count == 0:
+        raise SurgeryError(
+            f"'{layer.name}' saw no value in the pass over the images, so it has no statistics. "
+            "Expected images that reach it and are not masked whole."
+        )
+    # Overflowing deviations of finite values are no harm: the variance is brought into range.
+    if not np.isfinite(found.mean).all() or np.isnan(found.m2).any():
+        channel = int(np.argmin(np.isfinite(found.mean) & ~np.isnan(found.m2)))
+        raise SurgeryError(
+            f"The input of '{layer.name}' is NaN or infinite on these images, first in channel "
+            f"{channel}. Expected finite activations. Check the model's weights, the images' "
+            "preprocessing, or use a wider dtype policy."
+        )
+    return found
+
+
+def _require_scale_and_center(
+    layers: Sequence[keras.layers.BatchNormalization], purpose: str
+) -> None:
+    lacking = [
+        f"'{layer.name}' ({', '.join(n for n in ('scale', 'center') if not getattr(layer, n))})"
+        for layer in layers
+        if not (layer.scale and layer.center)
+    ]
+    if lacking:
+        raise SurgeryError(
+            f"A BatchNormalization needs gamma and beta to {purpose}; switched off: "
+            f"{', '.join(lacking)}. Set scale=True and center=True, or use "
+            "keep='parameters' to estimate the statistics alone."
+        )
+
+
+@contextmanager
+def _trainable(layers: Sequence[keras.Layer]) -> Iterator[None]:
+    """Let frozen BN layers take part: Keras gives a frozen one no batch statistics."""
+    frozen = [layer for layer in layers if not layer.trainable]
+    for layer in frozen:
+        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = False

@@ -1,0 +1,312 @@
+"""Measure whether two models compute the same function.
+
+Two models and images enter, a `Certificate` leaves. Both models run on the same batches in
+eager and in graph execution; each layer that was inserted into the second is compared with its
+own input; and the second runs once with batch statistics, which tells how far the first
+training steps will move it. Whatever variable a run moved is put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ablate.errors import SurgeryError, nearest
+from ablate.surgery import graph, record
+from ablate.surgery.batches import Batch, batches, count_rows
+from ablate.surgery.calibrate import Progress, normalizations
+from ablate.surgery.certificate import PATHS, Certificate, Difference, Drift, LayerDifference
+from ablate.surgery.passes import Pass, all_rows
+
+#: Eager execution keeps every activation of a model alive; it gets as many rows at once as
+#: stay under this many bytes.
+EAGER_BYTES = 512 * 2**20
+
+
+def certify(
+    a: keras.Model,
+    b: keras.Model,
+    x: Any,
+    batch_size: int = 32,
+    *,
+    paths: Sequence[str] = ("eager", "graph"),
+    images: str = "",
+    progress: Progress | None = None,
+) -> Certificate:
+    r"""Measure how far two models' outputs are apart, and where the second's layers move them.
+
+    For each execution path: whether all outputs are equal (`==`), `max|a - b|`,
+    `max|a - b| / max|a|`, and the share of equal top-1 choices. For each layer that was
+    inserted into `b`: the same of its output against its input. For `b`'s batch normalization
+    (its inserted layers, else all): how far batch statistics move the outputs of `b`.
+
+    Args:
+        a: The model before; any Keras model.
+        b: The model after. Inserted layers and drift are measured where it is functional or
+            Sequential.
+        x: Images, as for `predict`: an array, a list or dict of arrays, an iterable of batches.
+        batch_size: The rows of a batch; eager execution of large models takes fewer at once.
+            The drift is that of batches of this many rows.
+        paths: Which of "eager", "graph" and "xla" to run.
+        images: A note on where the images come from, kept on the certificate.
+        progress: Called after each batch with the rows done and the rows in all, or None.
+
+    Returns:
+        The certificate. Both models' variables are as they were, random states included.
+
+    Raises:
+        SurgeryError: The models' outputs differ in number or shape, or a path is unknown.
+        DataError: The images do not fit the models.
+    """
+    for path in paths or [""]:
+        if path not in PATHS:
+            raise SurgeryError(
+                f"certify: paths are {', '.join(PATHS)}, at least one. Received: {path!r}."
+                f"{nearest(path, PATHS)}"
+            )
+    measured = {path: Comparison() for path in paths}
+    runs = {path: (_Path(a, path), _Path(b, path)) for path in paths}
+    layers = _LayerComparison(b)
+    drift = _DriftComparison(b, batch_size)
+    total, done = count_rows(x), 0
+    with _held([*a.non_trainable_variables, *b.non_trainable_variables]):
+        for part, count in batches(b if _readable(b) else a, x, batch_size):
+            for path, (first, second) in runs.items():
+                measured[path].add(first(part, count), second(part, count))
+            layers.add(part)
+            drift.add(part, count)
+            done += count
+            if progress is not None:
+                progress(done, total)
+    return Certificate(
+        first=a.name,
+        second=b.name,
+        rows=done,
+        batch_size=batch_size,
+        dtype=b.dtype_policy.name,
+        paths={path: each.difference() for path, each in measured.items()},
+        per_layer=layers.differences(),
+        training_drift=drift.drift(),
+        images=images,
+        backend=keras.backend.backend(),
+    )
+
+
+@dataclass
+class Comparison:
+    """Gather the difference of two streams of outputs, batch by batch."""
+
+    equal: bool = True
+    largest: float = 0.0
+    scale: float = 0.0
+    agreed: int = 0
+    chosen: int = 0
+    non_finite: int = 0
+
+    def add(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> None:
+        """Take in one batch of outputs of both models."""
+        shapes = [[np.shape(each) for each in outputs] for outputs in (first, second)]
+        if shapes[0] != shapes[1]:
+            raise SurgeryError(
+                "certify: expected two models with outputs of the same shapes. "
+                f"Received: {shapes[0]} and {shapes[1]}."
+            )
+        for a, b in zip(first, second, strict=True):
+            self._add(np.asarray(a).astype("float64"), np.asarray(b).astype("float64"))
+
+    def _add(self, a: np.ndarray, b: np.ndarray) -> None:
+        self.equal &= bool(np.array_equal(a, b, equal_nan=True))
+        finite = np.isfinite(a) & np.isfinite(b)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        self.non_finite += int(np.sum(~finite & ~same))
+        gap = np.abs(np.subtract(a, b, where=finite, out=np.zeros_like(a)))
+        self.largest = max(self.largest, float(gap.max(initial=0.0)))
+        self.scale = max(self.scale, float(np.abs(a, where=finite, out=gap).max(initial=0.0)))
+        if a.ndim >= 2 and a.shape[-1] > 1 and a.size:
+            agreed = a.argmax(-1) == b.argmax(-1)
+            self.agreed += int(agreed.sum())
+            self.chosen += agreed.size
+
+    @property
+    def relative(self) -> float:
+        """The largest difference in units of the largest output."""
+        if self.largest == 0:
+            return 0.0
+        return self.largest / self.scale if self.scale else float("inf")
+
+    @property
+    def agreement(self) -> float | None:
+        """The share of equal choices."""
+        return self.agreed / self.chosen if self.chosen else None
+
+    def difference(self) -> Difference:
+        """Return the result."""
+        infinite = float("inf") if self.non_finite else 0.0
+        return Difference(
+            self.equal,
+            max(self.largest, infinite),
+            max(self.relative, infinite),
+            self.agreement,
+            self.non_finite,
+        )
+
+
+class _Path:
+    """A model that runs on one execution path, at inference; call it with a batch."""
+
+    def __init__(self, model: keras.Model, path: str) -> None:
+        self.model, self.path = model, path
+        # A model around the model: its function is compiled as asked, and not kept by it.
+        self.whole = _Whole(model)
+        if path == "xla":
+            self.whole.compile(jit_compile=True)
+        self.rows = max(1, EAGER_BYTES // all_rows(model)) if _readable(model) else 32
+
+    def __call__(self, part: Batch, count: int) -> list[np.ndarray]:
+        if self.path != "eager":
+            return self.whole.predict_on_batch(part)
+        pieces = []
+        for start in range(0, count, self.rows):
+            piece = keras.tree.map_structure(lambda v, at=start: v[at : at + self.rows], part)
+            outputs = keras.tree.flatten(self.model(piece, training=False))
+            pieces.append([ops.convert_to_numpy(each) for each in outputs])
+        return [np.concatenate(each) for each in zip(*pieces, strict=True)]
+
+
+class _Whole(keras.Model):
+    """A model's outputs at inference, flat."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(name="whole", dtype=model.dtype_policy, autocast=False)
+        self.model = model
+
+    def call(self, inputs):
+        return keras.tree.flatten(self.model(inputs, training=False))
+
+
+class _LayerComparison:
+    """Compare each inserted layer's output with its input, reduced inside the graph."""
+
+    def __init__(self, model: keras.Model) -> None:
+        entries = record.entries(model) if _readable(model) else []
+        chosen = {each.layer: each.inserted for each in entries if each.inserted.role == "inserted"}
+        self.names = [(each.path, each.host) for each in chosen.values()]
+        self.run = Pass(model, dict.fromkeys(chosen, _compare)) if chosen else None
+        self.rows: list[np.ndarray | None] = [None] * len(chosen)
+
+    def add(self, part: Batch) -> None:
+        """Take in one batch."""
+        if self.run is None:
+            return
+        for place, calls in enumerate(self.run.predict_on_batch(part)[0]):
+            for new in calls:
+                old = self.rows[place]
+                self.rows[place] = new if old is None else _joined(old, new)
+
+    def differences(self) -> tuple[LayerDifference, ...]:
+        """Return one difference for each layer that returns tensors of its input's shape."""
+        found = []
+        for (path, host), values in zip(self.names, self.rows, strict=True):
+            if values is None or values.size == 0:
+                continue
+            unequal, gap, scale, agreed, positions = (float(each) for each in values)
+            relative = gap / scale if scale else (float("inf") if gap else 0.0)
+            agreement = agreed / positions if positions else None
+            found.append(LayerDifference(path, host, unequal == 0, gap, relative, agreement))
+        return tuple(found)
+
+
+def _compare(inputs: Any, output: Any, mask: Any) -> Any:
+    """Return (unequal values, max |Δ|, max |input|, equal strongest channels, positions)."""
+    if tuple(inputs.shape) != tuple(output.shape):
+        return ops.zeros((0,), "float32")
+    x, y = ops.cast(inputs, "float32"), ops.cast(output, "float32")
+    unequal = ops.sum(ops.cast(ops.not_equal(x, y), "float32"))
+    same = ops.cast(ops.equal(ops.argmax(x, -1), ops.argmax(y, -1)), "float32")
+    return ops.stack(
+        [
+            unequal,
+            ops.max(ops.abs(x - y)),
+            ops.max(ops.abs(x)),
+            ops.sum(same),
+            ops.sum(ops.ones_like(same)),
+        ]
+    )
+
+
+def _joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Merge what `_compare` said of two batches: counts add, largest values stay."""
+    if a.size == 0:
+        return b
+    a, b = a.astype("float64"), b.astype("float64")
+    return np.array([a[0] + b[0], max(a[1], b[1]), max(a[2], b[2]), a[3] + b[3], a[4] + b[4]])
+
+
+class _DriftComparison:
+    """Compare a model under batch statistics with itself at inference."""
+
+    def __init__(self, model: keras.Model, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.gap = Comparison()
+        self.layers = _normalizing(model) if _readable(model) else []
+        self.runs = []
+        if self.layers:
+            self.runs = [
+                Pass(model, outputs=True),
+                Pass(model, outputs=True, training=self.layers),
+            ]
+        self.whole_batches = 0
+
+    def add(self, part: Batch, count: int) -> None:
+        """Take in one batch; a last one that is not full has statistics of another size."""
+        if not self.runs or (count < self.batch_size and self.whole_batches):
+            return
+        self.whole_batches += 1
+        self.rows = count
+        # The next batch, on any path, must not meet the averages that this one moves.
+        with _held([v for layer in self.layers for v in layer.non_trainable_variables]):
+            still, moving = (run.predict_on_batch(part)[1] for run in self.runs)
+        self.gap.add(still, moving)
+
+    def drift(self) -> Drift | None:
+        """Return the result, or None where no layer uses batch statistics."""
+        if not self.runs:
+            return None
+        found = self.gap.difference()
+        return Drift(
+            self.rows,
+            len(self.layers),
+            found.max_abs_diff,
+            found.max_rel_diff,
+            found.top1_agreement,
+        )
+
+
+def _normalizing(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Return the BN layers whose drift is of interest: inserted ones, else all; not frozen ones."""
+    layers = normalizations(model)
+    inserted = {id(each.layer) for each in record.entries(model)}
+    ours = [layer for layer in layers if id(layer) in inserted]
+    return [layer for layer in ours or layers if layer.trainable]
+
+
+def _readable(model: keras.Model) -> bool:
+    return graph.is_container(model)
+
+
+@contextmanager
+def _held(variables: Sequence[Any]) -> Iterator[None]:
+    """Put back the values of these variables: statistics, states, random seeds."""
+    distinct = {id(variable): variable for variable in variables}.values()
+    values = [(each, np.array(ops.convert_to_numpy(each.value))) for each in distinct]
+    try:
+        yield
+    finally:
+        for variable, value in values:
+            variable.assign(value)
