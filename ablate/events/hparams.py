@@ -246,8 +246,7 @@ def _joined(first: api_pb2.HParamInfo, second: api_pb2.HParamInfo) -> api_pb2.HP
 def _domain(info: api_pb2.HParamInfo) -> list[Value]:
     if info.type == api_pb2.DATA_TYPE_FLOAT64:
         return [info.domain_interval.min_value, info.domain_interval.max_value]
-    kind = "bool_value" if info.type == api_pb2.DATA_TYPE_BOOL else "string_value"
-    return [getattr(each, kind) for each in info.domain_discrete]
+    return list(info.domain_discrete)
 
 
 def _describe(tag: str) -> str:

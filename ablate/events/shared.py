@@ -12,12 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from ablate.events import hparams
-from ablate.events.files import Point, event_files
+from ablate.events.files import Point, event_files, read
 from ablate.events.tree import COLUMNS, replace
 
 
@@ -51,8 +49,8 @@ def _declared_in(folder: Path) -> api_pb2.Experiment | None:
     for path in event_files(folder):
         if not path.name.endswith(f".{COLUMNS}"):
             continue
-        for record in RawEventFileLoader(str(path)).Load():
-            for value in Event.FromString(record).summary.value:
+        for event in read(path):
+            for value in event.summary.value:
                 if value.tag == metadata.EXPERIMENT_TAG:
                     return metadata.parse_experiment_plugin_data(value.metadata.plugin_data.content)
     return None

@@ -1,0 +1,162 @@
+"""`ablate board`: open TensorBoard on what has been run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ablate.cli.options import find_study, json_option, logs_option, quiet_option
+
+if TYPE_CHECKING:
+    from ablate.store import Store
+
+
+@click.command("board")
+@click.argument("study", required=False)
+@logs_option
+@click.option("--port", type=click.IntRange(1, 65535), help="Port; default 6006 if it is free.")
+@click.option("--rebuild", is_flag=True, help="Write the event files anew from the results.")
+@click.option(
+    "--all-runs",
+    is_flag=True,
+    help="Show every trial, however many; by default at most 250 runs of a study are shown.",
+)
+@quiet_option
+@json_option
+def command(
+    study: str | None,
+    logs: Path,
+    port: int | None,
+    rebuild: bool,
+    all_runs: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Open TensorBoard on STUDY, or on every study under --logs.
+
+    It runs on this machine alone, shows a study while it runs, and ends with Ctrl-C. The event
+    files follow from the results: where they are missing or out of date they are written first.
+    """
+    from ablate.events.server import address, runs_in, serve
+
+    stores = _stores(study, logs)
+    for store, found in stores:
+        said = _bring_up_to_date(store, found, rebuild=rebuild, all_runs=all_runs)
+        if said and not (quiet or as_json):
+            click.echo(f"{store.name}: {said}")
+    with _stoppable(), _logdir([store for store, _ in stores], whole=study is not None) as logdir:
+        try:
+            with serve(logdir, port) as url:
+                opening = address(url, runs_in(logdir))
+                if as_json:
+                    click.echo(json.dumps({"url": opening, "logdir": str(logdir)}))
+                else:
+                    click.echo(f"TensorBoard: {opening}\nCtrl-C ends it.")
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            if not (quiet or as_json):
+                click.echo("TensorBoard has ended.")
+    return 0
+
+
+def _stores(study: str | None, logs: Path) -> list[tuple[Store, str]]:
+    """Return the stores to show, each with what finds its study."""
+    from ablate.errors import StoreError
+    from ablate.store import Store, studies
+
+    if study is not None:
+        return [(Store(logs, find_study(study, logs).study), study)]
+    names = studies(logs)
+    if not names:
+        raise StoreError(
+            f"There is no study under {logs}/. Run one first, such as: "
+            "ablate run configs/digits.yaml; or say where with --logs."
+        )
+    return [(Store(logs, name), name) for name in names]
+
+
+def _bring_up_to_date(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
+    """Write a study's event files where they are asked for or behind; return what was written."""
+    from ablate.errors import StoreError
+
+    if not (rebuild or all_runs) and not _behind(store):
+        return ""
+    try:
+        with store.lock():
+            return _rebuild(store, study, all_runs=all_runs)
+    except StoreError:
+        if rebuild or all_runs:
+            raise
+        return "it is running; what you see grows with it."
+
+
+def _rebuild(store: Store, study: str, *, all_runs: bool) -> str:
+    from ablate.errors import StoreError
+    from ablate.events import RUNS, rebuild
+    from ablate.execution.plan import plan
+    from ablate.report.probes import illustrate
+
+    made = plan(find_study(study, store.logs), store)
+    outcome = made.outcome(made.results, store)
+    if not outcome.results:
+        raise StoreError(f"Study '{store.name}' has no results under {store.logs}/ yet.")
+    written = rebuild(store, outcome, limit=None if all_runs else RUNS, illustrate=illustrate)
+    return str(written)
+
+
+def _behind(store: Store) -> bool:
+    """Whether a result is newer than the event files, or there are none."""
+    records = [each.stat().st_mtime for each in store.trials.glob("*.json")]
+    written = [each.stat().st_mtime for each in store.tensorboard.glob("*tfevents*")]
+    return bool(records) and (not written or max(records) > max(written))
+
+
+@contextmanager
+def _logdir(stores: list[Store], whole: bool) -> Iterator[Path]:
+    """Yield the logdir: a study's own, or one of links to all of them that keeps up."""
+    if whole:
+        yield stores[0].tensorboard
+        return
+    from ablate.events import share
+
+    boards = {store.name: store.tensorboard for store in stores}
+    with tempfile.TemporaryDirectory(prefix="ablate-board-") as folder:
+        share(Path(folder), boards)
+        done = threading.Event()
+
+        def keep_up() -> None:
+            while not done.wait(5.0):
+                share(Path(folder), boards)
+
+        follower = threading.Thread(target=keep_up, daemon=True)
+        follower.start()
+        try:
+            yield Path(folder)
+        finally:
+            done.set()
+            follower.join()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Treat a request to terminate as Ctrl-C, so that TensorBoard never outlives us."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,141 @@
+from types import SimpleNamespace
+
+import pytest
+
+from ablate.events import LiveEvents, rebuild
+from ablate.events.files import event_files, read
+from ablate.store import Store
+from ablate.study.arm import Arm
+from ablate.study.results import StudyResults
+from ablate.study.study import Study
+from ablate.study.trial import Spec, Trial
+
+from .test_tree import contents
+
+
+@pytest.fixture
+def study() -> Study:
+    return Study.model_validate(
+        {
+            "study": "mine",
+            "data": {"name": "digits"},
+            "model": {"name": "mlp"},
+            "variants": {"plain": {}, "dropout": {"train": {"epochs": 3}}},
+        }
+    )
+
+
+@pytest.fixture
+def plan(study, result):
+    """Two variants with two seeds each; a third variant shares the trials of the first."""
+    spec = Spec.model_validate({"data": study.data, "model": study.model, "train": study.train})
+    arms = [Arm(name, spec) for name in ("plain", "dropout")]
+    arms.append(Arm("twin", spec, alias_of="plain"))
+    trials = [
+        Trial(id=result(arm.alias_of or arm.name, seed).id, variant=arm.name, seed=seed, spec=spec)
+        for arm in arms
+        for seed in range(2)
+    ]
+    return SimpleNamespace(study=study, arms=arms, trials=trials, results={})
+
+
+def steps(folder) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for path in event_files(folder):
+        for event in read(path):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return found
+
+
+def said(epoch, **logs):
+    return SimpleNamespace(epoch=epoch, logs=logs)
+
+
+def test_every_epoch_is_there_at_once(tmp_path, plan):
+    store = Store(tmp_path, "mine")
+    live = LiveEvents(store, plan)
+    live.begin(4, 0)
+    trial = plan.trials[0]
+    live.started(trial, 0)
+    assert "_hparams_/session_start_info" in steps(store.tensorboard / "plain/seed0")
+    live.epoch(trial, said(0, val_loss=2.0, loss=None))
+    live.epoch(trial, said(1, loss=0.5, val_loss=float("nan"), learning_rate=0.1))
+    folder = store.tensorboard / "plain/seed0"
+    assert steps(folder / "validation") == {"epoch_loss": [0]}
+    assert steps(folder / "train") == {"epoch_loss": [1], "epoch_learning_rate": [1]}
+    live.end()
+
+
+def test_at_the_end_the_board_is_what_a_rebuild_makes(tmp_path, plan, result, arrays):
+    store = Store(tmp_path, "mine")
+    store.write_study("study: mine\n")
+    live = LiveEvents(store, plan)
+    live.begin(4, 0)
+    for trial in plan.trials[:4]:
+        live.started(trial, 0)
+        live.epoch(trial, said(1, loss=0.5))
+        done = result(trial.variant, trial.seed, probes=("activations",))
+        store.save(done, arrays)
+        plan.results[trial.id] = done
+        live.finished(trial, done, arrays)
+    live.end()
+    assert live.trouble == ""
+    ours = contents(store.tensorboard)
+    assert "twin/seed1/train" in ours  # shared trials stand under both names
+    assert {"mine/study", "mine/table", "mine/about"} <= ours["."]
+    assert "activations/dense/p50" in ours["plain/seed0"]
+
+    outcome = StudyResults(
+        study=plan.study,
+        arms=tuple(plan.arms),
+        results=tuple(
+            result(trial.variant, trial.seed, id=trial.id, probes=("activations",))
+            for trial in plan.trials
+        ),
+    )
+    written = rebuild(store, outcome)
+    assert contents(store.tensorboard) == ours
+    assert written == live.written
+
+
+def test_a_trial_taken_up_again_keeps_its_earlier_epochs(tmp_path, plan):
+    store = Store(tmp_path, "mine")
+    trial = plan.trials[0]
+    first = LiveEvents(store, plan)
+    first.begin(4, 0)
+    first.epoch(trial, said(1, loss=0.5))
+    first.lost(trial, "killed", True)
+    first.started(trial, 1)
+    first.epoch(trial, said(2, loss=0.4))
+    assert steps(store.tensorboard / "plain/seed0/train") == {"epoch_loss": [1, 2]}
+    first.started(trial, 0)
+    assert not (store.tensorboard / "plain/seed0/train").exists()
+    first.end()
+
+
+def test_trials_beyond_the_limit_are_left_to_the_means(tmp_path, plan, result):
+    store = Store(tmp_path, "mine")
+    live = LiveEvents(store, plan, limit=1 + 3 + 3)
+    live.begin(4, 0)
+    for trial in plan.trials[:4]:
+        live.epoch(trial, said(1, loss=0.5))
+        live.finished(trial, result(trial.variant, trial.seed), {})
+    live.end()
+    found = contents(store.tensorboard)
+    assert {run for run in found if "seed" in run} == {
+        "plain/seed0", "plain/seed0/train", "plain/seed0/validation",
+    }  # fmt: skip
+    assert {"plain", "dropout", "twin"} <= set(found)
+    assert live.written.left_out == 5
+
+
+def test_a_file_that_cannot_be_written_ends_the_view_and_not_the_run(tmp_path, plan):
+    store = Store(tmp_path, "mine")
+    store.root.mkdir()
+    store.tensorboard.write_text("a file where a folder should be")
+    live = LiveEvents(store, plan)
+    live.begin(4, 0)
+    live.epoch(plan.trials[0], said(1, loss=0.5))
+    live.end()
+    assert "end here" in live.trouble
