@@ -83,9 +83,9 @@ def picture(plot: Plot) -> Picture:
     """Return a plot with its figure as a data address: SVG, or PNG when that is too large."""
     from ablate.report.plots import theme
 
-    content, kind = theme.svg(plot.figure), "svg+xml"
+    content, kind = plot.svg, "svg+xml"
     if len(content) > LARGEST_SVG:
-        content, kind = theme.png(plot.figure), "png"
+        content, kind = plot.png, "png"
     return Picture(plot.name, plot.title, plot.caption, theme.data_uri(content, kind))
 
 

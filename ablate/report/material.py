@@ -42,6 +42,20 @@ class Plot:
     caption: str
     figure: Figure
 
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure as an SVG file."""
+        from ablate.report.plots import theme
+
+        return theme.svg(self.figure)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        from ablate.report.plots import theme
+
+        return theme.png(self.figure)
+
 
 @dataclass(frozen=True)
 class Section:

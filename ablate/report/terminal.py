@@ -34,6 +34,9 @@ _PLAIN = str.maketrans(
      "≤": "<=", "≥": ">=", "’": "'", "“": '"', "”": '"'}
 )  # fmt: skip
 
+#: A column of words wraps beyond this width.
+SENTENCE = 36
+
 #: Width of a page where nobody can say how wide it is, as in a log file.
 PAGE = 110
 
@@ -124,7 +127,8 @@ def _show_table(screen: Console, table: Table, *, title: bool) -> None:
     screen.print()
     if title:
         _line(screen, Text(table.title, style="bold"))
-    if _width(narrowed, range(len(narrowed.columns))) > screen.width * 1.35:
+    rest = _width(narrowed, range(1, len(narrowed.columns)))
+    if rest + _first_width(narrowed) > screen.width:
         _show_blocks(screen, table)
     else:
         screen.print(_grid(screen, narrowed), soft_wrap=False)
@@ -136,15 +140,11 @@ def _show_table(screen: Console, table: Table, *, title: bool) -> None:
 
 
 def _grid(screen: Console, table: Table) -> Grid:
-    grid = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for index, column in enumerate(table.columns):
-        grid.add_column(
-            Text(_sayable(screen, column.title)),
-            justify=column.align,
-            overflow="fold",
-            no_wrap=bool(index) and not _wordy(table, index),
-            min_width=min(8, *(len(row[index]) for row in table.rows)) if table.rows else None,
-        )
+    grid = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    widths = _shared_out(table, screen.width)
+    for column, width in zip(table.columns, widths, strict=True):
+        title = Text(_sayable(screen, column.title))
+        grid.add_column(title, justify=column.align, overflow="fold", width=width)
     for number, row in enumerate(table.rows):
         style = _STYLES.get(table.mark(number), "")
         grid.add_row(*(Text(_sayable(screen, cell), style=style) for cell in row))
@@ -204,22 +204,42 @@ def _sayable(screen: Console, text: str) -> str:
 
 
 def _width(table: Table, kept: Sequence[int]) -> int:
-    """Return the width a table wants, two blanks between columns."""
-    wide = [
-        max([_head_width(table.columns[each]), *(len(row[each]) for row in table.rows)])
-        for each in kept
-    ]
-    return sum(wide) + 2 * len(wide)
+    """Return the width that columns want, two blanks after each."""
+    return sum(_cell_width(table, each) + 2 for each in kept)
+
+
+def _shared_out(table: Table, width: int) -> list[int]:
+    """Return the columns' widths: what cells need first, then room for titles on one line.
+
+    Numbers never break; the first column gives way, down to a width that still reads.
+    """
+    needs = [_cell_width(table, each) for each in range(len(table.columns))]
+    spare = width - sum(needs) - 2 * (len(needs) - 1)
+    if spare < 0:
+        needs[0] = max(needs[0] + spare, _first_width(table))
+    for index, column in enumerate(table.columns):
+        widest = max((len(row[index]) for row in table.rows), default=0)
+        more = min(max(len(column.title), widest) - needs[index], max(spare, 0))
+        needs[index] += more
+        spare -= more
+    return needs
+
+
+def _cell_width(table: Table, index: int) -> int:
+    """Return the width a column wants; sentences are content with less, as they wrap."""
+    widest = max((len(row[index]) for row in table.rows), default=0)
+    wanted = min(widest, SENTENCE) if table.columns[index].align == "left" else widest
+    return max(_head_width(table.columns[index]), wanted)
+
+
+def _first_width(table: Table) -> int:
+    """Return the least width at which the first column can be read."""
+    return min(_cell_width(table, 0), 18)
 
 
 def _head_width(column: Column) -> int:
     """Return the width of the longest word of a title: titles wrap."""
     return max(map(len, column.title.split()), default=0)
-
-
-def _wordy(table: Table, index: int) -> bool:
-    """Tell whether a column holds sentences, which wrap, rather than numbers, which do not."""
-    return any(len(row[index]) > 32 for row in table.rows)
 
 
 def _piped_width() -> int:

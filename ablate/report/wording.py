@@ -13,15 +13,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ablate.analysis.words import pretty, told
 from ablate.study.arm import Arm
 from ablate.study.placement import Placement
 
 NONE = "–"
 MINUS = "−"
 
-_SPLITS = {"train_": "training ", "val_": "validation ", "test_": "test "}
-#: Bare names (or their ends) of metrics that are shares between 0 and 1.
-_SHARES = ("accuracy", "precision", "recall", "auc", "f1_score", "fbeta_score", "iou")
+_KINDS = {
+    "hidden": "every hidden layer",
+    "conv": "every convolution",
+    "dense": "every dense layer",
+    "recurrent": "every recurrent layer",
+    "embedding": "every embedding",
+    "norm": "every normalization",
+    "pool": "every pooling layer",
+    "activation": "every activation layer",
+    "input": "the input",
+    "all": "every layer",
+}
 _POSITIONS = {
     "before": "on the input of",
     "before_activation": "before the activation of",
@@ -32,15 +42,13 @@ _POSITIONS = {
 
 def metric_title(metric: str) -> str:
     """Return the plain words of a metric: `val_accuracy` is "validation accuracy"."""
-    for prefix, words in _SPLITS.items():
-        if metric.startswith(prefix):
-            return words + metric[len(prefix) :].replace("_", " ")
-    return metric.replace("_", " ")
+    bare = metric.removeprefix("train_")
+    return f"training {pretty(bare)}" if bare != metric else pretty(metric)
 
 
 def is_share(metric: str) -> bool:
     """Tell whether a metric is a share between 0 and 1, shown in percent."""
-    return metric.lower().endswith(_SHARES)
+    return told(metric)
 
 
 @dataclass(frozen=True)
@@ -179,11 +187,16 @@ def placement_words(placement: Placement) -> str:
     name = placement.layer + (f" {rate:g}" if rate is not None else "")
     extra = ", ".join(f"{key}={value}" for key, value in arguments.items())
     hosts = placement.where if isinstance(placement.where, list) else [placement.where]
-    words = f"{name}{f' ({extra})' if extra else ''} {_POSITIONS[placement.at]} {listed(hosts)}"
+    words = f"{name}{f' ({extra})' if extra else ''} {_POSITIONS[placement.at]} {_hosts(hosts)}"
     if placement.except_:
         beyond = placement.except_
         words += f" except {listed([beyond] if isinstance(beyond, str) else beyond)}"
     return words + (", calibrated" if placement.calibrate else "")
+
+
+def _hosts(selectors: list[str]) -> str:
+    """Return what a selector selects, in words where it is a kind of layer."""
+    return listed(_KINDS.get(each, each) for each in selectors)
 
 
 def arm_words(arm: Arm, baseline: Arm | None = None) -> str:
@@ -203,7 +216,7 @@ def arm_words(arm: Arm, baseline: Arm | None = None) -> str:
             own = getattr(arm.spec, section).model_dump(mode="json", by_alias=True)
             base = getattr(baseline.spec, section).model_dump(mode="json", by_alias=True)
             parts += [
-                f"{key} {_setting(own.get(key))}"
+                f"{key.replace('_', ' ')} {_setting(own.get(key))}"
                 for key in [*own, *(each for each in base if each not in own)]
                 if own.get(key) != base.get(key)
             ]

@@ -10,7 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import Cost, Spread
 from ablate.report.material import Material, Plot
-from ablate.report.plots.effects import axis_title, shortened
+from ablate.report.plots.effects import axis_title
+from ablate.report.plots.names import shortened
 from ablate.report.plots.theme import drawn, look, panels
 from ablate.report.tables import scale_of
 
@@ -100,7 +101,8 @@ def _kinds(costs: list[Cost]) -> list[tuple[str, dict[str, _Price]]]:
         ("Training: seconds per epoch", seconds),
         ("Inference: seconds per 1000 examples", inference),
     ]
-    if len({each.middle for each in parameters.values()}) > 1:
+    counts = [each.middle for each in parameters.values()]
+    if counts and max(counts) > 1.02 * min(counts):  # less is no cost that anyone weighs
         kinds.append(("Parameters", parameters))
     return kinds
 
@@ -111,6 +113,7 @@ def _price(spread: Spread) -> _Price:
 
 def _roomy(axis: Axes) -> None:
     """Start a cost axis at zero, so that ratios are seen as they are."""
-    axis.set_xlim(left=0)
-    axis.margins(x=0.08)
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axis.margins(x=0.1)
+    axis.autoscale_view()
+    axis.set_xlim(0, axis.get_xlim()[1])
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=4))

@@ -8,16 +8,18 @@ band is the pointwise t interval of the mean, from three seeds; the thin lines a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from ablate.report import wording
 from ablate.report.material import Material, Plot
-from ablate.report.plots.effects import shortened
-from ablate.report.plots.theme import GREY, Look, drawn, look, panels
+from ablate.report.plots.names import fitted_names
+from ablate.report.plots.theme import GREY, Look, drawn, look, panels, plain_log
 from ablate.study.trial import TrialResult
 
 #: Variants that share a pair of axes; more get a panel each.
@@ -28,6 +30,14 @@ MOST_PANELS = 24
 MOST_LINES = 60
 
 _NOT_METRICS = {"learning_rate"}
+
+
+class Limits(NamedTuple):
+    """The ends of a value axis, and whether it is logarithmic."""
+
+    low: float
+    high: float
+    log: bool
 
 
 @drawn
@@ -131,23 +141,43 @@ def _curve_names(by_variant: Mapping[str, Sequence[TrialResult]]) -> list[str]:
 def _together(
     material: Material, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
+    """Draw training beside validation, and below them the end of training where that tells more."""
     factor = 100.0 if wording.is_share(name) else 1.0
     sides = [index for index in (0, 1) if any(pair[index].size for pair in stacks.values())]
-    figure, axes = panels(len(sides), height=3.4, sharey=True)
-    limits = _limits([pair[side] for pair in stacks.values() for side in sides], factor, name)
-    for axis, side in zip(axes, sides, strict=True):
+    drawn_stacks = [pair[side] for pair in stacks.values() for side in sides]
+    last = max(each.shape[1] for each in drawn_stacks) - 1
+    whole = _limits(drawn_stacks, factor, name)
+    ending = _limits([each[:, last // 2 :] for each in drawn_stacks], factor, name)
+    zoomed = last >= 6 and _tells_more(whole, ending)
+    figure, axes = panels(
+        len(sides), 2 if zoomed else 1, height=5.6 if zoomed else 3.4, sharey="row"
+    )
+    handles: dict[str, Artist] = {}
+    for place, axis in enumerate(axes):
+        side, below = sides[place % len(sides)], place >= len(sides)
         for variant, pair in stacks.items():
             style = look(material.order.index(variant))
-            draw_curve(
-                axis, pair[side], style, material.analysis.confidence, factor, shortened(variant)
-            )
-        axis.set_title(("Training (running, as fit reports it)", "Validation")[side])
+            draw_curve(axis, pair[side], style, material.analysis.confidence, factor, variant)
+        artists, variants = axis.get_legend_handles_labels()
+        handles |= dict(zip(variants, artists, strict=True))
+        axis.set_title(
+            "The last half, closer"
+            if below
+            else ("Training (running, as fit reports it)", "Validation")[side]
+        )
         axis.set_xlabel("Epoch")
-        _finish(axis, limits)
-    axes[0].set_ylabel(_label(name))
-    handles, labels = axes[-1].get_legend_handles_labels()
+        _finish(axis, ending if below else whole)
+        if below:
+            axis.set_xlim(last / 2, last + last * 0.01)
+    for axis in axes[:: len(sides)]:
+        axis.set_ylabel(_label(name))
+    names = fitted_names(list(handles), 40, 1)
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), 5), handlelength=3.2
+        list(handles.values()),
+        [names[each] for each in handles],
+        loc="outside lower center",
+        ncols=min(len(handles), 5 if max(map(len, names.values())) < 20 else 2),
+        handlelength=3.2,
     )
     return Plot(f"curve-{_anchor(name)}", _title(name), _caption(material, name), figure)
 
@@ -155,7 +185,7 @@ def _together(
 def _apart(
     material: Material, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
-    """Draw a panel per variant: training dashed, validation full, the baseline in grey behind."""
+    """Draw a panel per variant: training dotted, validation full, the baseline in grey behind."""
     factor = 100.0 if wording.is_share(name) else 1.0
     shown = list(stacks)[:MOST_PANELS]
     columns = 4
@@ -164,6 +194,7 @@ def _apart(
     limits = _limits([each for variant in shown for each in stacks[variant]], factor, name)
     baseline = material.analysis.baseline
     confidence = material.analysis.confidence
+    titles = fitted_names(shown, 24)
     for axis, variant in zip(axes, shown, strict=False):
         training, validation = stacks[variant]
         if variant != baseline and baseline in stacks:
@@ -173,7 +204,7 @@ def _apart(
         draw_curve(axis, validation, Look(colour, "", "-"), confidence, factor, "")
         mean = mean_and_band(training * factor, confidence)[0] if training.size else np.empty(0)
         axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
-        axis.set_title(shortened(variant, 24), fontsize=8.5)
+        axis.set_title(titles[variant], fontsize=8.5)
         _finish(axis, limits)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
@@ -187,9 +218,7 @@ def _apart(
     return Plot(f"curve-{_anchor(name)}", _title(name), caption, figure)
 
 
-def _limits(
-    stacks: Sequence[np.ndarray], factor: float, name: str
-) -> tuple[float, float, bool] | None:
+def _limits(stacks: Sequence[np.ndarray], factor: float, name: str) -> Limits | None:
     """Return the range of all seeds' values with some air, and whether it asks for a log axis.
 
     The few largest values of a loss (an exploding seed) must not press all else to the floor.
@@ -201,27 +230,35 @@ def _limits(
     low, high = float(values.min()), float(values.max())
     if "loss" in name:
         top = float(np.quantile(values, 0.98))
-        high = top * 1.5 if high > 10 * top else high
+        high = top * 1.5 if high > 10 * top > 0 else high
     positive = values[values > 0]
-    log = (
+    if (
         "loss" in name
         and len(positive) == len(values)
         and high / float(np.quantile(positive, 0.02)) > 30
-    )
-    if log:
-        return low / 1.3, high * 1.3, True
+    ):
+        return Limits(low / 1.3, high * 1.3, True)
     air = (high - low or abs(high) or 1.0) * 0.05
-    return low - air, high + air, False
+    return Limits(low - air, high + air, False)
 
 
-def _finish(axis: Axes, limits: tuple[float, float, bool] | None) -> None:
+def _tells_more(whole: Limits | None, part: Limits | None) -> bool:
+    """Tell whether the end of training fills less than a third of the whole picture's height."""
+    if whole is None or part is None:
+        return False
+    if whole.log:
+        return part.low > 0 and np.log(part.high / part.low) < np.log(whole.high / whole.low) / 3
+    return part.high - part.low < (whole.high - whole.low) / 3
+
+
+def _finish(axis: Axes, limits: Limits | None) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if limits is None:
         return
-    low, high, log = limits
-    if log:
+    if limits.log:
         axis.set_yscale("log")
-    axis.set_ylim(low, high)
+        plain_log(axis.yaxis)
+    axis.set_ylim(limits.low, limits.high)
 
 
 def _label(name: str) -> str:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from ablate.analysis import Comparison, Direction
 from ablate.report import wording
 from ablate.report.material import Material, Plot
+from ablate.report.plots.names import fitted_names, shortened
 from ablate.report.plots.theme import GREY, Look, drawn, look, panels
 from ablate.report.tables import scale_of
 
@@ -33,7 +34,7 @@ def effects(material: Material) -> Iterator[Plot]:
         return
     names, left_out = _most_telling(material, shown)
     scale = scale_of(material, metric)
-    compared = len(names) > 1
+    compared = any(each.n for each in analysis.effects if each.metric == metric)
     figure, axes = panels(2 if compared else 1, height=row_height(len(names)), sharey=True)
     rows = range(len(names))
     for row, name in zip(rows, names, strict=True):
@@ -50,13 +51,12 @@ def effects(material: Material) -> Iterator[Plot]:
     axes[0].set_xlabel(axis_title(metric))
     axes[0].set_title("Every seed")
     if compared:
-        label = f"Difference to {shortened(analysis.baseline, 24)}"
-        finish_differences(axes[1], label, analysis.direction, scale)
-        axes[1].set_title("Paired differences")
+        finish_differences(axes[1], "Difference", analysis.direction, scale)
+        axes[1].set_title(f"Paired differences to {shortened(analysis.baseline, 22)}")
     yield Plot(
         "effects",
         f"{wording.metric_title(metric).capitalize()}: every seed and the difference to "
-        f"{analysis.baseline}",
+        f"{shortened(analysis.baseline)}",
         _caption(material, left_out),
         figure,
     )
@@ -75,18 +75,13 @@ def row_height(rows: int) -> float:
 
 def row_names(axis: Axes, names: list[str], *, size: float = 9.0) -> None:
     """Name the rows of a forest plot, the first on top."""
-    axis.set_yticks(range(len(names)), [shortened(each) for each in names], fontsize=size)
+    labels = fitted_names(names)
+    axis.set_yticks(
+        range(len(names)), [labels[each] for each in names], fontsize=size, linespacing=0.95
+    )
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.grid(False, axis="y")
     axis.tick_params(axis="y", length=0)
-
-
-def shortened(name: str, most: int = 34) -> str:
-    """Return a long name with its middle cut out."""
-    if len(name) <= most:
-        return name
-    half = (most - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
 
 
 def scatter_offsets(count: int, spread: float = 0.16) -> np.ndarray:

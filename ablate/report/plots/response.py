@@ -8,6 +8,7 @@ seed is a mark, and a trial that diverged, failed or collapsed is a cross at the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,9 @@ from matplotlib.axes import Axes
 
 from ablate.report import wording
 from ablate.report.material import Material, Plot
-from ablate.report.plots.effects import axis_title, shortened
-from ablate.report.plots.theme import Look, drawn, look, panels
+from ablate.report.plots.effects import axis_title
+from ablate.report.plots.names import common_beginning, shortened
+from ablate.report.plots.theme import Look, drawn, look, panels, plain_log
 from ablate.report.tables import scale_of
 from ablate.study.arm import Arm
 
@@ -56,9 +58,15 @@ def learning_rates(material: Material) -> Iterator[Plot]:
 
 
 def draw_response(
-    axis: Axes, responses: Sequence[Response], style: Look, factor: float, label: str
+    axis: Axes,
+    responses: Sequence[Response],
+    style: Look,
+    factor: float,
+    label: str,
+    *,
+    joined: bool = True,
 ) -> None:
-    """Draw one variant's response: a mark per seed and the line of the means."""
+    """Draw one variant's response: a mark per seed and, if `joined`, the line of the means."""
     ordered = sorted(responses, key=lambda each: each.at)
     dots = [(each.at, value * factor) for each in ordered for value in each.values]
     if dots:
@@ -75,7 +83,7 @@ def draw_response(
     axis.plot(
         *(np.array(means).T if means else ([], [])),
         color=style.colour,
-        linestyle=style.dash,
+        linestyle=style.dash if joined else "none",
         marker=style.marker,
         markersize=5.5,
         label=shortened(label),
@@ -86,6 +94,8 @@ def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log:
     """Set the axis and mark the lost trials: one line of crosses per variant at the bottom."""
     if log:
         axis.set_xscale("log")
+        ticks = {each.at for responses in lines.values() for each in responses}
+        plain_log(axis.xaxis, sorted(ticks))
     for index, responses in enumerate(lines.values()):
         height = 0.025 + 0.045 * index
         for each in responses:
@@ -150,14 +160,15 @@ def _without_rate(arm: Arm) -> str:
 
 
 def _line_name(arms: list[Arm]) -> str:
-    """Return what the variants of a line share: factor levels, else the shortest name."""
-    shared = {
+    """Return what the variants of a line share: factor levels, else the beginning of the names."""
+    shared = [
         f"{name}={level}"
         for name, level in arms[0].factors.items()
         if all(arm.factors.get(name) == level for arm in arms)
-    }
+    ]
     if shared:
-        return ", ".join(
-            each for each in (f"{k}={v}" for k, v in arms[0].factors.items()) if each in shared
-        )
-    return min((arm.name for arm in arms), key=len)
+        return ", ".join(shared)
+    names = [arm.name for arm in arms]
+    ending = r"[-_.,=+]*(lr|rate|learning.rate)?[-_.,=+0-9]*$"
+    beginning = re.sub(ending, "", common_beginning(names))
+    return beginning or min(names, key=len)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -18,8 +18,10 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from ablate.report.material import Material, Plot
 
@@ -78,9 +80,9 @@ class Look:
 def look(index: int) -> Look:
     """Return the look of the variant at `index` in the study's order; 0 is the baseline."""
     return Look(
-        colour=PALETTE[index % len(PALETTE)],
+        colour=PALETTE[1 + (index - 1) % (len(PALETTE) - 1)] if index else PALETTE[0],
         marker=MARKERS[index % len(MARKERS)],
-        dash=DASHES[(index // len(PALETTE) + index) % len(DASHES)],
+        dash=DASHES[index % len(DASHES)],
     )
 
 
@@ -119,20 +121,33 @@ def drawn(kind: Callable[[Material], Iterable[Plot]]) -> Callable[[Material], li
 
 def svg(figure: Figure) -> bytes:
     """Return the figure as an SVG file."""
-    file = io.BytesIO()
-    with themed():
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+    return _saved(figure, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:
     """Return the figure as a PNG file."""
-    file = io.BytesIO()
-    with themed():
-        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
-    return file.getvalue()
+    return _saved(figure, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def data_uri(content: bytes, kind: str) -> str:
     """Return `content` as a data address, for a page that needs no other file."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def plain_log(axis: Axis, ticks: Sequence[float] = ()) -> None:
+    """Label a log axis with numbers as they are written, at `ticks` if these are few."""
+    axis.set_minor_formatter(NullFormatter())
+    if 0 < len(ticks) <= 12:
+        axis.set_major_locator(FixedLocator(list(ticks)))
+    else:
+        axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _saved(figure: Figure, **options: Any) -> bytes:
+    file = io.BytesIO()
+    with themed():
+        figure.savefig(file, **options)
+    # The layout is settled now; another format need not work it out again.
+    figure.set_layout_engine("none")
+    return file.getvalue()

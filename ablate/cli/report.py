@@ -1,0 +1,128 @@
+"""`ablate report`: what a study found, in the terminal or as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ablate.cli.options import json_option, logs_option
+
+if TYPE_CHECKING:
+    from ablate.report import Material
+
+FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json")
+
+
+@click.command("report")
+@click.argument("studies", nargs=-1, required=True, metavar="STUDY [STUDY]")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    default="terminal",
+    show_default=True,
+    help="What to write: html and markdown go to the study's folder, the others to the terminal.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead.",
+)
+@logs_option
+@json_option
+def command(
+    studies: tuple[str, ...], kind: str, output: Path | None, logs: Path, as_json: bool
+) -> int:
+    """Say what STUDY found, also while it still runs.
+
+    With two studies or more, compare them: where their baselines are the same trials, all variants
+    are analysed together; where not, it says what keeps them apart.
+    """
+    from ablate.report.compare import compared
+
+    materials = [read(each, logs) for each in studies]
+    material = materials[0] if len(materials) == 1 else compared(materials)
+    if as_json or kind == "json":
+        from ablate.report.tabular import as_json as document
+
+        _put(document(material), output)
+    elif kind == "csv":
+        from ablate.report.tabular import as_csv
+
+        _put(as_csv(material), output)
+    elif kind == "latex":
+        from ablate.report.latex import as_latex
+
+        _put(as_latex(material), output)
+    elif kind == "terminal":
+        _show(material, output)
+    else:
+        _write(material, [each.name for each in materials], kind, logs, output)
+    return 0
+
+
+def read(study: str, logs: Path) -> Material:
+    """Return the material of the report on a study: whatever of it has been trained so far.
+
+    Raises:
+        StudyError: there is no such study, or its file cannot be obeyed.
+    """
+    from ablate.cli.options import find_study
+    from ablate.execution.plan import plan
+    from ablate.execution.run import resolved_before
+    from ablate.report import material_of
+    from ablate.store import Store
+
+    found = find_study(study, logs)
+    store = Store(logs, found.study)
+    made = plan(found, store, earlier=resolved_before(store))
+    again = study if Path(study).is_file() else store.study_file.as_posix()
+    return material_of(made.outcome(made.results, store), command=f"ablate run {again}")
+
+
+def _show(material: Material, output: Path | None) -> None:
+    from ablate.report.terminal import console, show
+
+    if output is None:
+        show(material, console())
+        return
+    import io
+
+    text = io.StringIO()
+    show(material, console(file=text))
+    _put(text.getvalue(), output)
+
+
+def _write(
+    material: Material, names: list[str], kind: str, logs: Path, output: Path | None
+) -> None:
+    from ablate.report.files import write_html, write_markdown
+    from ablate.store import Store
+
+    store = Store(logs, names[0])
+    place = store.report_html if kind == "html" else store.report_markdown
+    plots: Path | None = store.plots
+    if len(names) > 1:
+        place = place.with_stem(f"report-and-{'-'.join(names[1:])}")
+        plots = place.with_name(f"{place.stem}-plots")
+    if output is not None:
+        place = output
+        plots = None if kind == "html" else output.with_name(f"{output.stem}-plots")
+    if kind == "html":
+        click.echo(str(write_html(material, place, plots)))
+    else:
+        assert plots is not None  # Markdown always has its plots beside it
+        click.echo(str(write_markdown(material, place, plots)))
+
+
+def _put(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    from ablate.store import write_text
+
+    write_text(output, text)
+    click.echo(str(output))

@@ -1,0 +1,293 @@
+"""Two or more studies side by side: `ablate report A B`.
+
+Studies whose baselines are the same trials (equal ids on equal seeds) are one experiment run in
+parts: their variants are analysed together, against that baseline, with Holm over all of them.
+Otherwise nothing may be paired across them: each variant keeps the comparison of its own study,
+and what keeps the studies apart (data, training, model, versions, seeds) is said first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+from ablate.analysis import Analysis, analyze
+from ablate.errors import StudyError
+from ablate.report import wording
+from ablate.report.material import Material, gather
+from ablate.study.arm import Arm
+from ablate.study.study import Analysis as Settings
+from ablate.study.trial import TrialResult
+
+#: Facts of the machine that can change a trial's numbers.
+_VERSIONS = ("ablate", "keras", "tensorflow", "numpy", "python", "platform", "device", "threads")
+
+
+def compared(materials: Sequence[Material]) -> Material:
+    """Return the material of a report on several studies, the first one's baseline leading.
+
+    Raises:
+        StudyError: a study does not report the first one's headline metric.
+    """
+    first = materials[0]
+    labels = _labels(materials)
+    same = all(_same_trials(first, other) for other in materials[1:])
+    warnings = tuple(
+        text
+        for other, label in zip(materials[1:], labels[1:], strict=True)
+        for text in _apart(first, other, labels[0], label)
+    )
+    name = " and ".join(labels)
+    return (_together if same else _side_by_side)(materials, labels, name, warnings)
+
+
+def _together(
+    materials: Sequence[Material], labels: Sequence[str], name: str, warnings: tuple[str, ...]
+) -> Material:
+    """Analyse all variants against the baseline that the studies share."""
+    first = materials[0]
+    arms: dict[str, Arm] = {}
+    results: dict[tuple[str, int], TrialResult] = {}
+    planned: dict[str, int] = {}
+    for material, label in zip(materials, labels, strict=True):
+        new = _new_names(material, arms, label, first)
+        for arm in material.arms:
+            alias = arm.alias_of and new[arm.alias_of]
+            arms.setdefault(new[arm.name], replace(arm, name=new[arm.name], alias_of=alias))
+            count = material.analysis.variant(arm.name).failures.planned
+            planned[new[arm.name]] = max(planned.get(new[arm.name], 0), count)
+        for each in material.results:
+            if each.variant in new:
+                key = (new[each.variant], each.seed)
+                results.setdefault(key, replace(each, variant=key[0]))
+    lone = {key: replace(arm, factors={}) for key, arm in arms.items()}
+    settings = _settings(first.analysis)
+    chosen = list(results.values())
+    everything = list((lone if len(materials) > 1 else arms).values())
+    analysis = analyze(
+        chosen, everything, first.analysis.baseline, settings, study=name, planned=planned
+    )
+    return _gathered(analysis, chosen, everything, materials, warnings)
+
+
+def _side_by_side(
+    materials: Sequence[Material], labels: Sequence[str], name: str, warnings: tuple[str, ...]
+) -> Material:
+    """Keep each study's own comparisons, its variants under the study's name."""
+    first = materials[0].analysis
+    parts, results, arms = [], [], []
+    for material, label in zip(materials, labels, strict=True):
+        part = _reanalysed(material, first, label)
+        parts.append(_renamed(part, label))
+        results += [replace(each, variant=f"{label}:{each.variant}") for each in material.results]
+        arms += [
+            replace(
+                each,
+                name=f"{label}:{each.name}",
+                alias_of=each.alias_of and f"{label}:{each.alias_of}",
+            )
+            for each in material.arms
+        ]
+    fields: dict[str, Any] = {
+        field: tuple(chain.from_iterable(getattr(part, field) for part in parts))
+        for field in (
+            "variants", "effects", "factor_effects", "contributions", "costs", "speeds", "gaps",
+            "guards", "expectations",
+        )
+    }  # fmt: skip
+    merged = replace(
+        parts[0],
+        study=name,
+        answer=tuple(
+            f"{label}: {each}"
+            for part, label in zip(parts, labels, strict=True)
+            for each in part.answer[:1]
+        ),
+        seeds=tuple(sorted({seed for part in parts for seed in part.seeds})),
+        trials={key: sum(part.trials.get(key, 0) for part in parts) for key in parts[0].trials},
+        factors={},
+        **fields,
+    )
+    return _gathered(merged, results, arms, materials, warnings)
+
+
+def _gathered(
+    analysis: Analysis,
+    results: Sequence[TrialResult],
+    arms: Sequence[Arm],
+    materials: Sequence[Material],
+    warnings: tuple[str, ...],
+) -> Material:
+    return gather(
+        analysis,
+        results,
+        arms,
+        study_text="\n---\n".join(each.study_text.rstrip() for each in materials) + "\n",
+        command="\n".join(each.command for each in materials if each.command),
+        warnings=(*chain.from_iterable(each.warnings for each in materials), *warnings),
+    )
+
+
+def _labels(materials: Sequence[Material]) -> list[str]:
+    """Return the studies' names, told apart where two are equal."""
+    labels: list[str] = []
+    for each in materials:
+        count = sum(label == each.name or label.startswith(f"{each.name}#") for label in labels)
+        labels.append(f"{each.name}#{count + 1}" if count else each.name)
+    return labels
+
+
+def _new_names(
+    material: Material, taken: Mapping[str, Arm], label: str, first: Material
+) -> dict[str, str]:
+    """Return each variant's name in the joint report.
+
+    The same variant (equal spec) keeps one name; another one of that name gets the study's before.
+    """
+    base = first.arm.get(first.analysis.baseline)
+    names = {}
+    for arm in material.arms:
+        if arm.name == material.analysis.baseline and base is not None:
+            names[arm.name] = base.name
+        elif arm.name not in taken or taken[arm.name].spec == arm.spec:
+            names[arm.name] = arm.name
+        else:
+            names[arm.name] = f"{label}:{arm.name}"
+    return names
+
+
+def _baseline_ids(material: Material) -> dict[int, str]:
+    trials = material.by_variant.get(material.analysis.baseline, ())
+    return {each.seed: each.id for each in trials}
+
+
+def _same_trials(one: Material, other: Material) -> bool:
+    """Tell whether two baselines are the same trials on the seeds that both have."""
+    mine, theirs = _baseline_ids(one), _baseline_ids(other)
+    shared = mine.keys() & theirs.keys()
+    return bool(shared) and all(mine[seed] == theirs[seed] for seed in shared)
+
+
+def _apart(one: Material, other: Material, label: str, other_label: str) -> Iterator[str]:
+    """Say what makes two studies not comparable, or less so."""
+    mine, theirs = _baseline_ids(one), _baseline_ids(other)
+    shared = mine.keys() & theirs.keys()
+    names = f"{label} and {other_label}"
+    if not _same_trials(one, other):
+        told = list(_differences(one, other))
+        if told:
+            yield (
+                f"The baselines of {names} are not the same, so no variant is compared across "
+                f"them. They differ in {wording.listed(told, most=8)}."
+            )
+        elif not shared:
+            yield (
+                f"The baselines of {names} share no seed, so no variant is compared across them."
+            )
+        else:
+            yield (
+                f"The baselines of {names} have equal settings but are not the same trials: the "
+                "content of a data or model file, the threads, or the numerics of ablate differ. "
+                "No variant is compared across them."
+            )
+    elif mine.keys() != theirs.keys():
+        yield f"{names} share {wording.counted(len(shared), 'seed')} of the baseline, not all."
+    for key in _VERSIONS:
+        here, there = one.environment.get(key, ()), other.environment.get(key, ())
+        if here and there and set(here) != set(there):
+            yield (
+                f"{names} ran with different {key}: {wording.listed(here)} and "
+                f"{wording.listed(there)}; the last digits may differ for that alone."
+            )
+
+
+def _differences(one: Material, other: Material) -> Iterator[str]:
+    """Yield the settings in which two baselines differ, with both values."""
+    mine, theirs = one.arm.get(one.analysis.baseline), other.arm.get(other.analysis.baseline)
+    if mine is None or theirs is None:
+        return
+    here = dict(_flat(mine.spec.model_dump(mode="json", by_alias=True)))
+    there = dict(_flat(theirs.spec.model_dump(mode="json", by_alias=True)))
+    for key in [*here, *(each for each in there if each not in here)]:
+        if here.get(key) != there.get(key):
+            yield f"{key} ({here.get(key)} and {there.get(key)})"
+    rows = [next((dict(each.rows) for each in part.results if each.rows), None) for part in
+            (one, other)]  # fmt: skip
+    if None not in rows and rows[0] != rows[1]:
+        yield f"rows ({_rows(rows[0])} and {_rows(rows[1])})"
+
+
+def _rows(rows: Any) -> str:
+    return ", ".join(f"{count} {part}" for part, count in rows.items())
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _flat(each, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
+
+
+def _settings(analysis: Analysis) -> Settings:
+    return Settings(
+        metric=analysis.metric, direction=analysis.direction, confidence=analysis.confidence
+    )
+
+
+def _reanalysed(material: Material, first: Analysis, label: str) -> Analysis:
+    """Return the study's analysis on the first study's metric and level."""
+    own = material.analysis
+    if (own.metric, own.confidence) == (first.metric, first.confidence):
+        return own
+    planned = {each.name: each.failures.planned for each in own.variants}
+    try:
+        return analyze(
+            material.results, material.arms, own.baseline, _settings(first),
+            study=own.study, planned=planned,
+        )  # fmt: skip
+    except StudyError as error:
+        raise StudyError(
+            f"{label} cannot be compared on {first.metric}, the headline metric of {first.study}: "
+            f"{error}"
+        ) from error
+
+
+def _renamed(analysis: Analysis, label: str) -> Analysis:
+    """Return the analysis with the study's name before every variant's."""
+
+    def own(name: str) -> str:
+        return f"{label}:{name}"
+
+    return replace(
+        analysis,
+        baseline=own(analysis.baseline),
+        variants=tuple(
+            replace(each, name=own(each.name), alias_of=each.alias_of and own(each.alias_of))
+            for each in analysis.variants
+        ),
+        effects=tuple(
+            replace(each, variant=own(each.variant), baseline=own(each.baseline))
+            for each in analysis.effects
+        ),
+        factor_effects=tuple(
+            replace(each, name=f"{label}: {each.name}") for each in analysis.factor_effects
+        ),
+        contributions=tuple(
+            replace(each, origin=own(each.origin), without=own(each.without))
+            for each in analysis.contributions
+        ),
+        costs=tuple(replace(each, variant=own(each.variant)) for each in analysis.costs),
+        speeds=tuple(replace(each, variant=own(each.variant)) for each in analysis.speeds),
+        gaps=tuple(replace(each, variant=own(each.variant)) for each in analysis.gaps),
+        guards=tuple(
+            replace(each, text=f"{label}: {each.text}", variants=tuple(map(own, each.variants)))
+            for each in analysis.guards
+        ),
+        expectations=tuple(
+            replace(each, variant=own(each.variant), than=each.than and own(each.than))
+            for each in analysis.expectations
+        ),
+    )

@@ -1,0 +1,64 @@
+"""The report as files beside the study: the page, the text, and every plot on its own.
+
+Each plot is drawn once and saved as SVG (for a page or a paper) and PNG (for a slide). Files are
+written whole or not at all; a plot of an earlier report that no longer applies is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ablate.report.html import as_html
+from ablate.report.markdown import as_markdown
+from ablate.report.material import Material, Plot, Section
+from ablate.store import write_bytes, write_text
+
+
+def draw_all(material: Material) -> tuple[list[Plot], list[Section]]:
+    """Return the study's plots, and the sections of its probes with theirs."""
+    from ablate.report.plots import draw
+    from ablate.report.probes import sections
+
+    return list(draw(material)), list(sections(material))
+
+
+def write_html(material: Material, page: Path, plots: Path | None = None) -> Path:
+    """Write the page, and each plot under the folder `plots`; return the page's path."""
+    drawn, sections = draw_all(material)
+    write_text(page, as_html(material, drawn, sections))
+    if plots is not None:
+        write_plots(_every(drawn, [*sections, *material.sections]), plots)
+    return page
+
+
+def write_markdown(material: Material, text: Path, plots: Path) -> Path:
+    """Write the Markdown text that shows the plots under the folder `plots`; return its path."""
+    drawn, sections = draw_all(material)
+    every = _every(drawn, [*sections, *material.sections])
+    write_plots(every, plots)
+    folder = _relative(plots, text.parent)
+    addresses = {each.name: f"{folder}/{each.name}.png" for each in every}
+    write_text(text, as_markdown(material, drawn, sections, addresses))
+    return text
+
+
+def write_plots(plots: Sequence[Plot], folder: Path) -> None:
+    """Write every plot as `<name>.svg` and `<name>.png`, and remove those no longer drawn."""
+    for each in plots:
+        write_bytes(folder / f"{each.name}.svg", each.svg)
+        write_bytes(folder / f"{each.name}.png", each.png)
+    names = {each.name for each in plots}
+    for path in [*folder.glob("*.svg"), *folder.glob("*.png")]:
+        if path.stem not in names:
+            path.unlink(missing_ok=True)
+
+
+def _every(plots: Iterable[Plot], sections: Iterable[Section]) -> list[Plot]:
+    return [*plots, *(plot for section in sections for plot in section.plots)]
+
+
+def _relative(folder: Path, start: Path) -> str:
+    import os.path
+
+    return Path(os.path.relpath(folder, start)).as_posix()

@@ -1,0 +1,280 @@
+"""A search, drawn: the best point of each variant, the response to each parameter, the budget.
+
+A `Searched` value (points with their scores, whatever proposed them) enters, a `Section` leaves.
+Variants are compared at every budget by the expected best of k points, and the response over a
+learning rate stands on a log axis with the lost trials marked at its foot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ablate.analysis import Analysis, Direction, expected_best
+from ablate.report import wording
+from ablate.report.material import Plot, Section
+from ablate.report.tables import Column, Table
+
+
+@dataclass(frozen=True)
+class SearchPoint:
+    """One point of one variant: its parameters and what its seeds scored.
+
+    `scores` has the objective of every seed that completed, `lost` counts the others.
+    """
+
+    variant: str
+    values: Mapping[str, Any]
+    scores: tuple[float, ...] = ()
+    lost: int = 0
+    epochs: int = 0  # trained, over all its seeds
+
+    @property
+    def score(self) -> float | None:
+        """The mean over the seeds; None unless every seed completed."""
+        return None if self.lost or not self.scores else float(np.mean(self.scores))
+
+
+@dataclass(frozen=True)
+class Searched:
+    """All that a search found.
+
+    `log` names the parameters that were sampled on a log scale; `confirmed` is the analysis of
+    the winners on fresh seeds; `importance` a parameter's share in the spread, by variant;
+    `text` whatever must be said of the budget and the oracle.
+    """
+
+    objective: str
+    direction: Direction
+    points: tuple[SearchPoint, ...]
+    log: frozenset[str] = frozenset()
+    confirmed: Analysis | None = None
+    importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    text: tuple[str, ...] = ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants in the order of their first points."""
+        return tuple(dict.fromkeys(each.variant for each in self.points))
+
+    def of(self, variant: str) -> list[SearchPoint]:
+        """Return the points of a variant, in the order they were tried."""
+        return [each for each in self.points if each.variant == variant]
+
+    def best(self, variant: str) -> SearchPoint | None:
+        """Return the best point of a variant on the objective, None if all were lost."""
+        scored = [each for each in self.of(variant) if each.score is not None]
+        if not scored:
+            return None
+        chosen = max if self.direction == "max" else min
+        return chosen(scored, key=lambda each: each.score or 0.0)
+
+
+def section(searched: Searched) -> Section:
+    """Return the search's part of the report."""
+    tables = [best_points(searched)]
+    if searched.importance:
+        tables.append(_importance(searched))
+    return Section(
+        "search",
+        "Search",
+        searched.text,
+        tuple(tables),
+        tuple(plots(searched)),
+    )
+
+
+def best_points(searched: Searched) -> Table:
+    """Return the best point of each variant, its budget, and its confirmed metric."""
+    names = list(dict.fromkeys(name for each in searched.points for name in each.values))
+    scores = [score for each in searched.points for score in each.scores]
+    scale = wording.metric_scale(searched.objective, scores, [])
+    analysis = searched.confirmed
+    columns = [
+        Column("Variant", "left"),
+        Column("Points"),
+        Column("Lost"),
+        Column("Epochs trained", drop=3),
+        *(Column(name, drop=4) for name in names),
+        Column(f"Best {wording.metric_title(searched.objective)}"),
+    ]
+    final = None
+    if analysis is not None:
+        final = wording.metric_scale(
+            analysis.metric,
+            [
+                value
+                for each in analysis.variants
+                if analysis.metric in each.metrics
+                for value in each.metrics[analysis.metric].values.values()
+            ],
+            [
+                each.metrics[analysis.metric].sd
+                for each in analysis.variants
+                if analysis.metric in each.metrics
+            ],
+        )
+        columns.append(Column(f"Confirmed {wording.metric_title(analysis.metric)}", "left"))
+    rows = []
+    for variant in searched.variants:
+        points = searched.of(variant)
+        best = searched.best(variant)
+        row = [
+            variant,
+            str(len(points)),
+            str(sum(bool(each.lost) for each in points)),
+            wording.whole(sum(each.epochs for each in points)),
+            *(_value(None if best is None else best.values.get(name)) for name in names),
+            scale.value(None if best is None else best.score),
+        ]
+        if analysis is not None and final is not None:
+            row.append(_confirmed(analysis, variant, final))
+        rows.append(tuple(row))
+    return Table(
+        "best-points",
+        "The best point of each variant",
+        tuple(columns),
+        tuple(rows),
+        (
+            "Chosen on the objective alone, so the best score flatters; the confirmed metric is "
+            "of fresh seeds that took no part in the choice."
+            if analysis is not None
+            else "Chosen on the objective alone, so the best score flatters.",
+        ),
+    )
+
+
+def plots(searched: Searched) -> list[Plot]:
+    """Return the search's figures: expected best of k, and the response to each parameter."""
+    from ablate.report.plots.theme import themed
+
+    with themed():
+        drawn = [_budget_curve(searched)]
+        names = dict.fromkeys(name for each in searched.points for name in each.values)
+        drawn += [_response(searched, name) for name in names]
+    return [each for each in drawn if each is not None]
+
+
+def _budget_curve(searched: Searched) -> Plot | None:
+    from matplotlib.ticker import MaxNLocator
+
+    from ablate.report.plots.theme import look, panels
+
+    figure, axes = panels(height=3.4)
+    share = wording.is_share(searched.objective)
+    some = False
+    for index, variant in enumerate(searched.variants):
+        values = [math.nan if each.score is None else each.score for each in searched.of(variant)]
+        curve = expected_best(values, searched.direction) * (100.0 if share else 1.0)
+        if not len(curve):
+            continue
+        some = True
+        style = look(index)
+        axes[0].plot(
+            np.arange(1, len(curve) + 1),
+            curve,
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            markersize=4,
+            markevery=max(len(curve) // 8, 1),
+            label=variant,
+        )
+    if not some:
+        return None
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0].set_xlabel("Points tried, k")
+    title = wording.metric_title(searched.objective).capitalize()
+    axes[0].set_ylabel(f"{title}{' (%)' if share else ''}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    return Plot(
+        "search-budget",
+        "Expected best of k points",
+        "What the best of k points would have been on average (unbiased over all subsets of the "
+        "points tried; a lost point counts as the worst). Compare variants at one k.",
+        figure,
+    )
+
+
+def _response(searched: Searched, name: str) -> Plot | None:
+    from ablate.report.plots.response import Response, draw_response, finish_response
+    from ablate.report.plots.theme import look, panels
+
+    values = [each.values[name] for each in searched.points if name in each.values]
+    numeric = all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
+    levels = sorted({str(each) for each in values})
+    lines: dict[str, list[Response]] = {}
+    for variant in searched.variants:
+        lines[variant] = [
+            Response(
+                float(each.values[name])
+                if numeric
+                else float(levels.index(str(each.values[name]))),
+                each.scores,
+                each.lost,
+            )
+            for each in searched.of(variant)
+            if name in each.values
+        ]
+    lines = {key: points for key, points in lines.items() if points}
+    if len({each.at for points in lines.values() for each in points}) < 2:
+        return None
+    log = name in searched.log and numeric
+    alone = not any(len(each.values) > 1 for each in searched.points)
+    factor = 100.0 if wording.is_share(searched.objective) else 1.0
+    figure, axes = panels(height=3.6)
+    for variant, points in lines.items():
+        style = look(searched.variants.index(variant))
+        draw_response(axes[0], points, style, factor, variant, joined=alone)
+    finish_response(axes[0], lines, log=log)
+    if not numeric:
+        axes[0].set_xticks(range(len(levels)), levels)
+    axes[0].set_xlabel(f"{name}{' (log)' if log else ''}")
+    title = wording.metric_title(searched.objective).capitalize()
+    axes[0].set_ylabel(f"{title}{' (%)' if factor == 100.0 else ''}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    anchor = "".join(each if each.isalnum() else "-" for each in name)
+    return Plot(
+        f"search-{anchor}",
+        f"Response to {name}",
+        "A mark per trial. Crosses at the foot count the trials that were lost there."
+        + (" The line joins the means." if alone else " The other parameters vary, too."),
+        figure,
+    )
+
+
+def _importance(searched: Searched) -> Table:
+    names = list(dict.fromkeys(name for each in searched.importance.values() for name in each))
+    return Table(
+        "importance",
+        "Which parameter matters",
+        (Column("Variant", "left"), *(Column(name) for name in names)),
+        tuple(
+            (variant, *(wording.fixed(shares.get(name), 2) for name in names))
+            for variant, shares in searched.importance.items()
+        ),
+        ("Each parameter's share in explaining the scores of the points tried.",),
+    )
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return wording.NONE
+    if isinstance(value, float):
+        return wording.figures(value, 3)
+    return str(value)
+
+
+def _confirmed(analysis: Analysis, variant: str, scale: wording.Scale) -> str:
+    try:
+        summary = analysis.variant(variant).metrics[analysis.metric]
+    except KeyError:
+        return wording.NONE
+    if summary.mean is None:
+        return wording.NONE
+    ends = "" if summary.low is None else f" ({scale.interval(summary.low, summary.high)})"
+    return f"{scale.value(summary.mean)}{ends}, n = {summary.n}"

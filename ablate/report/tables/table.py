@@ -1,0 +1,103 @@
+"""A table as every format lays it out: titled columns and plain text cells.
+
+The cells that several tables share (a difference with its interval, a share with its interval)
+are written here, so that they read alike everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ablate.analysis import Comparison, VariantSummary
+from ablate.report import wording
+from ablate.report.material import Material
+
+Align = Literal["left", "right"]
+
+#: How a verdict is said in a cell.
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "undecided": "not told apart",
+    "described": "too few seeds",
+    "missing": "no pairs",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, its side, and how early a narrow page drops it (0: never)."""
+
+    title: str
+    align: Align = "right"
+    drop: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table. `marks` says of each row "baseline", "better", "worse", "lost" or ""."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = field(default=())
+
+    def mark(self, row: int) -> str:
+        """Return what is special about a row."""
+        return self.marks[row] if row < len(self.marks) else ""
+
+
+def scale_of(material: Material, metric: str) -> wording.Scale:
+    """Return the scale in which every table and plot of the study writes `metric`."""
+    summaries = [each.metrics.get(metric) for each in material.analysis.variants]
+    kept = [each for each in summaries if each is not None]
+    return wording.metric_scale(
+        metric,
+        [value for each in kept for value in each.values.values()],
+        [each.sd for each in kept],
+    )
+
+
+def in_unit(unit: str) -> str:
+    return f" ({unit})" if unit else ""
+
+
+def comparison_columns(material: Material, scale: wording.Scale) -> tuple[Column, ...]:
+    level = wording.percent(material.analysis.confidence)
+    return (
+        Column("n"),
+        Column(f"Difference{in_unit(scale.difference_unit)}"),
+        Column(f"{level} interval", drop=2),
+        Column("p (Holm)", drop=3),
+        Column("Verdict", "left", drop=5),
+    )
+
+
+def difference_cells(effect: Comparison, scale: wording.Scale) -> list[str]:
+    """Return the cells mean, interval, p and verdict of a comparison."""
+    return [
+        scale.difference(effect.mean),
+        scale.interval(effect.low, effect.high, sign=True),
+        wording.probability(effect.p_holm),
+        VERDICTS[effect.verdict],
+    ]
+
+
+def share_text(share: float | None, low: float | None, high: float | None) -> str:
+    if share is None:
+        return wording.NONE
+    ends = "" if low is None or high is None else f" ({low * 100:.0f} to {high * 100:.0f})"
+    return f"{share * 100:.0f} %{ends}"
+
+
+def mark(baseline: bool, effect: Comparison | None, variant: VariantSummary | None = None) -> str:
+    if baseline:
+        return "baseline"
+    if variant is not None and not variant.n and variant.failures.lost.count:
+        return "lost"
+    if effect is not None and effect.verdict in ("better", "worse"):
+        return effect.verdict
+    return ""
