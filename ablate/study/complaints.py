@@ -190,6 +190,8 @@ def _tell(path: Path, errors: list[dict[str, Any]], root: type[BaseModel]) -> li
     if "[key]" in errors[0]["loc"] and errors[0]["type"] == "string_type":
         text = f"expected a name as text. Received: {shown(received)}. Put it in quotes."
         return [Problem(path, text)]
+    # A form that was met but for a bound says more than one that was never resembled.
+    errors = [each for each in errors if each["type"] not in _EXPECTED] or errors
     expected = " or ".join(dict.fromkeys(_expected(each, path, root) for each in errors))
     return [Problem(path, f"expected {expected}. Received: {shown(received)}.{_hint(errors)}")]
 
@@ -218,8 +220,12 @@ def _expected(error: Mapping[str, Any], path: Path, root: type[BaseModel]) -> st
         return "a finite number"
     if kind in ("too_short", "too_long"):
         size = context.get("min_length", context.get("max_length"))
-        return f"{'at least' if kind == 'too_short' else 'at most'} {size} value(s)"
+        return f"{'at least' if kind == 'too_short' else 'at most'} {_values(size)}"
     raise AssertionError(kind)
+
+
+def _values(count: Any) -> str:
+    return "one value" if count == 1 else f"{count} values"
 
 
 def _hint(errors: Sequence[Mapping[str, Any]]) -> str:

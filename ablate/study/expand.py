@@ -55,7 +55,7 @@ def path_name(name: str) -> str:
     >>> path_name("bn=on,dropout=off")
     'bn=on,dropout=off'
     >>> path_name("both-without-block/conv:0")
-    'both-without-block_conv_0-ba47d8ad'
+    'both-without-block_conv_0-7f4ac924'
     """
     safe = re.sub(r"[^A-Za-z0-9._+=,-]", "_", name)
     if safe == name and len(name) <= 64:

@@ -101,7 +101,12 @@ class Heir:
 
     def __init__(self, study: Study) -> None:
         self._base = {name: getattr(study, name) for name in _SECTIONS}
-        self._plain = {name: base.model_dump(by_alias=True) for name, base in self._base.items()}
+        # Defaults of `train` can be merged into (an optimizer's momentum); those of a factory or
+        # a source are its own, and go when another takes its place.
+        self._plain = {
+            name: base.model_dump(by_alias=True, exclude_unset=name != "train")
+            for name, base in self._base.items()
+        }
         self._made: dict[tuple[Any, ...], BaseModel] = {}
 
     def spec(self, parts: Sequence[Part]) -> Spec:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
@@ -177,6 +176,18 @@ class Expect(Strict):
     source: str = Field(description="Where it is published.")
 
 
+class _Remembered:
+    """What a study has worked out of itself; it makes no study differ from another."""
+
+    def __init__(self) -> None:
+        self.arms: tuple[Arm, ...] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Remembered)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class Study(Strict):
     """All that a study says.
 
@@ -223,7 +234,9 @@ class Study(Strict):
     probes: list[Annotated[Probe, BeforeValidator(_named, json_schema_input_type=Probe | str)]] = (
         Field(default=[], description="Measurements inside the network; a text is a probe's name.")
     )
-    analysis: Analysis = Field(default=Analysis(), description="What the report measures.")
+    analysis: Analysis = Field(
+        default=Analysis(), description="What the report compares, and at what level."
+    )
     profiles: dict[Name, dict[str, Any]] = Field(
         default={},
         description="Named sets of overrides for `--profile`, with dotted paths as keys: "
@@ -237,6 +250,7 @@ class Study(Strict):
     )
 
     _live: Live | None = PrivateAttr(default=None)
+    _known: _Remembered = PrivateAttr(default_factory=lambda: _Remembered())
 
     @model_validator(mode="wrap")
     @classmethod
@@ -252,12 +266,14 @@ class Study(Strict):
         check(study)
         return study
 
-    @cached_property
+    @property
     def arms(self) -> tuple[Arm, ...]:
         """The variants with nothing left to inherit, in order, as far as they are known."""
         from ablate.study.expand import expand
 
-        return tuple(expand(self))
+        if self._known.arms is None:
+            self._known.arms = tuple(expand(self))
+        return self._known.arms
 
     @property
     def seed_list(self) -> tuple[int, ...]:
@@ -287,7 +303,7 @@ class Study(Strict):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Study:
         """Return a copy, with `update` unchecked, as pydantic does; its arms are its own."""
         copy = super().model_copy(update=update, deep=deep)
-        copy.__dict__.pop("arms", None)
+        copy._known = _Remembered()
         return copy
 
     def __repr__(self) -> str:

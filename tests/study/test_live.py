@@ -1,0 +1,129 @@
+"""Live objects stand in a study until they become files, the same files every time."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ablate.config import dump_study
+from ablate.errors import StudyError
+from ablate.study.study import Study
+
+X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
+
+
+class SavesItself:
+    """What a Keras model is to a study: it has layers and saves itself, dated."""
+
+    layers: tuple[Any, ...] = ()
+    weights: tuple[Any, ...] = ()
+    saved = 0
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    def save(self, path: Path) -> None:
+        self.saved += 1
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", "{}")
+            archive.writestr("metadata.json", json.dumps({"date_saved": f"{self.saved}"}))
+
+
+def study(**fields: Any) -> Study:
+    base = {"study": "mine", "data": (X, Y), "model": {"name": "mlp"}, "variants": {"plain": {}}}
+    return Study(**{**base, **fields})
+
+
+def arrays(made: Study, folder: Path) -> dict[str, list[Any]]:
+    path = made.materialised(folder).data.path
+    assert path == str(folder / "data.npz")
+    with np.load(path) as archive:
+        return {name: archive[name].tolist() for name in archive}
+
+
+PAIR = {"x_train": X.tolist(), "y_train": Y.tolist()}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ((X, Y), PAIR),
+        ([X, Y.tolist()], PAIR),
+        ({"x": X, "y": Y}, PAIR),
+        (lambda: (X, Y), PAIR),
+        ({"path": (X, Y), "validation": 0.5}, PAIR),
+        ({"call": lambda: {"x_train": X, "y_train": Y}}, PAIR),
+        (((X, Y), (X[:1], Y[:1])), PAIR | {"x_test": X[:1].tolist(), "y_test": Y[:1].tolist()}),
+        ({"x": X, "y": Y, "x_val": X[:2]}, PAIR | {"x_val": X[:2].tolist()}),
+    ],
+)
+def test_arrays_in_any_usual_form_become_an_npz(data: Any, expected: Any, tmp_path: Path) -> None:
+    assert arrays(study(data=data), tmp_path) == expected
+
+
+def test_other_keys_of_the_section_are_kept(tmp_path: Path) -> None:
+    made = study(data={"path": (X, Y), "validation": 0.5}).materialised(tmp_path)
+    assert (made.data.validation, made.live) == (0.5, False)
+
+
+def test_a_model_becomes_a_file_that_keeps_its_weights(tmp_path: Path) -> None:
+    model = SavesItself()
+    made = study(model=model)
+    assert made.live
+    assert model.saved == 0
+    saved = made.materialised(tmp_path).model
+    assert (saved.file, saved.weights) == (str(tmp_path / "model.keras"), None)
+
+
+def test_a_function_that_makes_a_model_gives_fresh_weights(tmp_path: Path) -> None:
+    made = study(model=lambda: SavesItself()).materialised(tmp_path)
+    assert (made.model.file, made.model.weights) == (str(tmp_path / "model.keras"), "fresh")
+
+
+def test_equal_objects_give_equal_files_and_touch_nothing(tmp_path: Path) -> None:
+    made = study(model=SavesItself())
+    made.materialised(tmp_path)
+    before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()}
+    made.materialised(tmp_path)  # the model would be dated anew
+    after = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()}
+    assert after == before
+    assert set(after) == {"data.npz", "model.keras"}
+
+
+def test_a_study_of_files_is_its_own_materialisation(tmp_path: Path) -> None:
+    made = study(data={"name": "digits"})
+    assert made.materialised(tmp_path) is made
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (X, r"data: expected \(x, y\), .* Received: an object of type ndarray."),
+        ((X, Y, Y, Y), "data: expected .* Received: an object of type tuple."),
+        ({"x": X, "z": Y}, "data: expected arrays called x_train, .* Received: z."),
+        (([X, X], Y), "data: 'x_train' has several parts"),
+        (([object()], Y), "data: 'x_train' is not an array of numbers"),
+    ],
+)
+def test_what_is_no_data_is_told(data: Any, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=expected):
+        study(data=data).materialised(tmp_path)
+
+
+def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"model: expected a Keras model, .* type int"):
+        study(model=lambda: 3).materialised(tmp_path)
+
+
+def test_a_live_study_cannot_be_written_but_pickled() -> None:
+    made = study()
+    with pytest.raises(StudyError, match="holds live objects, which no file can"):
+        dump_study(made)
+    assert pickle.loads(pickle.dumps(made)).live

@@ -1,0 +1,80 @@
+"""A point of a space changes a spec, and only in the fields it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ablate.errors import StudyError
+from ablate.study.placement import Placement
+from ablate.study.search_space import Search, apply_point, condition_of, parameters_of
+from ablate.study.study import Study
+
+BN = {"layer": "BatchNormalization", "name": "bn.1"}
+DROP = {"layer": "Dropout", "rate": 0.5, "where": "Dense"}
+STUDY = Study(
+    study="s",
+    data={"name": "digits"},
+    model={"name": "mlp"},
+    variants={"plain": {}, "both": {"insert": [BN, DROP, DROP | {"where": "conv"}]}},
+)
+PLAIN, BOTH = (arm.spec for arm in STUDY.arms)
+
+
+def search(**space: dict[str, Any]) -> Search:
+    return Search(space={path.replace("__", "."): each for path, each in space.items()})
+
+
+def test_train_fields_change_mappings_by_key() -> None:
+    spec = apply_point(PLAIN, {"train.learning_rate": 0.3, "train.optimizer.momentum": 0.7})
+    assert spec.train.learning_rate == 0.3
+    assert spec.train.optimizer.model_dump() == {"name": "sgd", "momentum": 0.7}
+    assert spec.model is PLAIN.model
+    assert PLAIN.train.learning_rate == 0.01
+
+
+def test_every_placement_of_a_label_changes() -> None:
+    spec = apply_point(BOTH, {"insert.Dropout.rate": 0.1, "insert.bn.1.at": "before"})
+    assert spec.insert == [
+        Placement(**BN, at="before"),
+        Placement(**(DROP | {"rate": 0.1})),
+        Placement(**(DROP | {"rate": 0.1, "where": "conv"})),
+    ]
+
+
+def test_a_placement_may_be_absent_whatever_else_is_said_of_it() -> None:
+    spec = apply_point(BOTH, {"insert.Dropout.present": False, "insert.Dropout.rate": 0.1})
+    assert spec.insert == [Placement(**BN)]
+    assert apply_point(BOTH, {"insert.bn.1.present": True}).insert == BOTH.insert
+
+
+def test_a_refused_value_and_a_path_to_nowhere_are_told() -> None:
+    with pytest.raises(StudyError, match="at least 0 and below 1"):
+        apply_point(BOTH, {"insert.Dropout.rate": 1.0})
+    with pytest.raises(StudyError, match=r"insert.Dropout.rate: no variant has a placement"):
+        apply_point(PLAIN, {"insert.Dropout.rate": 0.1})
+
+
+def test_a_variant_has_the_parameters_of_its_own_placements() -> None:
+    made = search(
+        train__learning_rate={"float": [0.1, 1.0]},
+        insert__Dropout__rate={"choice": [0.1, 0.2]},
+        **{"insert__bn.1__present": {"bool": True}},
+    )
+    plain, both = STUDY.arms
+    assert list(parameters_of(plain, made)) == ["train.learning_rate"]
+    assert parameters_of(both, made) == made.space
+
+
+def test_fields_of_a_placement_hang_on_its_presence() -> None:
+    made = search(
+        train__epochs={"int": [1, 2]},
+        insert__Dropout__rate={"choice": [0.1]},
+        insert__Dropout__present={"bool": True},
+    )
+    assert {path: condition_of(path, made) for path in made.space} == {
+        "train.epochs": None,
+        "insert.Dropout.rate": "insert.Dropout.present",
+        "insert.Dropout.present": None,
+    }
