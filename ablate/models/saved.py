@@ -1,0 +1,146 @@
+"""A model that a person brings: saved in a file, or returned by a function.
+
+A path or an import path goes in, a Keras model that fits the data comes out. A saved model
+keeps its weights unless they are to be fresh; one with another number of classes than the data
+gets a new last layer, and the report says so.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ablate.errors import StudyError, nearest
+from ablate.models.ends import Fits
+from ablate.models.origin import Origin, note
+from ablate.models.replace_head import replace_head
+from ablate.study.calls import resolve
+from ablate.study.model import Model
+
+
+def from_file(model: Model, fits: Fits) -> keras.Model:
+    """Load `model.file`, with its weights kept or fresh, and a new head where classes differ.
+
+    Raises:
+        StudyError: no such file, no model in it, layers that are not registered, or another
+            number of classes and no Dense layer to exchange.
+    """
+    path = Path(str(model.file)).expanduser()
+    loaded = _load(path, str(model.file))
+    if model.weights == "fresh":
+        loaded = _fresh(loaded)
+    units = _new_units(loaded, fits)
+    if units is None:
+        return note(loaded, Origin(kept=model.keeps_weights))
+    old = loaded.outputs[0].shape[-1]
+    changed = replace_head(loaded, units)
+    fresh = {layer.name for layer in changed.layers} - {
+        layer.name for layer in loaded.layers if any(layer is each for each in changed.layers)
+    }
+    text = f"the data has {units} classes, '{path.name}' gave {old}: its last layer is new"
+    return note(
+        changed,
+        Origin(
+            kept=model.keeps_weights,
+            fresh=tuple(sorted(fresh)) if model.keeps_weights else (),
+            notes=(text,),
+        ),
+    )
+
+
+def from_call(model: Model, fits: Fits) -> keras.Model:
+    """Return the model that `model.call` makes.
+
+    The function gets the section's arguments, and `input_shape` and `classes` where it has
+    parameters of these names.
+
+    Raises:
+        StudyError: it cannot be found or called, it raises, or what it returns is no model.
+    """
+    call = str(model.call)
+    function = resolve(call, "model.call")
+    arguments = model.arguments
+    if model.weights is not None:
+        arguments["weights"] = model.weights
+    offered = {
+        "input_shape": fits.input_shape,
+        "classes": getattr(fits.targets, "classes", None),
+    }
+    try:
+        signature = inspect.signature(function)
+        wanted = {
+            key: value
+            for key, value in offered.items()
+            if key in signature.parameters and key not in arguments
+        }
+        signature.bind(**arguments, **wanted)
+    except TypeError as error:
+        raise StudyError(f"model.call: '{call}' cannot be called like that: {error}.") from None
+    except ValueError:
+        wanted = {}  # a builtin without a signature: calling it will tell
+    try:
+        made = function(**arguments, **wanted)
+    except Exception as error:
+        raise StudyError(f"model.call: '{call}' raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, keras.Model):
+        raise StudyError(
+            f"model.call: '{call}' returned a {type(made).__name__}. Expected: a Keras model."
+        )
+    if not made.built and not isinstance(fits.input_shape, dict | list):
+        made.build((None, *fits.input_shape))
+    return note(made, Origin())
+
+
+def _load(path: Path, given: str) -> keras.Model:
+    if not path.exists():
+        siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise StudyError(
+            f"model.file: there is no file '{given}' (looked at {path.absolute()})."
+            f"{nearest(path.name, siblings)}"
+        )
+    if path.name.endswith(".weights.h5"):
+        raise StudyError(
+            f"model.file: '{given}' holds weights without a model. Expected: a file that "
+            "model.save wrote (.keras, .h5)."
+        )
+    try:
+        loaded: Any = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        first = str(error).strip().splitlines()
+        raise StudyError(
+            f"model.file: '{given}' cannot be loaded: {first[0] if first else error!r} "
+            "Expected: a file that model.save wrote (.keras, .h5). A model with layers of your "
+            "own is loaded by a function of yours that knows them: model.call."
+        ) from error
+    if not isinstance(loaded, keras.Model):
+        raise StudyError(f"model.file: '{given}' holds a {type(loaded).__name__}, no model.")
+    return loaded
+
+
+def _fresh(model: keras.Model) -> keras.Model:
+    """Return the same network with weights drawn anew."""
+    try:
+        if isinstance(model, keras.Sequential | keras.Function):
+            return keras.models.clone_model(model)
+        again = type(model).from_config(model.get_config())
+        again.build_from_config(model.get_build_config() or {})
+        return again
+    except Exception as error:
+        raise StudyError(
+            f"model.weights: '{model.name}' cannot be made again from its configuration: "
+            f"{error}. Use weights: keep, or build it by model.call."
+        ) from error
+
+
+def _new_units(model: keras.Model, fits: Fits) -> int | None:
+    """Return the units of the head the model needs, None if its own will do."""
+    aim = fits.targets
+    if isinstance(aim, dict | list) or aim.task != "classification" or len(model.outputs) != 1:
+        return None
+    units = model.outputs[0].shape[-1]
+    if units == aim.classes or (units == 1 and aim.classes == 2 and not aim.one_hot):
+        return None
+    return aim.classes
