@@ -9,11 +9,14 @@ others; those that need the arms run only where the arms can be told.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ablate.errors import StudyError, nearest
+from ablate.study import arguments
 from ablate.study.complaints import Path, Problem, Slips
 from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
+from ablate.study.probes import PROBES
 from ablate.study.search_space import apply_point, check_path, parameters_of
 from ablate.study.train import Train
 
@@ -123,16 +126,22 @@ def _check_overrides(study: Study) -> Iterator[Problem]:
 
 
 def _check_probes(study: Study) -> Iterator[Problem]:
-    from ablate.study.study import PROBES
+    from ablate.study.study import Probe
 
     seen: set[str] = set()
     for index, probe in enumerate(study.probes):
-        if probe.name not in PROBES:
+        if (kind := PROBES.get(probe.name)) is None:
             text = (
                 f"no probe is called '{probe.name}'.{nearest(probe.name, PROBES)} "
                 f"Expected one of: {', '.join(PROBES)}."
             )
             yield Problem(("probes", index), text)
+            continue
+        try:
+            arguments.check(kind, probe.arguments, Probe.model_fields)
+        except Slips as slips:
+            for each in slips.problems:
+                yield replace(each, path=("probes", index, *each.path))
         key = probe.model_dump_json()
         if key in seen:
             yield Problem(("probes", index), f"probe '{probe.name}' stands there twice.")

@@ -13,11 +13,21 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from ablate.study.arguments import schema
 from ablate.study.data import Data
 from ablate.study.model import Model
 from ablate.study.placement import Placement, Removal, Selector
+from ablate.study.probes import PROBES
 from ablate.study.search_space import Search
 from ablate.study.strict import Open, Range, Strict
 from ablate.study.train import Train
@@ -30,12 +40,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 
 #: Seeds from here on belong to searches, so that a search never trains on a study's seeds.
 SEARCH_SEEDS = 10_000
-
-#: The probes there are (DESIGN.md section 4); their own arguments are checked by `ablate.probes`.
-PROBES = (
-    "activations", "batchnorm", "covariate_shift", "dropout", "gradients", "landscape",
-    "mistakes", "perturbation", "variance_shift",
-)  # fmt: skip
 
 Name = Annotated[str, Field(pattern=NAME)]
 
@@ -121,6 +125,14 @@ class Probe(Open):
     name: str = Field(description=f"Which probe: {', '.join(PROBES)}.")
     every: int = Field(default=1, ge=1, description="Epochs between two measurements.")
     probe_rows: int = Field(default=64, ge=2, description="Validation rows it looks at.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        document = handler(core_schema)
+        schema(cls, handler.resolve_ref_schema(document), PROBES.values())
+        return document
 
 
 class Analysis(Strict):
