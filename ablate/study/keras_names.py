@@ -90,24 +90,22 @@ _SHORT = {
     "logcosh": "log_cosh",
 }
 
-#: Keras's metrics by their snake-case name; short forms and functions included.
+#: Keras's metrics by their snake-case name; short forms included.
 METRICS: frozenset[str] = frozenset(
     {
-        "accuracy", "acc", "crossentropy", "ce", "auc", "binary_accuracy", "binary_crossentropy",
-        "binary_focal_crossentropy", "binary_io_u", "categorical_accuracy",
-        "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge",
-        "concordance_correlation", "cosine_similarity", "f1_score", "f_beta_score",
-        "fbeta_score", "false_negatives", "false_positives", "hinge", "huber", "io_u",
-        "kl_divergence", "log_cosh", "log_cosh_error", "mean_absolute_error",
-        "mean_absolute_percentage_error", "mean_io_u", "mean_squared_error",
-        "mean_squared_logarithmic_error", "one_hot_io_u", "one_hot_mean_io_u",
-        "pearson_correlation", "poisson", "precision", "precision_at_recall", "r2_score",
-        "recall", "recall_at_precision", "root_mean_squared_error",
-        "sensitivity_at_specificity", "sparse_categorical_accuracy",
+        "auc", "binary_accuracy", "binary_crossentropy", "binary_io_u", "categorical_accuracy",
+        "categorical_crossentropy", "categorical_hinge", "concordance_correlation",
+        "cosine_similarity", "f1_score", "f_beta_score", "fbeta_score", "false_negatives",
+        "false_positives", "hinge", "io_u", "kl_divergence", "log_cosh_error",
+        "mean_absolute_error", "mean_absolute_percentage_error", "mean_io_u",
+        "mean_squared_error", "mean_squared_logarithmic_error", "one_hot_io_u",
+        "one_hot_mean_io_u", "pearson_correlation", "poisson", "precision",
+        "precision_at_recall", "r2_score", "recall", "recall_at_precision",
+        "root_mean_squared_error", "sensitivity_at_specificity", "sparse_categorical_accuracy",
         "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy",
         "specificity_at_sensitivity", "squared_hinge", "top_k_categorical_accuracy",
         "true_negatives", "true_positives",
-        "mse", "mae", "mape", "msle", "bce", "bfce", "kld", "cosine",
+        "accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce",
     }
 )  # fmt: skip
 

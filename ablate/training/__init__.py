@@ -1,0 +1,17 @@
+"""Training: trials in, results out.
+
+`configure` fixes the threads of a process, `run_group` trains trials that share a program,
+`preview` builds variants without training them, `found_in` looks for what leave-one-out leaves
+out.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from ablate.training.preview import found_in, preview
+from ablate.training.seeding import derive, order
+from ablate.training.setup import configure
+from ablate.training.trial import run_group
+
+__all__ = ["configure", "derive", "found_in", "order", "preview", "run_group"]

@@ -1,0 +1,154 @@
+"""Callbacks of a trial: the user's, early stopping, the plateau, the keeper of the best weights.
+
+The `train` section goes in; Keras callbacks come out, in the order in which `fit` would have
+them, with what follows from them: whether the trial needs a program of its own, which epoch was
+best. Their state can be taken out and put back, for a checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from ablate.errors import StudyError, nearest
+from ablate.study.calls import resolve
+from ablate.study.metrics import direction_of
+from ablate.study.train import Called, EarlyStopping, Train
+from ablate.training.loop import listens_to_batches
+from ablate.training.schedules import plateau
+
+
+class BestWeights(keras.callbacks.EarlyStopping):
+    """Keeps the weights of the best epoch, and neither stops nor restores."""
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the model as it is."""
+
+
+@dataclass
+class Listening:
+    """The callbacks of a trial."""
+
+    callbacks: list[keras.callbacks.Callback]
+    own_program: bool
+    stopping: keras.callbacks.EarlyStopping | None = None
+    keeper: BestWeights | None = None
+    plateau: keras.callbacks.ReduceLROnPlateau | None = None
+
+    @classmethod
+    def of(cls, train: Train, validated: bool) -> Listening:
+        """Make the callbacks that the `train` section asks for.
+
+        Args:
+            train: the section.
+            validated: whether there are validation rows.
+
+        Raises:
+            StudyError: a callback cannot be made, or has nothing to go by.
+        """
+        own = [_called(each) for each in train.callbacks]
+        slope = plateau(train.schedule)
+        stopping = None if train.early_stopping is None else _stopping(train.early_stopping)
+        keeper = None
+        if train.save == "best" and stopping is None:
+            keeper = BestWeights("val_loss", patience=train.epochs + 1, restore_best_weights=True)
+        found = [*own, *slope, *(each for each in (stopping, keeper) if each is not None)]
+        if not validated:
+            _refuse_unvalidated(train, found)
+        return cls(
+            callbacks=found,
+            own_program=any(_may_touch(each) for each in own),
+            stopping=stopping,
+            keeper=keeper,
+            plateau=slope[0] if slope else None,
+        )
+
+    def check(self, names: Collection[str]) -> None:
+        """Refuse a monitor that training will not report.
+
+        Raises:
+            StudyError: with the names there are.
+        """
+        monitored = {
+            "train.early_stopping.monitor": self.stopping,
+            "train.schedule.monitor": self.plateau,
+        }
+        for field, callback in monitored.items():
+            if callback is not None and callback.monitor not in names:
+                raise StudyError(
+                    f"{field}: training reports no '{callback.monitor}'."
+                    f"{nearest(callback.monitor, names)} It reports: {', '.join(sorted(names))}."
+                )
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch (from 1) whose weights early stopping restored, None without it."""
+        if self.stopping is None or self.stopping.best_weights is None:
+            return None
+        return int(self.stopping.best_epoch) + 1
+
+    @property
+    def best_weights(self) -> list[Any] | None:
+        """The weights to save as the best where the model does not have them already."""
+        return None if self.keeper is None else self.keeper.best_weights
+
+
+def state_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Return what a callback remembers, without the model and what was set for this run."""
+    return {k: v for k, v in vars(callback).items() if k not in ("_model", "params", "model")}
+
+
+def _called(called: Called) -> keras.callbacks.Callback:
+    kind = resolve(called.call, "train.callbacks")
+    try:
+        made = kind(**called.arguments)
+    except TypeError as error:
+        raise StudyError(f"train.callbacks: '{called.call}' refused: {error}") from error
+    if not isinstance(made, keras.callbacks.Callback):
+        raise StudyError(
+            f"train.callbacks: expected a keras.callbacks.Callback from '{called.call}'. "
+            f"Received: {type(made).__name__}."
+        )
+    return made
+
+
+def _stopping(wanted: EarlyStopping) -> keras.callbacks.EarlyStopping:
+    mode = wanted.mode
+    if mode == "auto":
+        direction = direction_of(wanted.monitor)
+        if direction is None:
+            raise StudyError(
+                f"train.early_stopping: whether less or more of '{wanted.monitor}' is better "
+                "cannot be told by its name. Set mode: min or mode: max."
+            )
+        mode = direction
+    return keras.callbacks.EarlyStopping(
+        monitor=wanted.monitor,
+        patience=wanted.patience,
+        min_delta=wanted.min_delta,
+        mode=mode,
+        restore_best_weights=True,
+    )
+
+
+def _may_touch(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback may change the model in ways that a next trial would inherit.
+
+    Keras's own callbacks act on weights and rates alone, which every trial begins anew; what
+    anyone's own does cannot be known. Batches are heard one at a time, which a shared program
+    could do, but what listens there is mostly there to act.
+    """
+    return not type(callback).__module__.startswith("keras.") or listens_to_batches(callback)
+
+
+def _refuse_unvalidated(train: Train, callbacks: list[keras.callbacks.Callback]) -> None:
+    for callback in callbacks:
+        monitor = str(getattr(callback, "monitor", ""))
+        if monitor.startswith("val_"):
+            raise StudyError(
+                f"train: '{monitor}' is to be watched, and there are no validation rows. Set "
+                "data.validation above 0, or watch a training value."
+            )

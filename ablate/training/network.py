@@ -1,0 +1,199 @@
+"""The network of a variant: the base model with its placements, ready to be compiled.
+
+A spec and the shapes of the data go in. Selectors of `freeze` are resolved on the base model,
+then what is to be removed goes, and what is to be inserted is put in. Out comes the model with
+the canonical path of every layer, from which seeds derive, and a record of what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from ablate import models, surgery
+from ablate.data import Splits
+from ablate.errors import StudyError, SurgeryError
+from ablate.study.trial import Spec
+from ablate.surgery import graph
+from ablate.surgery.calibrate import undo
+from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.insert import carry_out
+
+
+@dataclass(frozen=True)
+class Network:
+    """A variant's model and what is known of it.
+
+    `layers` has (canonical path, layer) of every layer that is no container, `keep` the paths
+    of those that start from weights that were there. `decisions` says what became of each
+    placement at each host, `removed` and `frozen` name layers of the base model, `calibrated`
+    the layers that are to be the identity on the training rows.
+    """
+
+    model: keras.Model
+    layers: tuple[tuple[str, keras.Layer], ...]
+    keep: frozenset[str]
+    decisions: tuple[surgery.SiteDecision, ...]
+    removed: tuple[str, ...]
+    frozen: tuple[str, ...]
+    calibrated: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def calibrate(self, x: Any) -> None:
+        """Set the layers that placements mark so that they change nothing on `x`, as it is."""
+        if self.calibrated:
+            undo(self.model, list(self.calibrated), x)
+
+
+def network(spec: Spec, splits: Splits) -> Network:
+    """Return the network of `spec` for data of the shapes of `splits`.
+
+    Raises:
+        StudyError: the model cannot be built, or freezing leaves nothing to train.
+        SurgeryError: a selector matches nothing, or a placement has no place.
+    """
+    with dtype_policy(spec.train.dtype):
+        base = models.base(spec.model, splits, dtype=spec.train.dtype)
+        origin = models.origin(base)
+        if not graph.is_container(base):
+            return _as_it_is(base, spec, origin)
+        frozen = _freeze(base, spec)
+        bare, removed = _remove(base, spec)
+        decisions, marked = _decide(bare, spec)
+        model = carry_out(bare, decisions) if decisions else bare
+        paths = surgery.canonical_paths(model, base)
+    _bound(model, spec.train.max_norm)
+    return Network(
+        model=model,
+        layers=_leaves(paths),
+        keep=_kept(origin, base),
+        decisions=decisions,
+        removed=removed,
+        frozen=frozen,
+        calibrated=marked,
+        notes=origin.notes,
+    )
+
+
+@contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Let layers be made with a dtype policy, and put the process's own back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _kept(origin: models.Origin, base: keras.Model) -> frozenset[str]:
+    """Return the canonical paths of the layers of `base` that keep the weights they have."""
+    if not origin.kept:
+        return frozenset()
+    canonical = surgery.canonical_paths(base)
+    return frozenset(
+        canonical[layer] for layer, path in named_layers(base) if path not in origin.fresh
+    )
+
+
+def _decide(
+    bare: keras.Model, spec: Spec
+) -> tuple[tuple[surgery.SiteDecision, ...], tuple[str, ...]]:
+    """Return what becomes of each placement, and the paths of the layers to be calibrated.
+
+    Those are inserted like any other: what they are calibrated on depends on the trial's seed.
+    """
+    later = [each.model_copy(update={"calibrate": False}) for each in spec.insert]
+    marked = {id(copy) for copy, each in zip(later, spec.insert, strict=True) if each.calibrate}
+    decisions = tuple(surgery.plan_insertions(bare, later)) if later else ()
+    paths = [each.path for each in decisions if id(each.placement) in marked]
+    return decisions, tuple(path for path in paths if path)
+
+
+def _leaves(paths: dict[Any, str]) -> tuple[tuple[str, keras.Layer], ...]:
+    return tuple((path, layer) for layer, path in paths.items() if not graph.is_container(layer))
+
+
+def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin) -> Network:
+    """Return a model whose graph cannot be read: it can be trained, and nothing else."""
+    for what in ("insert", "remove"):
+        if getattr(spec, what):
+            graph.read(base)  # raises what says why, and what can be done
+    if spec.train.freeze is not None:
+        graph.read(base)
+    _bound(base, spec.train.max_norm)
+    kept = frozenset([""]) if origin.kept else frozenset()
+    return Network(base, (("", base),), kept, (), (), (), (), origin.notes)
+
+
+def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
+    if spec.train.freeze is None:
+        return ()
+    try:
+        chosen = surgery.select(base, spec.train.freeze)
+    except SurgeryError as error:
+        raise StudyError(f"train.freeze: {error}") from error
+    for host in chosen:
+        host.layer.trainable = False
+    if not base.trainable_variables:
+        raise StudyError(
+            f"train.freeze: {spec.train.freeze!r} freezes every layer that has weights; nothing "
+            "would be trained."
+        )
+    return tuple(host.path for host in chosen)
+
+
+def _remove(base: keras.Model, spec: Spec) -> tuple[keras.Model, tuple[str, ...]]:
+    bare, gone = base, []
+    before = {path for _, path in named_layers(base)} if spec.remove else set()
+    for removal in spec.remove:
+        bare = surgery.remove(bare, removal.where, removal.except_)
+    if spec.remove:
+        left = {path for _, path in named_layers(bare)}
+        gone = [path for path in before if path not in left]
+    return bare, tuple(sorted(gone))
+
+
+def _flat(model: keras.Model) -> Iterator[keras.Layer]:
+    if not graph.is_container(model):
+        yield model
+        return
+    for layer in model.layers:
+        yield from _flat(layer)
+
+
+def _bound(model: keras.Model, max_norm: float | None) -> None:
+    """Bound the norm of every unit's incoming weights: ‖w‖₂ ≤ c after each update.
+
+    Source: Srivastava et al., *Dropout*, 2014, section 5.1. Kernels that have a constraint of
+    their own keep it.
+    """
+    if max_norm is None:
+        return
+    bounded = 0
+    for layer in _flat(model):
+        axis = _incoming(layer)
+        if axis is None or getattr(layer, "kernel_constraint", None) is not None:
+            continue
+        layer.kernel_constraint = keras.constraints.MaxNorm(max_norm, axis=axis)
+        layer.kernel.constraint = layer.kernel_constraint
+        bounded += 1
+    if not bounded:
+        raise StudyError("train.max_norm: the model has no dense or convolution kernel to bound.")
+
+
+def _incoming(layer: keras.Layer) -> list[int] | None:
+    """Return the axes of a kernel over which a unit's incoming weights run."""
+    layers = keras.layers
+    if isinstance(layer, layers.Dense):
+        return [0]
+    if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
+        rank = len(layer.kernel.shape)
+        return [*range(rank - 2), rank - 1]
+    if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D):
+        return list(range(len(layer.kernel.shape) - 1))
+    return None

@@ -1,0 +1,166 @@
+"""What a model is compiled with: optimizer, loss, metrics, from the `train` section.
+
+Names become Keras's objects here. What `auto` means, by labels *and* output, `ablate.models`
+tells. Whatever does not fit is an error before any training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from ablate import models
+from ablate.data import Splits
+from ablate.errors import StudyError, nearest
+from ablate.study.calls import resolve
+from ablate.study.keras_names import is_own, loss_name, optimizer_name, snake
+from ablate.study.train import Called, Named, Train
+
+
+def compile_for(model: keras.Model, train: Train, splits: Splits) -> None:
+    """Compile `model` as the `train` section says.
+
+    Args:
+        model: built; its layers are frozen or not already.
+        train: the `train` section.
+        splits: the data, whose targets the loss has to fit.
+
+    Raises:
+        StudyError: a name that Keras does not know, or a loss that fits no output.
+    """
+    model.compile(
+        optimizer=optimizer_of(train),
+        loss=_losses(model, train, splits),
+        metrics=_metrics(model, train, splits),
+        jit_compile=train.jit_compile,
+    )
+    if train.jit_compile and not model.jit_compile:
+        raise StudyError("train.jit_compile: a layer of this model cannot be compiled with XLA.")
+
+
+def loss_names(model: keras.Model) -> str:
+    """Return the name of the loss that a model was compiled with, one per output."""
+    losses = keras.tree.flatten(model.loss)
+    return ", ".join(each if isinstance(each, str) else each.name for each in losses)
+
+
+def optimizer_of(train: Train) -> keras.Optimizer:
+    """Return a new optimizer with the learning rate as a number.
+
+    Raises:
+        StudyError: Keras has no such optimizer, or it does not take an argument.
+    """
+    name = train.optimizer.name
+    kind = keras.saving.get_registered_object(name) if is_own(name) else _OPTIMIZERS.get(name)
+    if kind is None:
+        raise StudyError(
+            f"train.optimizer: this Keras has no optimizer '{name}'.{nearest(name, _OPTIMIZERS)}"
+        )
+    return _made(
+        "train.optimizer", kind, {**train.optimizer.arguments, "learning_rate": train.learning_rate}
+    )
+
+
+def _losses(model: keras.Model, train: Train, splits: Splits) -> Any:
+    given = train.loss
+    if given == "auto":
+        return models.auto_loss(model, splits)
+    names = list(getattr(model, "output_names", ()))
+    if isinstance(given, dict):
+        for name in given:
+            if name not in names:
+                raise StudyError(
+                    f"train.loss: there is no output '{name}'.{nearest(name, names)} The outputs "
+                    f"are called {', '.join(names)}."
+                )
+        chosen: list[Any] = [given.get(name, "auto") for name in names]
+    elif isinstance(given, list):
+        chosen = list(given)
+        if len(chosen) != len(names):
+            raise StudyError(
+                f"train.loss: there are {len(chosen)} losses and the model has {len(names)} "
+                f"outputs ({', '.join(names)})."
+            )
+    else:
+        return _per_output(model, splits, lambda: _loss(given))
+    auto: Any = models.auto_loss(model, splits) if "auto" in chosen else None
+    if isinstance(splits.targets, Mapping):
+        by_name = dict(zip(names, chosen, strict=True))
+        return {n: auto[n] if each == "auto" else _loss(each) for n, each in by_name.items()}
+    found = [
+        keras.tree.flatten(auto)[index] if each == "auto" else _loss(each)
+        for index, each in enumerate(chosen)
+    ]
+    return found if isinstance(splits.targets, list) else found[0]
+
+
+def _metrics(model: keras.Model, train: Train, splits: Splits) -> Any:
+    given = train.metrics
+    if given == "auto":
+        found = models.auto_metrics(model, splits)
+        return found if isinstance(found, dict) else list(found)
+    return _per_output(model, splits, lambda: [_metric(each) for each in given])
+
+
+def _per_output(model: keras.Model, splits: Splits, make: Callable[[], Any]) -> Any:
+    """Return what `make` makes, anew for each output, in the structure of the targets."""
+    if isinstance(splits.targets, Mapping):
+        return {name: make() for name in model.output_names}
+    if isinstance(splits.targets, list):
+        return [make() for _ in splits.targets]
+    return make()
+
+
+def _loss(given: str | Named) -> Any:
+    name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
+    kind = keras.saving.get_registered_object(name) if is_own(name) else _LOSSES.get(name)
+    if kind is None:
+        raise StudyError(f"train.loss: this Keras has no loss '{name}'.{nearest(name, _LOSSES)}")
+    return _made("train.loss", kind, arguments)
+
+
+def _metric(given: str | Named | Called) -> Any:
+    if isinstance(given, Called):
+        found = resolve(given.call, "train.metrics")
+        if isinstance(found, type):
+            return _made("train.metrics", found, given.arguments)
+        return found(**given.arguments) if given.arguments else found
+    name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
+    if is_own(name):
+        return _made("train.metrics", keras.saving.get_registered_object(name), arguments)
+    kind = _METRICS.get(snake(name))
+    if kind is not None:
+        return _made("train.metrics", kind, arguments)
+    if arguments:
+        raise StudyError(
+            f"train.metrics: '{name}' is a short form, of which Keras chooses the class; it takes "
+            f"no arguments. Name the class.{nearest(name, _METRICS)}"
+        )
+    return name
+
+
+def _made(field: str, kind: Any, arguments: dict[str, Any]) -> Any:
+    """Make an object of Keras, or say in plain words which argument it does not take."""
+    if kind is None:
+        raise StudyError(f"{field}: nothing of that name is registered with Keras.")
+    try:
+        return kind(**arguments) if isinstance(kind, type) else kind
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"{field}: {getattr(kind, '__name__', kind)} refused: {error}") from error
+
+
+def _classes(module: Any, parent: type, key: Any) -> dict[str, type]:
+    found = vars(module).values()
+    return {
+        key(kind.__name__): kind
+        for kind in found
+        if isinstance(kind, type) and issubclass(kind, parent)
+    }
+
+
+_OPTIMIZERS = _classes(keras.optimizers, keras.Optimizer, optimizer_name)
+_LOSSES = _classes(keras.losses, keras.Loss, loss_name)
+_METRICS = _classes(keras.metrics, keras.Metric, snake)
+_METRICS["fbeta_score"] = keras.metrics.FBetaScore  # as its results are called

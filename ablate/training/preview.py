@@ -1,0 +1,134 @@
+"""A look at a study's variants before any training: each is built once, none is trained.
+
+Arms go in, a `VariantPlan` for each comes out. Whatever is wrong with a selector, a placement,
+a loss or a callback is an error here, and not in the middle of the night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+
+from ablate import models, surgery
+from ablate.errors import AblateError, StudyError
+from ablate.study.arm import Arm
+from ablate.study.outlook import VariantPlan
+from ablate.study.study import Found, LeaveOneOut
+from ablate.surgery import graph
+from ablate.surgery.cautions import dropout_before_norm
+from ablate.training.listening import Listening
+from ablate.training.network import Network, dtype_policy, network
+from ablate.training.objectives import compile_for, loss_names
+from ablate.training.rows import Rows, rows_of, weighted
+
+
+def preview(arms: Iterable[Arm], seed: int = 0) -> list[VariantPlan]:
+    """Build each arm's network and say what it became.
+
+    Args:
+        arms: the variants.
+        seed: which split to look at, where each seed has its own.
+
+    Raises:
+        StudyError, SurgeryError, DataError: a variant cannot be trained, named in the message.
+    """
+    plans = []
+    for arm in arms:
+        try:
+            plans.append(_plan(arm, seed))
+        except AblateError as error:
+            raise type(error)(f"variant '{arm.name}': {error}") from error
+    return plans
+
+
+def found_in(arm: Arm, rule: LeaveOneOut) -> list[Found]:
+    """Return what `leave_one_out` leaves out of `arm` in turn, by site or by layer.
+
+    Raises:
+        SurgeryError: a selector matches nothing.
+    """
+    rows = rows_of(arm.spec, 0)
+    if rule.by == "layer":
+        bare = arm.spec.model_copy(update={"insert": []})
+        model = network(bare, rows.splits).model
+        hosts = surgery.select(model, rule.where or "all")
+        return [Found(host=host.path, layer=host.path) for host in hosts]
+    placements = arm.spec.insert
+    return [
+        Found(host=each.host, layer=each.name, placement=_index(each, placements))
+        for each in network(arm.spec, rows.splits).decisions
+        if each.name is not None
+    ]
+
+
+def _index(decision: surgery.SiteDecision, placements: Sequence[object]) -> int:
+    same = decision.placement
+    found = (
+        index
+        for index, each in enumerate(placements)
+        if each.model_copy(update={"calibrate": False}) == same  # type: ignore[attr-defined]
+    )
+    return next(found)
+
+
+def _plan(arm: Arm, seed: int) -> VariantPlan:
+    spec, train = arm.spec, arm.spec.train
+    rows = rows_of(spec, seed)
+    made = network(spec, rows.splits)
+    listening = Listening.of(train, rows.validation is not None)
+    weighted(rows.train, rows.splits, train.class_weight)
+    with dtype_policy(train.dtype):
+        compile_for(made.model, train, rows.splits)
+    _try(made, rows, listening)
+    model, counts = made.model, rows.splits.rows
+    return VariantPlan(
+        name=arm.name,
+        inserted=tuple(
+            f"{each.path}: {each.placement.layer} {each.stands}"
+            for each in made.decisions
+            if each.path
+        ),
+        skipped=tuple(
+            f"{each.host}: {each.skipped}" for each in made.decisions if each.skipped is not None
+        ),
+        removed=made.removed,
+        frozen=made.frozen,
+        parameters=int(model.count_params()),
+        trainable=int(sum(np.prod(each.shape) for each in model.trainable_variables)),
+        output=", ".join(each or "unknown" for each in models.output_activations(model)),
+        loss=loss_names(model),
+        rows=counts,
+        steps=-(-counts["train"] // train.batch_size),
+        notes=(*rows.splits.notes, *made.notes, *_cautions(made)),
+    )
+
+
+def _try(made: Network, rows: Rows, listening: Listening) -> None:
+    """Take two rows through the model and its loss: what does not fit shows now.
+
+    Raises:
+        StudyError: the loss or a metric refuses, or a monitor is not reported.
+    """
+    two = keras.tree.map_structure(lambda leaf: leaf[:2], rows.validation or rows.train)
+    try:
+        names = set(made.model.test_step(two))
+    except AblateError:
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"train.loss, train.metrics: the model, its loss and its metrics do not fit the "
+            f"data: {error}"
+        ) from error
+    listening.check(names | {f"val_{name}" for name in names if rows.validation is not None})
+
+
+def _cautions(made: Network) -> list[str]:
+    if not graph.is_container(made.model):
+        return []
+    return [
+        f"'{dropout}' feeds '{norm}': Dropout changes the variance between training and "
+        "inference, and the normalization learns the one and meets the other"
+        for dropout, norm in dropout_before_norm(made.model)
+    ]

@@ -1,0 +1,173 @@
+"""Probes: measurements between epochs that change no number.
+
+The runner calls `start` once, `measure` before training and after epochs, `finish` at the end.
+A probe finds what it may look at in its `Context`. Whatever it moves (statistics of a
+normalization, states of generators, weights it perturbs) is put back after each measurement
+(law 9), so a probe may run the model in training mode or change its weights.
+
+A probe is a class that `ablate.probes.PROBES` names:
+
+    class Norms:
+        def __init__(self, order: int = 2): ...            # its own arguments
+        def start(self, context: Context) -> None: ...
+        def measure(self, epoch: int) -> dict[str, np.ndarray]: ...
+        def finish(self) -> dict[str, np.ndarray]: ...
+
+What `measure` returns is stacked over the epochs measured, as `<probe>/<key>`, with the epochs
+as `<probe>/epochs`; what `finish` returns is stored as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from ablate.data import Splits
+from ablate.errors import StudyError, nearest
+from ablate.study.study import Probe as Request
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a probe may look at.
+
+    `x` and `y` are the `probe_rows` validation rows (training rows where there is no
+    validation), the same for all epochs, seeds and variants that share a split. `paths` gives
+    each layer's canonical path on the base model.
+    """
+
+    model: keras.Model
+    splits: Splits
+    x: Any
+    y: Any
+    paths: Mapping[Any, str]
+    seed: int
+    batch_size: int
+    epochs: int
+
+
+class Probe(Protocol):
+    """What the runner asks of a probe."""
+
+    def start(self, context: Context) -> None:
+        """Look at what there is, before training."""
+
+    def measure(self, epoch: int) -> Mapping[str, Any] | None:
+        """Measure after `epoch` (0: before training)."""
+
+    def finish(self) -> Mapping[str, Any] | None:
+        """Return what was found beside the measurements."""
+
+
+@dataclass
+class Probing:
+    """The probes of one trial, and what they have measured so far."""
+
+    requests: Sequence[Request]
+    _probes: list[tuple[str, Request, Probe]] = field(default_factory=list)
+    _measured: dict[str, list[tuple[int, dict[str, np.ndarray]]]] = field(default_factory=dict)
+    _variables: list[keras.Variable] = field(default_factory=list)
+
+    def start(self, context: Context, state: Sequence[keras.Variable]) -> None:
+        """Make the probes and let them look.
+
+        Args:
+            context: what they may look at; `x` and `y` are cut to each probe's rows here.
+            state: every variable that must be afterwards as it was.
+
+        Raises:
+            StudyError: there is no such probe, or it refuses its arguments.
+        """
+        self._variables = list(state)
+        for request in self.requests:
+            name = request.name
+            while name in self._measured:
+                name = _next(name)
+            self._measured[name] = []
+            probe = _make(request)
+            self._probes.append((name, request, probe))
+            with self._looking():
+                probe.start(_cut(context, request.probe_rows))
+
+    def measure(self, epoch: int, last: bool = False) -> None:
+        """Let the probes that are due measure: every `every` epochs, the first and the last."""
+        for name, request, probe in self._probes:
+            if epoch % request.every and not last:
+                continue
+            if any(each == epoch for each, _ in self._measured[name]):
+                continue
+            with self._looking():
+                found = probe.measure(epoch) or {}
+            arrays = {key: np.asarray(value) for key, value in found.items()}
+            self._measured[name].append((epoch, arrays))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that was measured, by `<probe>/<key>`."""
+        found: dict[str, np.ndarray] = {}
+        for name, _, probe in self._probes:
+            entries = self._measured[name]
+            if entries:
+                found[f"{name}/epochs"] = np.array([epoch for epoch, _ in entries])
+            for key in dict.fromkeys(key for _, arrays in entries for key in arrays):
+                found[f"{name}/{key}"] = np.stack([arrays[key] for _, arrays in entries])
+            with self._looking():
+                rest = probe.finish() or {}
+            found.update({f"{name}/{key}": np.asarray(each) for key, each in rest.items()})
+        return found
+
+    def state(self) -> Any:
+        """Return what has been measured, for a checkpoint."""
+        own: list[Any] = [getattr(probe, "state", dict)() for _, _, probe in self._probes]
+        return self._measured, own
+
+    def restore(self, state: Any) -> None:
+        """Go on from `state`."""
+        self._measured, own = state
+        for (_, _, probe), each in zip(self._probes, own, strict=True):
+            if hasattr(probe, "restore"):
+                probe.restore(each)
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Put every variable back that a measurement moves."""
+        before = [np.array(keras.ops.convert_to_numpy(v.value)) for v in self._variables]
+        try:
+            yield
+        finally:
+            for variable, value in zip(self._variables, before, strict=True):
+                now = keras.ops.convert_to_numpy(variable.value)
+                if not np.array_equal(now, value, equal_nan=now.dtype.kind == "f"):
+                    variable.assign(value)
+
+
+def _make(request: Request) -> Probe:
+    from ablate.probes import PROBES
+
+    if request.name not in PROBES:
+        raise StudyError(
+            f"probes: there is no probe '{request.name}'.{nearest(request.name, PROBES)} "
+            f"There are: {', '.join(PROBES)}."
+        )
+    try:
+        made: Probe = PROBES[request.name](**request.arguments)
+    except TypeError as error:
+        raise StudyError(f"probes: '{request.name}' refused its arguments: {error}") from error
+    return made
+
+
+def _cut(context: Context, rows: int) -> Context:
+    from dataclasses import replace
+
+    x = keras.tree.map_structure(lambda each: each[:rows], context.x)
+    y = None if context.y is None else keras.tree.map_structure(lambda e: e[:rows], context.y)
+    return replace(context, x=x, y=y)
+
+
+def _next(name: str) -> str:
+    stem, _, number = name.rpartition("_")
+    return f"{stem}_{int(number) + 1}" if stem and number.isdecimal() else f"{name}_2"
