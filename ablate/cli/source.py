@@ -11,6 +11,7 @@ stays on. Images are read in `ablate.cli.images`.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import warnings
@@ -84,6 +85,7 @@ def open_model(source: str, weights: str | None = None) -> Opened:
     Raises:
         SurgeryError: SOURCE is neither, or the file holds no model that can be loaded.
     """
+    _hush()
     name = source.lower().replace("_", "")
     if not Path(source).exists() and name in APPLICATIONS:
         return _application(name, weights)
@@ -167,6 +169,12 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _hush() -> None:
+    """Keep TensorFlow's remarks on its own business out of what a command prints."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _application(name: str, weights: str | None) -> Opened:

@@ -346,11 +346,16 @@ def _outputs_hint(hosts: list[Host], selector: str) -> str:
     return f". Output layers ({names}) are selected by their exact name only."
 
 
+def activation_name(operation: Any) -> str:
+    """Name what an activation (a layer or an operation) computes: `relu`, `LeakyReLU`."""
+    function = getattr(operation, "activation", None)
+    return _name_of(function) if function is not None else type(operation).__name__
+
+
 def _inner_activation(layer: Any) -> str | None:
     """Name the activation that a layer applies by itself, if it is not linear."""
     if isinstance(layer, ACTIVATION):
-        function = getattr(layer, "activation", None)
-        return _name_of(function) if function is not None else type(layer).__name__
+        return activation_name(layer)
     if isinstance(layer, _L.Wrapper):
         return _inner_activation(layer.layer)
     function = getattr(layer, "activation", None)
