@@ -240,7 +240,8 @@ def _check_values(study: Study, arms: tuple[Arm, ...], path: str) -> Iterator[Pr
     """Check that the field takes every choice, and both ends of a range."""
     assert study.search is not None
     dimension = study.search.space[path]
-    arm = next(each for each in arms if path in parameters_of(each, study.search))
+    having = [each for each in arms if path in parameters_of(each, study.search)]
+    arm = having[0] if having else arms[0]  # if none takes it, any can say why
     if path.endswith(".present") and path.startswith("insert."):
         if not all(isinstance(value, bool) for value in dimension.samples()):
             yield Problem(("search", "space", path), "'present' is yes or no: {bool: true}.")

@@ -182,15 +182,32 @@ def _logarithmic(dimension: Dimension) -> bool:
 def parameters_of(arm: Arm, search: Search) -> dict[str, Dimension]:
     """Return the parameters that `arm` has, by path, in the order of the space.
 
-    Every variant has `train` paths; it has an `insert` path if it has that placement. The other
-    fields of a placement matter only where `insert.<placement>.present` is true.
+    Every variant has the fields of `train`, but a part of one (`train.optimizer.momentum`) only
+    if its own takes it; it has an `insert` path if it has that placement. The other fields of a
+    placement matter only where `insert.<placement>.present` is true.
     """
     labels = {placement.label for placement in arm.spec.insert}
     return {
         path: dimension
         for path, dimension in search.space.items()
-        if path.startswith("train.") or _placement_path(path, labels) is not None
+        if _placement_path(path, labels) is not None or _has_field(arm, path, dimension)
     }
+
+
+def _has_field(arm: Arm, path: str, dimension: Dimension) -> bool:
+    if not path.startswith("train."):
+        return False
+    if path.count(".") == 1:
+        return True
+    return any(_accepts(arm.spec, path, value) for value in dimension.samples())
+
+
+def _accepts(spec: Spec, path: str, value: Any) -> bool:
+    try:
+        apply_point(spec, {path: value})
+    except StudyError:
+        return False
+    return True
 
 
 def condition_of(path: str, search: Search) -> str | None:

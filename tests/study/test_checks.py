@@ -134,6 +134,10 @@ SEARCHES: dict[str, tuple[dict[str, Any], str]] = {
         {"space": {"train.batch_size": {"int": [0, 8]}}},
         "search.space.train.batch_size.int: the field refuses 0: expected a number of at least 1.",
     ),
+    "part that no variant's optimizer takes": (
+        {"space": {"train.optimizer.rho": {"float": [0.1, 0.9]}}},
+        "search.space.train.optimizer.rho.float: the field refuses 0.1: ",
+    ),
     "presence": (
         {"space": {"insert.Dropout.present": {"choice": [1, 2]}}},
         "search.space.insert.Dropout.present: 'present' is yes or no: {bool: true}.",

@@ -127,3 +127,21 @@ def test_a_live_study_cannot_be_written_but_pickled() -> None:
     with pytest.raises(StudyError, match="holds live objects, which no file can"):
         dump_study(made)
     assert pickle.loads(pickle.dumps(made)).live
+
+
+def test_a_keras_model_is_saved_the_same_every_time_and_loads(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((2,), name="in")
+    outputs = keras.layers.Dense(2, activation="softmax", name="out")(inputs)
+    model = keras.Model(inputs, outputs, name="mine")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    made = study(model=model)
+    first = made.materialised(tmp_path / "a").model.file
+    second = made.materialised(tmp_path / "b").model.file
+    assert first is not None
+    assert second is not None
+    assert Path(first).read_bytes() == Path(second).read_bytes()
+    loaded = keras.models.load_model(first)
+    assert [w.tolist() for w in loaded.get_weights()] == [w.tolist() for w in model.get_weights()]
+    assert [path.name for path in (tmp_path / "a").glob("*.keras")] == ["model.keras"]

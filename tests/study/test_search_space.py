@@ -67,6 +67,21 @@ def test_a_variant_has_the_parameters_of_its_own_placements() -> None:
     assert parameters_of(both, made) == made.space
 
 
+def test_a_variant_has_only_the_parts_that_its_own_optimizer_takes() -> None:
+    study = Study(
+        study="s",
+        data={"name": "digits"},
+        model={"name": "mlp"},
+        variants={"sgd": {}, "adam": {"train": {"optimizer": "adam"}}},
+        search={"space": {"train.optimizer.momentum": {"float": [0.1, 0.9]}}},
+    )
+    assert study.search is not None
+    assert [list(parameters_of(arm, study.search)) for arm in study.arms] == [
+        ["train.optimizer.momentum"],
+        [],
+    ]
+
+
 def test_fields_of_a_placement_hang_on_its_presence() -> None:
     made = search(
         train__epochs={"int": [1, 2]},
