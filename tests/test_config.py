@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ablate.config import dump_study, load_study, parse_override, parse_study, schema
 from ablate.errors import StudyError
@@ -329,3 +331,28 @@ def test_the_schema_describes_every_field() -> None:
     assert set(document["$defs"]["Variant"]["properties"]["train"]["properties"]) == set(
         document["$defs"]["Train"]["properties"]
     )
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**12), 10**12)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=90)
+    | st.sampled_from(["on", "null", "1e-4", "2026-01-31", "0x1f", "~", "a: b", "- x", "12:30:00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(VALUES)
+def test_whatever_an_argument_is_it_comes_back(value: object) -> None:
+    placement = {"layer": "Anyones", "argument": value}
+    study = Study(
+        study="mine",
+        data={"name": "digits"},
+        model={"name": "cnn"},
+        variants={"a": {"insert": [placement]}},
+    )
+    assert parse_study(dump_study(study)) == study
