@@ -208,7 +208,8 @@ class LearningSpeed:
 
     The target is a given value, or per seed what the baseline ended with. A seed that never
     reaches it has None (censored, not left out); the medians are over all seeds and None where
-    the median seed never reaches it. `speedup` is the median over seeds of baseline steps / steps.
+    the median seed never reaches it. `speedup` is the median over seeds of baseline steps / steps,
+    over the seeds in which either got there; None when that is 0 or infinite.
     """
 
     variant: str

@@ -58,9 +58,9 @@ def learning_speed(
             continue
         steps = _steps(outcomes, name, epochs)
         ratios = [
-            _speedup(steps_of_reference[seed], own)
+            _speedup(steps_of_reference.get(seed), own)
             for seed, own in steps.items()
-            if steps_of_reference.get(seed) is not None
+            if own is not None or steps_of_reference.get(seed) is not None
         ]
         given = target if target is not None else sum(finals.values()) / len(finals)
         found.append(
@@ -75,7 +75,7 @@ def learning_speed(
                 steps=steps,
                 median_epochs=_median(list(epochs.values())),
                 median_steps=_median(list(steps.values())),
-                speedup=median(ratios) if ratios and median(ratios) > 0 else None,
+                speedup=_positive(median(ratios)) if ratios else None,
             )
         )
     return found
@@ -131,10 +131,14 @@ def _steps(
 
 
 def _speedup(reference: int | None, own: int | None) -> float:
-    """Baseline steps over own steps; 0 for never, so that the median counts it as slowest."""
-    if reference is None or own is None:
+    """Baseline steps over own; 0 when only the baseline got there, infinite the other way."""
+    if own is None:
         return 0.0
-    return reference / own if own else math.inf
+    return reference / own if own and reference is not None else math.inf
+
+
+def _positive(ratio: float) -> float | None:
+    return ratio if 0 < ratio < math.inf else None
 
 
 def _median(values: list[int | None]) -> float | None:

@@ -73,7 +73,8 @@ def figure(metric: str, value: float, scale: float | None = None) -> str:
     factor = 100 if told(metric) else 1
     resolved = abs(scale if scale else value) * factor
     places = _decimals(resolved, 1 if told(metric) else 0, 0 if told(metric) else 1)
-    text = f"{value * factor:.{places}f}" if places <= 6 else f"{value * factor:.2g}"
+    tiny = abs(value * factor) < 1e-4 and places > 6
+    text = f"{value * factor:.3g}" if tiny else f"{value * factor:.{min(places, 6)}f}"
     if not text.strip("-0."):
         text = text.lstrip("-")
     return text.replace("-", "−", 1) if text.startswith("-") else text

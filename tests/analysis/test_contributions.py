@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from ablate.analysis.contributions import contributions
+from ablate.analysis.outcomes import collect
+from tests.analysis.simulated import arm, noisy, study
+
+
+def test_contributions_are_the_whole_minus_the_part_ranked_by_what_helps() -> None:
+    whole = np.array(noisy(0.95, 0.005, 5, 0))
+    values = {
+        "plain": list(whole - 0.2),
+        "both": list(whole),
+        "both-without-bn": list(whole - noisy(0.03, 0.002, 5, 1)),
+        "both-without-head": [None] * 5,
+        "dropout": list(whole + noisy(0.01, 0.002, 5, 2)),
+    }
+    left_out = {
+        "both-without-bn": "bn",
+        "both-without-head": "head",
+        "both-without-conv": "conv",
+    }
+    arms = [arm(name) for name in ("plain", "both", "dropout")]
+    arms += [
+        arm(
+            name,
+            origin="leave_one_out",
+            left_out=("both", what),
+            alias_of="dropout" if what == "conv" else None,
+        )
+        for name, what in left_out.items()
+    ]
+    found = contributions(
+        collect(study(values), arms), "test_accuracy", "max", 0.95, np.random.default_rng(0)
+    )
+    assert [(each.what, each.rank, each.n) for each in found] == [
+        ("bn", 1, 5),
+        ("conv", 2, 5),
+        ("head", None, 0),
+    ]
+    expected = stats.ttest_rel(values["both"], values["both-without-bn"])
+    assert found[0].p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert found[0].p_holm == pytest.approx(min(1, 3 * expected.pvalue), rel=1e-9)
+    assert [each.verdict for each in found] == ["better", "worse", "missing"]
+
+
+def test_where_less_is_better_the_smallest_loss_ranks_first() -> None:
+    arms = [
+        arm("full"),
+        arm("a", origin="leave_one_out", left_out=("full", "a")),
+        arm("b", origin="leave_one_out", left_out=("full", "b")),
+    ]
+    values = {"full": [0.5, 0.6, 0.7], "a": [0.6, 0.72, 0.8], "b": [0.4, 0.5, 0.61]}
+    found = contributions(
+        collect(study(values), arms), "test_accuracy", "min", 0.95, np.random.default_rng(0)
+    )
+    assert [(each.what, each.verdict) for each in found] == [("a", "better"), ("b", "worse")]

@@ -1,0 +1,118 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from ablate.analysis.factorial import (
+    Contrast,
+    all_contrasts,
+    contrast_by_seed,
+    factor_effects,
+    factor_levels,
+)
+from ablate.analysis.findings import FactorEffect
+from ablate.analysis.outcomes import collect
+from tests.analysis.simulated import arm, study
+
+LEVELS = {"bn": ("off", "on"), "dropout": ("off", "on")}
+
+
+def effects(
+    values: dict[str, list[float | None]], levels: dict[str, tuple[str, ...]]
+) -> dict[str, FactorEffect]:
+    arms = []
+    for cell in product(*levels.values()):
+        factors = dict(zip(levels, cell, strict=True))
+        name = ",".join(f"{key}={value}" for key, value in factors.items())
+        arms.append(arm(name, factors=factors, origin="factorial"))
+    outcomes = collect(study(values), arms)
+    found = factor_effects(outcomes, "test_accuracy", "max", 0.95, np.random.default_rng(0))
+    return {each.name: each for each in found}
+
+
+def two_by_two(seeds: int = 5) -> dict[str, list[float]]:
+    rng = np.random.default_rng(1)
+    return {
+        f"bn={bn},dropout={dropout}": list(rng.normal(0.9, 0.01, seeds))
+        for bn, dropout in product(*LEVELS.values())
+    }
+
+
+def test_two_by_two_by_hand_and_against_scipy() -> None:
+    values = two_by_two()
+    y00, y01, y10, y11 = (np.array(each) for each in values.values())
+    by_hand = {
+        "bn": (y10 + y11 - y00 - y01) / 2,
+        "dropout": (y01 + y11 - y00 - y10) / 2,
+        "bn × dropout": y11 - y10 - y01 + y00,
+    }
+    found = effects(values, LEVELS)  # type: ignore[arg-type]
+    assert list(found) == list(by_hand)
+    for name, differences in by_hand.items():
+        expected = stats.ttest_1samp(differences, 0)
+        each = found[name]
+        assert list(each.differences.values()) == pytest.approx(differences, rel=1e-9)
+        assert each.p == pytest.approx(expected.pvalue, rel=1e-8)
+        assert (each.low, each.high) == pytest.approx(tuple(expected.confidence_interval()))
+        assert each.family_size == 3
+    assert found["bn × dropout"].order == 2
+    assert found["bn × dropout"].levels == ("on", "on")
+    assert found["bn × dropout"].references == ("off", "off")
+
+
+def test_a_seed_counts_when_it_completed_every_cell() -> None:
+    values: dict[str, list[float | None]] = {k: list(v) for k, v in two_by_two().items()}
+    values["bn=on,dropout=on"][3] = None
+    assert {each.n for each in effects(values, LEVELS).values()} == {4}
+    values["bn=on,dropout=on"] = [None] * 5
+    missing = effects(values, LEVELS)["bn"]
+    assert (missing.n, missing.verdict) == (0, "missing")
+    assert missing.missing_cells == ("bn=on,dropout=on",)
+
+
+def test_more_than_two_levels_are_held_against_the_first() -> None:
+    levels = {"lr": ("low", "mid", "high"), "bn": ("off", "on")}
+    rng = np.random.default_rng(2)
+    values = {
+        f"lr={lr},bn={bn}": list(rng.normal(0.9, 0.01, 3)) for lr, bn in product(*levels.values())
+    }
+    found = effects(values, levels)  # type: ignore[arg-type]
+    assert list(found) == ["lr=mid", "lr=high", "bn", "lr=mid × bn", "lr=high × bn"]
+    table = np.array(list(values.values())).T.reshape(3, 3, 2)
+    expected = (table[:, 2] - table[:, 0]).mean(axis=1)
+    assert list(found["lr=high"].differences.values()) == pytest.approx(expected)
+    interaction = table[:, 1, 1] - table[:, 1, 0] - table[:, 0, 1] + table[:, 0, 0]
+    assert list(found["lr=mid × bn"].differences.values()) == pytest.approx(interaction)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(2, 3), min_size=3, max_size=4), st.integers(0, 99))
+def test_contrasts_find_the_effects_that_made_the_table(sizes: list[int], seed: int) -> None:
+    """Every contrast is the signed sum of cell means, whatever the number of levels."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(2, *sizes))
+    for contrast in all_contrasts(sizes):
+        signs = product((0, 1), repeat=len(contrast.factors))
+        expected = np.zeros(2)
+        for sign in signs:
+            index: list[object] = [slice(None)] * (len(sizes) + 1)
+            for factor, level, on in zip(contrast.factors, contrast.levels, sign, strict=True):
+                index[factor + 1] = level if on else 0
+            cell = table[tuple(index)].reshape(2, -1).mean(axis=1)
+            expected += cell * (-1) ** (len(sign) - sum(sign))
+        np.testing.assert_allclose(contrast_by_seed(table, contrast), expected, atol=1e-12)
+
+
+def test_all_contrasts_go_up_to_order_three() -> None:
+    orders = [len(each.factors) for each in all_contrasts([2, 2, 2, 2])]
+    assert orders == [1] * 4 + [2] * 6 + [3] * 4
+    assert list(all_contrasts([3])) == [Contrast((0,), (1,)), Contrast((0,), (2,))]
+
+
+def test_studies_without_factors_have_no_factor_effects() -> None:
+    outcomes = collect(study({"plain": [0.9]}), [arm("plain")])
+    assert factor_levels(outcomes) == {}
+    assert factor_effects(outcomes, "test_accuracy", "max", 0.95, np.random.default_rng(0)) == []

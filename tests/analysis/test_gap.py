@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from ablate.analysis.gap import gaps
+from ablate.analysis.outcomes import collect
+from tests.analysis.simulated import arm, result
+
+
+def trial(variant: str, seed: int, train: float, test: float) -> object:
+    metrics = {
+        "train_accuracy": train,
+        "test_accuracy": test,
+        "train_loss": 1 - train,
+        "test_loss": 1 - test,
+    }
+    return result(variant, seed, metrics=metrics)
+
+
+def test_gap_is_train_minus_test_and_a_smaller_one_is_better() -> None:
+    results = [trial("plain", s, 0.99 + s / 900, 0.9 + s / 300) for s in range(4)]
+    results += [trial("dropout", s, 0.96, 0.93 + s / 700 * (-1) ** s) for s in range(4)]
+    found = gaps(
+        collect(results, [arm("plain"), arm("dropout")]),  # type: ignore[arg-type]
+        "plain",
+        "test_accuracy",
+        "max",
+        0.95,
+        np.random.default_rng(0),
+    )
+    assert [(each.variant, each.metric) for each in found] == [
+        ("plain", "accuracy"),
+        ("dropout", "accuracy"),
+        ("plain", "loss"),
+        ("dropout", "loss"),
+    ]
+    plain = [0.09 + s / 900 - s / 300 for s in range(4)]
+    dropout = [0.03 - s / 700 * (-1) ** s for s in range(4)]
+    assert list(found[0].summary.values.values()) == pytest.approx(plain)
+    assert found[0].against is None
+    against = found[1].against
+    assert against is not None
+    assert against.p == pytest.approx(stats.ttest_rel(dropout, plain).pvalue, rel=1e-6)
+    assert against.verdict == "better"
+    loss = found[3].against
+    assert loss is not None
+    assert (loss.mean, loss.verdict) == (pytest.approx(-against.mean), "better")
+
+
+def test_gaps_that_are_equal_but_for_rounding_are_equal() -> None:
+    results = [trial("plain", s, 0.95 + s / 300, 0.9 + s / 300) for s in range(5)]
+    results += [trial("same", s, 0.85 + s / 700, 0.8 + s / 700) for s in range(5)]
+    found = gaps(
+        collect(results, [arm("plain"), arm("same")]),  # type: ignore[arg-type]
+        "plain",
+        "test_accuracy",
+        "max",
+        0.95,
+        np.random.default_rng(0),
+    )
+    against = found[1].against
+    assert against is not None
+    assert (against.mean, against.sd, against.p) == (0.0, 0.0, 1.0)
+
+
+def test_without_training_metrics_there_is_no_gap() -> None:
+    results = [result("plain", 0, metrics={"test_accuracy": 0.9})]
+    outcomes = collect(results, [arm("plain")])
+    assert gaps(outcomes, "plain", "test_accuracy", "max", 0.95, np.random.default_rng(0)) == []
