@@ -327,6 +327,9 @@ def test_the_schema_describes_every_field() -> None:
     ]
     assert silent == []
     assert document["additionalProperties"] is False
+    assert {"type": "string"} in document["$defs"]["Variant"]["properties"]["remove"]["items"][
+        "anyOf"
+    ]
     assert document["required"] == ["study", "data", "model"]
     assert set(document["$defs"]["Variant"]["properties"]["train"]["properties"]) == set(
         document["$defs"]["Train"]["properties"]

@@ -53,9 +53,12 @@ class Variant(Strict):
         "A factor's level extends other levels of that factor.",
     )
     insert: list[Placement] = Field(default=[], description="Placements: layers to insert.")
-    remove: list[Annotated[Removal, BeforeValidator(lambda value: _removal(value))]] = Field(
-        default=[], description="Layers of the base model to take out; a text is a selector."
-    )
+    remove: list[
+        Annotated[
+            Removal,
+            BeforeValidator(lambda value: _removal(value), json_schema_input_type=Removal | str),
+        ]
+    ] = Field(default=[], description="Layers of the base model to take out; a text is a selector.")
     train: dict[str, Any] = Field(
         default={},
         description="Fields of `train` that differ. Mappings merge by key; one that gives "
