@@ -14,11 +14,13 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from ablate.errors import StudyError
 from ablate.models.ends import Aim
@@ -118,16 +120,14 @@ def _with_own_top(
     model = _loaded(name, make, weights, top=True)
     if (units, activation) == (_IMAGENET_CLASSES, "softmax"):
         return note(model, Origin(kept=weights is not None))
-    found = last_dense(model)
-    if found is None:
+    if last_dense(model) is None:
         if arguments.top == "own":
             raise StudyError(
                 f"model.top: '{name}' ends in no Dense layer that could be exchanged for "
                 f"{units} classes. Use top: pooled."
             )
         return None
-    head = found[0].operation.name
-    changed = replace_head(model, units, activation)
+    changed, head = replace_head(model, units, activation)
     return note(changed, _origin(name, weights, (head,), units))
 
 
@@ -146,7 +146,7 @@ def _pooled(
     for number, units in enumerate(arguments.dense, start=1):
         x = style.dense(x, units, _free(f"dense{number}", before))
     x = style.output(x, aim, _free("output", before))
-    model = keras.Model(body.inputs, x, name=body.name)
+    model = keras.Model(body.input, x, name=body.name)
     fresh = tuple(layer.name for layer in model.layers if layer.name not in before)
     return note(model, _origin(name, weights, fresh, output_form(aim, "auto")[0]))
 
@@ -178,15 +178,36 @@ def _loaded(name: str, make: Make, weights: str | None, *, top: bool) -> keras.M
         )
     model = make(top=top, weights=None)
     try:
-        model.load_weights(path)
-        return model
+        _load_all(model, path)
     except Exception as first:
         if top or not _copied_from_whole(name, make, path, model):
             hint = " It may hold the body alone: use top: pooled." if top else ""
+            reason = " ".join(str(first).split())[:300].rstrip(".")
             raise StudyError(
-                f"model.weights: '{weights}' does not hold the weights of '{name}': {first}.{hint}"
+                f"model.weights: '{weights}' does not hold the weights of '{name}': {reason}.{hint}"
             ) from first
-        return model
+    return model
+
+
+def _load_all(model: keras.Model, path: Path) -> None:
+    """Load weights and see that every random one was replaced: files may be read in part."""
+    before = {each.path: _corner(each) for each in model.weights}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what is left out is told below
+        model.load_weights(path)
+    left = [
+        each.path
+        for each in model.weights
+        if before[each.path].std() > 0 and np.array_equal(before[each.path], _corner(each))
+    ]
+    if left:
+        raise ValueError(f"it has nothing for {left[0]} ({len(left)} of {len(before)} weights)")
+
+
+def _corner(weight: Any) -> np.ndarray:
+    """Return a few values of a weight, enough to see whether it was replaced."""
+    index = tuple(slice(0, 4) for _ in weight.shape)
+    return np.array(keras.ops.convert_to_numpy(weight.value[index]))
 
 
 def _copied_from_whole(name: str, make: Make, path: Path, body: keras.Model) -> bool:
@@ -194,7 +215,7 @@ def _copied_from_whole(name: str, make: Make, path: Path, body: keras.Model) -> 
     size = APPLICATIONS[name].size
     whole = make(top=True, weights=None, size=(size, size, 3))
     try:
-        whole.load_weights(path)
+        _load_all(whole, path)
     except Exception:
         return False
     known = {layer.name: layer for layer in whole.layers}

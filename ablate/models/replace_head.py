@@ -38,8 +38,10 @@ def last_dense(model: keras.Model) -> tuple[graph.Call, list[graph.Call]] | None
     return None
 
 
-def replace_head(model: keras.Model, units: int, activation: str | None = None) -> keras.Model:
-    """Return `model` with a fresh last Dense of `units`.
+def replace_head(
+    model: keras.Model, units: int, activation: str | None = None
+) -> tuple[keras.Model, str]:
+    """Return `model` with a fresh last Dense of `units`, and that layer's name.
 
     The layers are shared with `model`, whose own last layer stays as it was.
 
@@ -68,4 +70,5 @@ def replace_head(model: keras.Model, units: int, activation: str | None = None) 
     x = new(call.inputs[0])
     for each in after:
         x = each.operation(x)
-    return keras.Model(model.inputs, x, name=model.name)
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    return keras.Model(inputs, x, name=model.name), new.name

@@ -36,16 +36,13 @@ def from_file(model: Model, fits: Fits) -> keras.Model:
     if units is None:
         return note(loaded, Origin(kept=model.keeps_weights))
     old = loaded.outputs[0].shape[-1]
-    changed = replace_head(loaded, units)
-    fresh = {layer.name for layer in changed.layers} - {
-        layer.name for layer in loaded.layers if any(layer is each for each in changed.layers)
-    }
+    changed, name = replace_head(loaded, units)
     text = f"the data has {units} classes, '{path.name}' gave {old}: its last layer is new"
     return note(
         changed,
         Origin(
             kept=model.keeps_weights,
-            fresh=tuple(sorted(fresh)) if model.keeps_weights else (),
+            fresh=(name,) if model.keeps_weights else (),
             notes=(text,),
         ),
     )

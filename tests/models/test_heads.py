@@ -1,0 +1,112 @@
+"""Loss and metrics are read off the output and the labels, or asked for."""
+
+import keras
+import pytest
+
+from ablate.errors import StudyError
+from ablate.models import Ends, Goal, auto_loss, auto_metrics, output_activations
+
+LABELS = Goal("classification", (), 3)
+ONE_HOT = Goal("classification", (3,), 3, one_hot=True)
+BINARY = Goal("classification", (), 2)
+NUMBERS = Goal("regression", (1,))
+
+
+def ending(units, activation, separate=False):
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(units, activation=None if separate else activation)(inputs)
+    if separate:
+        x = keras.layers.Activation(activation)(x)
+    return keras.Model(inputs, x)
+
+
+def said(loss):
+    config = loss.get_config()
+    return type(loss).__name__, config.get("from_logits")
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize(
+    "units, activation, goal, expected, metrics",
+    [
+        (3, "softmax", LABELS, ("SparseCategoricalCrossentropy", False), ["accuracy"]),
+        (3, "linear", LABELS, ("SparseCategoricalCrossentropy", True), ["accuracy"]),
+        (3, "softmax", ONE_HOT, ("CategoricalCrossentropy", False), ["accuracy"]),
+        (3, "linear", ONE_HOT, ("CategoricalCrossentropy", True), ["accuracy"]),
+        (1, "sigmoid", BINARY, ("BinaryCrossentropy", False), ["accuracy"]),
+        (2, "softmax", BINARY, ("SparseCategoricalCrossentropy", False), ["accuracy"]),
+        (1, "linear", NUMBERS, ("MeanSquaredError", None), ["mae"]),
+    ],
+)
+def test_plain_cases(units, activation, goal, expected, metrics, separate):
+    model = ending(units, activation, separate)
+    assert said(auto_loss(model, Ends((4,), goal))) == expected
+    assert auto_metrics(model, Ends((4,), goal)) == metrics
+
+
+def test_one_logit_is_cut_at_zero():
+    model = ending(1, "linear")
+    assert said(auto_loss(model, Ends((4,), BINARY))) == ("BinaryCrossentropy", True)
+    (metric,) = auto_metrics(model, Ends((4,), BINARY))
+    assert metric.name == "accuracy"
+    metric.update_state([[0], [1]], [[-0.1], [0.1]])
+    assert float(metric.result()) == 1.0
+
+
+@pytest.mark.parametrize(
+    "units, activation, goal, says",
+    [
+        (1, "sigmoid", NUMBERS, "ends in sigmoid"),
+        (3, "relu", LABELS, "ending in relu"),
+        (3, "sigmoid", LABELS, "3 units ending in sigmoid"),
+        (1, "linear", LABELS, "3 classes and output has 1 units"),
+        (2, "softmax", LABELS, "2 units"),
+    ],
+)
+def test_anything_else_is_asked_for(units, activation, goal, says):
+    with pytest.raises(StudyError, match=says):
+        auto_loss(ending(units, activation), Ends((4,), goal))
+
+
+def test_a_subclassed_model_is_asked_for():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(StudyError, match="subclassed"):
+        auto_loss(Own(), Ends((4,), NUMBERS))
+
+
+def test_several_outputs():
+    inputs = keras.Input((4,))
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(inputs)
+    size = keras.layers.Dense(1, name="size")(inputs)
+    model = keras.Model(inputs, [kind, size])
+    listed = auto_loss(model, Ends((4,), [LABELS, NUMBERS]))
+    assert [said(each)[0] for each in listed] == [
+        "SparseCategoricalCrossentropy",
+        "MeanSquaredError",
+    ]
+    named = keras.Model(inputs, {"kind": kind, "size": size})
+    goals = Ends((4,), {"size": NUMBERS, "kind": LABELS})
+    assert {key: said(each)[0] for key, each in auto_loss(named, goals).items()} == {
+        "kind": "SparseCategoricalCrossentropy",
+        "size": "MeanSquaredError",
+    }
+    assert auto_metrics(named, goals) == {"kind": ["accuracy"], "size": ["mae"]}
+    with pytest.raises(StudyError, match="Expected: the same names"):
+        auto_loss(named, Ends((4,), {"siz": NUMBERS, "kind": LABELS}))
+
+
+def test_what_ends_an_output_is_found_behind_reshapes_wrappers_and_models():
+    inputs = keras.Input((6, 4))
+    x = keras.layers.TimeDistributed(keras.layers.Dense(3, activation="softmax"))(inputs)
+    a = keras.layers.Reshape((6, 3, 1))(x)
+    b = keras.layers.Dropout(0.1)(ending(3, "tanh")(keras.layers.Dense(4)(inputs[:, 0])))
+    c = keras.layers.BatchNormalization()(keras.layers.Dense(2, activation="relu")(inputs))
+    d = keras.ops.softmax(keras.layers.Dense(2)(inputs))
+    e = keras.layers.Softmax()(inputs)
+    model = keras.Model(inputs, [a, b, c, d, e])
+    assert output_activations(model) == ["softmax", "tanh", "linear", "softmax", "softmax"]
+    sequential = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "relu")])
+    assert output_activations(sequential) == ["relu"]

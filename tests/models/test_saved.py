@@ -1,0 +1,161 @@
+"""Models that people bring: files and functions."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from ablate.errors import StudyError
+from ablate.models import Ends, Goal, base, build, origin
+from ablate.study.model import Model
+
+
+def goal(classes):
+    return Ends((4,), Goal("classification", (), classes))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = build("mlp", (4,), 3, units=[5])
+    path = tmp_path / "mine.keras"
+    model.save(path)
+    return model, str(path)
+
+
+def test_a_file_keeps_its_weights(saved):
+    model, path = saved
+    loaded = base(Model(file=path), goal(3))
+    for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert origin(loaded).kept and origin(loaded).fresh == ()
+
+
+def test_fresh_weights_are_drawn_anew(saved):
+    model, path = saved
+    loaded = base(Model(file=path, weights="fresh"), goal(3))
+    assert loaded.get_config() == model.get_config()
+    assert not np.array_equal(loaded.get_weights()[0], model.get_weights()[0])
+    assert not origin(loaded).kept
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_other_classes_get_a_new_last_layer(tmp_path, separate):
+    layers = [keras.layers.Dense(5, name="hidden")]
+    if separate:
+        layers += [keras.layers.Dense(3, name="logits"), keras.layers.Softmax(name="ends")]
+    else:
+        layers += [keras.layers.Dense(3, activation="softmax", name="logits")]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.save(tmp_path / "m.keras")
+    loaded = base(Model(file=str(tmp_path / "m.keras")), goal(7))
+    assert loaded.output_shape == (None, 7)
+    assert [each.name for each in loaded.layers[1:]] == [each.name for each in model.layers]
+    np.testing.assert_array_equal(
+        loaded.get_layer("hidden").get_weights()[0], model.get_layer("hidden").get_weights()[0]
+    )
+    np.testing.assert_allclose(loaded(np.ones((2, 4))).numpy().sum(axis=1), 1, rtol=1e-6)
+    assert origin(loaded).kept and origin(loaded).fresh == ("logits",)
+    assert origin(loaded).notes == (
+        "the data has 7 classes, 'm.keras' gave 3: its last layer is new",
+    )
+
+
+def test_a_head_that_cannot_be_exchanged(tmp_path):
+    inputs = keras.Input((4, 4, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 2)(inputs))
+    keras.Model(inputs, x).save(tmp_path / "m.keras")
+    with pytest.raises(StudyError, match="ends in no Dense layer"):
+        fits = Ends((4, 4, 1), Goal("classification", (), 5))
+        base(Model(file=str(tmp_path / "m.keras")), fits)
+
+
+def test_a_file_in_another_type(saved):
+    model, path = saved
+    loaded = base(Model(file=path), goal(3), "mixed_bfloat16")
+    assert loaded.get_layer("dense1").compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+    assert origin(loaded).kept
+
+
+def test_an_h5_file(tmp_path, saved):
+    model, _ = saved
+    model.save(tmp_path / "m.h5")
+    loaded = base(Model(file=str(tmp_path / "m.h5")), goal(3))
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+class Odd(keras.layers.Layer):
+    """A layer that nobody registered."""
+
+    def call(self, x):
+        return x
+
+
+def test_files_that_are_no_model(tmp_path, saved):
+    (tmp_path / "broken.keras").write_bytes(b"broken")
+    model = keras.Sequential([keras.Input((4,)), Odd(), keras.layers.Dense(3)])
+    model.save(tmp_path / "odd.keras")
+    model.save_weights(tmp_path / "m.weights.h5")
+    for file, says in (
+        (tmp_path / "mine.kers", "Did you mean 'mine.keras'?"),
+        (tmp_path / "broken.keras", "cannot be loaded"),
+        (tmp_path / "odd.keras", "cannot be loaded.*model.call"),
+        (tmp_path / "m.weights.h5", "weights without a model"),
+    ):
+        with pytest.raises(StudyError, match=says):
+            base(Model(file=str(file)), goal(3))
+
+
+@pytest.mark.parametrize(
+    "fits, says",
+    [
+        (Ends((5,), Goal("classification", (), 3)), r"takes examples of shape \(4,\)"),
+        (Ends((4, 1), Goal("classification", (), 3)), "data.add_channel: false"),
+        (Ends((4,), Goal("regression", (2,))), r"gives numbers of shape \(3,\)"),
+        (Ends([(4,), (4,)], Goal("classification", (), 3)), "has 1 inputs, the data 2"),
+        (Ends((4,), [Goal("regression", (3,))] * 2), "has 1 outputs, the data 2"),
+    ],
+)
+def test_data_that_does_not_fit(saved, fits, says):
+    with pytest.raises(StudyError, match=says):
+        base(Model(file=saved[1]), fits)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "my_models.py").write_text(
+        "import keras\n"
+        "def plain(input_shape, classes, width=4):\n"
+        "    return keras.Sequential([keras.Input(input_shape),\n"
+        "        keras.layers.Dense(width), keras.layers.Dense(classes, 'softmax')])\n"
+        "def unbuilt(): return keras.Sequential([keras.layers.Dense(3, 'softmax')])\n"
+        "def none(): return 3\n"
+        "def broken(): raise RuntimeError('no luck')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("my_models", None)
+
+
+def test_a_function_gets_its_arguments_and_the_shapes(module):
+    model = base(Model(call="my_models:plain", width=6), goal(3))
+    assert [layer.units for layer in model.layers] == [6, 3]
+    assert origin(model).kept is False
+    assert base(Model(call="my_models:unbuilt"), goal(3)).output_shape == (None, 3)
+
+
+@pytest.mark.parametrize(
+    "fields, classes, says",
+    [
+        ({"call": "my_models:plain", "widht": 6}, 3, "cannot be called like that"),
+        ({"call": "my_models:none"}, 3, "returned a int"),
+        ({"call": "my_models:broken"}, 3, "raised RuntimeError: no luck"),
+        ({"call": "my_models:unbuilt"}, 9, "gives 3 classes; the data has 9"),
+        ({"call": "my_models:plane"}, 3, "Did you mean 'plain'?"),
+    ],
+)
+def test_functions_that_fail(module, fields, classes, says):
+    with pytest.raises(StudyError, match=says):
+        base(Model(**fields), goal(classes))
