@@ -130,7 +130,7 @@ def _metric(given: str | Named | Called) -> Any:
     name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
     if is_own(name):
         return _made("train.metrics", keras.saving.get_registered_object(name), arguments)
-    kind = _METRICS.get(snake(name))
+    kind = _METRICS.get(snake(name)) if name not in _SHORT else None
     if kind is not None:
         return _made("train.metrics", kind, arguments)
     if arguments:
@@ -163,4 +163,6 @@ def _classes(module: Any, parent: type, key: Any) -> dict[str, type]:
 _OPTIMIZERS = _classes(keras.optimizers, keras.Optimizer, optimizer_name)
 _LOSSES = _classes(keras.losses, keras.Loss, loss_name)
 _METRICS = _classes(keras.metrics, keras.Metric, snake)
+#: Short forms of which Keras chooses the class, by the shapes of targets and output.
+_SHORT = frozenset({"accuracy", "acc", "crossentropy", "ce"})
 _METRICS["fbeta_score"] = keras.metrics.FBetaScore  # as its results are called

@@ -1,0 +1,19 @@
+"""One thread where TensorFlow has not begun, and a bench that no other test has used."""
+
+from contextlib import suppress
+
+import pytest
+
+from ablate.errors import StudyError
+from ablate.training import bench, configure
+
+with suppress(StudyError):
+    configure(1)
+
+
+@pytest.fixture
+def fresh():
+    """Let a test begin and end without benches from others."""
+    bench.forget()
+    yield
+    bench.forget()

@@ -1,0 +1,78 @@
+"""Small trials on the digits, and callbacks for them, that the tests of training share."""
+
+from __future__ import annotations
+
+import keras
+
+from ablate.study.trial import Spec, Trial
+from ablate.training import run_group
+
+BN = {"layer": "BatchNormalization", "at": "before_activation", "where": "hidden"}
+DROPOUT = {"layer": "Dropout", "rate": 0.4, "at": "after_activation", "where": "hidden"}
+
+
+def spec_of(*insert, model=None, data=None, remove=(), **train):
+    """Return the spec of a small network: 100 rows of digits, two epochs, batches of 32."""
+    return Spec(
+        data={"name": "digits", "limit": 100, **(data or {})},
+        model=model or {"name": "mlp", "units": [8]},
+        train={"epochs": 2, "learning_rate": 0.1, **train},
+        insert=list(insert),
+        remove=list(remove),
+    )
+
+
+def trial_of(spec, seed=0, name="trial", **fields):
+    """Return a trial of `spec`."""
+    return Trial(id=f"{name}-{seed}", variant=name, seed=seed, spec=spec, **fields)
+
+
+def run(*trials, **arguments):
+    """Train trials and return their results, which must not have failed."""
+    results = [result for result, _, _ in run_group(trials, **arguments)]
+    for result in results:
+        assert result.status != "failed", result.error
+    return results
+
+
+def numbers(result):
+    """Return all of a result that law 1 speaks of."""
+    document = result.to_json()
+    for key in ("seconds", "inference", "environment", "id", "variant", "notes", "spec"):
+        del document[key]
+    return document
+
+
+class Heard(keras.callbacks.Callback):
+    """Writes down what it hears, and when."""
+
+    said: list = []
+
+    def on_train_begin(self, logs=None):
+        self.said.append("train")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.said.append(epoch)
+
+    def on_test_end(self, logs=None):
+        self.said.append(dict(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.said.append(dict(logs))
+
+    def on_train_end(self, logs=None):
+        self.said.append(dict(logs))
+
+
+class HeardBatches(Heard):
+    """Hears single steps, too, and stops in the middle of the second epoch."""
+
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.said.append((batch, dict(logs)))
+        self.steps += 1
+        self.model.stop_training = self.steps == 6
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.said.append(("test", batch, dict(logs)))

@@ -1,0 +1,124 @@
+"""The loop gives the numbers `model.fit` gives for the same batches, to the bit."""
+
+import keras
+import numpy as np
+import pytest
+
+from ablate.training import bench, run_group
+from ablate.training.listening import Listening
+from ablate.training.objectives import compile_for
+from ablate.training.rows import rows_of, weighted
+from ablate.training.schedules import keras_schedule
+from ablate.training.seeding import order
+from tests.training.small import BN, DROPOUT, Heard, spec_of, trial_of
+
+CNN = {"name": "cnn", "filters": [4], "dense": [8]}
+HEARD = "tests.training.small:Heard"
+
+
+class Batches(keras.utils.PyDataset):
+    """A trial's batches, epoch by epoch."""
+
+    def __init__(self, rows, seed, size):
+        super().__init__()
+        self.rows = [keras.tree.map_structure(np.asarray, each) for each in rows]
+        self.seed, self.size, self.epoch = seed, size, 0
+
+    def __len__(self):
+        return -(-len(self.rows[0]) // self.size)
+
+    def __getitem__(self, index):
+        chosen = order(len(self.rows[0]), self.seed, self.epoch)
+        chosen = chosen[index * self.size : (index + 1) * self.size]
+        return tuple(each[chosen] for each in self.rows)
+
+
+def by_fit(spec, seed):
+    """Train a trial's model with `model.fit`; return its history and weights."""
+    train, rows = spec.train, rows_of(spec, seed)
+    made = bench.make(spec, rows, seed)
+    for variable, value in made.beginnings.of(seed):
+        variable.assign(value)
+    model = made.model
+    compile_for(model, train, rows.splits)
+    batches = Batches(weighted(rows.train, rows.splits, train.class_weight), seed, train.batch_size)
+    schedule = keras_schedule(train, len(batches))
+    if schedule is not None:
+        config = model.optimizer.get_config()
+        inner = config.get("inner_optimizer")
+        (inner["config"] if inner else config)["learning_rate"] = schedule
+        model.optimizer = (
+            keras.optimizers.LossScaleOptimizer(
+                type(model.optimizer.inner_optimizer).from_config(inner["config"])
+            )
+            if inner
+            else type(model.optimizer).from_config(config)
+        )
+
+    class Turn(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            batches.epoch = epoch
+
+    history = model.fit(
+        batches,
+        epochs=train.epochs,
+        shuffle=False,
+        validation_data=(rows.splits.x_val, rows.splits.y_val),
+        validation_batch_size=train.batch_size,
+        callbacks=[*Listening.of(train, True).callbacks, Turn()],
+        verbose=0,
+    )
+    return history.history, model.get_weights()
+
+
+CASES = {
+    "bn_dropout": spec_of(
+        BN, DROPOUT, model=CNN, optimizer={"name": "sgd", "momentum": 0.9}, max_norm=1.0
+    ),
+    "adam_cosine_weights": spec_of(
+        DROPOUT,
+        optimizer={"name": "adam", "use_ema": True, "ema_overwrite_frequency": 3},
+        schedule={"name": "cosine", "warmup_steps": 3},
+        class_weight="balanced",
+        metrics=["accuracy", "SparseTopKCategoricalAccuracy"],
+        learning_rate=0.01,
+    ),
+    "stopping_plateau_accumulated": spec_of(
+        BN,
+        epochs=4,
+        optimizer={"name": "rmsprop", "gradient_accumulation_steps": 2},
+        schedule={"name": "plateau", "patience": 1, "min_delta": 5.0, "factor": 0.5},
+        early_stopping={"patience": 1, "min_delta": 0.5},
+    ),
+    "exponential_regression": spec_of(
+        data={"name": "noisy_line", "limit": 64},
+        optimizer={"name": "adamw", "weight_decay": 0.01},
+        schedule={"name": "exponential", "decay_rate": 0.5, "decay_steps": 3},
+    ),
+    "mixed": spec_of(
+        BN, dtype="mixed_float16", schedule={"name": "inverse_time", "decay_rate": 0.3}
+    ),
+    "callback": spec_of(BN, callbacks=[{"call": HEARD}]),
+    "batches": spec_of(DROPOUT, callbacks=[{"call": HEARD + "Batches"}]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_trial_equals_fit_to_the_bit(case, tmp_path):
+    spec = CASES[case]
+    spec = spec.model_copy(update={"train": spec.train.model_copy(update={"save": "final"})})
+    Heard.said.clear()
+    ((result, _, path),) = run_group([trial_of(spec, seed=3)], work=lambda trial: tmp_path)
+    assert result.status == "completed", result.error
+    said = list(Heard.said)
+    Heard.said.clear()
+    history, weights = by_fit(spec, seed=3)
+
+    curves = {name: curve[1:] for name, curve in result.curves.items()}
+    history.pop("learning_rate", None)  # a plateau's own entry, in float32
+    assert {name: curves[name] for name in history} == history
+    trained = keras.saving.load_model(path, compile=False).get_weights()
+    assert len(trained) == len(weights)
+    for ours, theirs in zip(trained, weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert said == Heard.said
