@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -344,12 +345,19 @@ def _sparse(value: Any) -> Any:
     return [_sparse(each) for each in value] if isinstance(value, list | tuple) else value
 
 
+#: Text that YAML takes for itself wherever it stands; all other text is written in quotes.
+_PLAIN_TEXT = re.compile(r"\w(?:[\w ./+*=-]|:(?=\w))*", re.ASCII)
+
+
 def _laid_out(value: Any, depth: int = 0) -> Any:
     """Return ruamel containers: small ones in a line, as a person writes them."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
     if isinstance(value, Mapping):
-        laid = CommentedMap((key, _laid_out(each, depth + 1)) for key, each in value.items())
+        laid = CommentedMap(
+            (_laid_out(key), _laid_out(each, depth + 1)) for key, each in value.items()
+        )
         if depth > 1 and len(str(value)) < 80:
             laid.fa.set_flow_style()
         return laid
@@ -358,4 +366,6 @@ def _laid_out(value: Any, depth: int = 0) -> Any:
         if len(str(value)) < 80:
             items.fa.set_flow_style()
         return items
+    if isinstance(value, str) and not _PLAIN_TEXT.fullmatch(value):
+        return DoubleQuotedScalarString(value)
     return value
