@@ -114,7 +114,7 @@ class LiveEvents:
         self._not_before = 0.0
 
     @_harmless
-    def begin(self, todo: int, kept: int) -> None:
+    def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Bring the board up to date with the trials that stand."""
         self._refresh()
 

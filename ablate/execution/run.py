@@ -111,17 +111,19 @@ class Session:
         trials = {trial.id: trial for trial in made.todo}
         recovered = recover(store, trials)
         todo = [trial for trial in made.todo if not _recovered(recovered, trial)]
+        kept = made.kept + len(made.todo) - len(todo)
         if not todo:
+            for watcher in watchers:
+                watcher.begin(0, kept, len(made.dropped))
             return
         # Drawing boards and pools of processes take a while to import; a run with nothing to do
         # never gets here.
         from ablate.events import LiveEvents
 
         self._preview(made, todo)
-        live = LiveEvents(store, made)
-        seen = [*watchers, live]
+        seen = [*watchers, LiveEvents(store, made)]
         for watcher in seen:
-            watcher.begin(len(todo), made.kept + len(made.todo) - len(todo))
+            watcher.begin(len(todo), kept, len(made.dropped))
         try:
             for threads in sorted({_threads(trial.spec.train.threads) for trial in todo}):
                 mine = [t for t in todo if _threads(t.spec.train.threads) == threads]

@@ -19,6 +19,7 @@ from typing import Any
 
 from ablate.execution.mailbox import Letters
 from ablate.execution.messages import Task
+from ablate.quiet import quiet_start
 from ablate.study.arm import Arm
 from ablate.study.study import Found, LeaveOneOut
 
@@ -44,16 +45,17 @@ def start(settings: Settings) -> None:
         if path not in sys.path:
             sys.path.insert(0, path)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(settings.gpus) if settings.gpus else "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     prepare(settings.threads)
 
 
 def prepare(threads: int) -> None:
     """Import the Keras half and fix the threads; an error shows when the first task runs."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # what trials are trained with, whatever is set
     try:
-        from ablate.training import configure
+        with quiet_start():
+            from ablate.training import configure
 
-        configure(threads)
+            configure(threads)
     except Exception:
         # The pool would restart a worker that dies here for ever. The task imports the same
         # modules again and its failure is then told as the task's.

@@ -48,12 +48,21 @@ class Display:
         )
         self._bar = self._progress.add_task("starting", total=1)
 
-    def begin(self, todo: int, kept: int) -> None:
-        """Say how many trials there are to train."""
+    def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
+        """Say how many trials there are to train, are done, and are no longer planned."""
         self._total = todo
         self._began = time.monotonic()
-        kept_text = f" ({kept} already done)" if kept else ""
-        self._console.print(f"Training {count(todo, 'trial')}{kept_text}.")
+        done = f" ({kept} already done)" if kept else ""
+        said = (
+            f"Training {count(todo, 'trial')}{done}."
+            if todo
+            else f"Nothing to train: {count(kept, 'trial')} already done."
+        )
+        if dropped:
+            said += f" {count(dropped, 'trial')} on disk no longer planned: kept, not counted."
+        self._console.print(said)
+        if not todo:
+            return
         self._progress.update(self._bar, total=todo)
         if self._console.is_terminal:
             self._live = Live(
