@@ -24,6 +24,7 @@ from ablate.study.arguments import Kind
 from ablate.study.data import Data, Shift
 from ablate.study.model import Model
 from ablate.study.placement import LAYER_ARGUMENTS, POSITIONS, Placement, Removal
+from ablate.study.probes import PROBES
 from ablate.study.search_space import Dimension, Search
 from ablate.study.study import (
     Analysis,
@@ -121,6 +122,8 @@ def config_reference() -> str:
             parts += [_positions(), _layers()]
         if key == "data":
             parts += (part for kind in sources.KINDS for part in _kind(kind))
+        if key == "probes":
+            parts += (part for kind in PROBES.values() for part in _kind(kind))
         if key == "model":
             parts += ["### Every factory\n", _table(factories.Network)]
             parts += (part for kind in factories.KINDS for part in _kind(kind))
@@ -193,7 +196,8 @@ def _layers() -> str:
 
 def _kind(kind: Kind) -> Iterator[str]:
     """Yield the account of one kind of data or model: how it is named, what it takes."""
-    yield f"### `{kind.key}: {kind.title}`\n" if kind.names else f"### `{kind.key}:`\n"
+    called = kind.names[0] if kind.names and len(kind.names) == 1 else kind.title
+    yield f"### `{kind.key}: {called}`\n" if kind.names else f"### `{kind.key}:`\n"
     yield f"{kind.about}\n"
     if kind.arguments is None:
         if kind.key == "call":
