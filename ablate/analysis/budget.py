@@ -8,13 +8,14 @@ that "Batch Normalization allows higher learning rates" becomes a number with an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ablate.analysis.findings import Comparison, Direction
-from ablate.analysis.paired import Family, compare, correlate
+from ablate.analysis.findings import Direction, Effect
+from ablate.analysis.paired import Family, compare, correlate, specialize
+from ablate.analysis.words import DECADES, effect_words
 
 
 def expected_best(
@@ -36,6 +37,9 @@ def expected_best(
 
     Returns:
         (N,): entry k - 1 belongs to k draws. Empty when every point failed and `failed` is None.
+
+    >>> expected_best([0.7, 0.8, 0.9]).round(3).tolist()
+    [0.8, 0.867, 0.9]
 
     Source: J. Dodge et al., Show your work, EMNLP 2019; the unbiased estimator is that of
     R. Tang et al., Showing your work doesn't always work, ACL 2020, equation 3.
@@ -72,7 +76,7 @@ class Tolerance:
 
 def tolerated(
     rates: Sequence[float] | np.ndarray,
-    values: np.ndarray,
+    values: np.ndarray | Sequence[Sequence[float]],
     *,
     tolerance: float,
     direction: Direction = "max",
@@ -88,6 +92,10 @@ def tolerated(
         tolerance: in the metric's unit (0.01: one point of accuracy), at least 0.
         direction: "max" or "min".
 
+    >>> found = tolerated([0.01, 0.1, 1.0], [[0.95, 0.97, 0.965]], tolerance=0.01)
+    >>> found.low.tolist(), found.high.tolist(), found.decades.tolist()
+    ([0.1], [1.0], [1.0])
+
     Raises:
         ValueError: a rate is not positive, or the shapes do not fit.
     """
@@ -101,31 +109,50 @@ def tolerated(
     rates, values = rates[order], values[:, order]
     sign = 1.0 if direction == "max" else -1.0
     rows = [_run(rates, sign * row, tolerance) for row in values]
-    low, high, best = (np.asarray(column, float) for column in zip(*rows, strict=True))
+    low, high, best = np.asarray(rows, float).reshape(-1, 3).T
     return Tolerance(low, high, np.log10(high / low), sign * best)
 
 
 def compare_tolerance(
-    baseline: Tolerance,
-    variants: Sequence[Tolerance],
+    ranges: Mapping[str, Tolerance],
+    baseline: str,
     *,
     seeds: Sequence[int],
     confidence: float = 0.95,
     rng: np.random.Generator,
-) -> list[Comparison]:
-    """Compare the widths in decades with the baseline's, paired by seed: wider is better."""
-    reference = baseline.decades[:, None]
-    own = np.stack([each.decades for each in variants], axis=1)
-    return compare(
+) -> list[Effect]:
+    """Compare the widths in decades with the baseline's, paired by seed: wider is better.
+
+    Args:
+        ranges: each variant's range, by name, of the same seeds in the same order.
+        baseline: one of those names.
+        seeds: the seeds of the rows.
+        confidence: of the intervals.
+        rng: for the bootstrap, from 20 seeds.
+
+    Returns:
+        One effect per other variant, with its sentence.
+    """
+    names = [name for name in ranges if name != baseline]
+    if not names:
+        return []
+    reference = ranges[baseline].decades[:, None]
+    own = np.stack([ranges[name].decades for name in names], axis=1)
+    compared = compare(
         own - reference,
         seeds=seeds,
-        metric="learning_rate_decades",
+        metric=DECADES,
         direction="max",
         confidence=confidence,
-        family=Family("range of learning rates", len(variants)),
+        family=Family("range of learning rates", len(names)),
         rng=rng,
         correlations=correlate(reference, own),
     )
+    effects = [
+        specialize(each, Effect, variant=name, baseline=baseline)
+        for each, name in zip(compared, names, strict=True)
+    ]
+    return [replace(each, words=effect_words(each, confidence)) for each in effects]
 
 
 def _weights(n: int, k: int) -> np.ndarray:

@@ -23,7 +23,9 @@ from ablate.study.trial import TrialResult
 REGULARIZERS = frozenset(RATED) | {"GaussianNoise"}
 
 #: Entries of `environment` that may differ between trials of one study.
-_OF_A_RUN = frozenset({"host", "hostname", "node", "pid", "worker", "started", "finished", "time"})
+_OF_A_RUN = frozenset(
+    {"host", "hostname", "node", "pid", "worker", "started", "finished", "time", "cores"}
+)
 
 
 def unequal_failures(facts: Facts) -> Iterator[Guard]:

@@ -61,8 +61,8 @@ def still_improving(facts: Facts) -> Iterator[Guard]:
             "warning",
             f"The validation {pretty(bare(facts.metric))} was still improving when training ended "
             f"for {counted(improving)} (by up to "
-            f"{amount(facts.metric, max(gains), difference=True)} over the last fifth of the "
-            "epochs): their order may change with more epochs.",
+            f"{amount(facts.metric, max(gains), difference=True)} in the last epochs): their order "
+            "may change with more epochs.",
             tuple(improving),
         )
 

@@ -119,6 +119,9 @@ def spread(values: Sequence[float]) -> Spread | None:
 def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float] | None:
     """Return Wilson's interval of a rate, or None of no trials.
 
+    >>> [round(end, 3) for end in wilson(0, 5)]
+    [0.0, 0.434]
+
     Source: E. B. Wilson, Probable inference, JASA 22, 1927; computed by SciPy.
     """
     if not of:

@@ -236,6 +236,7 @@ class Gap:
     metric: str  # bare: `accuracy`, `loss`
     summary: MetricSummary
     against: Comparison | None = None
+    held_out: Literal["test", "val"] = "test"  # val where there are no test rows
 
 
 @dataclass(frozen=True)
@@ -311,10 +312,20 @@ class Analysis:
         return {(each.variant, each.metric): each for each in self.effects}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON document: keys in a fixed order, non-finite numbers null.
+        """Return the JSON document: keys in a fixed order, what could not be computed null.
 
-        `effects` and `factors` carry every number of the comparison; `factors` holds `levels`
-        and `effects`.
+        - `schema_version`: 1. `study`, `baseline`, `metric`, `direction` (max or min),
+          `confidence`.
+        - `answer`: the opening sentences; `coverage`: what the intervals cover; `seeds`; `trials`:
+          counts by what became of them.
+        - `variants`: a list of name, n, failures (by kind: count, of, rate, low, high, p), metrics
+          {name: {values by seed, n, mean, sd, low, high}}, factors, origin, alias_of, notes.
+        - `effects`: a list of variant, baseline and every field of `Comparison` (metric, n, mean,
+          low, high, p, p_holm, …), headline metric first.
+        - `guards`: kind, severity, text, variants. `costs`: as in `Cost`.
+        - `factors`: `levels` by factor, and `effects`: name, order, factors, levels, references
+          and every field of `Comparison`.
+        - `contributions`, `speeds`, `gaps`, `expectations`: as in the classes of those names.
         """
         return {
             "schema_version": SCHEMA_VERSION,

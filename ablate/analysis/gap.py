@@ -6,6 +6,8 @@ here was evaluated after training, on the same weights as the test metric.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from ablate.analysis.descriptive import rounding, summarize
@@ -29,30 +31,31 @@ def gaps(
     """
     found = []
     for name in dict.fromkeys([bare(metric), "loss"]):
-        held_out = "test" if f"test_{name}" in outcomes.metrics else "val"
+        held_out: Literal["test", "val"] = "test" if f"test_{name}" in outcomes.metrics else "val"
         if not {f"train_{name}", f"{held_out}_{name}"} <= set(outcomes.metrics):
             continue
         pair = outcomes.values(f"train_{name}"), outcomes.values(f"{held_out}_{name}")
         way = direction if name == bare(metric) else (direction_of(name) or "min")
-        found += _gaps(outcomes, baseline, name, pair, way, confidence, rng)
+        found += _gaps(outcomes, baseline, (name, held_out), pair, way, confidence, rng)
     return found
 
 
 def _gaps(
     outcomes: Outcomes,
     baseline: str,
-    name: str,
+    what: tuple[str, Literal["test", "val"]],
     pair: tuple[np.ndarray, np.ndarray],
     direction: Direction,
     confidence: float,
     rng: np.random.Generator,
 ) -> list[Gap]:
+    name, held_out = what
     gap = pair[0] - pair[1]
     reference = gap[:, [outcomes.column(baseline)]]
     compared = compare(
         gap - reference,
         seeds=outcomes.seeds,
-        metric=f"gap_{name}",
+        metric=f"gap_{name}" if held_out == "test" else f"gap_val_{name}",
         # Train above test is the usual sign where more is better, below it where less is.
         direction="min" if direction == "max" else "max",
         confidence=confidence,
@@ -67,6 +70,7 @@ def _gaps(
             metric=name,
             summary=summary,
             against=None if variant == baseline else comparison,
+            held_out=held_out,
         )
         for variant, summary, comparison in zip(
             outcomes.names, summarize(gap, outcomes.seeds, confidence), compared, strict=True

@@ -125,6 +125,9 @@ def holm(p: np.ndarray, size: int | None = None) -> np.ndarray:
         p: (tests,), NaN for a test that could not be made; it counts as one that did not reject.
         size: m, the tests declared; at least those in `p`.
 
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
+    [0.03, 0.06, 0.06]
+
     Source: S. Holm, A simple sequentially rejective multiple test procedure, 1979.
     """
     size = max(size or 0, len(p))

@@ -47,6 +47,9 @@ def detectable(n: int, alpha: float = 0.05, target: float = POWER) -> float | No
         n: seeds; below 3 nothing is tested and None returned.
         alpha: the level of the two-sided test.
         target: the power asked for.
+
+    >>> [round(detectable(n), 1) for n in (3, 5, 10)]
+    [3.3, 1.7, 1.0]
     """
     if n < _TABLE[0]:
         return None
@@ -60,6 +63,9 @@ def seeds_needed(d: float | None, alpha: float = 0.05, target: float = POWER) ->
 
     Returns:
         At least 3; None when `d` is 0 or unknown, or when more than 10 000 would be needed.
+
+    >>> seeds_needed(1.0), seeds_needed(0.5), seeds_needed(0.0)
+    (10, 34, None)
     """
     if d is None or not np.isfinite(d) or d == 0:
         return None

@@ -18,7 +18,11 @@ RESAMPLES = 9999
 
 
 def sign_flip_allowed(n: int, comparisons: int, alpha: float) -> bool:
-    """Whether an exact sign-flip test of n seeds can reject at all: 2^(1-n) · m ≤ α."""
+    """Whether an exact sign-flip test of n seeds can reject at all: 2^(1-n) · m ≤ α.
+
+    >>> [sign_flip_allowed(n, comparisons=1, alpha=0.05) for n in (5, 6)]
+    [False, True]
+    """
     return n >= 2 and 2.0 ** (1 - n) * comparisons <= alpha
 
 

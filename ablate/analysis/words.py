@@ -21,17 +21,23 @@ from ablate.analysis.findings import (
 )
 from ablate.study.metrics import is_share
 
+#: The width of a range of learning rates, as a metric.
+DECADES = "learning_rate_decades"
+
 #: More variants than this are counted rather than told one by one.
 TOLD = 4
 
 
 def pretty(metric: str) -> str:
     """Return the metric's name as words: `val_accuracy` → `validation accuracy`."""
+    if metric == DECADES:
+        return "the range of learning rates that work"
     words = metric.split("_")
     if words[0] == "val":
         words[0] = "validation"
     if words[0] == "gap":
-        return f"train-minus-test {' '.join(words[1:])}"
+        held_out = "validation" if words[1] == "val" else "test"
+        return f"train-minus-{held_out} {' '.join(words[2 if words[1] == 'val' else 1 :])}"
     known = {"mae": "MAE", "mse": "MSE", "auc": "AUC", "rmse": "RMSE"}
     return " ".join(known.get(word, word) for word in words)
 
@@ -64,7 +70,9 @@ def amount(
         scale: what the digits should resolve, such as the half-width of the interval.
         difference: points instead of percent.
     """
-    unit = (" points" if difference else " %") if told(metric) else ""
+    unit = " decades" if metric == DECADES else ""
+    if told(metric):
+        unit = " points" if difference else " %"
     return figure(metric, value, scale) + unit
 
 

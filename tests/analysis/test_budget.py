@@ -79,12 +79,24 @@ def test_widths_are_compared_by_seed() -> None:
         return Tolerance(ones, 10 ** np.array(decades), np.array(decades), ones)
 
     (found,) = compare_tolerance(
-        width(1.0, 1.5, 1.2),
-        [width(2.0, 2.4, 2.5)],
+        {"plain": width(1.0, 1.5, 1.2), "bn": width(2.0, 2.4, 2.5)},
+        "plain",
         seeds=[0, 1, 2],
         rng=np.random.default_rng(0),
     )
     expected = stats.ttest_rel([2.0, 2.4, 2.5], [1.0, 1.5, 1.2])
     assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
     assert found.mean == pytest.approx(16 / 15)
-    assert (found.metric, found.verdict) == ("learning_rate_decades", "better")
+    assert (found.variant, found.baseline, found.verdict) == ("bn", "plain", "better")
+    assert found.words.startswith(
+        "bn raised the range of learning rates that work by 1.07 decades ("
+    )
+
+
+def test_a_search_without_seeds_or_variants_compares_nothing() -> None:
+    empty = tolerated([0.1, 1.0], np.empty((0, 2)), tolerance=0.01)
+    assert empty.decades.size == 0
+    rng = np.random.default_rng(0)
+    assert compare_tolerance({"plain": empty}, "plain", seeds=[], rng=rng) == []
+    (found,) = compare_tolerance({"plain": empty, "bn": empty}, "plain", seeds=[], rng=rng)
+    assert found.verdict == "missing"

@@ -119,7 +119,7 @@ def test_under_skew_the_coverage_is_the_one_reported(
 def test_bca_covers_nine_in_ten_of_normal_differences_and_what_is_reported_of_others(
     draw: Draw, reported: float, record_property: Callable[..., None]
 ) -> None:
-    studies = 2000
+    studies = 1500
     differences = EFFECT + 0.006 * draw(np.random.default_rng(0), (20, studies))
     low, high = bca(differences, 0.95, np.random.default_rng(1))
     found = float(((low <= EFFECT) & (high >= EFFECT)).mean())
@@ -134,7 +134,7 @@ def test_bca_covers_nine_in_ten_of_normal_differences_and_what_is_reported_of_ot
 def test_equal_variants_are_told_apart_no_more_often_than_nominal(n: int, rows: int | None) -> None:
     """A/A studies: four copies of one variant against the same baseline, judged after Holm."""
     rng = np.random.default_rng([n, rows or 0])
-    studies, variants = 2000, 4
+    studies, variants = 1000, 4
     values = rng.normal(0.95, 0.006, (studies, n, variants + 1))
     if rows:
         values = np.float32(rng.binomial(rows, np.minimum(values, 1)) / rows).astype(float)
@@ -159,7 +159,7 @@ def test_whole_analyses_cover_a_known_effect_and_find_it() -> None:
     rng = np.random.default_rng(8)
     arms = [arm("plain"), arm("bn"), arm("same")]
     inside = found = wrong = 0
-    studies = 150
+    studies = 100
     for _ in range(studies):
         baseline = rng.normal(0.94, 0.005, 5)
         noise = rng.normal(0, 0.004, (2, 5))
