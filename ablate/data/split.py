@@ -125,7 +125,9 @@ def _rows(source: Source, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray
         val = np.arange(source.validation.rows)
     elif takes_val:
         val, rest = _part(rest, data.validation, classes, source.name, "validation")
-    return rest, val, test
+    # Classes that fill their share of the other parts early stand first in what is left: shuffle
+    # again, so that the first N rows are N rows at random.
+    return rest[order(len(rest), seed, "split", "train")], val, test
 
 
 def _check_classes(name: str, classes: np.ndarray, parts: int) -> None:

@@ -233,7 +233,7 @@ APPLICATIONS: dict[str, Application] = {
 
 
 class Transfer(Strict):
-    """What a network of keras.applications takes beside `weights`.
+    """A network of keras.applications, its top fitted to the data.
 
     The network's own top stays where the images have its usual size (its last layer is
     exchanged when the classes differ); otherwise the maps are pooled and new layers follow:

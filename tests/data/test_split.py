@@ -66,6 +66,15 @@ def test_limit_keeps_the_first_training_rows_and_nothing_else_moves(mine):
     assert "no training row of class" in split(mine, data(limit=1)).notes[0]
 
 
+def test_the_first_rows_are_rows_at_random():
+    """Stratifying must not sort the classes into the order of the training rows."""
+    y = np.arange(2000) % 10
+    raw = source("mine", {"x_train": np.zeros((2000, 1)), "y_train": y})
+    counts = np.bincount(split(raw, data(limit=200)).y_train, minlength=10)
+    # 20 are expected; a hypergeometric deviation is about 4.
+    assert counts.min() >= 8 and counts.max() <= 35
+
+
 def test_parts_that_the_source_gives_are_used(blobs):
     x, y = blobs
     arrays = {

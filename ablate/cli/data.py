@@ -1,0 +1,239 @@
+"""`ablate data`: what a study trains on, row by row counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ablate.cli.options import find_study, json_option, logs_option, study_options
+from ablate.errors import StudyError, nearest
+
+if TYPE_CHECKING:
+    from ablate.data import Splits
+    from ablate.study.data import Data
+
+
+@click.command("data")
+@click.argument("source", metavar="[STUDY|NAME]", required=False)
+@logs_option
+@study_options
+@json_option
+def command(
+    source: str | None,
+    logs: Path,
+    settings: tuple[str, ...],
+    profile: str | None,
+    seeds: str | None,
+    as_json: bool,
+) -> int:
+    """Show rows, classes, shapes and scaling of a study's data, or of a set by NAME.
+
+    NAME is a name that data.name can have, an npz file or a folder of images; with it, --set
+    takes the fields of the data section (--set data.scale=standard). Without an argument the
+    names are listed.
+    """
+    if source is None:
+        _list(as_json)
+        return 0
+    from ablate.study.sources import NAMES
+
+    if source in NAMES or (Path(source).exists() and Path(source).suffix not in (".yaml", ".yml")):
+        told = [_told(_named(source, settings), None, 0, ["data"])]
+    else:
+        told = _of_study(source, logs, settings, profile, seeds, NAMES)
+    if as_json:
+        click.echo(json.dumps({"source": source, "splits": told}))
+    else:
+        for each in told:
+            _print(each)
+    return 0
+
+
+def _list(as_json: bool) -> None:
+    from ablate.study.sources import KINDS
+
+    kinds = [
+        {
+            "name": kind.title,
+            "key": kind.key,
+            "about": kind.about,
+            "arguments": {
+                name: field.get_default(call_default_factory=True)
+                for name, field in (kind.arguments.model_fields if kind.arguments else {}).items()
+            },
+        }
+        for kind in KINDS
+    ]
+    if as_json:
+        click.echo(json.dumps(kinds))
+        return
+    for each in kinds:
+        click.echo(f"{each['name']:<20}{each['about']}")
+        for name, default in each["arguments"].items():  # type: ignore[attr-defined]
+            click.echo(f"{'':<22}{name}: {json.dumps(default)}")
+
+
+def _named(source: str, settings: tuple[str, ...]) -> Data:
+    """Return the data section that a name or a path means, with the fields that --set gives."""
+    from ablate.config import parse_override
+    from ablate.study.data import Data
+    from ablate.study.sources import NAMES
+
+    key = "name" if source in NAMES else "directory" if Path(source).is_dir() else "path"
+    fields: dict[str, Any] = {key: source}
+    for path, value in map(parse_override, settings):
+        field = path.removeprefix("data.")
+        if "." in field:
+            raise StudyError(
+                f"--set {path}: with a name, --set takes fields of the data section, such as "
+                "data.scale=standard."
+            )
+        fields[field] = value
+    return Data(**fields)
+
+
+def _of_study(
+    source: str,
+    logs: Path,
+    settings: tuple[str, ...],
+    profile: str | None,
+    seeds: str | None,
+    names: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    """Return what is told of each different data section of a study."""
+    from ablate.study.expand import expand
+
+    try:
+        study = find_study(source, logs, settings=settings, profile=profile, seeds=seeds)
+    except StudyError as error:
+        hint = nearest(source, names)
+        if hint and "neither" in str(error):
+            raise StudyError(f"{error}{hint if hint not in str(error) else ''}") from None
+        raise
+    groups: dict[str, tuple[Any, Any, list[str]]] = {}
+    for arm in expand(study):
+        spec = arm.spec
+        key = spec.data.model_dump_json() + str(spec.model.application)
+        groups.setdefault(key, (spec.data, spec.model.application, []))[2].append(arm.name)
+    first = study.seed_list[0]
+    return [_told(data, net, first, arms) for data, net, arms in groups.values()]
+
+
+def _told(data: Data, application: str | None, seed: int, variants: list[str]) -> dict[str, Any]:
+    """Load and split, and return what there is to say, as plain values."""
+    if application or data.directory or (data.kind.title in _keras_sets() and not data.path):
+        from ablate.quiet import quiet_start
+
+        with quiet_start():
+            import keras  # noqa: F401
+    from ablate.data import load, split
+
+    source = load(data)
+    splits = split(source, data, seed, application)
+    return {
+        "data": data.label,
+        "variants": variants,
+        "task": splits.task,
+        "classes": splits.classes,
+        "class_names": list(splits.class_names) if splits.class_names else None,
+        "input_shape": splits.input_shape,
+        "output_shape": splits.output_shape,
+        "scaling": splits.scaling,
+        "split": data.split,
+        "parts": _parts(splits),
+        "notes": list(splits.notes),
+    }
+
+
+def _keras_sets() -> Mapping[str, Any]:
+    from ablate.study.sources import KERAS_SETS
+
+    return KERAS_SETS
+
+
+def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
+    """Return rows, range and classes of each part."""
+    import numpy as np
+
+    from ablate.data import Target, strata
+    from ablate.data.trees import leaves
+
+    told: dict[str, dict[str, Any] | None] = {}
+    for name, part in splits.parts.items():
+        if part is None:
+            told[name] = None
+            continue
+        arrays = [leaf for _, leaf in leaves(part.x)]
+        counts = None
+        target = splits.targets
+        if isinstance(target, Target) and target.classes is not None:
+            classes = strata(part.y, target)
+            if classes is not None:
+                counts = np.bincount(classes, minlength=target.classes).tolist()
+        told[name] = {
+            "rows": part.rows,
+            "least": min(float(each.min()) for each in arrays),
+            "largest": max(float(each.max()) for each in arrays),
+            "mean": float(np.mean([each.mean(dtype=np.float64) for each in arrays])),
+            "class_counts": counts,
+        }
+    return told
+
+
+def _print(told: dict[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ablate.report.terminal import console
+
+    screen = console()
+    what = f"{told['classes']} classes" if told["classes"] else told["task"]
+    screen.print(
+        f"[bold]{escape(told['data'])}[/bold]  {what}, an example has shape "
+        f"{_shape(told['input_shape'])}, scaled by {escape(told['scaling'])}",
+        highlight=False,
+    )
+    if told["variants"] != ["data"]:
+        screen.print(f"variants: {escape(', '.join(told['variants']))}", highlight=False)
+    table = Table(show_edge=False)
+    table.add_column("part")
+    for column in ("rows", "least", "mean", "largest"):
+        table.add_column(column, justify="right")
+    table.add_column("rows per class")
+    for name, part in told["parts"].items():
+        if part is None:
+            table.add_row(name, "0", "", "", "", "")
+            continue
+        table.add_row(
+            name,
+            f"{part['rows']:,}",
+            *(f"{part[key]:.4g}" for key in ("least", "mean", "largest")),
+            escape(_counts(part["class_counts"], told["class_names"])),
+        )
+    screen.print(table)
+    for note in told["notes"]:
+        screen.print(f"note: {escape(note)}", highlight=False)
+
+
+def _shape(shape: Any) -> str:
+    if isinstance(shape, Mapping):
+        return ", ".join(f"{name} {_shape(each)}" for name, each in shape.items())
+    if isinstance(shape, list):
+        return ", ".join(_shape(each) for each in shape)
+    return "×".join(map(str, shape)) or "()"
+
+
+def _counts(counts: list[int] | None, names: list[str] | None) -> str:
+    if counts is None:
+        return ""
+    if len(counts) > 12:
+        return f"{min(counts)} to {max(counts)}"
+    if len(set(counts)) == 1:
+        return f"{counts[0]} each"
+    if names and max(map(len, names)) > 1:
+        return ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
+    return " ".join(map(str, counts))

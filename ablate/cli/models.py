@@ -1,0 +1,119 @@
+"""`ablate models`: the networks that `model.name` can be, with their arguments."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import click
+
+from ablate.cli.options import json_option
+from ablate.errors import StudyError, nearest
+
+
+@click.command("models")
+@click.argument("name", required=False)
+@json_option
+def command(name: str | None, as_json: bool) -> int:
+    """List the factories and their arguments, or those of NAME alone.
+
+    Networks of keras.applications and models of your own (file, call) are listed last. What
+    normalizes or drops is no argument of any: it comes through placements.
+    """
+    found = _chosen(name)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _print(found, alone=name is not None)
+    return 0
+
+
+def _chosen(name: str | None) -> list[dict[str, Any]]:
+    from ablate.study.factories import APPLICATIONS, KINDS, NAMES
+
+    everything = [_described(kind) for kind in KINDS]
+    if name is None:
+        return everything
+    low = name.lower()
+    if low in APPLICATIONS:
+        found = next(each for each in everything if low in each["names"])
+        return [{**found, "name": low, "names": [low]}]
+    chosen = [each for each in everything if each["name"] == low]
+    if not chosen:
+        known = [*NAMES, *(each["name"] for each in everything)]
+        raise StudyError(
+            f"There is no factory '{name}'.{nearest(low, known)} `ablate models` lists them all."
+        )
+    return chosen
+
+
+def _described(kind: Any) -> dict[str, Any]:
+    """Return what can be said of a kind, as plain values."""
+    arguments = []
+    if kind.arguments is not None:
+        schema = kind.arguments.model_json_schema()["properties"]
+        for name, field in kind.arguments.model_fields.items():
+            form = {k: v for k, v in schema[name].items() if k not in ("title", "description")}
+            arguments.append(
+                {
+                    "name": name,
+                    "default": field.get_default(call_default_factory=True),
+                    "about": field.description or "",
+                    "schema": form,
+                }
+            )
+    if "weights" in kind.shared:
+        weights = ("none", "imagenet, none or the path of a file of weights.")
+        if kind.title == "file":
+            weights = ("keep", "keep or fresh.")
+        arguments.insert(0, {"name": "weights", "default": weights[0], "about": weights[1]})
+    about = inspect.cleandoc(kind.arguments.__doc__ or "") if kind.arguments else kind.about
+    return {
+        "name": kind.title,
+        "key": kind.key,
+        "names": list(kind.names or ()),
+        "about": about,
+        "arguments": arguments,
+    }
+
+
+def _print(found: list[dict[str, Any]], alone: bool) -> None:
+    """Print one factory after the other; what all of them take is told once, at the end."""
+    from ablate.report.terminal import console
+    from ablate.study.factories import Network
+
+    screen = console()
+    common = set(Network.model_fields)
+    shared: list[dict[str, Any]] = []
+    for each in found:
+        own = each["arguments"]
+        if not alone and common <= {argument["name"] for argument in own}:
+            shared = [argument for argument in own if argument["name"] in common]
+            own = [argument for argument in own if argument["name"] not in common]
+        about = each["about"] if alone else each["about"].split("\n\n")[0]
+        _print_one(screen, each["name"], " ".join(about.split()), each["names"], own)
+    if shared:
+        text = "What every factory above keras.applications takes besides."
+        _print_one(screen, "all factories", text, [], shared)
+
+
+def _print_one(
+    screen: Any, name: str, about: str, names: list[str], arguments: list[dict[str, Any]]
+) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    screen.print(f"[bold]{escape(name)}[/bold]  {escape(about)}", highlight=False)
+    if len(names) > 1:
+        screen.print(f"  name: {escape(', '.join(names))}", highlight=False)
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for argument in arguments:
+        default = json.dumps(argument["default"])
+        table.add_row(f"  {argument['name']}", escape(default), escape(argument["about"]))
+    if arguments:
+        screen.print(table, highlight=False)
+    screen.print()
