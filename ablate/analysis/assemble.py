@@ -34,6 +34,7 @@ from ablate.analysis.findings import (
 from ablate.analysis.gap import gaps
 from ablate.analysis.guards import guard
 from ablate.analysis.naming import coverage_clause, described
+from ablate.analysis.opening import opening
 from ablate.analysis.outcomes import Outcomes, collect, headline
 from ablate.analysis.paired import Family, compare, correlate, specialize
 from ablate.analysis.speed import learning_speed
@@ -121,7 +122,7 @@ def analyze(
         metric=metric,
         direction=direction,
         confidence=confidence,
-        answer=words.opening(
+        answer=opening(
             effects=[each for each in of_headline if each.family == "variants"],
             factor_effects=contrasts,
             variants=variants,

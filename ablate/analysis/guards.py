@@ -15,7 +15,8 @@ from ablate.analysis import comparability, convergence
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted
-from ablate.analysis.words import TOLD, amount, figure, plural
+from ablate.analysis.opening import TOLD
+from ablate.analysis.words import amount, figure, plural
 from ablate.study.metrics import direction_of
 
 #: Coverage of a nominal 95 % t interval under skew, from lognormal differences at n = 3 to skewed
