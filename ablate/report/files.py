@@ -1,7 +1,7 @@
 """The report as files beside the study: the page, the text, and every plot on its own.
 
-Each plot is drawn once and saved as SVG (for a page or a paper) and PNG (for a slide). Files are
-written whole or not at all; a plot of an earlier report that no longer applies is removed.
+Each plot is drawn once and saved as SVG, with Markdown as PNG, too, which every viewer shows.
+Files are written whole or not at all; a plot that is no longer drawn is removed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def draw_all(material: Material) -> tuple[list[Plot], list[Section]]:
 
 
 def write_html(material: Material, page: Path, plots: Path | None = None) -> Path:
-    """Write the page, and each plot under the folder `plots`; return the page's path."""
+    """Write the page, and each plot as SVG under the folder `plots`; return the page's path."""
     drawn, sections = draw_all(material)
     write_text(page, as_html(material, drawn, sections))
     if plots is not None:
-        write_plots(_every(drawn, [*sections, *material.sections]), plots)
+        write_plots(_every(drawn, [*sections, *material.sections]), plots, ("svg",))
     return page
 
 
@@ -43,11 +43,11 @@ def write_markdown(material: Material, text: Path, plots: Path) -> Path:
     return text
 
 
-def write_plots(plots: Sequence[Plot], folder: Path) -> None:
+def write_plots(plots: Sequence[Plot], folder: Path, kinds: Sequence[str] = ("svg", "png")) -> None:
     """Write every plot as `<name>.svg` and `<name>.png`, and remove those no longer drawn."""
     for each in plots:
-        write_bytes(folder / f"{each.name}.svg", each.svg)
-        write_bytes(folder / f"{each.name}.png", each.png)
+        for kind in kinds:
+            write_bytes(folder / f"{each.name}.{kind}", each.svg if kind == "svg" else each.png)
     names = {each.name for each in plots}
     for path in [*folder.glob("*.svg"), *folder.glob("*.png")]:
         if path.stem not in names:

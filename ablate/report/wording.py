@@ -102,16 +102,17 @@ def _magnitude(number: float) -> int:
 
 
 def fixed(number: float | None, decimals: int) -> str:
-    """Return a number with fixed decimals and a true minus; very large or small ones as 1.2e+09."""
+    """Return a number with fixed decimals and a true minus.
+
+    Numbers that these decimals cannot show (1.2e+09, or 1.2e-09 at six decimals) have an exponent.
+    """
     if number is None or not math.isfinite(number):
         return NONE
-    if number and not 1e-6 <= abs(number) < 1e7:
-        text = f"{number:.2e}"
-    else:
-        text = f"{number:.{decimals}f}"
+    lost = decimals >= 6 and 0 < abs(number) < 0.5 * 10.0**-decimals
+    text = f"{number:.2e}" if lost or abs(number) >= 1e7 else f"{number:.{decimals}f}"
     if text.startswith("-") and not text.strip("-0."):
         text = text[1:]  # no "-0.00"
-    return text.replace("-", MINUS) if text.startswith("-") else text
+    return MINUS + text[1:] if text.startswith("-") else text
 
 
 def signed(number: float | None, decimals: int) -> str:

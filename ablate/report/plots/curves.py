@@ -18,14 +18,14 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.report import wording
 from ablate.report.material import Material, Plot
-from ablate.report.plots.names import fitted_names
-from ablate.report.plots.theme import GREY, Look, drawn, look, panels, plain_log
+from ablate.report.plots.names import fitted_names, most_telling
+from ablate.report.plots.theme import GREY, Look, drawn, look, panels, plain_log, small_panels
 from ablate.study.trial import TrialResult
 
 #: Variants that share a pair of axes; more get a panel each.
 MOST_TOGETHER = 5
-#: Panels of one figure; beyond, the first ones are drawn and it is said.
-MOST_PANELS = 24
+#: Panels of one figure; beyond, the variants furthest from the baseline are drawn, and it is said.
+MOST_PANELS = 16
 #: Thin lines of one panel.
 MOST_LINES = 60
 
@@ -38,6 +38,7 @@ class Limits(NamedTuple):
     low: float
     high: float
     log: bool
+    last: int  # epoch
 
 
 @drawn
@@ -110,7 +111,7 @@ def draw_curve(
         collection = LineCollection(
             lines, colors=style.colour, linewidths=0.6, alpha=0.3, rasterized=len(lines) > 20
         )
-        axis.add_collection(collection)
+        axis.add_collection(collection, autolim=False)  # limits are set by the caller
     mean, low, high = mean_and_band(scaled, confidence)
     if np.isfinite(low).any():
         axis.fill_between(epochs, low, high, color=style.colour, alpha=0.13, linewidth=0)
@@ -187,15 +188,14 @@ def _apart(
 ) -> Plot:
     """Draw a panel per variant: training dotted, validation full, the baseline in grey behind."""
     factor = 100.0 if wording.is_share(name) else 1.0
-    shown = list(stacks)[:MOST_PANELS]
-    columns = 4
-    rows = -(-len(shown) // columns)
-    figure, axes = panels(columns, rows, height=0.7 + 1.75 * rows, sharex=True, sharey=True)
+    shown = most_telling(material, list(stacks), MOST_PANELS)
+    titles = fitted_names(shown, 24)
+    lines = max(each.count("\n") for each in titles.values()) + 1
+    figure, axes = small_panels(len(shown), lines=lines)
     limits = _limits([each for variant in shown for each in stacks[variant]], factor, name)
     baseline = material.analysis.baseline
     confidence = material.analysis.confidence
-    titles = fitted_names(shown, 24)
-    for axis, variant in zip(axes, shown, strict=False):
+    for axis, variant in zip(axes, shown, strict=True):
         training, validation = stacks[variant]
         if variant != baseline and baseline in stacks:
             behind = mean_and_band(stacks[baseline][1] * factor, confidence)[0]
@@ -206,15 +206,16 @@ def _apart(
         axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
         axis.set_title(titles[variant], fontsize=8.5)
         _finish(axis, limits)
-    for axis in axes[len(shown) :]:
-        axis.set_visible(False)
-    figure.supxlabel("Epoch", fontsize=9)
-    figure.supylabel(_label(name), fontsize=9)
+    height = figure.get_figheight()
+    figure.supxlabel("Epoch", fontsize=9, y=0.06 / height, va="bottom")
+    figure.supylabel(_label(name), fontsize=9, x=0.008)
     caption = _caption(material, name) + (
         " Full line: validation; dotted line: training; grey line: the baseline's validation mean."
     )
     if len(stacks) > len(shown):
-        caption += f" The first {len(shown)} of {len(stacks)} variants are drawn."
+        caption += (
+            f" Of {len(stacks)} variants, the {len(shown)} furthest from the baseline are drawn."
+        )
     return Plot(f"curve-{_anchor(name)}", _title(name), caption, figure)
 
 
@@ -223,6 +224,7 @@ def _limits(stacks: Sequence[np.ndarray], factor: float, name: str) -> Limits | 
 
     The few largest values of a loss (an exploding seed) must not press all else to the floor.
     """
+    last = max(each.shape[1] for each in stacks) - 1
     values = np.concatenate([each.ravel() for each in stacks]) * factor
     values = values[np.isfinite(values)]
     if not len(values):
@@ -237,9 +239,9 @@ def _limits(stacks: Sequence[np.ndarray], factor: float, name: str) -> Limits | 
         and len(positive) == len(values)
         and high / float(np.quantile(positive, 0.02)) > 30
     ):
-        return Limits(low / 1.3, high * 1.3, True)
+        return Limits(low / 1.3, high * 1.3, True, last)
     air = (high - low or abs(high) or 1.0) * 0.05
-    return Limits(low - air, high + air, False)
+    return Limits(low - air, high + air, False, last)
 
 
 def _tells_more(whole: Limits | None, part: Limits | None) -> bool:
@@ -259,6 +261,7 @@ def _finish(axis: Axes, limits: Limits | None) -> None:
         axis.set_yscale("log")
         plain_log(axis.yaxis)
     axis.set_ylim(limits.low, limits.high)
+    axis.set_xlim(-0.03 * limits.last, 1.03 * limits.last or 1)
 
 
 def _label(name: str) -> str:

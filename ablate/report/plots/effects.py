@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.axes import Axes
 
-from ablate.analysis import Comparison, Direction
+from ablate.analysis import Comparison, Direction, MetricSummary
 from ablate.report import wording
 from ablate.report.material import Material, Plot
-from ablate.report.plots.names import fitted_names, shortened
-from ablate.report.plots.theme import GREY, Look, drawn, look, panels
+from ablate.report.plots.names import fitted_names, most_telling, shortened
+from ablate.report.plots.theme import FAILED, GREY, Look, drawn, look, panels
 from ablate.report.tables import scale_of
 
 #: Rows that one figure holds; beyond, those with the largest effects are drawn.
@@ -28,19 +28,22 @@ def effects(material: Material) -> Iterator[Plot]:
     """Draw the headline metric's values and paired differences."""
     analysis = material.analysis
     metric = analysis.metric
-    summaries = {each.name: each.metrics.get(metric) for each in analysis.variants}
-    shown = [name for name in material.order if getattr(summaries[name], "n", 0)]
-    if not shown:
+    summaries = {each.name: each.metrics.get(metric, MetricSummary()) for each in analysis.variants}
+    if not any(each.n for each in summaries.values()):
         return
-    names, left_out = _most_telling(material, shown)
+    lost = {each.name: each.failures.lost.count for each in analysis.variants}
+    shown = [name for name in material.order if summaries[name].n or lost[name]]
+    names = most_telling(material, shown, MOST_ROWS)
     scale = scale_of(material, metric)
     compared = any(each.n for each in analysis.effects if each.metric == metric)
     figure, axes = panels(2 if compared else 1, height=row_height(len(names)), sharey=True)
     rows = range(len(names))
     for row, name in zip(rows, names, strict=True):
         summary = summaries[name]
-        assert summary is not None
         style = look(material.order.index(name))
+        if not summary.n:
+            say_lost(axes[0], row, lost[name])
+            continue
         values = np.array(list(summary.values.values())) * scale.factor
         draw_row(axes[0], row, values, summary.mean, summary.low, summary.high, style, scale)
         if compared and name != analysis.baseline:
@@ -57,7 +60,7 @@ def effects(material: Material) -> Iterator[Plot]:
         "effects",
         f"{wording.metric_title(metric).capitalize()}: every seed and the difference to "
         f"{shortened(analysis.baseline)}",
-        _caption(material, left_out),
+        _caption(material, len(shown) - len(names)),
         figure,
     )
 
@@ -135,6 +138,15 @@ def draw_row(
     )
 
 
+def say_lost(axis: Axes, row: float, count: int) -> None:
+    """Say in the place of a row's marks that there are none, and why."""
+    words = f"none completed, {count} lost"
+    place = axis.get_yaxis_transform()
+    axis.text(
+        0.5, row, words, transform=place, ha="center", va="center", fontsize=8.5, color=FAILED
+    )
+
+
 def draw_difference(
     axis: Axes, row: float, effect: Comparison, style: Look, scale: wording.Scale
 ) -> None:
@@ -197,20 +209,6 @@ def finish_differences(
     axis.set_xlabel(f"{label}{unit}    {way}")
     axis.tick_params(axis="y", length=0)
     axis.grid(False, axis="y")
-
-
-def _most_telling(material: Material, shown: list[str]) -> tuple[list[str], int]:
-    """Return at most `MOST_ROWS` names in order, the largest effects, and how many are left out."""
-    if len(shown) <= MOST_ROWS:
-        return shown, 0
-    baseline = material.analysis.baseline
-
-    def size(name: str) -> float:
-        effect = material.analysis.effect(name)
-        return abs(effect.mean) if effect is not None and effect.mean is not None else 0.0
-
-    kept = set(sorted(shown, key=lambda name: (name != baseline, -size(name)))[:MOST_ROWS])
-    return [name for name in shown if name in kept], len(shown) - len(kept)
 
 
 def _caption(material: Material, left_out: int) -> str:

@@ -1,4 +1,4 @@
-"""Long names made to fit a plot, still told apart.
+"""Which variants a plot names, and how: long names made to fit, still told apart.
 
 Names come in together, since what they have in common can go: past `most` characters a shared
 beginning becomes "…", then a name breaks at its punctuation into two lines, then its middle goes.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+
+from ablate.report.material import Material
 
 
 def fitted_names(names: Sequence[str], most: int = 30, lines: int = 2) -> Mapping[str, str]:
@@ -44,6 +46,21 @@ def shortened(name: str, most: int = 34) -> str:
         return name
     half = (most - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
+
+
+def most_telling(material: Material, names: Sequence[str], most: int) -> list[str]:
+    """Return at most `most` names in their order: the baseline and the largest effects."""
+    if len(names) <= most:
+        return list(names)
+    baseline = material.analysis.baseline
+    sizes = {
+        each.variant: abs(each.mean or 0.0)
+        for each in material.analysis.effects
+        if each.metric == material.analysis.metric
+    }
+    ranked = sorted(names, key=lambda name: (name != baseline, -sizes.get(name, 0.0)))
+    kept = set(ranked[:most])
+    return [name for name in names if name in kept]
 
 
 def _broken(name: str, most: int, lines: int) -> str:

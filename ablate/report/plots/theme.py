@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from ablate.report.material import Material, Plot
 
@@ -108,6 +108,39 @@ def panels(
     return figure, [each for row in axes for each in row]
 
 
+def small_panels(count: int, columns: int = 4, *, lines: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` small panels, labelled outside only, titles of `lines` lines.
+
+    The caller gives all of them the same limits. The margins are set in inches: with so many
+    panels the layout engine, and axes that are shared, take longer than all the drawing.
+    """
+    rows = -(-count // columns)
+    title = 0.16 + 0.15 * lines
+    left, right, bottom, gap, panel = 0.62, 0.08, 0.55, 0.16, 1.3
+    height = bottom + rows * (panel + title + gap)
+    figure = Figure(figsize=(WIDTH, height))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        gridspec_kw={
+            "left": left / WIDTH,
+            "right": 1 - right / WIDTH,
+            "bottom": bottom / height,
+            "top": 1 - title / height,
+            "hspace": (title + gap) / panel,
+            "wspace": 0.1,
+        },
+    )
+    every = [each for row in axes for each in row]
+    for axis in every[count:]:
+        axis.set_visible(False)
+    for place, axis in enumerate(every[:count]):
+        axis.tick_params(labelbottom=place >= count - columns, labelleft=place % columns == 0)
+    return figure, every[:count]
+
+
 def drawn(kind: Callable[[Material], Iterable[Plot]]) -> Callable[[Material], list[Plot]]:
     """Make a kind of plot draw all of its figures at once, in the style of this module."""
 
@@ -136,7 +169,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 def plain_log(axis: Axis, ticks: Sequence[float] = ()) -> None:
     """Label a log axis with numbers as they are written, at `ticks` if these are few."""
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
     if 0 < len(ticks) <= 12:
         axis.set_major_locator(FixedLocator(list(ticks)))
     else:
@@ -148,6 +181,7 @@ def _saved(figure: Figure, **options: Any) -> bytes:
     file = io.BytesIO()
     with themed():
         figure.savefig(file, **options)
-    # The layout is settled now; another format need not work it out again.
-    figure.set_layout_engine("none")
+    if figure.get_layout_engine() is not None:
+        # The layout is settled now; another format need not work it out again.
+        figure.set_layout_engine("none")
     return file.getvalue()

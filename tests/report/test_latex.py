@@ -1,0 +1,62 @@
+"""LaTeX that compiles, whatever the names."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from ablate.report.latex import as_latex, escape
+from tests.report.studies import BN, factorial, study
+
+ODD = {
+    r"50%_of$x$^{2}~#&\end": ([], 0.0, {}),
+    'naïve–Größe<é>|"quoted"': ([BN], 0.01, {}),
+    "数据-" + "very-long-name-" * 4: ([BN], 0.0, {"learning_rate": 0.1}),
+}
+
+
+def test_escapes():
+    assert escape(r"a_b 50 % $x$ \y {z}") == (r"a\_b 50 \% \$x\$ \textbackslash{}y \{z\}")
+    assert escape("−1 ± 2 × 3 – é 数 ﬁ") == r"$-$1 $\pm$ 2 $\times$ 3 -- é ? fi"
+
+
+def test_rows_are_booktabs_rows(digits):
+    text = as_latex(digits)
+    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert [line.split(" & ")[0] for line in body] == ["plain", "bn", "dropout", "both"]
+    assert all(line.endswith(r" \\") for line in body)
+    assert r"\label{tab:digits-bn-dropout-headline}" in text
+
+
+def test_a_long_table_breaks_over_pages():
+    many = {f"v{index}": ([], 0.001 * index, {"epochs": index + 1}) for index in range(40)}
+    text = as_latex(study(many, seeds=3))
+    assert r"\begin{longtable}" in text
+    assert r"\usepackage{longtable}" in text.split("\n")[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_it_compiles(tmp_path):
+    many = {f"v{index}": ([], 0.001 * index, {"epochs": index + 1}) for index in range(40)}
+    lost = study(
+        ODD, name="odd_%name", status=lambda variant, seed: "failed" if seed else "diverged"
+    )
+    parts = [lost, study(ODD, seeds=8), factorial(), study(many, seeds=3), study(seeds=1)]
+    for number, material in enumerate(parts):
+        (tmp_path / f"part{number}.tex").write_text(as_latex(material), encoding="utf-8")
+    inputs = "\n".join(f"\\input{{part{number}}}" for number in range(len(parts)))
+    (tmp_path / "all.tex").write_text(
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}"
+        f"\\usepackage{{longtable}}\\begin{{document}}\n{inputs}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 10_000

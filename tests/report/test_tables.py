@@ -1,0 +1,133 @@
+"""The tables: failures before means, every seed, no interval that may not be there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ablate.report import gather, tables
+from ablate.study.arm import Arm
+from tests.report.studies import BN, DIGITS, arm, factorial, material_of, result, study
+
+
+def titles(table):
+    return [each.title for each in table.columns]
+
+
+def column(table, title):
+    return [row[titles(table).index(title)] for row in table.rows]
+
+
+def test_the_headline_counts_before_it_averages(digits):
+    table = tables.headline(digits)
+    assert titles(table) == [
+        "Variant", "n", "Lost", "Mean (%)", "SD", "Seed 0 1 2 3 4", "Difference (points)",
+        "95 % interval", "p (Holm)", "Against baseline",
+    ]  # fmt: skip
+    assert column(table, "Variant") == ["plain", "bn", "dropout", "both"]
+    assert column(table, "Lost") == ["0"] * 4
+    assert column(table, "Against baseline") == ["baseline", "better", "not told apart", "better"]
+    assert table.marks == ("baseline", "better", "", "better")
+
+
+def test_the_headline_says_what_the_analysis_says(digits):
+    table = tables.headline(digits)
+    effect = digits.analysis.effect("bn")
+    assert column(table, "Difference (points)")[1] == f"+{effect.mean * 100:.2f}"
+    assert column(table, "95 % interval")[1] == (
+        f"+{effect.low * 100:.2f} to +{effect.high * 100:.2f}"
+    )
+    values = digits.analysis.variant("bn").metrics["test_accuracy"].values
+    assert column(table, "Seed 0 1 2 3 4")[1].split() == [
+        f"{values[seed] * 100:.2f}" for seed in range(5)
+    ]
+
+
+def test_two_seeds_have_no_interval_and_are_told_so():
+    table = tables.headline(study(seeds=2))
+    assert set(column(table, "95 % interval")[1:]) == {"–"}
+    assert set(column(table, "Against baseline")[1:]) == {"too few seeds"}
+    assert any("nothing is inferred" in each for each in table.notes)
+
+
+def test_lost_trials_are_named_by_kind():
+    outcomes = {("bn", 0): "diverged", ("bn", 3): "failed", ("both", 1): "failed"}
+    material = study(status=lambda variant, seed: outcomes.get((variant, seed), "completed"))
+    assert column(tables.headline(material), "Lost") == [
+        "0", "1 diverged, 1 failed", "0", "1 failed",
+    ]  # fmt: skip
+    table = tables.failures(material)
+    assert column(table, "Diverged") == ["0", "1 (seed 0)", "0", "0"]
+    assert column(table, "Failed") == ["0", "1 (seed 3)", "0", "1 (seed 1)"]
+    assert column(table, "Lost (95 % interval)")[1] == "2 of 5: 40 % (12 to 77)"
+    assert tables.failures(study()) is None
+
+
+def test_a_study_that_still_runs_says_of_how_many():
+    material = study(status=lambda variant, seed: "completed" if seed < 3 else None)
+    assert column(tables.headline(material), "n") == ["3 of 5"] * 4
+
+
+def test_many_seeds_get_a_table_of_their_own():
+    material = study(seeds=8)
+    assert not any(each.startswith("Seed ") for each in titles(tables.headline(material)))
+    table = tables.seeds(material)
+    assert titles(table) == ["Variant", *map(str, range(8))]
+    assert tables.seeds(study()) is None
+
+
+def test_factors_have_main_effects_and_their_interaction():
+    table = tables.factors(factorial())
+    assert column(table, "Effect") == ["bn", "dropout", "bn × dropout"]
+    assert column(table, "Kind") == ["main effect", "main effect", "interaction"]
+    assert column(table, "Verdict")[2] == "worse"
+    assert tables.factors(study()) is None
+
+
+def test_what_a_part_adds_is_ranked():
+    both, without = arm("both", [BN], {}), arm("both-without-bn", [], {})
+    without = replace(without, origin="leave_one_out", left_out=("both", "bn"))
+    results = [result(each, seed, 0.01 * (each is both)) for each in (both, without)
+               for seed in range(5)]  # fmt: skip
+    table = tables.contributions(material_of([both, without], results, seeds=range(5)))
+    assert [row[:3] for row in table.rows] == [("1", "bn", "both")]
+    assert column(table, "Verdict") == ["better"]
+
+
+def test_an_alias_is_named_beside_what_it_equals():
+    plain = arm("plain", [], {})
+    alias = Arm("both-without-bn", plain.spec, alias_of="plain", origin="leave_one_out",
+                left_out=("both", "bn"))  # fmt: skip
+    results = [result(plain, seed, 0) for seed in range(3)]
+    material = material_of([plain, alias], results, seeds=range(3))
+    assert column(tables.headline(material), "Variant") == ["plain", "both-without-bn (= plain)"]
+    assert [each.id for each in material.by_variant["both-without-bn"]] == [
+        "plain-0", "plain-1", "plain-2",
+    ]  # fmt: skip
+
+
+def test_every_table_is_rectangular_whatever_became_of_the_trials():
+    for status in ("completed", "diverged", "failed", None):
+        for seeds in (1, 4, 20):
+            material = study(seeds=seeds, status=lambda variant, seed, s=status: s)
+            for table in tables.tables(material):
+                assert {len(row) for row in table.rows} <= {len(table.columns)}, table.name
+
+
+def test_costs_speeds_gaps_and_evidence_are_there(digits):
+    made = {each.name: each for each in tables.tables(digits)}
+    assert {"headline", "evidence", "metrics", "gaps", "speeds", "costs"} == set(made)
+    assert column(made["costs"], "Parameters") == ["25,000", "25,200", "25,200", "25,400"]
+    assert column(made["evidence"], "Pairs") == ["5", "5", "5"]
+
+
+def test_what_the_variants_are_needs_their_arms(digits):
+    assert dict(tables.what_variants_are(digits).rows)["plain"] == "the base model as it is"
+    assert tables.what_variants_are(gather(digits.analysis)) is None
+    assert list(DIGITS) == [row[0] for row in tables.what_variants_are(digits).rows]
+
+
+def test_a_mix_of_environments_shows_each_value(digits):
+    first, *rest = digits.results
+    mixed = replace(first, environment={**first.environment, "keras": "3.16.0"})
+    material = gather(digits.analysis, [mixed, *rest])
+    assert dict(tables.environment(material).rows)["keras"] == "3.16.0 and 3.15.1"
