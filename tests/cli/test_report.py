@@ -1,0 +1,126 @@
+"""`ablate report` on a store: every format, while it runs, two studies, mistakes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from ablate.cli import run_cli
+from ablate.config import dump_study, load_study
+from ablate.execution.plan import plan
+from ablate.store import Store
+from tests.report.studies import result
+
+STUDY = """\
+study: {name}
+data: {{name: digits}}
+model: {{name: mlp, units: [8]}}
+train: {{epochs: 2, batch_size: {batch}, threads: 1}}
+seeds: 3
+variants:
+  plain: {{}}
+  {variant}: {{insert: [{{layer: {layer}, at: after_activation, where: hidden}}]}}
+"""
+
+
+def made(tmp_path, name="first", variant="bn", layer="BatchNormalization", batch=32, done=6):
+    """Write a study and the results of its first `done` trials; return the logs folder."""
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(STUDY.format(name=name, variant=variant, layer=layer, batch=batch))
+    logs = tmp_path / "logs"
+    store = Store(logs, name)
+    study = load_study(file)
+    planned = plan(study, store)
+    store.write_study(dump_study(planned.study))
+    arms = {each.name: each for each in planned.arms}
+    for trial in planned.trials[:done]:
+        each = result(arms[trial.variant], trial.seed, 0.01 * (trial.variant != "plain"), epochs=2)
+        store.save(replace(each, id=trial.id))
+    return logs
+
+
+def report(capsys, *arguments):
+    status = run_cli(["report", *map(str, arguments)])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_the_terminal_is_the_default(tmp_path, capsys):
+    logs = made(tmp_path)
+    status, out, _ = report(capsys, "first", "--logs", logs)
+    assert status == 0
+    assert out.startswith("first: 6 of 6 trials completed\n")
+    assert "Test accuracy (higher is better)" in out
+
+
+def test_json_and_csv_are_documents_and_nothing_else(tmp_path, capsys):
+    logs = made(tmp_path)
+    _, out, _ = report(capsys, "first", "--logs", logs, "--format", "json")
+    document = json.loads(out)
+    assert (document["schema_version"], document["study"]) == (1, "first")
+    assert [each["name"] for each in document["variants"]] == ["plain", "bn"]
+    assert json.loads(report(capsys, "first", "--logs", logs, "--json")[1]) == document
+    rows = list(csv.DictReader(io.StringIO(report(capsys, "first", "--logs", logs, "--format",
+                                                  "csv")[1])))  # fmt: skip
+    assert {each["variant"] for each in rows} == {"plain", "bn"}
+
+
+def test_html_and_markdown_are_written_beside_the_study(tmp_path, capsys):
+    logs = made(tmp_path)
+    status, out, _ = report(capsys, "first", "--logs", logs, "--format", "html")
+    assert (status, out) == (0, f"{logs / 'first' / 'report.html'}\n")
+    page = (logs / "first" / "report.html").read_text(encoding="utf-8")
+    assert f"ablate run {logs / 'first' / 'study.yaml'}" in page
+    assert "after_activation" in page  # the study file
+    assert (logs / "first" / "plots" / "effects.svg").is_file()
+    _, out, _ = report(capsys, "first", "--logs", logs, "--format", "markdown")
+    assert out == f"{logs / 'first' / 'report.md'}\n"
+    text = (logs / "first" / "report.md").read_text(encoding="utf-8")
+    assert "](<plots/effects.png>)" in text
+
+
+def test_output_goes_where_it_is_asked(tmp_path, capsys):
+    logs = made(tmp_path)
+    target = tmp_path / "paper" / "table.tex"
+    _, out, _ = report(capsys, "first", "--logs", logs, "--format", "latex", "-o", target)
+    assert out == f"{target}\n"
+    assert r"\toprule" in target.read_text(encoding="utf-8")
+    report(capsys, "first", "--logs", logs, "-o", tmp_path / "plain.txt")
+    assert (tmp_path / "plain.txt").read_text(encoding="utf-8").startswith("first: 6 of 6")
+
+
+@pytest.mark.parametrize("done", [0, 4])
+def test_a_study_that_still_runs_has_a_report(tmp_path, capsys, done):
+    logs = made(tmp_path, done=done)
+    status, out, _ = report(capsys, "first", "--logs", logs)
+    assert status == 0
+    assert f"{done} of 6 trials completed, {6 - done} to come" in out
+
+
+def test_two_studies_of_one_baseline_are_joined(tmp_path, capsys):
+    logs = made(tmp_path)
+    made(tmp_path, "second", "norm", "LayerNormalization")
+    _, out, _ = report(capsys, "first", "second", "--logs", logs, "--json")
+    document = json.loads(out)
+    assert [each["name"] for each in document["variants"]] == ["plain", "bn", "norm"]
+    assert document["study"] == "first and second"
+
+
+def test_two_studies_of_other_baselines_are_told_apart(tmp_path, capsys):
+    logs = made(tmp_path)
+    made(tmp_path, "second", batch=16)
+    _, out, _ = report(capsys, "first", "second", "--logs", logs)
+    flat = " ".join(out.split())
+    assert "Beware: The baselines of first and second are not the same" in flat
+    assert "train.batch_size (32 and 16)" in flat
+
+
+def test_a_study_that_is_not_there(tmp_path, capsys):
+    logs = made(tmp_path)
+    status, _, err = report(capsys, "frist", "--logs", logs)
+    assert status == 2
+    assert "Did you mean 'first'?" in err
