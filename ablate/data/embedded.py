@@ -28,7 +28,8 @@ def digits(labels: bool = True) -> Source:
 
     x, y = load_digits(return_X_y=True)
     arrays = {"x_train": x.reshape(-1, 8, 8, 1), "y_train": y}
-    return source("digits", arrays, labels=labels, classes=10, peak=DIGITS_PEAK)
+    names = tuple(str(digit) for digit in range(10))
+    return source("digits", arrays, labels=labels, classes=10, class_names=names, peak=DIGITS_PEAK)
 
 
 def noisy_line(arguments: dict[str, Any], labels: bool = True, redraw: int | None = None) -> Source:

@@ -92,6 +92,20 @@ def test_a_dataset_of_dicts():
     np.testing.assert_array_equal(found["x_train"]["b"], X)
 
 
+def test_datasets_of_tensorflow_itself():
+    data = pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices((X, Y))
+    for dataset in (data, data.batch(3), data.batch(2, drop_remainder=True)):
+        equal(gather({"train": dataset, "test": data}), {
+            "x_train": X, "y_train": Y, "x_test": X, "y_test": Y,
+        })  # fmt: skip
+    several = data.map(lambda x, y: ({"a": x, "b": x + 1}, (y, x)))
+    found = gather(several.batch(3))
+    np.testing.assert_array_equal(found["x_train"]["b"], X + 1)
+    np.testing.assert_array_equal(found["y_train"][1], X)
+    with pytest.raises(DataError, match="never ends"):
+        gather(data.repeat())
+
+
 @pytest.mark.parametrize(
     "value, says",
     [
