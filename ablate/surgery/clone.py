@@ -8,7 +8,6 @@ variable once the copy has been built.
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,7 +34,8 @@ def copy_of(operation: Any, configure: Configure | None = None) -> Any:
     if isinstance(operation, keras.layers.Lambda) and configure is None:
         made = _lambda(operation)
     elif not isinstance(operation, keras.Layer):
-        made = copy.copy(operation)  # the arguments of an operation are plain values
+        made = object.__new__(type(operation))  # copy.copy would go through a saved file
+        made.__dict__.update(vars(operation))  # an operation holds plain values only
         graph.forget_calls(made)
     else:
         made = _from_config(operation, configure)
@@ -109,6 +109,7 @@ def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer
             config = layer.get_config()
             for key in lambdas.keys() & config.keys():
                 config[key] = None
+            config = _unbuilt(config)
             if configure is not None:
                 config = configure(config)
             with keras.saving.custom_object_scope(_names(layer, functions)):
@@ -126,6 +127,18 @@ def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer
         if key in config and config[key] is None:
             setattr(made, key, function)
     return made
+
+
+def _unbuilt(config: Any) -> Any:
+    """Leave inner layers to be built by the call, which gives their variables the same paths."""
+    if isinstance(config, dict):
+        serialized = "class_name" in config
+        return {
+            key: _unbuilt(value)
+            for key, value in config.items()
+            if not (serialized and key == "build_config")
+        }
+    return config
 
 
 def _lambda(layer: keras.layers.Lambda) -> keras.layers.Lambda:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -271,7 +271,7 @@ def _match(model: keras.Model, hosts: list[Host], selector: str) -> tuple[list[H
     classes = sorted({host.layer_class for host in hosts})
     raise SurgeryError(
         f"'{selector}' matches no layer of '{model.name}'."
-        f"{nearest(selector, [*(host.path for host in hosts), *classes, *KINDS])} "
+        f"{nearest(selector, {*(h.path for h in hosts), *classes, *KINDS} - {selector})} "
         "Expected a layer's name or path, a class, a kind with or without an index, a glob or "
         f"re:…{_outputs_hint(hosts, selector)} Classes here: {', '.join(classes)}. "
         f"Kinds: {', '.join(KINDS)}. `ablate inspect` lists the layers."
@@ -335,11 +335,7 @@ def _indexed(found: list[Host], index: str, selector: str) -> list[Host]:
 
 def _outputs_hint(hosts: list[Host], selector: str) -> str:
     """Say so where the selector would have matched, were it not for output layers."""
-    only = [
-        host
-        for host in hosts
-        if host.output and (selector in (host.layer_class, host.kind) or selector == "hidden")
-    ]
+    only = _by_pattern([replace(host, output=False) for host in hosts if host.output], selector)
     if not only:
         return "."
     names = ", ".join(host.path for host in only)

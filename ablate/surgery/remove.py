@@ -14,6 +14,7 @@ import keras
 
 from ablate.errors import SurgeryError
 from ablate.surgery import hosts, record
+from ablate.surgery.clone import copy_of
 from ablate.surgery.sites import calls_by_layer
 from ablate.surgery.walk import Edits, fed, rebuild
 
@@ -137,11 +138,12 @@ def _adjacent(host: Any, activation: Any, leaving: set[Any], calls: dict[Any, li
 
 
 def _fused(activation: keras.layers.Activation) -> Any:
-    theirs = activation.get_config()
+    function = activation.activation
+    penalty = activation.get_config().get("activity_regularizer")
 
     def configure(config: dict[str, Any]) -> dict[str, Any]:
-        config = {**config, "activation": theirs["activation"]}
-        penalty = theirs.get("activity_regularizer")
+        own = copy_of(function) if isinstance(function, keras.Layer) else function
+        config = {**config, "activation": own}
         if penalty is not None or "activity_regularizer" in config:
             config["activity_regularizer"] = penalty
         return config

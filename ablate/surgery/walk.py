@@ -157,6 +157,9 @@ class _Rebuilding:
             if call.key in done:
                 return
             done.add(call.key)
+            for tensor in call.inputs:  # of a mask, which may be asked for ahead of its turn
+                if id(tensor) not in values:
+                    carry_out(read.producer[id(tensor)])
             results = self.perform(call, values, mask)
             values.update({id(t): value for t, value in zip(call.outputs, results, strict=True)})
 
