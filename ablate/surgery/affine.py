@@ -201,4 +201,4 @@ def _bias(layer: keras.layers.Layer) -> np.ndarray | None:
 
 
 def _array(variable) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable), "float64")
+    return np.asarray(keras.ops.convert_to_numpy(variable.value), "float64")

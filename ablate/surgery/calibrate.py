@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from keras import ops
 
 from ablate.errors import SurgeryError, nearest
 from ablate.surgery import exact, graph
@@ -193,7 +192,7 @@ def set_parameters(layer: keras.layers.BatchNormalization, parameters: exact.Par
 
 def _keep_function(layer: keras.layers.BatchNormalization, found: Moments) -> None:
     gamma, beta, mean, variance = (
-        ops.convert_to_numpy(each)
+        exact.value(each)
         for each in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
     )
     factor = exact.factor(variance, gamma, layer.epsilon)

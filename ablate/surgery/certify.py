@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from ablate.errors import SurgeryError, nearest
-from ablate.surgery import graph, record
+from ablate.surgery import exact, graph, record
 from ablate.surgery.batches import Batch, batches, count_rows
 from ablate.surgery.calibrate import Progress, normalizations
 from ablate.surgery.certificate import PATHS, Certificate, Difference, Drift, LayerDifference
@@ -304,7 +304,7 @@ def _readable(model: keras.Model) -> bool:
 def _held(variables: Sequence[Any]) -> Iterator[None]:
     """Put back the values of these variables: statistics, states, random seeds."""
     distinct = {id(variable): variable for variable in variables}.values()
-    values = [(each, np.array(ops.convert_to_numpy(each.value))) for each in distinct]
+    values = [(each, exact.value(each)) for each in distinct]
     try:
         yield
     finally:

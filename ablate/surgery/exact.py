@@ -11,6 +11,7 @@ computes, so every candidate is put through the very operation that the layer wi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -146,6 +147,11 @@ def is_identity(
 def held(values: np.ndarray, dtype: str) -> np.ndarray:
     """Return the values as a variable of `dtype` holds them, overflow brought into range."""
     return _fit(values, _numpy_dtype(dtype))
+
+
+def value(variable: Any) -> np.ndarray:
+    """Return a copy of a variable's value, in its own dtype."""
+    return ops.convert_to_numpy(variable.value)
 
 
 def _normalize(

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import keras
-from keras import ops
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
@@ -190,9 +189,9 @@ def _plan(model: keras.Model) -> _Plan:
 def _is_identity(layer: keras.layers.BatchNormalization) -> bool:
     if type(layer) is not keras.layers.BatchNormalization:
         return False
-    mean, variance = (ops.convert_to_numpy(v) for v in (layer.moving_mean, layer.moving_variance))
-    gamma = ops.convert_to_numpy(layer.gamma) if layer.scale else None
-    beta = ops.convert_to_numpy(layer.beta) if layer.center else None
+    mean, variance = (exact.value(v) for v in (layer.moving_mean, layer.moving_variance))
+    gamma = exact.value(layer.gamma) if layer.scale else None
+    beta = exact.value(layer.beta) if layer.center else None
     return exact.is_identity(mean, variance, gamma, beta, layer.epsilon)
 
 
