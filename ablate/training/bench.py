@@ -171,4 +171,4 @@ def _make_room() -> None:
 
 
 def _array(variable: keras.Variable) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(variable.value))
+    return np.array(variable.value.numpy())

@@ -43,10 +43,7 @@ def write(folder: Path, variables: Sequence[keras.Variable], state: Mapping[str,
         document = pickle.dumps({**state, "numerics": NUMERICS, "keras": keras.__version__})
     except Exception:
         return False
-    arrays = {
-        f"v{index}": keras.ops.convert_to_numpy(variable.value)
-        for index, variable in enumerate(variables)
-    }
+    arrays = {f"v{index}": variable.value.numpy() for index, variable in enumerate(variables)}
     arrays["state"] = np.frombuffer(document, np.uint8)
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{_FILE}.{os.getpid()}"

@@ -53,7 +53,7 @@ def optimizer_of(train: Train) -> keras.Optimizer:
         StudyError: Keras has no such optimizer, or it does not take an argument.
     """
     name = train.optimizer.name
-    kind = keras.saving.get_registered_object(name) if is_own(name) else _OPTIMIZERS.get(name)
+    kind = _registered("train.optimizer", name) if is_own(name) else _OPTIMIZERS.get(name)
     if kind is None:
         raise StudyError(
             f"train.optimizer: this Keras has no optimizer '{name}'.{nearest(name, _OPTIMIZERS)}"
@@ -67,7 +67,7 @@ def _losses(model: keras.Model, train: Train, splits: Splits) -> Any:
     given = train.loss
     if given == "auto":
         return models.auto_loss(model, splits)
-    names = list(getattr(model, "output_names", ()))
+    names = list(getattr(model, "output_names", None) or ["output"])  # a Sequential has none
     if isinstance(given, dict):
         for name in given:
             if name not in names:
@@ -115,7 +115,7 @@ def _per_output(model: keras.Model, splits: Splits, make: Callable[[], Any]) -> 
 
 def _loss(given: str | Named) -> Any:
     name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
-    kind = keras.saving.get_registered_object(name) if is_own(name) else _LOSSES.get(name)
+    kind = _registered("train.loss", name) if is_own(name) else _LOSSES.get(name)
     if kind is None:
         raise StudyError(f"train.loss: this Keras has no loss '{name}'.{nearest(name, _LOSSES)}")
     return _made("train.loss", kind, arguments)
@@ -129,7 +129,7 @@ def _metric(given: str | Named | Called) -> Any:
         return found(**given.arguments) if given.arguments else found
     name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
     if is_own(name):
-        return _made("train.metrics", keras.saving.get_registered_object(name), arguments)
+        return _made("train.metrics", _registered("train.metrics", name), arguments)
     kind = _METRICS.get(snake(name)) if name not in _SHORT else None
     if kind is not None:
         return _made("train.metrics", kind, arguments)
@@ -141,10 +141,18 @@ def _metric(given: str | Named | Called) -> Any:
     return name
 
 
+def _registered(field: str, name: str) -> Any:
+    found = keras.saving.get_registered_object(name)
+    if found is None:
+        raise StudyError(
+            f"{field}: nothing is registered with Keras as '{name}'. The module that registers it "
+            "has to be imported: let model.call, data.call or a callback be in it."
+        )
+    return found
+
+
 def _made(field: str, kind: Any, arguments: dict[str, Any]) -> Any:
     """Make an object of Keras, or say in plain words which argument it does not take."""
-    if kind is None:
-        raise StudyError(f"{field}: nothing of that name is registered with Keras.")
     try:
         return kind(**arguments) if isinstance(kind, type) else kind
     except (TypeError, ValueError) as error:

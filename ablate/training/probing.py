@@ -135,12 +135,12 @@ class Probing:
     @contextmanager
     def _looking(self) -> Iterator[None]:
         """Put every variable back that a measurement moves."""
-        before = [np.array(keras.ops.convert_to_numpy(v.value)) for v in self._variables]
+        before = [np.array(v.value.numpy()) for v in self._variables]
         try:
             yield
         finally:
             for variable, value in zip(self._variables, before, strict=True):
-                now = keras.ops.convert_to_numpy(variable.value)
+                now = variable.value.numpy()
                 if not np.array_equal(now, value, equal_nan=now.dtype.kind == "f"):
                     variable.assign(value)
 

@@ -286,7 +286,7 @@ def _taken(rebuilt: Mapping[str, keras.Layer], part: _Layer) -> list[Any]:
 
 
 def _array(variable: keras.Variable) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable.value))
+    return np.asarray(variable.value.numpy())
 
 
 class CannotReseedError(Exception):

@@ -1,0 +1,63 @@
+"""Names in the train section against the Keras that is installed."""
+
+import inspect
+
+import keras
+import pytest
+
+from ablate.errors import StudyError
+from ablate.study import keras_names
+from ablate.study.train import Train
+from ablate.training import objectives
+from ablate.training.objectives import compile_for, optimizer_of
+from ablate.training.rows import rows_of
+from tests.training.small import spec_of
+
+
+def test_the_tables_are_keras():
+    wrappers = {"optimizer", "lossscaleoptimizer", "multioptimizer"}
+    assert set(keras_names.OPTIMIZERS) == set(objectives._OPTIMIZERS) - wrappers
+    assert set(keras_names.LOSSES) == set(objectives._LOSSES) - {"loss"}
+    short = {"accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce"}
+    parents = {"metric", "mean", "mean_metric_wrapper", "sum"}
+    assert keras_names.METRICS - short == set(objectives._METRICS) - parents - short
+    # Averages of whatever they are given make no metric of a model; the rest is there.
+    for name, arguments in keras_names.OPTIMIZERS.items():
+        taken = set(inspect.signature(objectives._OPTIMIZERS[name]).parameters)
+        assert set(arguments) == taken - {"learning_rate", "name", "kwargs"}, name
+    for name, arguments in keras_names.LOSSES.items():
+        taken = set(inspect.signature(objectives._LOSSES[name]).parameters)
+        assert set(arguments) | {"reduction", "name", "dtype"} == taken, name
+
+
+@pytest.mark.parametrize("name", sorted(keras_names.OPTIMIZERS))
+def test_every_optimizer_is_made(name):
+    optimizer = optimizer_of(Train(optimizer=name, learning_rate=0.25))
+    assert float(optimizer.learning_rate) == 0.25
+    assert optimizer.name.replace("_", "") == name
+
+
+def test_arguments_that_keras_refuses_are_told():
+    with pytest.raises(StudyError, match="SGD refused"):
+        optimizer_of(Train(optimizer={"name": "sgd", "momentum": 7}))
+    with pytest.raises(StudyError, match="nothing is registered with Keras as"):
+        optimizer_of(Train(optimizer="nobody>Knows"))
+
+
+def test_losses_by_output_and_metrics_by_name():
+    splits = rows_of(spec_of(), 0).splits
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+    metrics = ["accuracy", {"name": "SparseTopKCategoricalAccuracy", "k": 2}]
+    compile_for(model, Train(metrics=metrics), splits)
+    assert objectives.loss_names(model) == "sparse_categorical_crossentropy"
+    assert model.loss.get_config()["from_logits"]
+    logs = model.test_step((splits.x_train[:4], splits.y_train[:4]))
+    assert set(logs) == {"loss", "accuracy", "sparse_top_k_categorical_accuracy"}
+    with pytest.raises(StudyError, match="there is no output 'haed'"):
+        compile_for(model, Train(loss={"haed": "mse"}), splits)
+    with pytest.raises(StudyError, match="there are 2 losses and the model has 1 output"):
+        compile_for(model, Train(loss=["mse", "mae"]), splits)
+    with pytest.raises(StudyError, match="'mse' is a short form"):
+        compile_for(model, Train(metrics=[{"name": "mse", "axis": 1}]), splits)

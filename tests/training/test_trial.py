@@ -1,0 +1,224 @@
+"""A trial from spec to result: its outcomes, its choices, what it writes."""
+
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from ablate.data import Target
+from ablate.study.progress import Event
+from ablate.training import bench, run_group
+from ablate.training.rows import rows_of
+from tests.training.small import BN, DROPOUT, run, spec_of, trial_of
+
+
+def test_a_result_has_curves_metrics_and_what_it_cost():
+    events = []
+    spec = spec_of(DROPOUT, epochs=2)
+    (result,) = run(trial_of(spec, seed=2), report=events.append)
+    assert result.status == "completed" and result.epochs == 2 and result.steps == 8
+    assert {name: len(curve) for name, curve in result.curves.items()} == {
+        "loss": 3, "accuracy": 3, "val_loss": 3, "val_accuracy": 3, "learning_rate": 3,
+    }  # fmt: skip
+    assert result.curves["loss"][0] is None and result.curves["val_loss"][0] > 0
+    assert result.curves["learning_rate"] == [0.1, 0.1, 0.1]
+    assert set(result.metrics) == {
+        f"{split}_{name}" for split in ("train", "val", "test") for name in ("loss", "accuracy")
+    }
+    assert result.metrics["val_loss"] == result.curves["val_loss"][-1]
+    assert result.rows == {"train": 100, "validation": 216, "test": 359}
+    assert result.parameters == 64 * 8 + 8 + 8 * 10 + 10
+    labels = rows_of(spec, 0).splits.y_val
+    assert result.majority == np.bincount(labels).max() / len(labels)
+    assert {"total", "train", "evaluate", "build", "trace"} <= set(result.seconds)
+    assert len(result.inference) == 2 and result.environment["tensorflow"]
+    assert [(e.kind, e.epoch) for e in events] == [
+        ("started", 0), ("epoch", 0), ("epoch", 1), ("epoch", 2), ("finished", 2),
+    ]  # fmt: skip
+    assert events[2].logs["loss"] == result.curves["loss"][1]
+    assert isinstance(events[0], Event) and events[0].trial == "trial-2"
+
+
+def test_no_epochs_measure_the_beginning():
+    (result,) = run(trial_of(spec_of(epochs=0)))
+    assert result.epochs == 0 and result.steps == 0
+    assert result.metrics["val_loss"] == result.curves["val_loss"][0]
+
+
+def test_divergence_is_an_outcome_with_its_step_and_no_score():
+    spec = spec_of(
+        data={"name": "noisy_line", "limit": None},
+        epochs=40,
+        learning_rate=30.0,
+        early_stopping={"patience": 50},
+    )
+    (result,) = run(trial_of(spec))
+    assert result.status == "diverged" and result.diverged is not None
+    epochs = result.epochs
+    steps = -(-result.rows["train"] // 32)
+    assert result.diverged == {"epoch": epochs + 1, "step": result.steps - epochs * steps}
+    assert 1 <= result.diverged["step"] <= steps and 0 < epochs < 40
+    assert set(result.metrics.values()) == {None} and "test_mae" in result.metrics
+    assert result.best_epoch is None
+    losses = result.curves["val_loss"]
+    assert len(losses) == epochs + 2 and losses[-1] is None and losses[-2] > 0
+
+
+@keras.saving.register_keras_serializable("ablate_tests")
+class Explosive(keras.layers.Layer):
+    """Counts steps in a weight that training never reads; infinite after the fifth."""
+
+    def build(self, shape):
+        self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False, name="seen")
+
+    def call(self, x, training=False):
+        if training:
+            self.seen.assign(keras.ops.where(self.seen >= 4.0, np.inf, self.seen + 1.0))
+        return x
+
+
+def test_a_weight_that_is_not_finite_is_a_divergence(tmp_path, monkeypatch):
+    insert = {"layer": "ablate_tests>Explosive", "at": "after", "where": "dense1"}
+    (result,) = run(trial_of(spec_of(insert, epochs=4)))
+    assert result.status == "diverged" and result.diverged == {"epoch": 2, "step": 4}
+
+
+def test_the_best_epoch_is_restored_or_saved(tmp_path):
+    stopping = spec_of(epochs=9, learning_rate=0.8, early_stopping={"patience": 1})
+    (stopped,) = run(trial_of(stopping, seed=1))
+    losses = stopped.curves["val_loss"][1:]
+    assert stopped.best_epoch == 1 + int(np.argmin(losses)) < stopped.epochs < 9
+    assert stopped.metrics["val_loss"] == min(losses)
+
+    spec = spec_of(epochs=stopped.epochs, learning_rate=0.8, save="best")
+    ((result, _, path),) = run_group([trial_of(spec, seed=1)], work=lambda trial: tmp_path)
+    assert result.curves == stopped.curves
+    assert result.metrics["val_loss"] == losses[-1]  # saving changes nothing
+    assert result.saved == "best" and path == tmp_path / "model.keras"
+    splits = rows_of(spec, 1).splits
+    found = keras.saving.load_model(path).evaluate(splits.x_val, splits.y_val, verbose=0)
+    assert found[0] == pytest.approx(min(losses), rel=1e-6)
+
+
+class Failing(keras.callbacks.Callback):
+    """Raises in the second epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            raise OSError("the disk is on fire")
+
+
+class Touching(keras.callbacks.Callback):
+    """Changes the model in a way that another trial must not inherit."""
+
+    def on_train_begin(self, logs=None):
+        self.model.get_layer("dense1").activation = keras.activations.tanh
+
+
+@pytest.fixture
+def callbacks(monkeypatch):
+    module = types.ModuleType("callbacks_of_a_test")
+    module.Failing, module.Touching = Failing, Touching
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return lambda name: [{"call": f"{module.__name__}:{name}"}]
+
+
+def test_a_failure_is_recorded_and_the_next_trial_goes_on(callbacks):
+    spec = spec_of()
+    bad = spec_of(callbacks=callbacks("Failing"))
+    wrong = spec_of(early_stopping={"monitor": "val_acuracy", "mode": "max"})
+    results = [
+        result for result, _, _ in run_group([trial_of(bad), trial_of(wrong), trial_of(spec)])
+    ]
+    assert [result.status for result in results] == ["failed", "failed", "completed"]
+    assert "the disk is on fire" in results[0].error and "Traceback" in results[0].error
+    assert results[0].epochs == 1 or results[0].curves["loss"]
+    assert "Did you mean 'val_accuracy'?" in results[1].error
+    assert "Traceback" not in results[1].error
+
+
+def test_a_callback_that_touches_the_model_has_it_for_itself(callbacks):
+    plain, touched = spec_of(), spec_of(callbacks=callbacks("Touching"))
+    before, changed, after = run(trial_of(plain), trial_of(touched), trial_of(plain))
+    assert before.metrics == after.metrics != changed.metrics
+
+
+def test_a_time_limit_ends_a_trial_in_plain_words():
+    ((result, _, _),) = run_group([trial_of(spec_of(time_limit=1e-9))])
+    assert result.status == "failed"
+    assert result.error.startswith("Stopped after") and "train.time_limit" in result.error
+
+
+def test_frozen_bounded_and_calibrated():
+    spec = spec_of(
+        {**BN, "calibrate": True},
+        model={"name": "mlp", "units": [8, 6]},
+        freeze="dense1",
+        max_norm=0.3,
+        learning_rate=0.5,
+    )
+    rows = rows_of(spec, 0)
+    run(trial_of(spec))
+    made = bench.bench_for(spec, rows, 0, own=False)
+    trained = {v.path: v.numpy() for v in made.model.weights}
+    made.begin(0, 0.1, rows)
+    begun = {v.path: v.numpy() for v in made.model.weights}
+    moved = {path for path, value in begun.items() if not np.array_equal(value, trained[path])}
+    assert {path.split("/")[-2] for path in moved} == {
+        "dense1_bn", "dense2", "dense2_bn", "output",
+    }  # fmt: skip
+    for name in ("dense2", "output"):
+        kernel = next(v for p, v in trained.items() if p.endswith(f"{name}/kernel"))
+        assert np.linalg.norm(kernel, axis=0).max() <= 0.3 + 1e-6
+    # Calibrated on the training rows, the normalizations change nothing at inference.
+    x = rows.splits.x_train
+    dense1 = made.model.get_layer("dense1")
+    linear = np.maximum(0, dense1(x.reshape(len(x), -1)).numpy())
+    inner = keras.Model(made.model.inputs, made.model.get_layer("dense1_activation").output)
+    np.testing.assert_allclose(inner(x).numpy(), linear, rtol=1e-6, atol=1e-6)
+
+
+def two_ended(input_shape, **arguments):
+    """Two inputs and two outputs, by name."""
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    x = keras.layers.Dense(4, activation="relu", name="hidden")(
+        keras.layers.Concatenate(name="both")([a, b])
+    )
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(x)
+    size = keras.layers.Dense(1, name="size")(x)
+    return keras.Model({"a": a, "b": b}, {"kind": kind, "size": size})
+
+
+def two_ended_rows():
+    """Rows for it."""
+    draw = np.random.RandomState(0)
+    x = {"a": draw.normal(size=(90, 3)), "b": draw.normal(size=(90, 2))}
+    y = {"kind": draw.randint(0, 3, 90), "size": draw.normal(size=(90, 1))}
+    return {
+        "x_train": {k: v[:60] for k, v in x.items()}, "y_train": {k: v[:60] for k, v in y.items()},
+        "x_test": {k: v[60:] for k, v in x.items()}, "y_test": {k: v[60:] for k, v in y.items()},
+    }  # fmt: skip
+
+
+def test_several_inputs_and_outputs(monkeypatch):
+    module = types.ModuleType("two_ended_of_a_test")
+    module.model, module.rows = two_ended, two_ended_rows
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    spec = spec_of(
+        DROPOUT,
+        model={"call": f"{module.__name__}:model"},
+        data={"name": None, "call": f"{module.__name__}:rows", "limit": None},
+        loss={"size": "mae"},
+    )
+    assert isinstance(rows_of(spec, 0).splits.targets["kind"], Target)
+    (result,) = run(trial_of(spec))
+    assert {"loss", "kind_loss", "size_loss", "kind_accuracy", "size_mae"} <= set(result.curves)
+    assert result.metrics["test_size_loss"] == pytest.approx(result.metrics["test_size_mae"])
+
+
+def test_compiled_with_xla_and_weighed_by_class():
+    spec = spec_of(jit_compile=True, class_weight={0: 2.0, 3: 0.0}, epochs=1)
+    (result,) = run(trial_of(spec))
+    assert result.status == "completed" and result.metrics["val_loss"] > 0
