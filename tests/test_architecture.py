@@ -33,7 +33,7 @@ RANKS = {
     "search": 7,
     "cli": 8,
     "__init__": 8,
-    "__main__": 8,
+    "__main__": 9,
 }
 
 #: Parts that never import Keras or TensorFlow, at the top or in a function.

@@ -82,7 +82,8 @@ def run_cli(arguments: list[str] | None = None) -> int:
         status = cli.main(args=arguments, prog_name="ablate", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.Abort:
+    except click.Abort as error:  # click's name for Ctrl-C
+        _say_goodbye(error.__cause__)
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -90,16 +91,13 @@ def run_cli(arguments: list[str] | None = None) -> int:
     except AblateError as error:
         click.echo(f"Error: {error}", err=True)
         return WRONG
-    except KeyboardInterrupt as error:
-        _say_goodbye(error)
-        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe (head, less) has had enough
         return DONE
     return status if isinstance(status, int) else DONE
 
 
-def _say_goodbye(error: KeyboardInterrupt) -> None:
+def _say_goodbye(error: BaseException | None) -> None:
     done, left = getattr(error, "done", None), getattr(error, "left", None)
     if done is None:
         click.echo("Stopped.", err=True)

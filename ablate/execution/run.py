@@ -69,6 +69,8 @@ def run(
 
 def finish(made: Plan, store: Store) -> StudyResults:
     """Write what is derived from all results, and return them."""
+    with suppress(OSError):
+        store.works.rmdir()  # unless something is still under way in it
     results = store.results({trial.id for trial in made.trials})
     store.write_results(made.trials, results)
     return made.outcome(results, store)
