@@ -1,0 +1,70 @@
+"""Predictions as probabilities, and how wrong they are.
+
+A network's output enters, in whatever form its loss takes it; classes, probabilities and errors
+leave. Single outputs only: with several, a probe says that it does not apply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from ablate.errors import StudyError
+from ablate.probes.context import Context
+
+
+def require_single_output(context: Context, probe: str) -> None:
+    """Refuse a network with several outputs."""
+    if isinstance(context.model.output, dict | list | tuple) and (
+        len(keras.tree.flatten(context.model.output)) != 1
+    ):
+        raise StudyError(f"probes: '{probe}' needs a network with one output.")
+
+
+def require_classification(context: Context, probe: str) -> None:
+    """Refuse anything but one output of classes."""
+    require_single_output(context, probe)
+    if context.splits.task != "classification":
+        raise StudyError(
+            f"probes: '{probe}' compares predicted with true classes; these targets are numbers."
+        )
+
+
+def labels(y: Any) -> np.ndarray:
+    """Return class labels (rows,) of labels, of a column of labels or of one-hot rows."""
+    y = np.asarray(keras.tree.flatten(y)[0])
+    if y.ndim > 1 and y.shape[-1] > 1:
+        return np.argmax(y, axis=-1).astype("int64")
+    return np.rint(y.reshape(len(y))).astype("int64")
+
+
+def probabilities(output: Any) -> np.ndarray:
+    """Return class probabilities (…, classes) of a softmax, a sigmoid unit, or of logits.
+
+    What is not a distribution already is taken for logits. One unit becomes two classes.
+    """
+    output = np.asarray(keras.tree.flatten(output)[0], "float64")
+    if output.shape[-1] == 1:
+        positive = output[..., 0]
+        if np.any((positive < 0) | (positive > 1)):
+            with np.errstate(over="ignore"):
+                positive = 1 / (1 + np.exp(-positive))
+        return np.stack([1 - positive, positive], axis=-1)
+    if np.all(output >= 0) and np.allclose(output.sum(axis=-1), 1, atol=1e-3):
+        return output
+    powers = np.exp(output - output.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def entropy(chances: np.ndarray) -> np.ndarray:
+    """Return −Σ p log p over the last axis, in nats."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(chances > 0, chances * np.log(chances), 0.0)
+    return -terms.sum(axis=-1)
+
+
+def error_share(chances: np.ndarray, truth: np.ndarray) -> float:
+    """Return the share of rows whose likeliest class is not the true one."""
+    return float(np.mean(np.argmax(chances, axis=-1) != truth))
