@@ -32,10 +32,9 @@ class StudyResults:
 
     def counts(self) -> dict[str, int]:
         """Return how many trials have each status, `missing` for those without a record."""
-        counts = Counter(result.status for result in self.results)
+        counts: Counter[str] = Counter(result.status for result in self.results)
         missing = sum(self.planned.values()) - len(self.results)
-        found: dict[str, int] = dict(counts)
-        return found | ({"missing": missing} if missing > 0 else {})
+        return dict(counts) | ({"missing": missing} if missing > 0 else {})
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping per trial: variant, seed, factors, status, metrics."""

@@ -1,0 +1,86 @@
+"""What the README and the documents say can be done, can be done."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ablate.cli import COMMANDS, cli
+from ablate.config import parse_study
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language in the README."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """Every `ablate` command line of the README, as arguments."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("ablate ")]
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_a_command_is_understood(arguments):
+    """Its name and options exist, and the study file that it names is there."""
+    assert arguments[0] in COMMANDS
+    command = cli.get_command(None, arguments[0])
+    command.make_context(arguments[0], list(arguments[1:]), resilient_parsing=False)
+    for word in arguments:
+        if word.startswith("configs/"):
+            assert (ROOT / word).is_file(), word
+
+
+def test_the_study_file_is_one():
+    (whole,) = (block for block in blocks("yaml") if block.startswith("study:"))
+    study = parse_study(whole, "README.md")
+    assert [arm.name for arm in study.arms] == ["plain", "bn", "dropout", "both"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_link_is_broken(document):
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_order(tmp_path):
+    """All of them, as written, in a copy of the checkout; training is cut short."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    for arguments in commands():
+        words = list(arguments)
+        if "--executor" in words:
+            continue  # needs a cluster; tests/execution has one
+        if words[0] in {"run", "search"}:
+            words += ["--set", "train.epochs=1", "--set", "data.limit=100"]
+        if words[0] == "run":
+            words += ["--seeds", "3"]
+        if words[0] == "search":
+            words += ["--set", "search.trials=2", "--set", "search.seeds=1",
+                      "--set", "search.confirm_seeds=2"]  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "ablate", *words], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"ablate {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "logs" / "digits" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_python_example_runs(tmp_path):
+    (code,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-"], input=code, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bn" in done.stdout
