@@ -71,6 +71,8 @@ _HOMES = {
         "sites",
     ),
 }
+#: What returns or is a value that shows itself; how it looks is `ablate.report`'s work.
+_SHOWN = {"Analysis", "StudyResults", "analyze", "run"}
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -112,6 +114,10 @@ def __getattr__(name: str) -> Any:
 
         raise AttributeError(f"module 'ablate' has no attribute '{name}'.{nearest(name, _HOME)}")
     value = getattr(import_module(_HOME[name]), name)
+    if name in _SHOWN:
+        from ablate.report.notebook import attach
+
+        attach()
     globals()[name] = value
     return value
 

@@ -41,15 +41,16 @@ from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
 from ablate.study.arm import Arm
 from ablate.study.metrics import direction_of
+from ablate.study.results import StudyResults
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
 from ablate.study.trial import TrialResult
 
 
 def analyze(
-    results: Sequence[TrialResult],
-    arms: Sequence[Arm],
-    baseline: str,
+    results: StudyResults | Sequence[TrialResult],
+    arms: Sequence[Arm] = (),
+    baseline: str = "",
     settings: Settings | None = None,
     *,
     study: str = "",
@@ -62,7 +63,9 @@ def analyze(
     """Analyze a study: every variant described, and compared with the baseline by seed.
 
     Args:
-        results: of the study's trials, in any order; those of other variants are left out.
+        results: what `ablate.run` returned, which brings the next arguments with it (`settings`
+            may still be given); or the results of a study's trials, in any order; those of other
+            variants are left out.
         arms: the variants as resolved; they order everything.
         baseline: the name of the arm that the others are compared with.
         settings: the study's `analysis` section.
@@ -82,6 +85,19 @@ def analyze(
         StudyError: there is no such baseline; no trial reports the metric; or its direction is
             neither known nor given.
     """
+    if isinstance(results, StudyResults):
+        return analyze(
+            results.results,
+            results.arms,
+            results.study.baseline_name,
+            settings or results.study.analysis,
+            study=results.study.study,
+            planned=results.planned,
+            expect=results.study.expect,
+            target=target,
+            measurements=measurements,
+            seed=seed,
+        )
     settings = settings or Settings()
     names = [arm.name for arm in arms]
     if baseline not in names:
