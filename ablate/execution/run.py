@@ -36,7 +36,7 @@ def run(
     workers: int | str | None = None,
     executor: str | None = None,
     fresh: bool = False,
-    watchers: Sequence[Watcher] = (),
+    watchers: Sequence[Watcher] | None = None,
 ) -> StudyResults:
     """Train every trial of `study` that has no outcome yet, and return all results.
 
@@ -46,13 +46,18 @@ def run(
         workers: worker processes; default as the study says, else cores // threads.
         executor: "processes", "serial", "inline", "ray" or "slurm"; default as the study says.
         fresh: set what is there aside (renamed, not deleted) and begin anew.
-        watchers: objects that are told of progress.
+        watchers: objects that are told of progress; by default a display on standard output.
 
     Raises:
         StudyError: the study cannot be obeyed; nothing was trained.
         StoreError: the folder cannot be written, or another run holds it.
         Interrupted: Ctrl-C; what was finished is saved.
     """
+    if watchers is None:
+        from ablate.report.live import Display
+        from ablate.report.terminal import console
+
+        watchers = [Display(console())]
     study = _asked(study, workers, executor)
     store = Store(logs, study.study)
     if fresh:
