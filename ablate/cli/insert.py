@@ -9,7 +9,7 @@ import click
 from ablate.cli.delivery import Story, deliver, shown_progress, some
 from ablate.cli.options import json_option, quiet_option
 from ablate.cli.source import image_options, open_model, weights_option, writable
-from ablate.errors import SurgeryError
+from ablate.errors import StudyError, SurgeryError
 from ablate.study.placement import POSITIONS, Placement
 
 if TYPE_CHECKING:
@@ -128,8 +128,6 @@ def _placement(
     calibrate: bool,
     arguments: tuple[str, ...],
 ) -> Placement:
-    from pydantic import ValidationError
-
     from ablate.config import parse_override
 
     given: dict[str, Any] = {
@@ -148,10 +146,9 @@ def _placement(
             raise SurgeryError(f"--arg {key}: that is not the layer's. Use --{key}.")
         given[key] = value
     try:
-        return Placement.model_validate(given)
-    except ValidationError as trouble:
-        message = trouble.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SurgeryError(f"--layer {layer}: {message}") from trouble
+        return Placement(**given)
+    except StudyError as trouble:
+        raise SurgeryError(f"--layer {layer}: {str(trouble).removeprefix('Placement: ')}") from None
 
 
 def _story(

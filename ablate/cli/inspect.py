@@ -199,16 +199,9 @@ def _planned(
     from ablate.study.placement import LAYER_ARGUMENTS, RATED, Placement
     from ablate.surgery.insert import plan_insertions
 
-    rate = {"rate": 0.5} if layer in RATED and layer in LAYER_ARGUMENTS else {}
-    placement = Placement.model_validate(
-        {
-            "layer": layer,
-            "at": at,
-            "where": list(where) or "hidden",
-            "except": list(except_) or None,
-            **rate,
-        }
-    )
+    rate: dict[str, Any] = {"rate": 0.5} if layer in RATED and layer in LAYER_ARGUMENTS else {}
+    fields: dict[str, Any] = {"where": list(where) or "hidden", "except": list(except_) or None}
+    placement = Placement(layer=layer, at=at, **fields, **rate)
     return [
         {"host": each.host, "path": each.path, "stands": each.stands, "skipped": each.skipped}
         for each in plan_insertions(model, [placement])

@@ -2,19 +2,19 @@
 
 A functional or Sequential model enters, a new one leaves; the given one is never changed.
 `hosts` says which layers a selector means, `sites` where a layer can stand, `insert` and
-`remove` carry it out through the one graph walk (`walk`), `capture` looks inside. `calibrate`
+`remove` carry it out through the one graph walk (`walk`), `Pass` looks inside. `calibrate`
 brings normalization to the statistics of images, `certify` measures that two models compute the
 same function, `fold` merges normalization into weights.
 """
 
 from ablate.surgery.calibrate import calibrate
-from ablate.surgery.capture import Capture, capture
 from ablate.surgery.cautions import dropout_before_norm
 from ablate.surgery.certificate import Certificate, Difference, Drift, LayerDifference
 from ablate.surgery.certify import certify
 from ablate.surgery.fold import Folding, FoldReport, fold, fold_report
 from ablate.surgery.hosts import Host, select
 from ablate.surgery.insert import SiteDecision, insert, plan_insertions
+from ablate.surgery.passes import Pass, Watch
 from ablate.surgery.paths import canonical_paths
 from ablate.surgery.record import Inserted, inserted
 from ablate.surgery.remove import remove
@@ -22,7 +22,6 @@ from ablate.surgery.sites import Site, sites
 from ablate.surgery.walk import Edits, Rebuilt, rebuild
 
 __all__ = [
-    "Capture",
     "Certificate",
     "Difference",
     "Drift",
@@ -32,12 +31,13 @@ __all__ = [
     "Host",
     "Inserted",
     "LayerDifference",
+    "Pass",
     "Rebuilt",
     "Site",
     "SiteDecision",
+    "Watch",
     "calibrate",
     "canonical_paths",
-    "capture",
     "certify",
     "dropout_before_norm",
     "fold",

@@ -54,6 +54,7 @@ def copy_state(old: keras.Layer, new: keras.Layer) -> None:
     Raises:
         SurgeryError: the rebuilt layer does not have the variables of the original.
     """
+    _build_alike(old, new)
     ours, theirs = old.variables, new.variables
     if [tuple(v.shape) for v in ours] != [tuple(v.shape) for v in theirs]:
         raise SurgeryError(
@@ -83,21 +84,27 @@ def copy_flags(old: keras.Layer, new: keras.Layer) -> None:
 
 
 def compile_as(old: keras.Model, new: keras.Model) -> None:
-    """Compile `new` with the optimizer, loss and metrics (all new objects) of `old`."""
+    """Compile `new` as `old` was: the same losses, a new optimizer and new metrics alike.
+
+    The arguments of `compile` are used rather than their serialized form, which loses losses
+    and metrics that are Python code, and some arguments of Keras's own.
+    """
     if not old.compiled:
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        if type(old).compile_from_config is not keras.Model.compile_from_config:
             new.compile_from_config(old.get_compile_config())
-        except Exception:  # a loss or metric that is Python code, registered nowhere
+        else:
             new.compile(**_compile_arguments(old))
-    if not new.compiled:  # a compile() of the model's own, which Keras does not call by itself
+    except Exception as trouble:
         raise SurgeryError(
-            f"The model '{old.name}' ({type(old).__name__}) has a compile() of its own and does "
-            "not say how to repeat it. Let it override get_compile_config() and "
-            "compile_from_config(), or operate on the model before it is compiled."
-        )
+            f"The new model could not be compiled as '{old.name}' ({type(old).__name__}) was. "
+            "Losses and metrics that go by an output's name need that output: leave the output "
+            "layers whole, or operate on the model before it is compiled. "
+            f"Keras says: {_first_line(trouble)}"
+        ) from trouble
+    if old.optimizer is not None and old.optimizer.built:
+        new.optimizer.build(new.trainable_variables)
 
 
 def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer:
@@ -178,6 +185,14 @@ def _names(layer: Any, functions: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _build_alike(old: keras.Layer, new: keras.Layer) -> None:
+    """Build inner layers that Keras builds only when real data comes by, where `old` has them."""
+    if old.built and not new.built:
+        new.build_from_config(old.get_build_config())
+    for ours, theirs in zip(graph.sublayers(old), graph.sublayers(new), strict=False):
+        _build_alike(ours, theirs)
+
+
 def _copy_own_variables(old: keras.Layer, new: keras.Layer) -> None:
     """Let a layer with a way of its own to load variables do so (it may derive values then)."""
     store: dict[str, Any] = {}
@@ -187,17 +202,28 @@ def _copy_own_variables(old: keras.Layer, new: keras.Layer) -> None:
 
 def _compile_arguments(model: keras.Model) -> dict[str, Any]:
     """The very arguments `compile` was called with; what has state is made anew."""
+    return {key: _anew(value) for key, value in model._compile_config.config.items()}
 
-    def renew(value: Any) -> Any:
-        if isinstance(value, keras.Metric | keras.optimizers.Optimizer):
+
+def _anew(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_anew(each) for each in value)
+    if isinstance(value, dict):
+        return {key: _anew(each) for key, each in value.items()}
+    if isinstance(value, keras.optimizers.Optimizer):
+        config = value.get_config()
+        rate = getattr(value, "_learning_rate", None)
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            config["learning_rate"] = rate  # has no state, and need not be registered
+        return type(value).from_config(config)
+    if isinstance(value, keras.Metric):
+        functions = {each.__name__: each for _, each in _functions(value)}
+        own = getattr(value, "_fn", None)
+        if own is not None:
+            functions[getattr(own, "__name__", "")] = own
+        with keras.saving.custom_object_scope(functions):
             return type(value).from_config(value.get_config())
-        if isinstance(value, list | tuple):
-            return type(value)(renew(each) for each in value)
-        if isinstance(value, dict):
-            return {key: renew(each) for key, each in value.items()}
-        return value
-
-    return {key: renew(value) for key, value in model._compile_config.config.items()}
+    return value
 
 
 def _first_line(trouble: Exception) -> str:

@@ -129,6 +129,11 @@ def producer_of(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
+def input_key(read: Graph, tensor: Any) -> tuple[int, int, int]:
+    """The key under which edits of a graph's input stand, as if an input were a call."""
+    return (id(read.model), id(producer_of(tensor)), 0)
+
+
 def mask_of(tensor: Any) -> Any:
     """The mask that travels with a tensor, or None."""
     return getattr(tensor, "_keras_mask", None)

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-from pydantic import ValidationError
 
-from ablate.errors import SurgeryError, nearest
+from ablate.errors import StudyError, SurgeryError
 from ablate.study.placement import Placement, Position, Selector
 from ablate.surgery import graph, hosts, record
 from ablate.surgery.additions import Addition, Recipe, activation_of, linear, recipe_of
@@ -95,7 +94,8 @@ def insert(
         ['fc', 'fc_dropout', 'logits']
     """
     placements = _placements(layer, at, where, except_, name, calibrate, layer_arguments)
-    recipes = None if isinstance(layer, str | Placement | list | tuple) else [recipe_of(layer)]
+    plain = isinstance(layer, str | Placement | list | tuple)
+    recipes = None if plain else [recipe_of(layer, layer_arguments)]
     decisions = plan_insertions(model, placements, recipes=recipes)
     return carry_out(model, decisions, images=calibrate)
 
@@ -308,29 +308,22 @@ def _placements(
         if not layer:
             raise SurgeryError("Expected at least one placement. Received an empty list.")
         return list(layer)
-    if isinstance(layer, str):
-        layer_class = layer
-    else:
-        recipe = recipe_of(layer, arguments)
-        layer_class, arguments = recipe.layer_class, recipe.arguments
+    fields: dict[str, Any] = {
+        "at": at,
+        "where": list(where) if isinstance(where, tuple) else where,
+        "except": list(except_) if isinstance(except_, tuple) else except_,
+        "name": name,
+        "calibrate": calibrate is not None,
+    }
     try:
-        placement = Placement(
-            layer=layer_class,
-            at=at,
-            where=list(where) if isinstance(where, tuple) else where,
-            name=name,
-            calibrate=calibrate is not None,
-            **{"except": list(except_) if isinstance(except_, tuple) else except_},
-            **arguments,
-        )
-    except ValidationError as trouble:
-        raise SurgeryError(_first_error(trouble, layer_class)) from trouble
-    return [placement]
-
-
-def _first_error(trouble: ValidationError, layer_class: str) -> str:
-    first = trouble.errors()[0]
-    field_name = ".".join(str(part) for part in first["loc"])
-    text = first["msg"].removeprefix("Value error, ")
-    hint = nearest(layer_class, ("BatchNormalization", "Dropout")) if not field_name else ""
-    return f"{field_name + ': ' if field_name else ''}{text}{hint}"
+        if isinstance(layer, str):
+            return [Placement(layer=layer, **fields, **arguments)]
+        recipe = recipe_of(layer, arguments)  # its arguments are Keras's own to check
+        checked = Placement(layer="Layer", **{**fields, "calibrate": False})
+        return [
+            checked.model_copy(
+                update={"layer": recipe.layer_class, "calibrate": fields["calibrate"]}
+            )
+        ]
+    except StudyError as trouble:
+        raise SurgeryError(str(trouble).removeprefix("Placement: ")) from trouble

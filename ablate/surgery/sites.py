@@ -108,8 +108,9 @@ def calls_by_layer(model: keras.Model) -> dict[Any, list[tuple[Graph, Call]]]:
             found.setdefault(call.operation, []).append((read, call))
         for tensor in read.inputs:
             source = graph.producer_of(tensor)
-            call = Call((id(read.model), id(source), 0), source, 0, (), {}, (), (tensor,))
-            found.setdefault(source, []).append((read, call))
+            if source not in found:  # an Input that two models share is the outer one's
+                call = Call(graph.input_key(read, tensor), source, 0, (), {}, (), (tensor,))
+                found[source] = [(read, call)]
     return found
 
 
@@ -175,7 +176,7 @@ def whole(layer: Any) -> str | None:
             "to be last, so it cannot be split off"
         )
     activation = layer.activation
-    if isinstance(activation, keras.Layer) and activation.weights:
+    if isinstance(activation, keras.Layer) and (activation.weights or not activation.built):
         return (
             f"its activation is a layer with weights ({type(activation).__name__}), which cannot "
             "be split off; make it a layer of its own in the model"

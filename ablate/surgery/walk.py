@@ -150,7 +150,11 @@ class _Rebuilding:
     def functional(self, read: Graph) -> keras.Model:
         old = read.model
         feeds = [self.layer(graph.producer_of(each)).output for each in read.inputs]
-        values = {id(tensor): feed for tensor, feed in zip(read.inputs, feeds, strict=True)}
+        entering = [
+            _through(self.edits.after.get(graph.input_key(read, each), ()), feed)
+            for each, feed in zip(read.inputs, feeds, strict=True)
+        ]
+        values = {id(tensor): value for tensor, value in zip(read.inputs, entering, strict=True)}
         done: set[Key] = set()
 
         def carry_out(call: Call) -> None:
@@ -173,7 +177,9 @@ class _Rebuilding:
 
         for call in read.calls:
             carry_out(call)
-        inputs, outputs = keras.tree.map_structure(lambda t: values[id(t)], (old.input, old.output))
+        given = {id(tensor): feed for tensor, feed in zip(read.inputs, feeds, strict=True)}
+        inputs = keras.tree.map_structure(lambda tensor: given[id(tensor)], old.input)
+        outputs = keras.tree.map_structure(lambda tensor: values[id(tensor)], old.output)
         self.tell_apart(read, outputs, feeds)
         return type(old)(inputs, outputs, name=old.name)
 
@@ -198,7 +204,9 @@ class _Rebuilding:
 
     def sequential(self, read: Graph) -> keras.Sequential:
         old = read.model
-        layers = [self.layer(graph.producer_of(read.inputs[0]))]
+        source = read.inputs[0]
+        layers = [self.layer(graph.producer_of(source))]
+        layers += self.edits.after.get(graph.input_key(read, source), [])
         for call in read.calls:
             if not isinstance(call.operation, keras.Layer):
                 continue  # the operations of a mask are not in the list of layers

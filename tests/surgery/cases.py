@@ -109,6 +109,18 @@ def three_levels():
 
 
 @case
+def equal_names_at_two_depths():
+    def block(name, before):
+        inner_in = keras.Input((4,), name=f"{name}_row")
+        x = layers.Dense(4, activation="relu", name="fc")(inner_in)
+        return keras.Model(inner_in, x if before is None else before(x), name=name)
+
+    inputs = keras.Input((4,), name="row")
+    x = block("two", block("one", None))(inputs)
+    return randomized(keras.Model(inputs, layers.Dense(2, name="head")(x))), draw(3, 4)
+
+
+@case
 def nested_in_sequential():
     inner_in = keras.Input((4,), name="inner_row")
     inner = keras.Model(inner_in, layers.Dense(4, activation="relu", name="fc")(inner_in), name="m")
