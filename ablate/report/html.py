@@ -7,6 +7,7 @@ what only a sceptic wants: evidence, the study file, the machine, the command.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 from ablate._version import __version__
 from ablate.report import tables
 from ablate.report.material import Material, Plot, Section
-from ablate.report.tables import Table
 from ablate.report.terminal import progress
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
 #: An SVG larger than this (thousands of marks) is embedded as PNG.
 LARGEST_SVG = 600_000
 
 #: Tables that stand open on the page; the others are folded away but for their title.
-_OPEN = frozenset({"headline", "failures", "factors", "contributions", "expectations"})
+_OPEN = frozenset({"headline", "seeds", "failures", "factors", "contributions", "expectations"})
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.globals["style"] = _style(loader, environment)
-    environment.filters["numeric"] = _numeric
+    environment.filters["breakable"] = _breakable
     return environment.get_template(name)
 
 
@@ -126,5 +127,9 @@ def _style(loader: Any, environment: Any) -> str:
     return source
 
 
-def _numeric(table: Table) -> list[str]:
-    return [each.align for each in table.columns]
+def _breakable(text: str) -> Markup:
+    """Return a name, escaped, that may break behind its punctuation."""
+    from markupsafe import Markup, escape
+
+    pieces = re.split(r"(?<=[-_,=+.:/])(?=.)", text)
+    return Markup("<wbr>").join(escape(each) for each in pieces)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 
 from ablate.report import tables
 from ablate.report.material import Material
-from ablate.report.tables import Table
+from ablate.report.tables import Column, Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -24,8 +25,10 @@ _ESCAPES = {
 
 #: Rows that stand on one page; more break over pages.
 MOST_ROWS = 36
-#: A first column with longer cells wraps.
+#: A column with longer cells wraps.
 LONG = 26
+#: Seeds side by side.
+MOST_SEEDS = 10
 
 _HEAD = """\
 % {title}
@@ -36,8 +39,8 @@ _HEAD = """\
 def as_latex(material: Material) -> str:
     """Return the tables of the report as LaTeX, to be read in with `\\input`."""
     chosen = [
-        tables.headline(material),
-        tables.seeds(material),
+        _without_seeds(tables.headline(material)),
+        *_parts(tables.seeds(material, always=True)),
         tables.failures(material),
         tables.factors(material),
         tables.contributions(material),
@@ -70,30 +73,47 @@ def escape(text: str) -> str:
     return "".join(out)
 
 
-def _table(table: Table, material: Material) -> str:
-    kept = [
-        index
-        for index, column in enumerate(table.columns)
-        if not (column.title == "SD" and len(table.columns) > 9)
-    ]
-    wide = len(kept) > 12
-    columns = [table.columns[each] for each in kept]
-    layout = "".join(
-        _side(table, index, column.align) for index, column in zip(kept, columns, strict=True)
+def _without_seeds(table: Table) -> Table:
+    """Return the headline without its column of seeds: they have a table of their own here."""
+    kept = [i for i, each in enumerate(table.columns) if not each.title.startswith("Seed ")]
+    return replace(
+        table,
+        columns=tuple(table.columns[each] for each in kept),
+        rows=tuple(tuple(row[each] for each in kept) for row in table.rows),
     )
-    head = " & ".join(escape(each.title) for each in columns) + r" \\"
-    body = [
-        " & ".join(_cell(table, index, row[index]) for index in kept) + r" \\" for row in table.rows
+
+
+def _parts(table: Table | None) -> list[Table]:
+    """Return a wide table of seeds as tables that fit a page."""
+    if table is None:
+        return []
+    width = 1 + MOST_SEEDS
+    starts = range(1, len(table.columns), MOST_SEEDS)
+    return [
+        replace(
+            table,
+            name=table.name if start == 1 else f"{table.name}-{start}",
+            columns=(table.columns[0], *table.columns[start : start + width - 1]),
+            rows=tuple((row[0], *row[start : start + width - 1]) for row in table.rows),
+        )
+        for start in starts
     ]
-    caption = f"{escape(table.title)}. {escape(' '.join(table.notes))}".strip()
-    if table.name == "headline":
-        caption += f" {escape(material.name)}."
+
+
+def _table(table: Table, material: Material) -> str:
+    layout = "".join(_side(table, index) for index in range(len(table.columns)))
+    head = " & ".join(_title(each) for each in table.columns) + r" \\"
+    body = [
+        " & ".join(_cell(table, index, cell) for index, cell in enumerate(row)) + r" \\"
+        for row in table.rows
+    ]
+    words = f"{material.name}. {table.title}. {' '.join(table.notes)}"
+    caption = escape(words.strip())
     label = f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', f'{material.name}-{table.name}')}"
-    size = r"\scriptsize" if wide else r"\footnotesize"
-    tight = r"\setlength{\tabcolsep}{3.5pt}"
+    tight = r"\footnotesize\setlength{\tabcolsep}{3.5pt}"
     if len(table.rows) > MOST_ROWS:
         lines = [
-            f"{{{size}{tight}",
+            f"{{{tight}",
             f"\\begin{{longtable}}{{@{{}}{layout}@{{}}}}",
             f"\\caption{{{caption}}}\\label{{{label}}}\\\\",
             r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot",
@@ -102,8 +122,8 @@ def _table(table: Table, material: Material) -> str:
         ]  # fmt: skip
     else:
         lines = [
-            r"\begin{table}[htbp]", r"\centering", size, tight,
-            f"\\caption{{{caption}}}", f"\\label{{{label}}}",
+            r"\begin{table}[htbp]", r"\centering", tight,
+            f"\\caption{{{caption}}}", f"\\label{{{label}}}", r"\par\smallskip",
             f"\\begin{{tabular}}{{@{{}}{layout}@{{}}}}",
             r"\toprule", head, r"\midrule", *body, r"\bottomrule",
             r"\end{tabular}", r"\end{table}",
@@ -111,19 +131,31 @@ def _table(table: Table, material: Material) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _side(table: Table, index: int, align: str) -> str:
-    longest = max((len(row[index]) for row in table.rows), default=0)
-    if longest > LONG:
-        return "p{3.6cm}" if index == 0 else "p{2.8cm}"
-    return "r" if align == "right" else "l"
+def _title(column: Column) -> str:
+    """Return a column's title, its unit on a second line."""
+    name, bracket, unit = column.title.partition(" (")
+    if not bracket:
+        return escape(name)
+    side = "r" if column.align == "right" else "l"
+    lines = rf"{escape(name)} \\ {escape('(' + unit)}"
+    return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{lines}\end{{tabular}}"
+
+
+def _side(table: Table, index: int) -> str:
+    if _longest(table, index) > LONG:
+        return "p{5.2cm}" if index == 0 else "p{2.8cm}"
+    return "r" if table.columns[index].align == "right" else "l"
 
 
 def _cell(table: Table, index: int, text: str) -> str:
-    longest = max((len(row[index]) for row in table.rows), default=0)
-    if longest <= LONG:
+    if _longest(table, index) <= LONG:
         return escape(text)
-    pieces = re.split(r"(?<=[-_,=+/.×])(?=\S)", text)
+    pieces = re.split(r"(?<=[-_,=+/.×])(?=[^\s\d])", text)
     return r"\raggedright " + r"\allowbreak{}".join(map(escape, pieces))
+
+
+def _longest(table: Table, index: int) -> int:
+    return max((len(row[index]) for row in table.rows), default=0)
 
 
 def _comment(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +76,9 @@ def show(material: Material, screen: Console, *, brief: bool = False) -> None:
         _line(screen, sentence)
     for warning in material.warnings:
         _line(screen, Text(f"Beware: {warning}", style="yellow"))
-    _show_table(screen, tables.headline(material), title=True)
+    shown = _show_table(screen, tables.headline(material))
+    if not any(each.title.startswith("Seed ") for each in shown.columns):
+        _show_seeds(screen, material)
     if not brief:
         for table in (
             tables.failures(material),
@@ -84,7 +87,7 @@ def show(material: Material, screen: Console, *, brief: bool = False) -> None:
             tables.expectations(material),
         ):
             if table is not None:
-                _show_table(screen, table, title=True)
+                _show_table(screen, table)
         _show_variants(screen, material)
     _show_guards(screen, material)
 
@@ -104,7 +107,7 @@ def fitted(table: Table, width: int) -> tuple[Table, list[int]]:
     """Return the table with as many columns as `width` holds, and the columns left out."""
     kept = list(range(len(table.columns)))
     left_out: list[int] = []
-    while _width(table, kept) > width:
+    while _width(table, kept[1:]) + _first_width(table, width) > width:
         droppable = [each for each in kept if table.columns[each].drop]
         if not droppable:
             break
@@ -122,21 +125,20 @@ def fitted(table: Table, width: int) -> tuple[Table, list[int]]:
     return narrowed, sorted(left_out)
 
 
-def _show_table(screen: Console, table: Table, *, title: bool) -> None:
-    narrowed, left_out = fitted(table, screen.width)
+def _show_table(screen: Console, table: Table) -> Table:
+    """Print a table as far as the page is wide; return what of it was printed."""
+    narrowed, _ = fitted(table, screen.width)
     screen.print()
-    if title:
-        _line(screen, Text(table.title, style="bold"))
+    _line(screen, Text(table.title, style="bold"))
     rest = _width(narrowed, range(1, len(narrowed.columns)))
-    if rest + _first_width(narrowed) > screen.width:
+    if rest + _first_width(narrowed, screen.width) > screen.width:
         _show_blocks(screen, table)
+        narrowed = table
     else:
         screen.print(_grid(screen, narrowed), soft_wrap=False)
-        for column in left_out:
-            if table.columns[column].title.startswith("Seed "):
-                _show_seeds(screen, table, column)
     for note in table.notes:
         _line(screen, Text(note, style="dim"))
+    return narrowed
 
 
 def _grid(screen: Console, table: Table) -> Grid:
@@ -160,12 +162,24 @@ def _show_blocks(screen: Console, table: Table) -> None:
                 screen.print(Padding(_sayable(screen, f"{column.title}: {cell}"), (0, 0, 0, 2)))
 
 
-def _show_seeds(screen: Console, table: Table, column: int) -> None:
-    """Print the seeds' values below the table that has no room for them."""
-    _line(screen, Text(f"{table.columns[column].title}:", style="dim"))
-    widest = min(max(len(row[0]) for row in table.rows), screen.width // 2)
-    for row in table.rows:
-        _line(screen, f"  {row[0]:<{widest}}  {row[column]}")
+def _show_seeds(screen: Console, material: Material) -> None:
+    """Print every seed's value, a variant after the other, wrapped to the page."""
+    table = tables.seeds(material, always=True)
+    if table is None:
+        return
+    _line(screen, Text(f"{table.title} ({table.columns[1].title} to {table.columns[-1].title}):"))
+    widest = min(max(len(row[0]) for row in table.rows), screen.width // 3)
+    for name, *values in table.rows:
+        digits = max(map(len, values))
+        body = "  ".join(f"{each:>{digits}}" for each in values)
+        indent = " " * (widest + 4)
+        first = f"  {name:<{widest}}  "
+        if len(name) > widest:
+            _line(screen, f"  {name}")
+            first = indent
+        for line in textwrap.wrap(body, max(screen.width - len(indent), 12)):
+            _line(screen, first + line)
+            first = indent
 
 
 def _show_variants(screen: Console, material: Material) -> None:
@@ -216,7 +230,7 @@ def _shared_out(table: Table, width: int) -> list[int]:
     needs = [_cell_width(table, each) for each in range(len(table.columns))]
     spare = width - sum(needs) - 2 * (len(needs) - 1)
     if spare < 0:
-        needs[0] = max(needs[0] + spare, _first_width(table))
+        needs[0] = max(needs[0] + spare, _first_width(table, width))
     for index, column in enumerate(table.columns):
         widest = max((len(row[index]) for row in table.rows), default=0)
         more = min(max(len(column.title), widest) - needs[index], max(spare, 0))
@@ -232,9 +246,9 @@ def _cell_width(table: Table, index: int) -> int:
     return max(_head_width(table.columns[index]), wanted)
 
 
-def _first_width(table: Table) -> int:
-    """Return the least width at which the first column can be read."""
-    return min(_cell_width(table, 0), 18)
+def _first_width(table: Table, width: int) -> int:
+    """Return the least width at which the first column can be read: names break, if they must."""
+    return min(_cell_width(table, 0), max(18, width // 4))
 
 
 def _head_width(column: Column) -> int:

@@ -58,8 +58,7 @@ def effects(material: Material) -> Iterator[Plot]:
         axes[1].set_title(f"Paired differences to {shortened(analysis.baseline, 22)}")
     yield Plot(
         "effects",
-        f"{wording.metric_title(metric).capitalize()}: every seed and the difference to "
-        f"{shortened(analysis.baseline)}",
+        f"Every seed, and the difference to {shortened(analysis.baseline)}",
         _caption(material, len(shown) - len(names)),
         figure,
     )

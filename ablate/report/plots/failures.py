@@ -62,7 +62,7 @@ def failures(material: Material) -> Iterator[Plot]:
     )
     if len(found) > len(names):
         caption += f" {len(names)} of {len(found)} variants are drawn, those with losses."
-    yield Plot("failures", "Failures", caption, figure)
+    yield Plot("failures", "What became of the trials", caption, figure)
 
 
 def _counts(failures: Failures) -> dict[str, int]:

@@ -17,6 +17,8 @@ from ablate.report.tables.table import (
 
 #: Seeds whose values stand in the headline table itself; more have a table of their own.
 MOST_SEEDS_INLINE = 6
+#: Names that leave room for the seeds beside them.
+LONGEST_NAME = 24
 #: Seeds of the table "Every seed".
 MOST_SEEDS = 40
 
@@ -26,7 +28,7 @@ def headline(material: Material) -> Table:
     analysis = material.analysis
     scale = scale_of(material, analysis.metric)
     level = wording.percent(analysis.confidence)
-    inline = 0 < len(analysis.seeds) <= MOST_SEEDS_INLINE
+    inline = seeds_inline(material)
     columns = [
         Column("Variant", "left"),
         Column("n"),
@@ -80,10 +82,16 @@ def headline(material: Material) -> Table:
     )
 
 
-def seeds(material: Material) -> Table | None:
+def seeds_inline(material: Material) -> bool:
+    """Tell whether the headline table itself has the seeds: they are few, and names are short."""
+    longest = max(map(len, material.order), default=0)
+    return 0 < len(material.analysis.seeds) <= MOST_SEEDS_INLINE and longest <= LONGEST_NAME
+
+
+def seeds(material: Material, *, always: bool = False) -> Table | None:
     """Return the headline metric of every seed, where the headline table has no room for them."""
     analysis = material.analysis
-    if len(analysis.seeds) <= MOST_SEEDS_INLINE:
+    if not analysis.seeds or (seeds_inline(material) and not always):
         return None
     scale = scale_of(material, analysis.metric)
     shown = analysis.seeds[:MOST_SEEDS]
