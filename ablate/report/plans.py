@@ -87,7 +87,7 @@ def _layers(row: Any) -> str:
     if more > 0:
         shown.append(f"and {more} more")
     shown += [f"less {escape(str(name))}" for name in row.removed]
-    return ", ".join(shown) or "none"
+    return "\n".join(shown) or "none"
 
 
 def _left(seen: Any) -> str:
