@@ -89,7 +89,11 @@ def outlook(study: Study, *, logs: str | Path, build: bool) -> Outlook:
         threads = made.arms[0].spec.train.threads
         assert isinstance(threads, int)
         found = checked(session.executor(threads), worker.preview, list(made.arms))
-    return _outlook(made, store, {each.name: each for each in found})
+        paces = {
+            trial.variant: checked(session.executor(threads), worker.pace, trial)
+            for trial in _samples(made)
+        }
+    return _outlook(made, store, {each.name: each for each in found}, paces)
 
 
 def progress(study: Study, *, logs: str | Path) -> Outlook:
@@ -116,7 +120,22 @@ class _inputs:
             shutil.rmtree(self._store.root, ignore_errors=True)
 
 
-def _outlook(made: Plan, store: Store, previews: Mapping[str, Any]) -> Outlook:
+def _samples(made: Plan) -> list[Trial]:
+    """Return the trials whose pace is measured: none where finished trials tell, else the one
+    with the fewest and the one with the most inserted layers."""
+    if not made.todo or any(result.final for result in made.results.values()):
+        return []
+    ordered = sorted(made.todo, key=lambda trial: len(trial.spec.insert))
+    first, last = ordered[0], ordered[-1]
+    return [first] if first.variant == last.variant else [first, last]
+
+
+def _outlook(
+    made: Plan,
+    store: Store,
+    previews: Mapping[str, Any],
+    paces: Mapping[str, float] | None = None,
+) -> Outlook:
     from ablate.study.expand import wanted_sites
 
     todo = {trial.id for trial in made.todo}
@@ -125,7 +144,7 @@ def _outlook(made: Plan, store: Store, previews: Mapping[str, Any]) -> Outlook:
     execution = made.study.execution
     count = execution.workers if isinstance(execution.workers, int) else None
     workers = sum(lane.workers for lane in lanes(threads=threads, workers=count))
-    seconds, basis = _estimate(made, workers)
+    seconds, basis = _estimate(made, workers, paces or {})
     return Outlook(
         study=made.study.study,
         rows=tuple(_row(made, arm.name, arm.alias_of, todo, previews) for arm in made.arms),
@@ -169,18 +188,21 @@ def _row(
     )
 
 
-def _estimate(made: Plan, workers: int) -> tuple[float | None, str]:
-    """Scale the time of finished trials to the epochs that are left, variant by variant."""
+def _estimate(made: Plan, workers: int, paces: Mapping[str, float]) -> tuple[float | None, str]:
+    """Scale the time of finished trials, or the measured pace, to the epochs that are left."""
     if not made.todo:
         return 0.0, "nothing is left"
     rates = _seconds_per_epoch(made.results.values(), {t.id: t.variant for t in made.trials})
+    basis = f"{len(made.results)} finished trials"
+    if not rates:
+        rates, basis = dict(paces), f"a few steps of {' and '.join(paces)}"
     if not rates:
         return None, "no trial has finished yet"
     other = statistics.median(rates.values())
     total = sum(
         rates.get(trial.variant, other) * max(trial.spec.train.epochs, 1) for trial in made.todo
     )
-    return total / max(min(workers, len(made.todo)), 1), f"{len(made.results)} finished trials"
+    return total / max(min(workers, len(made.todo)), 1), basis
 
 
 def _seconds_per_epoch(results: Any, variants: Mapping[str, str]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from ablate.execution.messages import Task
 from ablate.quiet import quiet_start
 from ablate.study.arm import Arm
 from ablate.study.study import Found, LeaveOneOut
+from ablate.study.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -103,3 +104,10 @@ def look_inside(arm: Arm, rule: LeaveOneOut) -> list[Found]:
     from ablate.training import found_in
 
     return list(found_in(arm, rule))
+
+
+def pace(trial: Trial) -> float:
+    """Return about how many seconds an epoch of a trial takes on this machine."""
+    from ablate.training import seconds_per_epoch
+
+    return seconds_per_epoch(trial)
