@@ -46,6 +46,6 @@ def attach() -> None:
     They are lower in rank than this package and must not know it, so the look comes to them.
     """
     Analysis._repr_html_ = analysis_html  # type: ignore[attr-defined]
-    Analysis.__str__ = analysis_text  # type: ignore[method-assign]
+    Analysis.__str__ = analysis_text  # type: ignore[method-assign, assignment]
     StudyResults._repr_html_ = results_html  # type: ignore[attr-defined]
-    StudyResults.__str__ = results_text  # type: ignore[method-assign]
+    StudyResults.__str__ = results_text  # type: ignore[method-assign, assignment]

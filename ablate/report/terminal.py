@@ -22,6 +22,7 @@ from rich.text import Text
 
 from ablate.report import tables, wording
 from ablate.report.material import Material, material_of
+from ablate.report.names import broken
 from ablate.report.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -149,7 +150,9 @@ def _grid(screen: Console, table: Table) -> Grid:
         grid.add_column(title, justify=column.align, overflow="fold", width=width)
     for number, row in enumerate(table.rows):
         style = _STYLES.get(table.mark(number), "")
-        grid.add_row(*(Text(_sayable(screen, cell), style=style) for cell in row))
+        name, *cells = (_sayable(screen, cell) for cell in row)
+        name = broken(name, widths[0])
+        grid.add_row(*(Text(cell, style=style) for cell in (name, *cells)))
     return grid
 
 
@@ -248,7 +251,7 @@ def _cell_width(table: Table, index: int) -> int:
 
 def _first_width(table: Table, width: int) -> int:
     """Return the least width at which the first column can be read: names break, if they must."""
-    return min(_cell_width(table, 0), max(18, width // 4))
+    return min(_cell_width(table, 0), max(16, width // 4))
 
 
 def _head_width(column: Column) -> int:

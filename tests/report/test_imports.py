@@ -33,7 +33,7 @@ def test_what_a_report_loads():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", ["wording", "markdown", "latex", "plots.names"])
+@pytest.mark.parametrize("module", ["wording", "markdown", "latex", "names", "plots.names"])
 def test_examples_in_docstrings(module):
     found = doctest.testmod(import_module(f"ablate.report.{module}"))
     assert (found.failed, found.attempted > 0) == (0, True)

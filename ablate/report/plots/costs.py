@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import Cost, Spread
 from ablate.report.material import Material, Plot
+from ablate.report.names import shortened
 from ablate.report.plots.effects import axis_title
-from ablate.report.plots.names import shortened
 from ablate.report.plots.theme import drawn, look, panels
 from ablate.report.tables import scale_of
 

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from ablate.analysis import Comparison, Direction, MetricSummary
 from ablate.report import wording
 from ablate.report.material import Material, Plot
-from ablate.report.plots.names import fitted_names, most_telling, shortened
+from ablate.report.names import shortened
+from ablate.report.plots.names import fitted_names, most_telling
 from ablate.report.plots.theme import FAILED, GREY, Look, drawn, look, panels
 from ablate.report.tables import scale_of
 

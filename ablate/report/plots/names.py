@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ablate.report.material import Material
+from ablate.report.names import broken, shortened
 
 
 def fitted_names(names: Sequence[str], most: int = 30, lines: int = 2) -> Mapping[str, str]:
@@ -23,7 +24,10 @@ def fitted_names(names: Sequence[str], most: int = 30, lines: int = 2) -> Mappin
         return {name: name for name in names}
     shared = re.sub(r"[A-Za-z0-9]*$", "", common_beginning(names))
     cut = len(shared) if len(names) > 1 and len(shared) > 8 else 0
-    return {name: _broken(f"…{name[cut:]}" if cut else name, most, lines) for name in names}
+    return {
+        name: broken(shortened(f"…{name[cut:]}" if cut else name, most * lines), most, lines)
+        for name in names
+    }
 
 
 def common_beginning(names: Sequence[str]) -> str:
@@ -40,14 +44,6 @@ def common_beginning(names: Sequence[str]) -> str:
     return first[:same]
 
 
-def shortened(name: str, most: int = 34) -> str:
-    """Return a long name with its middle cut out."""
-    if len(name) <= most:
-        return name
-    half = (most - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
-
-
 def most_telling(material: Material, names: Sequence[str], most: int) -> list[str]:
     """Return at most `most` names in their order: the baseline and the largest effects."""
     if len(names) <= most:
@@ -61,13 +57,3 @@ def most_telling(material: Material, names: Sequence[str], most: int) -> list[st
     ranked = sorted(names, key=lambda name: (name != baseline, -sizes.get(name, 0.0)))
     kept = set(ranked[:most])
     return [name for name in names if name in kept]
-
-
-def _broken(name: str, most: int, lines: int) -> str:
-    pieces = re.split(r"(?<=[-_,=+.×/ ])", shortened(name, most * lines))
-    rows = [""]
-    for piece in pieces:
-        if rows[-1] and len(rows[-1]) + len(piece) > most and len(rows) < lines:
-            rows.append("")
-        rows[-1] += piece
-    return "\n".join(rows)

@@ -17,8 +17,9 @@ from matplotlib.axes import Axes
 
 from ablate.report import wording
 from ablate.report.material import Material, Plot
+from ablate.report.names import shortened
 from ablate.report.plots.effects import axis_title
-from ablate.report.plots.names import common_beginning, shortened
+from ablate.report.plots.names import common_beginning
 from ablate.report.plots.theme import Look, drawn, look, panels, plain_log
 from ablate.report.tables import scale_of
 from ablate.study.arm import Arm
