@@ -17,9 +17,7 @@ from ablate.probes.context import Context
 
 def require_single_output(context: Context, probe: str) -> None:
     """Refuse a network with several outputs."""
-    if isinstance(context.model.output, dict | list | tuple) and (
-        len(keras.tree.flatten(context.model.output)) != 1
-    ):
+    if len(context.model.outputs) != 1:
         raise StudyError(f"probes: '{probe}' needs a network with one output.")
 
 

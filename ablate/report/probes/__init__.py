@@ -8,12 +8,30 @@ measured. Nothing of Keras is needed: a probe is measured in `ablate.probes` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ablate.report.material import Material, Section
+from ablate.study.probes import PROBES
+from ablate.study.trial import TrialResult
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def _late(name: str) -> Callable[[Material], Section | None]:
+    """Return a probe's section; its module, and matplotlib, are imported when it is called."""
+
+    def section(material: Material) -> Section | None:
+        made: Section | None = import_module(f"{__name__}.{name}").section(material)
+        return made
+
+    return section
+
 
 #: Probe name -> its section. Each function draws its figures within `theme.themed`.
-SECTIONS: dict[str, Callable[[Material], Section | None]] = {}
+SECTIONS: dict[str, Callable[[Material], Section | None]] = {name: _late(name) for name in PROBES}
 
 
 def sections(material: Material) -> Iterator[Section]:
@@ -39,6 +57,15 @@ def sections(material: Material) -> Iterator[Section]:
             )
         if section is not None:
             yield section
+
+
+def illustrate(
+    result: TrialResult, arrays: Mapping[str, np.ndarray]
+) -> dict[tuple[str, int], bytes]:
+    """Return the images of a trial's probes for TensorBoard, PNG by tag and epoch."""
+    from ablate.report.probes import images
+
+    return images.illustrate(result, arrays)
 
 
 def probe_name(recorded: str) -> str:
