@@ -59,26 +59,25 @@ def remove(
 def _selected(
     model: keras.Model, where: Any, except_: Any, calls: dict[Any, list[Any]]
 ) -> set[keras.Layer]:
-    gone, kept = set(), []
-    for selected in hosts.resolve(model, where, except_):
-        reason = _stays(selected, calls)
-        if reason is None:
-            gone.add(selected.host.layer)
-        elif selected.named:
-            raise SurgeryError(f"'{selected.host.path}' cannot be removed: {reason}.")
-        else:
-            kept.append(f"{selected.host.path}: {reason}")
+    chosen = hosts.resolve(model, where, except_)
+    for selected in chosen:
+        if reason := _stays(selected.host.layer, calls):
+            raise SurgeryError(
+                f"'{selected.host.path}' cannot be removed: {reason}. Select layers with one input "
+                "and one output of equal shape, or take this one out with except."
+            )
+    gone = {each.host.layer for each in chosen if each.named or not _drops_examples(each)}
     if not gone:
         raise SurgeryError(
-            f"None of the layers that where={where!r} selects can be removed. "
-            f"{'; '.join(kept[:5])}. Select layers with one input and one output of equal shape."
+            f"where={where!r} selects Dropouts that drop whole examples (stochastic depth), which "
+            f"belong to the architecture: {', '.join(each.host.path for each in chosen[:5])}. "
+            "Name them to remove them."
         )
     return gone
 
 
-def _stays(selected: hosts.Selected, calls: dict[Any, list[Any]]) -> str | None:
+def _stays(layer: Any, calls: dict[Any, list[Any]]) -> str | None:
     """Why a layer cannot be taken out, if so."""
-    layer = selected.host.layer
     if isinstance(layer, keras.layers.InputLayer):
         return "it is an input of the model"
     for _, call in calls[layer]:
@@ -87,10 +86,13 @@ def _stays(selected: hosts.Selected, calls: dict[Any, list[Any]]) -> str | None:
         before, after = fed(call)[0], call.outputs[0]
         if tuple(before.shape) != tuple(after.shape):
             return f"it changes the shape from {tuple(before.shape)} to {tuple(after.shape)}"
-    noise = getattr(layer, "noise_shape", None)
-    if not selected.named and noise is not None and all(size == 1 for size in noise[1:]):
-        return "it drops whole examples (stochastic depth); name it to remove it"
     return None
+
+
+def _drops_examples(selected: hosts.Selected) -> bool:
+    """Whether a Dropout's noise has one value per example: stochastic depth."""
+    noise = getattr(selected.host.layer, "noise_shape", None)
+    return noise is not None and all(size == 1 for size in noise[1:])
 
 
 def fuse(entries: list[record.Entry], edits: Edits, calls: dict[Any, list[Any]]) -> None:
