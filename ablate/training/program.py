@@ -68,8 +68,9 @@ class Program:
         model.optimizer.build(model.trainable_variables)
 
     def prepare(self, data: Batch) -> None:
-        """Trace the training graph for rows like `data`, so that its random state is known."""
+        """Trace the graphs for rows like `data`, so that their random state is known."""
         self._trainer(data)
+        self._evaluator(data[:2])
 
     def train(
         self,
@@ -237,9 +238,11 @@ class Program:
             )  # fmt: skip
             return logs or model.get_metrics_result()
 
-        return tf.function(
+        function = tf.function(
             evaluate, autograph=False, input_signature=[specs, number, number, number]
         )
+        self._look_for_strays(function.get_concrete_function())
+        return function
 
     def _step(self, step: Callable[[Any], Any]) -> Any:
         """Return the step as `fit` compiles it: a function of its own where XLA is asked for."""
@@ -304,8 +307,10 @@ class Program:
         """
         own = {id(v.value) for v in (*self.model.variables, *self.model.optimizer.variables)}
         own |= {id(v.value) for metric in self.model.metrics for v in metric.variables}
-        self.strays = [v for v in concrete.variables if id(v) not in own]
-        self.unseedable = tuple(sorted(_random_operations(concrete.graph)))
+        own |= {id(v) for v in self.strays}
+        self.strays += [v for v in concrete.variables if id(v) not in own]
+        found = _random_operations(concrete.graph)
+        self.unseedable = tuple(sorted(found | {*self.unseedable}))
 
 
 def _carried(step: Any, specs: Any, model: keras.Model, training: bool = True) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """Laws 1 and 9: a trial's numbers depend on its spec and seed alone."""
 
+import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from ablate.study.study import Probe
 from ablate.study.train import Train
@@ -86,3 +89,30 @@ def test_copies_of_a_variant_draw_anew_with_a_salt():
     assert numbers(one) == numbers(same)
     assert one.metrics != other.metrics
     assert one.rows == other.rows
+
+
+@keras.saving.register_keras_serializable("ablate_tests")
+class Noise(keras.layers.Layer):
+    """Draws from a global state, in training and at inference."""
+
+    def __init__(self, kind="keras", **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def call(self, x):
+        if self.kind == "keras":
+            return x + keras.random.normal(keras.ops.shape(x), stddev=0.1)
+        return x + tf.random.normal(tf.shape(x), stddev=0.1)
+
+
+@pytest.mark.parametrize("kind", ["keras", "tensorflow"])
+def test_what_draws_from_a_global_state_is_pure_too(kind, fresh):
+    noise = {"layer": "ablate_tests>Noise", "kind": kind, "at": "after", "where": "dense1"}
+    spec = spec_of(noise, DROPOUT)
+    first, second, again = run(trial_of(spec, 0), trial_of(spec, 1), trial_of(spec, 0))
+    assert numbers(first) == numbers(again)
+    assert first.metrics != second.metrics
+    assert len(first.notes) == (kind == "tensorflow")
+    bench.forget()
+    (alone,) = run(trial_of(spec, 1))
+    assert numbers(alone) == numbers(second)
