@@ -80,7 +80,16 @@ def read(study: str, logs: Path) -> Material:
     store = Store(logs, found.study)
     made = plan(found, store, earlier=resolved_before(store))
     again = study if Path(study).is_file() else store.study_file.as_posix()
-    return material_of(made.outcome(made.results, store), command=f"ablate run {again}")
+    left_out = len(made.dropped)
+    warnings = (
+        f"{left_out} finished {'trial lies' if left_out == 1 else 'trials lie'} in {store.root} "
+        "that the study no longer asks for; nothing here is counted from them."
+    )
+    return material_of(
+        made.outcome(made.results, store),
+        command=f"ablate run {again}",
+        warnings=(warnings,) if left_out else (),
+    )
 
 
 def _show(material: Material, output: Path | None) -> None:

@@ -119,6 +119,16 @@ def test_two_studies_of_other_baselines_are_told_apart(tmp_path, capsys):
     assert "train.batch_size (32 and 16)" in flat
 
 
+def test_trials_no_longer_planned_are_announced_and_left_out(tmp_path, capsys):
+    logs = made(tmp_path)
+    (tmp_path / "first.yaml").write_text(
+        STUDY.format(name="first", variant="bn", layer="BatchNormalization", batch=16)
+    )
+    _, out, _ = report(capsys, tmp_path / "first.yaml", "--logs", logs)
+    assert out.startswith("first: 0 of 6 trials completed, 6 to come\n")
+    assert "Beware: 6 finished trials lie in" in out
+
+
 def test_a_study_that_is_not_there(tmp_path, capsys):
     logs = made(tmp_path)
     status, _, err = report(capsys, "frist", "--logs", logs)
