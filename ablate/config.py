@@ -24,7 +24,10 @@ from ablate.study.placement import LAYER_ARGUMENTS
 from ablate.study.study import Probe, Study
 
 #: Fields that name a file: looked for where one works, then beside the study file.
-_FILES = (("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"))
+_FILES = (
+    ("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"),
+    ("model", "study"),
+)  # fmt: skip
 
 
 def load_study(

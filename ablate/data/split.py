@@ -67,6 +67,10 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         source = source.redraw(seed)
     rows_train, rows_val, rows_test = _rows(source, data, seed)
     notes = list(source.notes)
+    if data.only is not None:
+        rows_train, rows_val, rows_test = _only(
+            source, data.only, (rows_train, rows_val, rows_test)
+        )
     if data.limit is not None:
         if data.limit > len(rows_train):
             notes.append(f"limit {data.limit}: there are only {len(rows_train)} training rows")
@@ -128,6 +132,31 @@ def _rows(source: Source, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray
     # Classes that fill their share of the other parts early stand first in what is left: shuffle
     # again, so that the first N rows are N rows at random.
     return rest[order(len(rest), seed, "split", "train")], val, test
+
+
+def _only(
+    source: Source, only: list[int], rows: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keep the rows of some classes, in every part.
+
+    The split comes first: a row that one study trains on is never a test row of another that
+    takes other classes of the same data.
+    """
+    classes = getattr(source.target, "classes", None)
+    if classes is None or source.train.y is None:
+        raise DataError(f"{source.name}: data.only chooses classes, and the labels are none.")
+    if max(only) >= classes:
+        raise DataError(
+            f"{source.name}: data.only: there is no class {max(only)}. "
+            f"Expected: 0 to {classes - 1}."
+        )
+    parts = (source.train, source.validation or source.train, source.test or source.train)
+    kept = []
+    for part, chosen in zip(parts, rows, strict=True):
+        labels = strata(part.y, source.target)
+        assert labels is not None  # or there would be no classes
+        kept.append(chosen[np.isin(labels[chosen], only)])
+    return kept[0], kept[1], kept[2]
 
 
 def _check_classes(name: str, classes: np.ndarray, parts: int) -> None:

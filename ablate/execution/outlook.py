@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.plan import Plan, plan, resolved_before
 from ablate.store import Store
@@ -75,6 +76,7 @@ def outlook(study: Study, *, logs: str | Path, build: bool) -> Outlook:
         StudyError, SurgeryError: the study cannot be obeyed.
     """
     store = Store(logs, study.study)
+    study = with_trained_model(study, logs)
     if not build:
         made = plan(study, store, earlier=resolved_before(store))
         return _outlook(made, store, {})
@@ -99,6 +101,7 @@ def outlook(study: Study, *, logs: str | Path, build: bool) -> Outlook:
 def progress(study: Study, *, logs: str | Path) -> Outlook:
     """Return how far a study is, from its store alone."""
     store = Store(logs, study.study)
+    study = with_trained_model(study, logs)
     return _outlook(plan(study, store, earlier=resolved_before(store)), store, {})
 
 

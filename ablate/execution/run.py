@@ -16,6 +16,7 @@ from typing import Any
 from ablate.config import dump_study
 from ablate.errors import StudyError
 from ablate.execution import worker
+from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
@@ -59,6 +60,11 @@ def run(
 
         watchers = [Display(console())]
     study = _asked(study, workers, executor)
+    study = with_trained_model(
+        study,
+        logs,
+        lambda other: run(other, logs=logs, workers=workers, executor=executor, watchers=watchers),
+    )
     store = Store(logs, study.study)
     if fresh:
         store.set_aside()

@@ -192,6 +192,8 @@ def placement_words(placement: Placement) -> str:
     if placement.except_:
         beyond = placement.except_
         words += f" except {listed([beyond] if isinstance(beyond, str) else beyond)}"
+    if placement.calibrate == "statistics":
+        return words + ", with the statistics of the training rows"
     return words + (", calibrated" if placement.calibrate else "")
 
 

@@ -74,6 +74,12 @@ class Data(Open):
     limit: int | None = Field(
         default=None, ge=1, description="First N training rows after split and shuffle."
     )
+    only: list[Annotated[int, Field(ge=0)]] | None = Field(
+        default=None,
+        min_length=1,
+        description="Rows of these classes only, taken after the split; labels keep their "
+        "numbers, so studies on parts of the classes share the network and the split.",
+    )
     scale: Scale = Field(
         default="auto",
         description="auto: the application's own preprocessing, else x/255 for uint8 (x/16 for "

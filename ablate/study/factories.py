@@ -257,6 +257,13 @@ class Transfer(Strict):
     )
 
 
+class Trained(Strict):
+    """Which trial of another study left the network."""
+
+    variant: str | None = Field(default=None, description="Its variant; default: its baseline.")
+    seed: int | None = Field(default=None, ge=0, description="Its seed; default: its first.")
+
+
 KINDS: tuple[Kind, ...] = (
     Kind("mlp", "name", ("mlp",), Mlp, "Dense layers."),
     Kind("cnn", "name", ("cnn",), Cnn, "Convolutions and pools, then dense layers."),
@@ -270,6 +277,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("file", "file", None, None, "A saved model: .keras, .h5.", ("weights",)),
     Kind("call", "call", None, None, "package.module:function, which returns a model."),
+    Kind("study", "study", None, Trained, "The network that a trial of another study left."),
 )  # fmt: skip
 
 #: The factories written here, and every name that `model.name` may have.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ablate.study.study import Study, Variant
 
 #: Keys that say what a mapping is about: another value starts a new mapping.
-_IDENTITY = ("name", "file", "call")
+_IDENTITY = ("name", "file", "call", "study")
 
 #: Fields where a text stands for a mapping with that name.
 NAMED = ("optimizer", "schedule")

@@ -1,6 +1,7 @@
-"""What network a study starts from: a factory and its arguments, a file, or a call.
+"""What network a study starts from: a factory and its arguments, a file, a call, a study.
 
-Exactly one of `name` (a factory or a network of `keras.applications`), `file` and `call`;
+Exactly one of `name` (a factory or a network of `keras.applications`), `file`, `call` and
+`study` (the network that a trial of another study left, which is trained first if need be);
 `weights` says where the weights of an application (`imagenet`, `none`, a path) or of a file
 (`keep`, `fresh`) come from. Everything else in the section is an argument of the factory or of
 the call. Building is `ablate.models`' work.
@@ -28,7 +29,7 @@ from ablate.study.complaints import slip
 from ablate.study.factories import APPLICATIONS, FACTORIES, KINDS, NAMES
 from ablate.study.strict import Open
 
-_SOURCES = ("name", "file", "call")
+_SOURCES = ("name", "file", "call", "study")
 
 
 class Model(Open):
@@ -38,6 +39,11 @@ class Model(Open):
     file: str | None = Field(default=None, description="A saved model: .keras or .h5.")
     call: str | None = Field(
         default=None, description="package.module:function, which returns a model."
+    )
+    study: str | None = Field(
+        default=None,
+        description="Another study's file: the network that a trial of it left (`train.save`), "
+        "trained first if it is not there yet.",
     )
     weights: str | None = Field(
         default=None,
@@ -63,6 +69,8 @@ class Model(Open):
     @property
     def keeps_weights(self) -> bool:
         """Whether training starts from weights that are there already."""
+        if self.study is not None:
+            return True
         if self.file is not None:
             return self.weights != "fresh"
         return self.application is not None and self.weights not in (None, "none")
@@ -70,7 +78,7 @@ class Model(Open):
     @property
     def label(self) -> str:
         """What messages call this model."""
-        return self.name or self.file or str(self.call)
+        return self.name or self.file or self.study or str(self.call)
 
     def complete_arguments(self) -> dict[str, Any]:
         """Return the arguments with the factory's defaults filled in."""
@@ -124,7 +132,7 @@ def _check_source(model: Model) -> None:
         raise slip(
             "The model has no source. Give one of: name (a factory: "
             f"{', '.join(FACTORIES)}; or a network of keras.applications), file (a saved "
-            f"model), call.{hint}"
+            f"model), call, study.{hint}"
         )
     if len(given) > 1:
         raise slip(
@@ -143,6 +151,8 @@ def _check_weights(model: Model) -> None:
     weights = model.weights
     if weights is None:
         return
+    if model.study is not None:
+        raise slip("A network that a study trained keeps its weights.", "weights")
     if model.name is not None and model.application is None:
         raise slip(
             f"'{model.name}' is built here and starts fresh: it has no weights to load. "

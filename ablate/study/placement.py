@@ -82,10 +82,11 @@ class Placement(Open):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$",
         description="What search paths and leave-one-out call this placement; not the layer.",
     )
-    calibrate: bool = Field(
+    calibrate: bool | Literal["statistics"] = Field(
         default=False,
-        description="Give a BatchNormalization the statistics and parameters that make it the "
-        "identity on the training rows.",
+        description="true: give a BatchNormalization the statistics and parameters that make it "
+        "the identity on the training rows; statistics: their statistics alone, gamma and beta as "
+        "they are.",
     )
 
     @property
@@ -98,7 +99,7 @@ class Placement(Open):
         problems = [*self._check_known(), *self._check_values()]
         if self.calibrate and self.layer != "BatchNormalization":
             text = (
-                f"'calibrate' undoes a BatchNormalization; {self.layer} has no statistics to set."
+                f"'calibrate' is for a BatchNormalization; {self.layer} has no statistics to set."
             )
             problems.append(Problem(("calibrate",), text))
         if problems:

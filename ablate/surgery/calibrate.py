@@ -90,12 +90,33 @@ def calibrate(
         for layer, each in zip(layers, found, strict=True):
             _keep_function(layer, each)
     else:
-        with _trainable(layers):
-            found = moments(new, layers, x, training=True, batch_size=batch_size, progress=progress)
-        for layer, each in zip(layers, found, strict=True):
-            dtype = layer.moving_mean.dtype
-            _assign(layer, exact.held(each.mean, dtype), exact.held(each.variance, dtype))
+        estimate(new, layers, x, batch_size=batch_size, progress=progress)
     return new
+
+
+def estimate(
+    model: keras.Model,
+    layers: Sequence[keras.layers.BatchNormalization],
+    images: Any,
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> None:
+    """Give BN layers of a model the statistics of images, in place; gamma and beta stay.
+
+    Each layer normalizes by its batch meanwhile, so the layers behind it see what they see in
+    training.
+
+    Raises:
+        SurgeryError: An activation is not finite.
+        DataError: The images do not fit the model.
+    """
+    with _trainable(layers):
+        found = moments(model, layers, images, training=True, batch_size=batch_size,
+                        progress=progress)  # fmt: skip
+    for layer, each in zip(layers, found, strict=True):
+        dtype = layer.moving_mean.dtype
+        _assign(layer, exact.held(each.mean, dtype), exact.held(each.variance, dtype))
 
 
 def undo(
@@ -122,8 +143,7 @@ def undo(
         SurgeryError: A layer has no scale or center, or an activation is not finite.
         DataError: The images do not fit the model.
     """
-    by_path = {path: layer for layer, path in paths(model)}
-    chosen = [by_path[each] if isinstance(each, str) else each for each in layers]
+    chosen = named(model, layers)
     if not chosen:
         return
     _require_scale_and_center(chosen, "be the identity")
@@ -131,6 +151,14 @@ def undo(
     for layer, each in zip(chosen, found, strict=True):
         dtype = layer.gamma.dtype
         set_parameters(layer, exact.undoing(each.mean, each.variance, layer.epsilon, dtype=dtype))
+
+
+def named(
+    model: keras.Model, layers: Sequence[str | keras.layers.BatchNormalization]
+) -> list[keras.layers.BatchNormalization]:
+    """Return layers that are given by themselves or by their paths in the model."""
+    by_path = {path: layer for layer, path in paths(model)}
+    return [by_path[each] if isinstance(each, str) else each for each in layers]
 
 
 def moments(

@@ -21,7 +21,7 @@ from ablate.errors import StudyError, SurgeryError
 from ablate.study.placement import Placement, Position, Selector
 from ablate.surgery import graph, hosts, record
 from ablate.surgery.additions import Addition, Recipe, activation_of, linear, recipe_of
-from ablate.surgery.calibrate import Progress, undo
+from ablate.surgery.calibrate import Progress, estimate, undo
 from ablate.surgery.naming import free_name, suffix
 from ablate.surgery.sites import Refusal, Site, calls_by_layer, site_at
 from ablate.surgery.walk import Edits, rebuild
@@ -155,15 +155,19 @@ def carry_out(
         SurgeryError: only one of images and placements that ask to be calibrated is there, or a
             layer cannot be rebuilt.
     """
-    undone = [each.layer for each in decisions if each.layer and each.placement.calibrate]
-    if images is not None and not undone:
+    asked = [
+        (each.layer, each.placement.calibrate)
+        for each in decisions
+        if each.layer and each.placement.calibrate
+    ]
+    if images is not None and not asked:
         raise SurgeryError(
             "Images to calibrate on were given, but no placement asks for it. Set calibrate=True "
             "on the BatchNormalization placements that shall change nothing."
         )
-    if images is None and undone:
+    if images is None and asked:
         raise SurgeryError(
-            f"'{undone[0].name}' is to be calibrated, but there are no images to do it on. "
+            f"'{asked[0][0].name}' is to be calibrated, but there are no images to do it on. "
             "Give some with calibrate=images, or leave calibrate out of the placement."
         )
     edits = Edits()
@@ -199,8 +203,13 @@ def carry_out(
         edits.after[key] = [*layers, activations[key], *edits.after.get(key, [])]
     new = rebuild(model, edits).model
     record.add(new, entries)
+    # The identities first: what the others measure is the function that remains with them.
+    undone = [layer for layer, how in asked if how != "statistics"]
     if undone:
         undo(new, undone, images, batch_size=batch_size, progress=progress)
+    measured = [layer for layer, how in asked if how == "statistics"]
+    if measured:
+        estimate(new, measured, images, batch_size=batch_size, progress=progress)
     return new
 
 

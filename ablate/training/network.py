@@ -19,7 +19,7 @@ from ablate.data import Splits
 from ablate.errors import StudyError, SurgeryError
 from ablate.study.trial import Spec
 from ablate.surgery import graph
-from ablate.surgery.calibrate import undo
+from ablate.surgery.calibrate import estimate, named, undo
 from ablate.surgery.hosts import paths as named_layers
 from ablate.surgery.insert import carry_out
 
@@ -31,7 +31,8 @@ class Network:
     `layers` has (canonical path, layer) of every layer that is no container, `keep` the paths
     of those that start from weights that were there. `decisions` says what became of each
     placement at each host, `removed` and `frozen` name layers of the base model, `calibrated`
-    the layers that are to be the identity on the training rows.
+    the layers that are to be the identity on the training rows, `measured` those that are only
+    given the statistics of the training rows.
     """
 
     model: keras.Model
@@ -42,11 +43,14 @@ class Network:
     frozen: tuple[str, ...]
     calibrated: tuple[str, ...]
     notes: tuple[str, ...]
+    measured: tuple[str, ...] = ()
 
     def calibrate(self, x: Any) -> None:
-        """Set the layers that placements mark so that they change nothing on `x`, as it is."""
+        """Set the layers that placements mark by the statistics of `x`, as it is."""
         if self.calibrated:
             undo(self.model, list(self.calibrated), x)
+        if self.measured:
+            estimate(self.model, named(self.model, self.measured), x)
 
 
 def network(spec: Spec, splits: Splits) -> Network:
@@ -63,7 +67,7 @@ def network(spec: Spec, splits: Splits) -> Network:
             return _as_it_is(base, spec, origin)
         frozen = _freeze(base, spec)
         bare, removed = _remove(base, spec)
-        decisions, marked = _decide(bare, spec)
+        decisions, calibrated, measured = _decide(bare, spec)
         model = carry_out(bare, decisions) if decisions else bare
         paths = surgery.canonical_paths(model, base)
     _bound(model, spec.train.max_norm)
@@ -74,8 +78,9 @@ def network(spec: Spec, splits: Splits) -> Network:
         decisions=decisions,
         removed=removed,
         frozen=frozen,
-        calibrated=marked,
+        calibrated=calibrated,
         notes=origin.notes,
+        measured=measured,
     )
 
 
@@ -102,16 +107,21 @@ def _kept(origin: models.Origin, base: keras.Model) -> frozenset[str]:
 
 def _decide(
     bare: keras.Model, spec: Spec
-) -> tuple[tuple[surgery.SiteDecision, ...], tuple[str, ...]]:
-    """Return what becomes of each placement, and the paths of the layers to be calibrated.
+) -> tuple[tuple[surgery.SiteDecision, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return what becomes of each placement, and the paths of the layers to be calibrated and
+    of those to be given statistics alone.
 
     Those are inserted like any other: what they are calibrated on depends on the trial's seed.
     """
     later = [each.model_copy(update={"calibrate": False}) for each in spec.insert]
-    marked = {id(copy) for copy, each in zip(later, spec.insert, strict=True) if each.calibrate}
+    how = {id(copy): each.calibrate for copy, each in zip(later, spec.insert, strict=True)}
     decisions = tuple(surgery.plan_insertions(bare, later)) if later else ()
-    paths = [each.path for each in decisions if id(each.placement) in marked]
-    return decisions, tuple(path for path in paths if path)
+    made = [(each.path, how[id(each.placement)]) for each in decisions if each.path]
+    return (
+        decisions,
+        tuple(path for path, asked in made if asked is True),
+        tuple(path for path, asked in made if asked == "statistics"),
+    )
 
 
 def _leaves(paths: dict[Any, str]) -> tuple[tuple[str, keras.Layer], ...]:

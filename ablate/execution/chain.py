@@ -1,0 +1,75 @@
+"""Studies that start from a network which another study trained.
+
+A study whose model says `study: other.yaml` goes in; the same study comes out with the file of
+the network that a trial of the other left. Where that trial has not been run yet it is trained
+first, or, for a plan that trains nothing, stood in for by the other study's untrained network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ablate.config import load_study
+from ablate.errors import StudyError, nearest
+from ablate.execution.plan import plan, resolved_before
+from ablate.store import Store
+from ablate.study.model import Model
+from ablate.study.study import Study
+from ablate.study.trial import Trial
+
+
+def with_trained_model(
+    study: Study, logs: str | Path, train: Callable[[Study], object] | None = None
+) -> Study:
+    """Return `study` with the network that its `model.study` leaves.
+
+    Args:
+        study: any study; one that names no other is returned as it is.
+        logs: where both studies' results are.
+        train: trains a study; without it nothing is trained.
+
+    Raises:
+        StudyError: the other study has no such trial, saves no model, or its trial failed.
+    """
+    if study.model.study is None:
+        return study
+    other = load_study(study.model.study)
+    where = f"model.study: '{study.model.study}'"
+    if other.model.study is not None:
+        raise StudyError(f"{where} starts from a third study; one step back is supported.")
+    store = Store(logs, other.study)
+    trial = _trial(study.model, other, store, where)
+    if trial.spec.train.save == "none":
+        raise StudyError(f"{where} saves no model. Add train: {{save: final}} to it.")
+    if train is not None:
+        train(other)
+    file = store.model_file(trial.id)
+    if file.is_file():
+        return _with(study, Model(file=str(file), weights="keep"))
+    if train is not None:
+        result = store.load(trial.id)
+        became = "left no model" if result is None else f"ended as '{result.status}'"
+        raise StudyError(
+            f"{where}: {trial.variant} seed {trial.seed} {became}. See: ablate status {other.study}"
+        )
+    return _with(study, trial.spec.model)
+
+
+def _trial(model: Model, other: Study, store: Store, where: str) -> Trial:
+    asked = model.complete_arguments()
+    variant = asked["variant"] or other.baseline_name
+    seed = other.seed_list[0] if asked["seed"] is None else asked["seed"]
+    trials = plan(other, store, earlier=resolved_before(store)).trials
+    for trial in trials:
+        if (trial.variant, trial.seed) == (variant, seed):
+            return trial
+    names = list(dict.fromkeys(trial.variant for trial in trials))
+    raise StudyError(
+        f"{where} has no trial of variant '{variant}' with seed {seed}.{nearest(variant, names)} "
+        f"Its variants: {', '.join(names)}; its seeds: {', '.join(map(str, other.seed_list))}."
+    )
+
+
+def _with(study: Study, model: Model) -> Study:
+    return study.model_copy(update={"model": model})
