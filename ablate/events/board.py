@@ -27,6 +27,9 @@ RUNS = 250
 #: A trial, its training curves, its validation curves.
 RUNS_PER_TRIAL = 3
 
+#: Seeds of a variant that get images: drawing takes longer than all the rest.
+ILLUSTRATED = 2
+
 _LONGEST = 64
 
 Planned = TypeVar("Planned", Trial, TrialResult)
@@ -84,6 +87,17 @@ def choose(board: Board, trials: Sequence[Planned]) -> list[Planned]:
     variants = {each.variant for each in board.own(trials)}
     room = board.limit - 1 - len(variants)  # the root and the variants' own
     return ranked[: max(room // RUNS_PER_TRIAL, 0)]
+
+
+def illustrated(board: Board, trials: Iterable[Planned]) -> set[str]:
+    """Return the ids of the trials that get images: the first seeds of each variant."""
+    taken: dict[str, int] = {}
+    found = set()
+    for each in board.own(trials):
+        taken[each.variant] = taken.get(each.variant, 0) + 1
+        if taken[each.variant] <= ILLUSTRATED:
+            found.add(each.id)
+    return found
 
 
 def _by_rank(board: Board, trials: Iterable[Planned]) -> list[Planned]:

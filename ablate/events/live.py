@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablate.events import hparams
-from ablate.events.board import RUNS, Board, choose, session
+from ablate.events.board import RUNS, Board, choose, illustrated, session
 from ablate.events.files import EventFile, Point
 from ablate.events.study import board_of, named, sources_of
 from ablate.events.tables import texts_of
@@ -109,6 +109,7 @@ class LiveEvents:
         self._columns = hparams.columns(self._row(each) for each in self._trials)
         # A trial that two variants share is followed under the first; both have it at the end.
         self._shown = {each.id: each for each in reversed(choose(self._board, self._trials))}
+        self._drawn = illustrated(self._board, self._trials)
         self._open: dict[str, dict[str, EventFile]] = {}
         self._changed: set[str] = set()
         self._not_before = 0.0
@@ -159,7 +160,7 @@ class LiveEvents:
                 result,
                 self._columns,
                 arrays=arrays,
-                illustrate=self._sources.illustrate,
+                illustrate=self._sources.illustrate if trial.id in self._drawn else None,
                 ended=time.time(),
             )
         self._changed |= {each.variant for each in self._trials if each.id == trial.id}

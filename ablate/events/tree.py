@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.events import hparams, layout
-from ablate.events.board import RUNS_PER_TRIAL, Board, choose, folder_name, session
+from ablate.events.board import (
+    ILLUSTRATED,
+    RUNS_PER_TRIAL,
+    Board,
+    choose,
+    folder_name,
+    illustrated,
+    session,
+)
 from ablate.events.files import Point, event_files, write
 from ablate.events.means import Band, bands, differences
 from ablate.events.summaries import text
@@ -106,6 +114,7 @@ def refresh(root: Path, board: Board, results: Sequence[TrialResult], sources: S
         for each in results
     )
     drop_strangers(root, board, results, shown)
+    drawn = illustrated(board, results)
     for each in shown:
         folder = root / session(board, each)
         if not written(folder, each, columns):
@@ -115,7 +124,7 @@ def refresh(root: Path, board: Board, results: Sequence[TrialResult], sources: S
                 each,
                 columns,
                 arrays=sources.arrays(each.id),
-                illustrate=sources.illustrate,
+                illustrate=sources.illustrate if each.id in drawn else None,
                 ended=sources.ended(each.id),
             )
     summary = Summary.of(board, results)
@@ -211,5 +220,7 @@ def _about(board: Board, said: str) -> str:
             "- **HParams**: a row per variant, averaged over its seeds; `lost` is the share of"
             " its seeds that diverged or failed, and the other metrics are of the rest.",
             "- **Scalars**: every seed by itself; step 0 is before training.",
+            f"- **Images** of probes are of each variant's first {ILLUSTRATED} seeds; scalars and"
+            " histograms are of all.",
         ]
     )

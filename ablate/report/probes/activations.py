@@ -108,28 +108,37 @@ def _by_depth(material: Material, found: Measured) -> Plot:
 
 def _lost_units(material: Material, found: Measured) -> Plot | None:
     layers = shared_layers(found)
-    figure, axes = panels(2, height=2.8)
-    drawn = False
-    for axis, what in zip(axes, ("dead", "saturated"), strict=True):
-        for variant in found.variants:
-            values = 100 * by_layer(found, variant, layers, f"scalar/{{}}/{what}", -1)
-            if np.isfinite(values).any():
-                over_layers(axis, layers, values, style_of(material, variant), variant)
-                drawn = drawn or bool(np.nanmax(values) > 0)
-        axis.set_ylabel(
-            "units that give 0 for every row (%)"
-            if what == "dead"
-            else "outputs within 5 % of a bound (%)"
-        )
+    labels = {
+        "dead": "units that give 0 for every row (%)",
+        "saturated": "outputs within 5 % of a bound (%)",
+    }
+    shares = {
+        what: {
+            variant: 100 * by_layer(found, variant, layers, f"scalar/{{}}/{what}", -1)
+            for variant in found.variants
+        }
+        for what in labels
+    }
+    shares = {
+        what: values
+        for what, values in shares.items()
+        if any(np.nanmax(each, initial=0) > 0 for each in values.values())
+    }
+    if not shares:
+        return None
+    figure, axes = panels(len(shares), height=2.8)
+    for axis, (what, values) in zip(axes, shares.items(), strict=True):
+        for variant, each in values.items():
+            if np.isfinite(each).any():
+                over_layers(axis, layers, each, style_of(material, variant), variant)
+        axis.set_ylabel(labels[what])
         axis.set_title(what.capitalize())
         layer_axis(axis, layers)
         axis.set_ylim(bottom=0)
     axes[0].legend()
-    if not drawn:
-        return None
     return Plot(
         f"probe-{found.probe}-lost",
-        "Dead and saturated units at the end",
+        f"{' and '.join(shares).capitalize()} units at the end",
         "Mean over the seeds, by layer in the order in which the signal passes them.",
         figure,
     )

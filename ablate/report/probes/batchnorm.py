@@ -51,7 +51,7 @@ def _modes(material: Material, found: Measured) -> Plot:
     figure, axes = panels(3, height=2.8)
     over_epochs(
         axes[0], material, found, lambda name: _over_layers(found, name, "scalar/{}/mean_gap"),
-        label="moving − batch mean (batch deviations)",
+        label="moving − batch mean",
     )  # fmt: skip
     over_epochs(
         axes[1],
@@ -68,9 +68,9 @@ def _modes(material: Material, found: Measured) -> Plot:
     return Plot(
         f"probe-{found.probe}-modes",
         "Moving averages and the two modes",
-        "Left and middle: mean over the layers of how far the moving averages stand from the "
-        "statistics of the probe's batch. Right: relative distance of the network's outputs in "
-        "training and in inference mode, every Dropout at rest.",
+        "Left and middle: how far the moving averages stand from the statistics of the probe's "
+        "batch, in the batch's deviations and as a ratio, mean over the layers. Right: relative "
+        "distance of the network's outputs in its two modes, every Dropout at rest.",
         figure,
     )
 
@@ -79,7 +79,7 @@ def _parameters(material: Material, found: Measured) -> Plot:
     layers = shared_layers(found)
     figure, axes = panels(2, height=2.8)
     for axis, what in zip(axes, ("gamma", "beta"), strict=True):
-        for variant in found.variants:
+        for variant in [each for each in found.variants if found.texts(each, "layers")]:
             centre, spread = [], []
             for layer in layers:
                 series = found.series(variant, f"{what}/{layer}")

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ablate.report.material import Material
-from ablate.report.plots.theme import Look, look
+from ablate.report.plots.theme import Look, look, plain_log
 from ablate.report.probes.reading import Measured
 
 
@@ -51,7 +51,7 @@ def over_epochs(
                 axis.plot(epochs, row, color=style.colour, linewidth=0.6, alpha=0.3)
         line(axis, epochs, mean(values), style, variant)
     if log and drawn:
-        axis.set_yscale("log")
+        logarithmic(axis)
     axis.set_xlabel("Epoch")
     axis.set_ylabel(label)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -79,6 +79,12 @@ def over_layers(
         alpha=0.7 if hollow else 1.0,
         label=name,
     )
+
+
+def logarithmic(axis: Axes) -> None:
+    """Make the value axis logarithmic, its ticks written as numbers."""
+    axis.set_yscale("log")
+    plain_log(axis.yaxis)
 
 
 def layer_axis(axis: Axes, layers: Sequence[str]) -> None:

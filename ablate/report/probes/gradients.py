@@ -9,9 +9,9 @@ from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import (
     by_layer,
     layer_axis,
+    logarithmic,
     over_epochs,
     over_layers,
-    shared_layers,
     style_of,
 )
 from ablate.report.probes.reading import Measured, measured
@@ -35,7 +35,8 @@ def section(material: Material) -> Section | None:
 
 
 def _plot(material: Material, found: Measured) -> Plot:
-    layers = [each for each in shared_layers(found) if found.has(f"scalar/{each}/norm")]
+    # A variant's own normalizations have gradients too, but nothing to stand beside.
+    layers = found.texts(found.variants[0], "layers")
     figure, axes = panels(3, height=3.0)
     for variant in found.variants:
         style = style_of(material, variant)
@@ -47,7 +48,7 @@ def _plot(material: Material, found: Measured) -> Plot:
             )  # fmt: skip
         vanished = 100 * by_layer(found, variant, layers, "scalar/{}/vanished", -1)
         over_layers(axes[1], layers, vanished, style, variant)
-    axes[0].set_yscale("log")
+    logarithmic(axes[0])
     axes[0].set_ylabel("norm of the gradient")
     axes[0].legend(fontsize=7)
     axes[1].set_ylabel("derivatives vanished at the end (%)")

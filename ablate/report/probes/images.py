@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ablate.report.plots.theme import PALETTE, panels, png, themed
+from ablate.report.plots.theme import PALETTE, panels, png, small_panels, themed
 from ablate.report.probes.activations import band
 from ablate.report.probes.fitted_curve import examples
 from ablate.report.probes.mistakes import confusion, show, wrong_images
@@ -20,7 +20,10 @@ from ablate.study.trial import TrialResult
 #: Epochs at which a fitted curve is drawn, spread evenly.
 CURVES = 8
 
-_DPI = 110
+#: Layers whose percentiles are drawn: the first and the last ones.
+LAYERS = 4
+
+_DPI = 80
 
 
 def illustrate(result: TrialResult, arrays: Arrays) -> dict[tuple[str, int], bytes]:
@@ -50,8 +53,11 @@ def _images(probe: str, arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
 
 
 def _percentiles(probe: str, arrays: Arrays) -> bytes:
+    """Draw both sides of the activations of the first and the last layers."""
     layers = [str(each) for each in arrays[f"{probe}/layers"]]
-    figure, axes = panels(2, len(layers), width=7.0, height=max(2.0 * len(layers), 2.4))
+    if len(layers) > LAYERS:
+        layers = [*layers[: LAYERS // 2], *layers[-(LAYERS - LAYERS // 2) :]]
+    figure, axes = small_panels(2 * len(layers), columns=2)
     for row, layer in enumerate(layers):
         for column, side in enumerate(("input", "output")):
             values = np.stack(
@@ -60,6 +66,8 @@ def _percentiles(probe: str, arrays: Arrays) -> bytes:
             )
             axis = axes[2 * row + column]
             band(axis, arrays[f"{probe}/epochs"], values, PALETTE[1 + column])
+            axis.tick_params(labelleft=True)
+            axis.set_xlabel("Epoch" if row == len(layers) - 1 else "")
             axis.set_title(f"{layer}: {side} of the activation")
     return png(figure, _DPI)
 

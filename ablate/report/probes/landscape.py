@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, themed
-from ablate.report.probes.drawing import mean, over_epochs, style_of
+from ablate.report.probes.drawing import logarithmic, mean, over_epochs, style_of
 from ablate.report.probes.reading import Measured, measured
 
 
@@ -46,7 +46,7 @@ def _plot(material: Material, found: Measured) -> Plot:
             axis.plot(
                 epochs, high, color=style.colour, linestyle=style.dash, linewidth=0.9, label=variant
             )
-        axis.set_yscale("log")
+        logarithmic(axis)
         axis.set_xlabel("Epoch")
         axis.set_ylabel(label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

@@ -52,6 +52,7 @@ def _plots(material: Material, found: Measured) -> list[Plot]:
                 over_layers(axis, layers, values, style_of(material, variant), variant)
             if change == "all_scale":
                 growth = 100 * ((1 + share) ** np.arange(1, len(layers) + 1) - 1)
+                axis.set_ylim(axis.get_ylim())  # the formula is a backdrop: the data set the scale
                 axis.plot(np.arange(len(layers)), growth, color=GREY, linewidth=1, zorder=0)
             axis.set_title(_TITLES[change])
             axis.set_ylabel("change of the output (%)")
