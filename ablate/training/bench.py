@@ -44,10 +44,10 @@ class Bench:
 
     def __post_init__(self) -> None:
         variables = self.model.optimizer.variables
-        self._optimizer_start = [_array(each) for each in variables]
+        self._optimizer_start = [_compact(_array(each)) for each in variables]
         # Some optimizers begin with a copy of the weights; those are built anew for each trial.
         self._follows_weights = any(
-            each.size > 1 and not np.all(each == each.flat[0]) for each in self._optimizer_start
+            each.size > 1 and each.strides != (0,) * each.ndim for each in self._optimizer_start
         )
 
     @property
@@ -172,3 +172,10 @@ def _make_room() -> None:
 
 def _array(variable: keras.Variable) -> np.ndarray:
     return np.array(variable.value.numpy())
+
+
+def _compact(array: np.ndarray) -> np.ndarray:
+    """Return an array of one value everywhere as a view of that value, without its memory."""
+    if array.size > 1 and np.all(array == array.flat[0]):
+        return np.broadcast_to(array.flat[0], array.shape)
+    return array

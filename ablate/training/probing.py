@@ -3,15 +3,8 @@
 The runner calls `start` once, `measure` before training and after epochs, `finish` at the end.
 A probe finds what it may look at in its `Context`. Whatever it moves (statistics of a
 normalization, states of generators, weights it perturbs) is put back after each measurement
-(law 9), so a probe may run the model in training mode or change its weights.
-
-A probe is a class that `ablate.probes.PROBES` names:
-
-    class Norms:
-        def __init__(self, order: int = 2): ...            # its own arguments
-        def start(self, context: Context) -> None: ...
-        def measure(self, epoch: int) -> dict[str, np.ndarray]: ...
-        def finish(self) -> dict[str, np.ndarray]: ...
+(law 9), so a probe may run the model in training mode or change its weights. The probes
+themselves, and what they answer, are `ablate.probes`' (see `ablate.probes.context`).
 
 What `measure` returns is stacked over the epochs measured, as `<probe>/<key>`, with the epochs
 as `<probe>/epochs`; what `finish` returns is stored as it is.
@@ -21,14 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import keras
 import numpy as np
 
 from ablate.data import Splits
 from ablate.errors import StudyError, nearest
+from ablate.probes import PROBES, Probe
 from ablate.study.study import Probe as Request
 
 
@@ -49,19 +43,6 @@ class Context:
     seed: int
     batch_size: int
     epochs: int
-
-
-class Probe(Protocol):
-    """What the runner asks of a probe."""
-
-    def start(self, context: Context) -> None:
-        """Look at what there is, before training."""
-
-    def measure(self, epoch: int) -> Mapping[str, Any] | None:
-        """Measure after `epoch` (0: before training)."""
-
-    def finish(self) -> Mapping[str, Any] | None:
-        """Return what was found beside the measurements."""
 
 
 @dataclass
@@ -91,7 +72,7 @@ class Probing:
             self._measured[name] = []
             probe = _make(request)
             self._probes.append((name, request, probe))
-            with self._looking():
+            with self._looking(probe):
                 probe.start(_cut(context, request.probe_rows))
 
     def measure(self, epoch: int, last: bool = False) -> None:
@@ -101,7 +82,7 @@ class Probing:
                 continue
             if any(each == epoch for each, _ in self._measured[name]):
                 continue
-            with self._looking():
+            with self._looking(probe):
                 found = probe.measure(epoch) or {}
             arrays = {key: np.asarray(value) for key, value in found.items()}
             self._measured[name].append((epoch, arrays))
@@ -115,7 +96,7 @@ class Probing:
                 found[f"{name}/epochs"] = np.array([epoch for epoch, _ in entries])
             for key in dict.fromkeys(key for _, arrays in entries for key in arrays):
                 found[f"{name}/{key}"] = np.stack([arrays[key] for _, arrays in entries])
-            with self._looking():
+            with self._looking(probe):
                 rest = probe.finish() or {}
             found.update({f"{name}/{key}": np.asarray(each) for key, each in rest.items()})
         return found
@@ -133,8 +114,11 @@ class Probing:
                 probe.restore(each)
 
     @contextmanager
-    def _looking(self) -> Iterator[None]:
-        """Put every variable back that a measurement moves."""
+    def _looking(self, probe: Probe) -> Iterator[None]:
+        """Put every variable back that a measurement moves (none if `moves` says so)."""
+        if not getattr(probe, "moves", True):
+            yield
+            return
         before = [np.array(v.value.numpy()) for v in self._variables]
         try:
             yield
@@ -146,8 +130,6 @@ class Probing:
 
 
 def _make(request: Request) -> Probe:
-    from ablate.probes import PROBES
-
     if request.name not in PROBES:
         raise StudyError(
             f"probes: there is no probe '{request.name}'.{nearest(request.name, PROBES)} "
@@ -161,8 +143,6 @@ def _make(request: Request) -> Probe:
 
 
 def _cut(context: Context, rows: int) -> Context:
-    from dataclasses import replace
-
     x = keras.tree.map_structure(lambda each: each[:rows], context.x)
     y = None if context.y is None else keras.tree.map_structure(lambda e: e[:rows], context.y)
     return replace(context, x=x, y=y)

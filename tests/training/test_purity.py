@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ablate.probes import PROBES
 from ablate.study.study import Probe
 from ablate.study.train import Train
 from ablate.training import bench, run_group
@@ -43,8 +44,8 @@ def test_a_trial_is_the_same_alone_after_others_and_in_any_order(fresh):
 class Meddling:
     """Runs the model in training mode and perturbs its weights."""
 
-    def __init__(self, size=1.0):
-        self.size = size
+    def __init__(self, bins):
+        self.size = bins
 
     def start(self, context):
         self.context = context
@@ -63,9 +64,9 @@ class Meddling:
 
 
 def test_probes_only_look(monkeypatch):
-    monkeypatch.setattr("ablate.probes.PROBES", {"activations": Meddling}, raising=False)
+    monkeypatch.setitem(PROBES, "activations", Meddling)
     spec = spec_of(BN, DROPOUT, epochs=3)
-    probe = Probe(name="activations", every=2, probe_rows=5)
+    probe = Probe(name="activations", every=2, probe_rows=5, bins=3)
     (plain,) = run(trial_of(spec))
     ((probed, arrays, _),) = run_group([trial_of(spec, probes=(probe,))])
     assert probed.error is None
