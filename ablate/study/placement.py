@@ -43,6 +43,7 @@ LAYER_ARGUMENTS: dict[str, set[str]] = {
     "SpatialDropout3D": _COMMON | {"rate", "data_format"},
     "GaussianDropout": _COMMON | {"rate"},
     "AlphaDropout": _COMMON | {"rate", "noise_shape"},
+    "ClassicDropout": _COMMON | {"rate", "seed"},  # ours, see ablate.surgery.classic_dropout
 }
 
 #: Layers whose `rate` must be given and lie in [0, 1).

@@ -11,6 +11,7 @@ from ablate.surgery.calibrate import calibrate
 from ablate.surgery.cautions import dropout_before_norm
 from ablate.surgery.certificate import Certificate, Difference, Drift, LayerDifference
 from ablate.surgery.certify import certify
+from ablate.surgery.classic_dropout import ClassicDropout
 from ablate.surgery.fold import Folding, FoldReport, fold, fold_report
 from ablate.surgery.hosts import Host, select
 from ablate.surgery.insert import SiteDecision, insert, plan_insertions
@@ -23,6 +24,7 @@ from ablate.surgery.walk import Edits, Rebuilt, rebuild
 
 __all__ = [
     "Certificate",
+    "ClassicDropout",
     "Difference",
     "Drift",
     "Edits",

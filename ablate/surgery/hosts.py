@@ -24,6 +24,7 @@ import keras
 
 from ablate.errors import SurgeryError, nearest
 from ablate.surgery import graph
+from ablate.surgery.classic_dropout import ClassicDropout
 from ablate.surgery.graph import Graph
 
 _L = keras.layers
@@ -39,7 +40,7 @@ NORM = (
     *(_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization),
     *(_L.RMSNormalization, _L.UnitNormalization),
 )
-DROPOUT = (_L.Dropout, _L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise)
+DROPOUT = (_L.Dropout, _L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise, ClassicDropout)
 ACTIVATION = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
 POOL = tuple(
     value
