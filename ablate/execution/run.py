@@ -132,9 +132,10 @@ class Session:
         # Drawing boards and pools of processes take a while to import; a run with nothing to do
         # never gets here.
         from ablate.events import LiveEvents
+        from ablate.report.probes import illustrate
 
         self._preview(made, todo)
-        seen = [*watchers, LiveEvents(store, made)]
+        seen = [*watchers, LiveEvents(store, made, illustrate=illustrate)]
         for watcher in seen:
             watcher.begin(len(todo), kept, len(made.dropped))
         try:
