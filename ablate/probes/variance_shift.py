@@ -38,6 +38,7 @@ class VarianceShift:
         scalar/<layer>/dropout_ratio: mean of training / inference variance.
         scalar/<layer>/closed_form: what that ratio is by the formula, from the inference mean and
             variance, where a Dropout stands directly before.
+        scalar/<layer>/over_closed_form: the ratio of variances over the formula's, 1 where it holds.
     """
 
     moves = True
@@ -80,7 +81,10 @@ class VarianceShift:
             )
             found[f"scalar/{name}/dropout_ratio"] = _mean(_over(training, real))
             if (rate := self._direct[layer]) is not None:
-                found[f"scalar/{name}/closed_form"] = _mean(closed_form(mean, real, 1 - rate))
+                formula = closed_form(mean, real, 1 - rate)
+                found[f"scalar/{name}/closed_form"] = _mean(formula)
+                ratio = _over(_over(training, real), formula)
+                found[f"scalar/{name}/over_closed_form"] = _mean(ratio)
         return found
 
     def finish(self) -> Arrays:
