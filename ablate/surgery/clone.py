@@ -48,6 +48,27 @@ def copy_of(operation: Any, configure: Configure | None = None) -> Any:
     return made
 
 
+def spare_drawing(layer: keras.Layer) -> Callable[[], None]:
+    """Let a copy start from zeros, since its state is about to be copied; return the way back.
+
+    Drawing initial weights that nobody sees took half of the time of copying VGG16 and three
+    times the memory of its largest layer.
+    """
+    own = {
+        key: value
+        for key, value in vars(layer).items()
+        if isinstance(value, keras.initializers.Initializer)
+    }
+    for key in own:
+        setattr(layer, key, keras.initializers.Zeros())
+
+    def restore() -> None:
+        for key, value in own.items():
+            setattr(layer, key, value)
+
+    return restore
+
+
 def copy_state(old: keras.Layer, new: keras.Layer) -> None:
     """Copy every variable of `old` (weights, statistics, random states) and its assets.
 

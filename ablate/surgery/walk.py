@@ -21,7 +21,14 @@ import keras
 
 from ablate.errors import SurgeryError
 from ablate.surgery import graph
-from ablate.surgery.clone import Configure, compile_as, copy_flags, copy_of, copy_state
+from ablate.surgery.clone import (
+    Configure,
+    compile_as,
+    copy_flags,
+    copy_of,
+    copy_state,
+    spare_drawing,
+)
 from ablate.surgery.graph import Call, Graph
 
 Key = tuple[int, int, int]
@@ -73,6 +80,8 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
         whole = isinstance(old_layer, keras.Layer) and not graph.is_container(old_layer)
         if whole and old_layer not in work.edits.fresh:
             copy_state(old_layer, new_layer)
+    for restore in work.restore:
+        restore()
     work.restore_flags(model)
     if compiled:
         compile_as(model, new)
@@ -128,7 +137,7 @@ class _Rebuilding:
             for layer in each
         }
         self.wanted = {layer: layer.trainable for layer in self.new}
-        self.inside: dict[Any, list[Any]] = {}
+        self.restore: list[Callable[[], None]] = []
 
     def layer(self, old: Any) -> Any:
         if old not in self.made:
@@ -136,6 +145,8 @@ class _Rebuilding:
                 self.model(old)
             else:
                 self.made[old] = copy_of(old, self.edits.configure.get(old))
+                if isinstance(old, keras.Layer) and old not in self.edits.fresh:
+                    self.restore.append(spare_drawing(self.made[old]))
         return self.made[old]
 
     def model(self, old: keras.Model) -> keras.Model:
