@@ -150,7 +150,7 @@ def test_the_source_of_a_call_is_in_it_and_not_imported(tmp_path, monkeypatch):
     assert identity_spec(spec(data={"call": call}))["data"]["call"]["name"] == call
     with pytest.raises(StudyError, match="There is no module 'nowhere'"):
         source_digest("nowhere:load")
-    with pytest.raises(StudyError, match="written 'package.module:name'"):
+    with pytest.raises(StudyError, match=r"written 'package\.module:name'"):
         source_digest("nowhere.load")
 
 
