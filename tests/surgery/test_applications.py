@@ -1,0 +1,69 @@
+"""Every network of `keras.applications`: in, out, and nothing broken.
+
+Without weights (random ones, seeded) and on small images. Three light networks run always, the
+rest under `slow`.
+"""
+
+import gc
+
+import keras
+import numpy as np
+import pytest
+
+from ablate.study.factories import APPLICATIONS
+from ablate.study.placement import Placement
+from ablate.surgery import insert, inserted, remove, sites
+
+LIGHT = ("vgg16", "mobilenet", "mobilenetv3small")
+
+#: The least side of an image, where it is not 32.
+SIDES = {"inceptionv3": 75, "inceptionresnetv2": 75, "xception": 71}
+
+ROWS = 2
+
+
+@pytest.fixture(
+    params=[
+        name if name in LIGHT else pytest.param(name, marks=pytest.mark.slow)
+        for name in APPLICATIONS
+    ]
+)
+def network(request):
+    keras.utils.set_random_seed(7)
+    side = SIDES.get(request.param, 32)
+    build = getattr(keras.applications, APPLICATIONS[request.param].function)
+    model = build(weights=None, input_shape=(side, side, 3), classes=10)
+    images = np.random.default_rng(0).uniform(0, 255, (ROWS, side, side, 3)).astype("float32")
+    yield model, images
+    del model
+    keras.backend.clear_session()
+    gc.collect()
+
+
+def weights_of(model):
+    return [keras.ops.convert_to_numpy(each) for each in model.weights]
+
+
+def test_an_application_takes_normalization_and_dropout_everywhere_and_loses_nothing(network):
+    model, images = network
+    config, wanted = model.get_config(), np.asarray(model(images))
+    new = insert(
+        model,
+        [
+            Placement(
+                layer="BatchNormalization", at="before_activation", where="hidden", calibrate=True
+            ),
+            Placement(layer="Dropout", rate=0.5, at="after_activation", where="hidden"),
+        ],
+        calibrate=images,
+    )
+    hosts = {site.host for site in sites(model, "hidden", at="after_activation")}
+    for layer in ("BatchNormalization", "Dropout"):
+        assert {each.host for each in inserted(new) if each.layer == layer} == hosts
+    assert np.array_equal(new(images), wanted)
+    assert model.get_config() == config
+    back = remove(new)
+    assert back.get_config() == config
+    assert [each.path for each in back.weights] == [each.path for each in model.weights]
+    assert all(map(np.array_equal, weights_of(back), weights_of(model)))
+    assert np.array_equal(back(images), wanted)
