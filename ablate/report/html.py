@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: An SVG larger than this (thousands of marks) is embedded as PNG.
 LARGEST_SVG = 600_000
 
+#: Names longer than this may break.
+LONG_NAME = 32
+
 #: Tables that stand open on the page; the others are folded away but for their title.
 _OPEN = frozenset({"headline", "seeds", "failures", "factors", "contributions", "expectations"})
 
@@ -131,5 +134,5 @@ def _breakable(text: str) -> Markup:
     """Return a name, escaped, that may break behind its punctuation."""
     from markupsafe import Markup, escape
 
-    pieces = re.split(r"(?<=[-_,=+.:/])(?=.)", text)
+    pieces = re.split(r"(?<=[-_,=+.:/])(?=.)", text) if len(text) > LONG_NAME else [text]
     return Markup("<wbr>").join(escape(each) for each in pieces)

@@ -12,6 +12,7 @@ from ablate.report import Material, gather
 from ablate.study.arm import Arm
 from ablate.study.placement import Placement
 from ablate.study.study import Analysis as Settings
+from ablate.study.study import Expect
 from ablate.study.trial import Spec, TrialResult
 
 BN = {"layer": "BatchNormalization", "at": "before_activation", "where": "hidden"}
@@ -96,6 +97,7 @@ def material_of(
     seeds: Sequence[int],
     name: str = "digits-bn-dropout",
     settings: Settings | None = None,
+    expect: Sequence[Expect] = (),
     **rest: Any,
 ) -> Material:
     base = arms[0].name
@@ -106,6 +108,7 @@ def material_of(
         settings or Settings(),
         study=name,
         planned={each.name: len(seeds) for each in arms},
+        expect=expect,
     )
     text = f"study: {name}\ndata: {{name: digits}}\nmodel: {{name: cnn}}\nseeds: {len(seeds)}\n"
     return gather(

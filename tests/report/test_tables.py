@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ablate.report import gather, tables
+from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.arm import Arm
+from ablate.study.study import Expect
 from tests.report.studies import BN, DIGITS, arm, factorial, material_of, result, study
 
 
@@ -131,3 +133,38 @@ def test_a_mix_of_environments_shows_each_value(digits):
     mixed = replace(first, environment={**first.environment, "keras": "3.16.0"})
     material = gather(digits.analysis, [mixed, *rest])
     assert dict(tables.environment(material).rows)["keras"] == "3.16.0 and 3.15.1"
+
+
+def expected():
+    claims = [
+        {"claim": "value", "variant": "bn", "metric": "test_accuracy", "value": 0.978, "sd": 0.002,
+         "n": 7, "source": "A paper"},
+        {"claim": "value", "variant": "plain", "metric": "test_accuracy", "range": (0.5, 0.6),
+         "source": "A & B"},
+        {"claim": "ratio", "variant": "bn", "than": "plain", "metric": "test_loss",
+         "range": (0.1, 0.9), "source": "C"},
+        {"claim": "ordering", "variant": "bn", "than": "plain", "metric": "test_accuracy",
+         "source": "D"},
+    ]  # fmt: skip
+    return study(expect=[Expect.model_validate(each) for each in claims])
+
+
+def test_published_claims_stand_beside_ours_with_both_intervals():
+    material = expected()
+    table = tables.expectations(material)
+    found = material.analysis.expectations
+    assert column(table, "Verdict")[1].startswith("refuted")
+    assert column(table, "Published")[1] == "50.00 to 60.00"
+    assert column(table, "Published")[0].endswith("n = 7")
+    assert column(table, "Here")[0].startswith(f"{found[0].ours * 100:.1f}")
+    assert column(table, "Claim")[2] == "ratio: test loss of bn against plain"
+    assert float(column(table, "Here")[2].split()[0]) < 1  # a ratio is no percentage
+    assert table.notes == tuple(each.text for each in found)
+
+
+def test_published_claims_are_drawn_a_panel_for_each_scale():
+    (plot,) = draw_expectations(expected())
+    assert [each.get_xlabel() for each in plot.figure.axes] == [
+        "Test accuracy (%)", "Test loss: ratio", "Test accuracy: difference (points)",
+    ]  # fmt: skip
+    assert draw_expectations(study(seeds=3)) == []

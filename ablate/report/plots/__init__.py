@@ -14,6 +14,7 @@ from ablate.report.plots.contributions import contributions
 from ablate.report.plots.costs import costs
 from ablate.report.plots.curves import curves
 from ablate.report.plots.effects import effects
+from ablate.report.plots.expectations import expectations
 from ablate.report.plots.factors import factor_effects, interactions
 from ablate.report.plots.failures import failures
 from ablate.report.plots.gaps import gaps
@@ -24,6 +25,7 @@ __all__ = ["DRAWN", "draw"]
 #: Every kind of plot, in the order of the page.
 DRAWN: tuple[Callable[[Material], list[Plot]], ...] = (
     failures,
+    expectations,
     effects,
     curves,
     factor_effects,

@@ -102,7 +102,7 @@ def _kinds(costs: list[Cost]) -> list[tuple[str, dict[str, _Price]]]:
         ("Inference: seconds per 1000 examples", inference),
     ]
     counts = [each.middle for each in parameters.values()]
-    if counts and max(counts) > 1.02 * min(counts):  # less is no cost that anyone weighs
+    if counts and max(counts) > 1.1 * min(counts):  # less is no cost that anyone weighs
         kinds.append(("Parameters", parameters))
     return kinds
 
@@ -113,7 +113,5 @@ def _price(spread: Spread) -> _Price:
 
 def _roomy(axis: Axes) -> None:
     """Start a cost axis at zero, so that ratios are seen as they are."""
-    axis.margins(x=0.1)
-    axis.autoscale_view()
-    axis.set_xlim(0, axis.get_xlim()[1])
+    axis.set_xlim(0, axis.dataLim.x1 * 1.08)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=4))

@@ -2,7 +2,7 @@
 
 Up to five variants share one pair of axes (training beside validation); more get a panel each,
 with the baseline's mean in grey behind, since a dozen crossing lines tell nobody anything. The
-band is the pointwise t interval of the mean, from three seeds; the thin lines are the seeds.
+band is one standard deviation either side; the thin lines are the seeds.
 """
 
 from __future__ import annotations
@@ -70,32 +70,27 @@ def stack(trials: Sequence[TrialResult], curve: str) -> np.ndarray:
     return found
 
 
-def mean_and_band(
-    values: np.ndarray, confidence: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean over seeds (rows) at each epoch, and its t interval's two ends.
+def mean_and_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean over seeds (rows) at each epoch, and the ends of its band.
 
-    An epoch counts while at least half of the seeds that ever had a value have one there, so that
-    one long trial does not draw a mean of itself. The ends are NaN under three seeds.
+    The band is the mean ± one standard deviation, from three seeds, within the seeds' own range,
+    so that it neither passes 100 % nor falls below 0 on a log axis. It describes; what may be
+    inferred is in the paired differences. An epoch counts while at least half of the seeds that
+    ever had a value have one there, so that one long trial does not draw a mean of itself.
     """
-    from scipy import stats
-
-    count = np.isfinite(values).sum(axis=0)
-    enough = count >= max(1, (np.isfinite(values).any(axis=1).sum() + 1) // 2)
-    total = np.nansum(values, axis=0)
+    there = np.isfinite(values)
+    count = there.sum(axis=0)
+    enough = count >= max(1, (there.any(axis=1).sum() + 1) // 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(enough, total / count, np.nan)
-        variance = np.nansum((values - mean) ** 2, axis=0) / (count - 1)
-        half = stats.t.ppf((1 + confidence) / 2, np.maximum(count - 1, 1)) * np.sqrt(
-            variance / count
-        )
-    half = np.where(enough & (count >= 3), half, np.nan)
-    return mean, mean - half, mean + half
+        mean = np.where(enough, np.nansum(values, axis=0) / count, np.nan)
+        sd = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / (count - 1))
+    sd = np.where(enough & (count >= 3), sd, np.nan)
+    least = np.where(there, values, np.inf).min(axis=0)
+    most = np.where(there, values, -np.inf).max(axis=0)
+    return mean, np.maximum(mean - sd, least), np.minimum(mean + sd, most)
 
 
-def draw_curve(
-    axis: Axes, values: np.ndarray, style: Look, confidence: float, factor: float, label: str
-) -> None:
+def draw_curve(axis: Axes, values: np.ndarray, style: Look, factor: float, label: str) -> None:
     """Draw one variant: thin seeds, a band, a mean with sparse markers."""
     if not values.size or not np.isfinite(values).any():
         return
@@ -112,7 +107,7 @@ def draw_curve(
             lines, colors=style.colour, linewidths=0.6, alpha=0.3, rasterized=len(lines) > 20
         )
         axis.add_collection(collection, autolim=False)  # limits are set by the caller
-    mean, low, high = mean_and_band(scaled, confidence)
+    mean, low, high = mean_and_band(scaled)
     if np.isfinite(low).any():
         axis.fill_between(epochs, low, high, color=style.colour, alpha=0.13, linewidth=0)
     axis.plot(
@@ -158,7 +153,7 @@ def _together(
         side, below = sides[place % len(sides)], place >= len(sides)
         for variant, pair in stacks.items():
             style = look(material.order.index(variant))
-            draw_curve(axis, pair[side], style, material.analysis.confidence, factor, variant)
+            draw_curve(axis, pair[side], style, factor, variant)
         artists, variants = axis.get_legend_handles_labels()
         handles |= dict(zip(variants, artists, strict=True))
         axis.set_title(
@@ -180,7 +175,7 @@ def _together(
         ncols=min(len(handles), 5 if max(map(len, names.values())) < 20 else 2),
         handlelength=3.2,
     )
-    return Plot(f"curve-{_anchor(name)}", _title(name), _caption(material, name), figure)
+    return Plot(f"curve-{_anchor(name)}", _title(name), _caption(), figure)
 
 
 def _apart(
@@ -189,27 +184,26 @@ def _apart(
     """Draw a panel per variant: training dotted, validation full, the baseline in grey behind."""
     factor = 100.0 if wording.is_share(name) else 1.0
     shown = most_telling(material, list(stacks), MOST_PANELS)
-    titles = fitted_names(shown, 24)
+    titles = fitted_names(shown, 27)
     lines = max(each.count("\n") for each in titles.values()) + 1
     figure, axes = small_panels(len(shown), lines=lines)
     limits = _limits([each for variant in shown for each in stacks[variant]], factor, name)
     baseline = material.analysis.baseline
-    confidence = material.analysis.confidence
     for axis, variant in zip(axes, shown, strict=True):
         training, validation = stacks[variant]
         if variant != baseline and baseline in stacks:
-            behind = mean_and_band(stacks[baseline][1] * factor, confidence)[0]
+            behind = mean_and_band(stacks[baseline][1] * factor)[0]
             axis.plot(np.arange(len(behind)), behind, color=GREY, linewidth=1.2, zorder=1)
         colour = look(material.order.index(variant)).colour
-        draw_curve(axis, validation, Look(colour, "", "-"), confidence, factor, "")
-        mean = mean_and_band(training * factor, confidence)[0] if training.size else np.empty(0)
+        draw_curve(axis, validation, Look(colour, "", "-"), factor, "")
+        mean = mean_and_band(training * factor)[0] if training.size else np.empty(0)
         axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
-        axis.set_title(titles[variant], fontsize=8.5)
+        axis.set_title(titles[variant], fontsize=8)
         _finish(axis, limits)
     height = figure.get_figheight()
     figure.supxlabel("Epoch", fontsize=9, y=0.06 / height, va="bottom")
     figure.supylabel(_label(name), fontsize=9, x=0.008)
-    caption = _caption(material, name) + (
+    caption = _caption() + (
         " Full line: validation; dotted line: training; grey line: the baseline's validation mean."
     )
     if len(stacks) > len(shown):
@@ -230,16 +224,11 @@ def _limits(stacks: Sequence[np.ndarray], factor: float, name: str) -> Limits | 
     if not len(values):
         return None
     low, high = float(values.min()), float(values.max())
+    if "loss" in name and low > 0 and high / float(np.quantile(values, 0.02)) > 30:
+        return Limits(low / 1.3, high * 1.3, True, last)
     if "loss" in name:
         top = float(np.quantile(values, 0.98))
         high = top * 1.5 if high > 10 * top > 0 else high
-    positive = values[values > 0]
-    if (
-        "loss" in name
-        and len(positive) == len(values)
-        and high / float(np.quantile(positive, 0.02)) > 30
-    ):
-        return Limits(low / 1.3, high * 1.3, True, last)
     air = (high - low or abs(high) or 1.0) * 0.05
     return Limits(low - air, high + air, False, last)
 
@@ -277,11 +266,10 @@ def _anchor(name: str) -> str:
     return "".join(each if each.isalnum() else "-" for each in name.lower())
 
 
-def _caption(material: Material, name: str) -> str:
-    level = wording.percent(material.analysis.confidence)
+def _caption() -> str:
     return (
-        "Bold: the mean over seeds. Thin: every seed. Band: the pointwise "
-        f"{level} interval of the mean, from three seeds. Epoch 0 is before training. Training "
+        "Bold: the mean over seeds. Thin: every seed. Band: one standard deviation either side, "
+        "from three seeds, within the seeds' range. Epoch 0 is before training. Training "
         "values are running ones, as fit reports them, with Dropout at work; validation is in "
         "inference mode."
     )

@@ -136,8 +136,9 @@ def expectations(material: Material) -> Table | None:
         return None
     cells, marks = [], []
     for each in rows:
-        values = [value for value in (each.published, each.ours) if value is not None]
-        scale = wording.metric_scale(each.metric, values, [])
+        known = (each.published, each.ours, each.ours_low, each.ours_high)
+        values = [value for value in known if value is not None]
+        scale = wording.metric_scale("ratio" if each.claim == "ratio" else each.metric, values, [])
         of = f"{each.variant} against {each.than}" if each.than else each.variant
         needed = f" ({each.seeds_needed} seeds would decide)" if each.seeds_needed else ""
         cells.append(
@@ -167,7 +168,7 @@ def expectations(material: Material) -> Table | None:
             Column("Source", "left", drop=2),
         ),
         tuple(cells),
-        (),
+        tuple(each.text for each in rows if each.text),
         tuple(marks),
     )
 
