@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -162,7 +161,7 @@ def _show_blocks(screen: Console, table: Table) -> None:
         _line(screen, Text(row[0], style="bold"))
         for column, cell in zip(table.columns[1:], row[1:], strict=True):
             if cell and cell != wording.NONE:
-                screen.print(Padding(_sayable(screen, f"{column.title}: {cell}"), (0, 0, 0, 2)))
+                _line(screen, f"  {column.title}: {cell}")
 
 
 def _show_seeds(screen: Console, material: Material) -> None:

@@ -156,7 +156,7 @@ def test_published_claims_stand_beside_ours_with_both_intervals():
     assert column(table, "Verdict")[1].startswith("refuted")
     assert column(table, "Published")[1] == "50.00 to 60.00"
     assert column(table, "Published")[0].endswith("n = 7")
-    assert column(table, "Here")[0].startswith(f"{found[0].ours * 100:.1f}")
+    assert column(table, "Here")[0].startswith(f"{found[0].ours * 100:.2f}")
     assert column(table, "Claim")[2] == "ratio: test loss of bn against plain"
     assert float(column(table, "Here")[2].split()[0]) < 1  # a ratio is no percentage
     assert table.notes == tuple(each.text for each in found)

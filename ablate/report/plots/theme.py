@@ -174,7 +174,7 @@ def plain_log(axis: Axis, ticks: Sequence[float] = ()) -> None:
         axis.set_major_locator(FixedLocator(list(ticks)))
     else:
         axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=8))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
 
 
 def _saved(figure: Figure, **options: Any) -> bytes:
