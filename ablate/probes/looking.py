@@ -13,6 +13,7 @@ one.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,14 @@ _HIDDEN = ("conv", "dense")
 
 #: For how many models it is remembered.
 _REMEMBERED = 4
+
+
+def _wanted(record: logging.LogRecord) -> bool:
+    """Whether a log record is news: that a look is compiled once for each program is not."""
+    return "triggered tf.function retracing" not in str(record.msg)
+
+
+logging.getLogger("tensorflow").addFilter(_wanted)
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,12 @@ class VarianceShift:
         samples: draws of the Dropout masks that the training variance is a mean of.
 
     Measures, per layer; means are over channels:
-        inference_variance, moving_variance, training_variance/<layer>: (channels,), value_of.
+        inference_variance, moving_variance, training_variance/<layer>: (channels,).
         scalar/<layer>/shift: mean of max(real/moving, moving/real), real at inference.
         scalar/<layer>/dropout_ratio: mean of training / inference variance.
         scalar/<layer>/closed_form: what that ratio is by the formula, from the inference mean and
             variance, where a Dropout stands directly before.
-        scalar/<layer>/over_closed_form: the ratio of variances over the formula's, 1 where it holds.
+        scalar/<layer>/over_closed_form: mean of the ratio of variances over the formula's.
     """
 
     moves = True
