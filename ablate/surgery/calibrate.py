@@ -19,7 +19,7 @@ from ablate.errors import SurgeryError, nearest
 from ablate.surgery import exact, graph
 from ablate.surgery.batches import batches, count_rows
 from ablate.surgery.hosts import paths
-from ablate.surgery.passes import Pass, Watch, largest_row
+from ablate.surgery.passes import Pass, Watch, largest_row, run
 from ablate.surgery.statistics import Moments, merge, reduce
 from ablate.surgery.walk import rebuild
 
@@ -183,7 +183,7 @@ def moments(
         progress: Called after each batch with the rows done and the rows in all, or None.
     """
     watches = {layer: _moments_watch(layer) for layer in layers}
-    run = Pass(
+    looking = Pass(
         model,
         watches,
         leave_out=layers if leave_out else (),
@@ -193,14 +193,15 @@ def moments(
     rows = batch_size if training else min(batch_size, _rows_per_step(model, layers))
     total, done = count_rows(x), 0
     found: list[Moments | None] = [None] * len(layers)
-    for part, count in batches(model, x, rows):
-        for place, calls in enumerate(run.predict_on_batch(part)[0]):
-            for packed in calls:
-                new, old = Moments.unpack(packed), found[place]
-                found[place] = new if old is None else merge(old, new)
-        done += count
-        if progress is not None:
-            progress(done, total)
+    with graph.losses_held(model):
+        for part, count in batches(model, x, rows):
+            for place, calls in enumerate(run(looking, part)[0]):
+                for packed in calls:
+                    new, old = Moments.unpack(packed), found[place]
+                    found[place] = new if old is None else merge(old, new)
+            done += count
+            if progress is not None:
+                progress(done, total)
     return [_checked(layer, each) for layer, each in zip(layers, found, strict=True)]
 
 

@@ -22,7 +22,7 @@ from ablate.surgery import exact, graph, record
 from ablate.surgery.batches import Batch, batches, count_rows
 from ablate.surgery.calibrate import Progress, normalizations
 from ablate.surgery.certificate import PATHS, Certificate, Difference, Drift, LayerDifference
-from ablate.surgery.passes import Pass, all_rows
+from ablate.surgery.passes import Pass, all_rows, run
 
 #: Eager execution keeps every activation of a model alive; it gets as many rows at once as
 #: stay under this many bytes.
@@ -72,15 +72,14 @@ def certify(
             )
     measured = {path: Comparison() for path in paths}
     runs = {path: (_Path(a, path), _Path(b, path)) for path in paths}
-    layers = _LayerComparison(b)
-    drift = _DriftComparison(b, batch_size)
+    inside = _Inside(b, batch_size)
     total, done = count_rows(x), 0
-    with _held([*a.non_trainable_variables, *b.non_trainable_variables]):
-        for part, count in batches(b if _readable(b) else a, x, batch_size):
+    moved = [*a.non_trainable_variables, *b.non_trainable_variables]
+    with _held(moved), graph.losses_held(a, b):
+        for part, count in batches(b if graph.is_container(b) else a, x, batch_size):
             for path, (first, second) in runs.items():
                 measured[path].add(first(part, count), second(part, count))
-            layers.add(part)
-            drift.add(part, count)
+            inside.add(part, count)
             done += count
             if progress is not None:
                 progress(done, total)
@@ -91,8 +90,8 @@ def certify(
         batch_size=batch_size,
         dtype=b.dtype_policy.name,
         paths={path: each.difference() for path, each in measured.items()},
-        per_layer=layers.differences(),
-        training_drift=drift.drift(),
+        per_layer=inside.differences(),
+        training_drift=inside.drift(),
         images=images,
         backend=keras.backend.backend(),
     )
@@ -166,11 +165,11 @@ class _Path:
         self.whole = _Whole(model)
         if path == "xla":
             self.whole.compile(jit_compile=True)
-        self.rows = max(1, EAGER_BYTES // all_rows(model)) if _readable(model) else 32
+        self.rows = max(1, EAGER_BYTES // all_rows(model)) if graph.is_container(model) else 32
 
     def __call__(self, part: Batch, count: int) -> list[np.ndarray]:
         if self.path != "eager":
-            return self.whole.predict_on_batch(part)
+            return run(self.whole, part)
         pieces = []
         for start in range(0, count, self.rows):
             piece = keras.tree.map_structure(lambda v, at=start: v[at : at + self.rows], part)
@@ -190,29 +189,46 @@ class _Whole(keras.Model):
         return keras.tree.flatten(self.model(inputs, training=False))
 
 
-class _LayerComparison:
-    """Compare each inserted layer's output with its input, reduced inside the graph."""
+class _Inside:
+    """Look inside a model: what its inserted layers do, and how far batch statistics move it."""
 
-    def __init__(self, model: keras.Model) -> None:
-        entries = record.entries(model) if _readable(model) else []
+    def __init__(self, model: keras.Model, batch_size: int) -> None:
+        readable = graph.is_container(model)
+        entries = record.entries(model) if readable else []
         chosen = {each.layer: each.inserted for each in entries if each.inserted.role == "inserted"}
         self.names = [(each.path, each.host) for each in chosen.values()]
-        self.run = Pass(model, dict.fromkeys(chosen, _compare)) if chosen else None
-        self.rows: list[np.ndarray | None] = [None] * len(chosen)
+        self.seen: list[np.ndarray | None] = [None] * len(chosen)
+        self.normalizing = _normalizing(model) if readable else []
+        self.still = self.moving = None
+        if chosen or self.normalizing:
+            watches = dict.fromkeys(chosen, _compare)
+            self.still = Pass(model, watches, outputs=bool(self.normalizing))
+        if self.normalizing:
+            self.moving = Pass(model, outputs=True, training=self.normalizing)
+        self.batch_size, self.rows = batch_size, 0
+        self.gap = Comparison()
 
-    def add(self, part: Batch) -> None:
+    def add(self, part: Batch, count: int) -> None:
         """Take in one batch."""
-        if self.run is None:
+        if self.still is None:
             return
-        for place, calls in enumerate(self.run.predict_on_batch(part)[0]):
+        watched, outputs = run(self.still, part)
+        for place, calls in enumerate(watched):
             for new in calls:
-                old = self.rows[place]
-                self.rows[place] = new if old is None else _joined(old, new)
+                old = self.seen[place]
+                self.seen[place] = new if old is None else _joined(old, new)
+        # A last batch that is not full has statistics of another size.
+        if self.moving is None or (count < self.batch_size and self.rows):
+            return
+        self.rows = count
+        # The next batch, on any path, must not meet the averages that this one moves.
+        with _held([v for layer in self.normalizing for v in layer.non_trainable_variables]):
+            self.gap.add(outputs, run(self.moving, part)[1])
 
     def differences(self) -> tuple[LayerDifference, ...]:
         """Return one difference for each layer that returns tensors of its input's shape."""
         found = []
-        for (path, host), values in zip(self.names, self.rows, strict=True):
+        for (path, host), values in zip(self.names, self.seen, strict=True):
             if values is None or values.size == 0:
                 continue
             unequal, gap, scale, agreed, positions = (float(each) for each in values)
@@ -220,6 +236,19 @@ class _LayerComparison:
             agreement = agreed / positions if positions else None
             found.append(LayerDifference(path, host, unequal == 0, gap, relative, agreement))
         return tuple(found)
+
+    def drift(self) -> Drift | None:
+        """Return how far batch statistics moved the outputs; None where no layer uses them."""
+        if self.moving is None:
+            return None
+        found = self.gap.difference()
+        return Drift(
+            self.rows,
+            len(self.normalizing),
+            found.max_abs_diff,
+            found.max_rel_diff,
+            found.top1_agreement,
+        )
 
 
 def _compare(inputs: Any, output: Any, mask: Any) -> Any:
@@ -248,56 +277,12 @@ def _joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.array([a[0] + b[0], max(a[1], b[1]), max(a[2], b[2]), a[3] + b[3], a[4] + b[4]])
 
 
-class _DriftComparison:
-    """Compare a model under batch statistics with itself at inference."""
-
-    def __init__(self, model: keras.Model, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self.gap = Comparison()
-        self.layers = _normalizing(model) if _readable(model) else []
-        self.runs = []
-        if self.layers:
-            self.runs = [
-                Pass(model, outputs=True),
-                Pass(model, outputs=True, training=self.layers),
-            ]
-        self.whole_batches = 0
-
-    def add(self, part: Batch, count: int) -> None:
-        """Take in one batch; a last one that is not full has statistics of another size."""
-        if not self.runs or (count < self.batch_size and self.whole_batches):
-            return
-        self.whole_batches += 1
-        self.rows = count
-        # The next batch, on any path, must not meet the averages that this one moves.
-        with _held([v for layer in self.layers for v in layer.non_trainable_variables]):
-            still, moving = (run.predict_on_batch(part)[1] for run in self.runs)
-        self.gap.add(still, moving)
-
-    def drift(self) -> Drift | None:
-        """Return the result, or None where no layer uses batch statistics."""
-        if not self.runs:
-            return None
-        found = self.gap.difference()
-        return Drift(
-            self.rows,
-            len(self.layers),
-            found.max_abs_diff,
-            found.max_rel_diff,
-            found.top1_agreement,
-        )
-
-
 def _normalizing(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Return the BN layers whose drift is of interest: inserted ones, else all; not frozen ones."""
     layers = normalizations(model)
     inserted = {id(each.layer) for each in record.entries(model)}
     ours = [layer for layer in layers if id(layer) in inserted]
     return [layer for layer in ours or layers if layer.trainable]
-
-
-def _readable(model: keras.Model) -> bool:
-    return graph.is_container(model)
 
 
 @contextmanager

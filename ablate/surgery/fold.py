@@ -169,13 +169,14 @@ def _plan(model: keras.Model) -> _Plan:
     plan = _Plan()
     calls = calls_by_layer(model)
     paths = dict(hosts.paths(model))
+    identities = {layer for layer in normalizations(model) if _is_identity(layer)}
     for layer in normalizations(model):
         path = paths[layer]
-        if _is_identity(layer):
+        if layer in identities:
             plan.gone.add(layer)
             plan.told.append(Folding(path, "removed"))
             continue
-        found = _host_of(layer, calls, set(plan.merged))
+        found = _host_of(layer, calls, set(plan.merged), identities)
         if isinstance(found, str):
             plan.told.append(Folding(path, "kept", reason=found))
             continue
@@ -196,7 +197,10 @@ def _is_identity(layer: keras.layers.BatchNormalization) -> bool:
 
 
 def _host_of(
-    layer: keras.layers.BatchNormalization, calls: Calls, busy: set[keras.layers.Layer]
+    layer: keras.layers.BatchNormalization,
+    calls: Calls,
+    busy: set[keras.Layer],
+    identities: set[keras.layers.BatchNormalization],
 ) -> tuple[keras.Layer, Weights] | str:
     """Return the layer that takes in the normalization, with its weights, or why none can."""
     if type(layer) is not keras.layers.BatchNormalization:
@@ -204,9 +208,13 @@ def _host_of(
     if len(calls[layer]) != 1:
         return f"it is shared: called {len(calls[layer])} times"
     read, call = calls[layer][0]
+    neighbours = (
+        ("before", _ahead(read, call, identities)),
+        ("after", _behind(read, call, identities)),
+    )
     reasons = []
     found: tuple[keras.Layer, Weights] | Call | str
-    for side, neighbour in (("before", _ahead(read, call)), ("after", _behind(read, call))):
+    for side, neighbour in neighbours:
         found = neighbour
         if isinstance(neighbour, Call):
             found = _merge(layer, neighbour, side, calls, busy)
@@ -242,7 +250,7 @@ def _merge(
     return weights if isinstance(weights, str) else (host, weights)
 
 
-def _ahead(read: Graph, call: Call) -> Call | str:
+def _ahead(read: Graph, call: Call, identities: set[Any]) -> Call | str:
     """Return the call whose output the normalization alone sees, or why there is none."""
     while True:
         tensor = fed(call)[0]
@@ -251,19 +259,19 @@ def _ahead(read: Graph, call: Call) -> Call | str:
         above = read.producer[id(tensor)]
         if reason := _seen_by_others(read, above):
             return reason
-        if not isinstance(above.operation, _PASSING):
+        if not isinstance(above.operation, _PASSING) and above.operation not in identities:
             return above
         call = above
 
 
-def _behind(read: Graph, call: Call) -> Call | str:
+def _behind(read: Graph, call: Call, identities: set[Any]) -> Call | str:
     """Return the only call that sees the normalization's output, or why there is none."""
     while True:
         if reason := _seen_by_others(read, call):
             return reason
         consumers = read.consumers.get(id(call.outputs[0]), ())
         below = consumers[0]
-        if not isinstance(below.operation, _PASSING):
+        if not isinstance(below.operation, _PASSING) and below.operation not in identities:
             return below
         call = below
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -170,6 +171,19 @@ def every(model: keras.Model) -> Iterable[tuple[Graph, Any]]:
                 yield from visit(operation)
 
     yield from visit(model)
+
+
+@contextmanager
+def losses_held(*models: keras.Model) -> Iterator[None]:
+    """Put back the losses that calls left on layers; a traced call leaves useless symbols."""
+    layers = {id(each): each for model in models for each in model._flatten_layers()}.values()
+    held = [(layer, list(layer._losses)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, losses in held:
+            layer._losses.clear()
+            layer._losses.extend(losses)
 
 
 def _depth_first(inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> list[Any]:

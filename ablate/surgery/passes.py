@@ -10,6 +10,7 @@ leave layers out or run some of them as in training while the others run as at i
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -90,6 +91,24 @@ class Pass(keras.Model):
 
         values = evaluate(read, feeds, perform)
         return [values[id(tensor)] for tensor in read.outputs]
+
+
+def run(model: keras.Model, part: Any) -> Any:
+    """Return what a pass makes of one batch, as arrays, in graph execution.
+
+    Several passes, or one whose last batch is smaller, are traced several times; TensorFlow
+    takes that for a mistake and says so at length, which is kept from the reader.
+    """
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(_no_note_of_retracing)
+    try:
+        return model.predict_on_batch(part)
+    finally:
+        logger.removeFilter(_no_note_of_retracing)
+
+
+def _no_note_of_retracing(note: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(note.msg)
 
 
 def largest_row(model: keras.Model, layers: Collection[keras.Layer]) -> int:

@@ -90,6 +90,18 @@ def test_every_variable_is_put_back():
     assert model.layers[0].output.shape == (None, 5)  # raises if it had been called again
 
 
+def test_losses_that_layers_hold_are_left_as_they_are():
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(4, activation="relu", activity_regularizer="l2", name="fc")(inputs)
+    model, x = keras.Model(inputs, layers.Dense(2, name="out")(hidden)), draw(5, 6)
+    model(x)
+    before = [float(each) for each in model.losses]
+    new = insert(model, "BatchNormalization", at="before_activation", calibrate=x)
+    certify(model, new, x)
+    assert [float(each) for each in model.losses] == before
+    assert all(float(each) >= 0 for each in new.losses)  # a symbol of a graph is no number
+
+
 def test_a_drift_is_that_of_whole_batches():
     """A last batch of one row has no variance at all; it would be the whole drift."""
     model, x = stochastic(), draw(9, 6)

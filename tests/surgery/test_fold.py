@@ -249,6 +249,16 @@ def test_folding_an_untouched_insertion_gives_the_model_back(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+def test_an_identity_between_does_not_turn_a_merge_around():
+    """Its own normalization goes into the host before it, not into the next one, all the same."""
+    stack = [layers.Dense(4, name="a"), bn("own"), layers.Dense(3, name="b"), layers.ReLU()]
+    model = sequential((5,), *stack)
+    x = draw(8, 5)
+    new = insert(model, "BatchNormalization", at="after", where="a", calibrate=x)
+    assert Folding("own", "merged", into="a") in fold_report(new).foldings
+    assert fold(new).get_config() == fold(model).get_config()
+
+
 def test_a_trained_insertion_merges_and_its_activation_is_fused_again():
     model = network()
     new = calibrated(model)
