@@ -34,6 +34,7 @@ docs: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/calibration.py
 
