@@ -11,8 +11,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -24,6 +22,7 @@ from ablate.execution.run import run
 from ablate.store import Store
 from ablate.study.study import Study
 from ablate.study.trial import TrialResult
+from tests.execution.processes import alive, wait_for, workers_of
 
 
 def study(**changes) -> Study:
@@ -164,7 +163,7 @@ def test_a_killed_driver_leaves_no_orphan_and_a_plain_run_goes_on(reference, tmp
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     store = Store(tmp_path / "logs", "laws")
     assert wait_for(lambda: store.works.is_dir() and any(store.works.iterdir()))
-    workers = children(driver.pid)
+    workers = workers_of(driver.pid)
     with pytest.raises(StoreError, match=f"process {driver.pid} on"):
         run(study(), logs=tmp_path / "logs")
     os.kill(driver.pid, signal.SIGKILL)
@@ -206,37 +205,3 @@ def test_the_files_of_data_are_noticed_when_they_change(tmp_path):
     assert [trial.id for trial in plan(mine, store).trials] == before
     np.savez(file, x_train=x + 1, y_train=y)
     assert set(before).isdisjoint(trial.id for trial in plan(mine, store).trials)
-
-
-def wait_for(condition, seconds: float = 120.0) -> bool:
-    """Wait until something outside this process is so; False if it does not come."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process started and that run Python workers."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    every = [int(each) for each in listed]
-    tasks = Path(f"/proc/{pid}/task")
-    for task in tasks.iterdir():
-        every += [int(each) for each in (task / "children").read_text().split()]
-    return sorted({each for each in every if "resource_tracker" not in command_of(each)})
-
-
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
