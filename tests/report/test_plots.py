@@ -118,7 +118,7 @@ def test_many_variants_get_a_panel_each_up_to_a_limit():
     many = {f"v{index}": ([], 0.001 * index, {"epochs": index + 1}) for index in range(20)}
     loss = curves(study(many, seeds=3))[0]
     assert len([each for each in loss.figure.axes if each.get_visible()]) == MOST_PANELS
-    assert "Of 20 variants, the 16 furthest from the baseline" in loss.caption
+    assert "Of 20 variants, the 12 furthest from the baseline" in loss.caption
 
 
 def test_a_study_without_epochs_has_no_curves():

@@ -7,13 +7,12 @@ band is one standard deviation either side; the thin lines are the seeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from ablate.report import wording
@@ -25,9 +24,9 @@ from ablate.study.trial import TrialResult
 #: Variants that share a pair of axes; more get a panel each.
 MOST_TOGETHER = 5
 #: Panels of one figure; beyond, the variants furthest from the baseline are drawn, and it is said.
-MOST_PANELS = 16
-#: Thin lines of one panel.
-MOST_LINES = 60
+MOST_PANELS = 12
+#: Thin lines of a variant, and in a small panel.
+MOST_LINES, FEW_LINES = 60, 20
 
 _NOT_METRICS = {"learning_rate"}
 
@@ -90,23 +89,24 @@ def mean_and_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return mean, np.maximum(mean - sd, least), np.minimum(mean + sd, most)
 
 
-def draw_curve(axis: Axes, values: np.ndarray, style: Look, factor: float, label: str) -> None:
+def draw_curve(
+    axis: Axes, values: np.ndarray, style: Look, factor: float, label: str, lines: int = MOST_LINES
+) -> None:
     """Draw one variant: thin seeds, a band, a mean with sparse markers."""
     if not values.size or not np.isfinite(values).any():
         return
     epochs = np.arange(values.shape[1])
     scaled = values * factor
-    lines = [
-        np.column_stack([epochs, row])[np.isfinite(row)]
-        for row in scaled[:MOST_LINES]
-        if np.isfinite(row).sum() > 1
-    ]
-    several = len(values) > 1
-    if several:
-        collection = LineCollection(
-            lines, colors=style.colour, linewidths=0.6, alpha=0.3, rasterized=len(lines) > 20
+    if len(values) > 1:
+        # One line with gaps: an artist per seed takes many times as long to draw.
+        gap = np.full((len(scaled[:lines]), 1), np.nan)
+        axis.plot(
+            np.tile(np.append(epochs, 0), len(gap)),
+            np.hstack([scaled[:lines], gap]).ravel(),
+            color=style.colour,
+            linewidth=0.6,
+            alpha=0.3,
         )
-        axis.add_collection(collection, autolim=False)  # limits are set by the caller
     mean, low, high = mean_and_band(scaled)
     if np.isfinite(low).any():
         axis.fill_between(epochs, low, high, color=style.colour, alpha=0.13, linewidth=0)
@@ -175,7 +175,9 @@ def _together(
         ncols=min(len(handles), 5 if max(map(len, names.values())) < 20 else 2),
         handlelength=3.2,
     )
-    return Plot(f"curve-{_anchor(name)}", _title(name), _caption(), figure)
+    return Plot(
+        f"curve-{_anchor(name)}", _title(name), _caption(stacks.values(), MOST_LINES), figure
+    )
 
 
 def _apart(
@@ -195,7 +197,7 @@ def _apart(
             behind = mean_and_band(stacks[baseline][1] * factor)[0]
             axis.plot(np.arange(len(behind)), behind, color=GREY, linewidth=1.2, zorder=1)
         colour = look(material.order.index(variant)).colour
-        draw_curve(axis, validation, Look(colour, "", "-"), factor, "")
+        draw_curve(axis, validation, Look(colour, "", "-"), factor, "", FEW_LINES)
         mean = mean_and_band(training * factor)[0] if training.size else np.empty(0)
         axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
         axis.set_title(titles[variant], fontsize=8)
@@ -203,7 +205,7 @@ def _apart(
     height = figure.get_figheight()
     figure.supxlabel("Epoch", fontsize=9, y=0.06 / height, va="bottom")
     figure.supylabel(_label(name), fontsize=9, x=0.008)
-    caption = _caption() + (
+    caption = _caption(stacks.values(), FEW_LINES) + (
         " Full line: validation; dotted line: training; grey line: the baseline's validation mean."
     )
     if len(stacks) > len(shown):
@@ -266,9 +268,11 @@ def _anchor(name: str) -> str:
     return "".join(each if each.isalnum() else "-" for each in name.lower())
 
 
-def _caption() -> str:
+def _caption(stacks: Iterable[tuple[np.ndarray, np.ndarray]], lines: int) -> str:
+    seeds = max(len(each) for pair in stacks for each in pair)
+    thin = "every seed" if seeds <= lines else f"the first {lines} seeds"
     return (
-        "Bold: the mean over seeds. Thin: every seed. Band: one standard deviation either side, "
+        f"Bold: the mean over seeds. Thin: {thin}. Band: one standard deviation either side, "
         "from three seeds, within the seeds' range. Epoch 0 is before training. Training "
         "values are running ones, as fit reports them, with Dropout at work; validation is in "
         "inference mode."
