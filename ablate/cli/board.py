@@ -60,7 +60,7 @@ def command(
                     click.echo(json.dumps({"url": opening, "logdir": str(logdir)}))
                 else:
                     click.echo(f"TensorBoard: {opening}\nCtrl-C ends it.")
-                threading.Event().wait()
+                _wait()
         except KeyboardInterrupt:
             if not (quiet or as_json):
                 click.echo("TensorBoard has ended.")
@@ -145,6 +145,11 @@ def _logdir(stores: list[Store], whole: bool) -> Iterator[Path]:
             follower.join()
 
 
+def _wait() -> None:
+    """Wait until someone stops us."""
+    threading.Event().wait()
+
+
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """Treat a request to terminate as Ctrl-C, so that TensorBoard never outlives us."""
@@ -155,8 +160,10 @@ def _stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    # Ctrl-C too: a shell that started us in the background has told us to ignore it.
+    before = {sign: signal.signal(sign, interrupt) for sign in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for sign, handler in before.items():
+            signal.signal(sign, handler)

@@ -31,7 +31,7 @@ class Landscape:
         rate: the unit; None for the learning rate.
 
     Measures:
-        scalar/loss: the loss L(w), value_of.
+        scalar/loss: the loss L(w).
         loss: (steps,), L(w − η g) at each length η.
         distance: (steps,), ‖g(w − η g) − g(w)‖₂, the gradient predictiveness.
         scalar/loss_low, loss_high, distance_low, distance_high: the ends of the two.

@@ -1,0 +1,130 @@
+"""`ablate board`, with a TensorBoard that only says where it would be."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ablate.cli import board, run_cli
+from ablate.config import load_study
+from ablate.events.server import runs_in
+from ablate.execution.plan import plan
+from ablate.store import Store
+from ablate.study.trial import TrialResult
+
+STUDY = """
+study: {name}
+data: {{name: digits}}
+model: {{name: mlp}}
+seeds: {seeds}
+variants:
+  plain: {{}}
+  fast: {{train: {{learning_rate: 0.5}}}}
+"""
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def finished(logs):
+    """Return a function that puts a study with results under the logs folder."""
+
+    def make(name: str, seeds: int = 2) -> Store:
+        file = logs.parent / f"{name}.yaml"
+        file.write_text(STUDY.format(name=name, seeds=seeds))
+        store = Store(logs, name)
+        study = load_study(file)
+        store.write_study(file.read_text())
+        for trial in plan(study, store).trials:
+            store.save(
+                TrialResult(
+                    id=trial.id, variant=trial.variant, seed=trial.seed, status="completed",
+                    spec=trial.spec.model_dump(mode="json", by_alias=True),
+                    metrics={"val_accuracy": 0.9, "test_accuracy": 0.9},
+                    curves={"loss": [None, 0.5], "val_accuracy": [0.1, 0.9]}, epochs=1,
+                )
+            )  # fmt: skip
+        return store
+
+    return make
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Stand in for TensorBoard: note the runs it would show, and stop as Ctrl-C does."""
+    seen = {}
+
+    @contextmanager
+    def serve(logdir, port=None):
+        seen["runs"], seen["port"] = runs_in(logdir), port
+        yield "http://127.0.0.1:6006/"
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ablate.events.server.serve", serve)
+    monkeypatch.setattr(board, "_wait", stop)
+    return seen
+
+
+def test_a_study_is_written_where_it_is_missing_and_shown(finished, shown, logs, capsys):
+    finished("one")
+    assert run_cli(["board", "one", "--logs", str(logs), "--port", "6010"]) == 0
+    said = capsys.readouterr().out
+    assert "one: 4 trials in 15 TensorBoard runs." in said
+    assert "http://127.0.0.1:6006/#custom_scalars" in said
+    assert "TensorBoard has ended." in said
+    assert shown["port"] == 6010
+    assert "fast/seed1/validation" in shown["runs"]
+
+
+def test_what_is_up_to_date_is_not_written_again(finished, shown, logs, capsys):
+    store = finished("one")
+    run_cli(["board", "one", "--logs", str(logs), "--quiet"])
+    before = sorted(store.tensorboard.rglob("*"))
+    run_cli(["board", "one", "--logs", str(logs)])
+    assert sorted(store.tensorboard.rglob("*")) == before
+    run_cli(["board", "one", "--logs", str(logs), "--rebuild"])
+    assert sorted(store.tensorboard.rglob("*")) != before
+    assert shown["runs"] == runs_in(store.tensorboard)
+
+
+def test_without_a_study_all_are_shown_side_by_side(finished, shown, logs):
+    finished("one"), finished("two")
+    assert run_cli(["board", "--logs", str(logs)]) == 0
+    assert {"one", "two", "one/plain/seed0", "two/fast/seed1/train"} <= set(shown["runs"])
+
+
+def test_beyond_250_runs_the_rest_is_left_out_and_said(finished, shown, logs, capsys):
+    finished("many", seeds=45)
+    run_cli(["board", "many", "--logs", str(logs)])
+    assert "82 of 90 trials in 249 TensorBoard runs" in capsys.readouterr().out
+    run_cli(["board", "many", "--logs", str(logs), "--all-runs"])
+    assert "90 trials in 273 TensorBoard runs." in capsys.readouterr().out
+
+
+def test_a_study_that_runs_is_not_touched(finished, shown, logs, capsys):
+    store = finished("one")
+    with store.lock():
+        assert run_cli(["board", "one", "--logs", str(logs)]) == 0
+        assert "it is running" in capsys.readouterr().out
+        assert run_cli(["board", "one", "--logs", str(logs), "--rebuild"]) == 2
+    assert not store.tensorboard.exists()
+
+
+def test_json_is_one_document(finished, shown, logs, capsys):
+    finished("one")
+    run_cli(["board", "one", "--logs", str(logs), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["logdir"] == str(logs / "one/tensorboard")
+
+
+def test_without_any_study_it_says_what_to_do(shown, logs, capsys):
+    assert run_cli(["board", "--logs", str(logs)]) == 2
+    assert "Run one first" in capsys.readouterr().err
