@@ -8,6 +8,7 @@ out.
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
 
 from ablate.training.pace import seconds_per_epoch
 from ablate.training.preview import found_in, preview

@@ -60,6 +60,7 @@ class Loop:
         callbacks: Keras's and anyone's own.
         listener: hears what happens.
         clock: is told how long it took.
+        taken: steps taken before.
     """
 
     program: Program
@@ -72,6 +73,7 @@ class Loop:
     callbacks: keras.callbacks.CallbackList
     listener: Listener
     clock: Clock
+    taken: int = 0  # steps so far
 
     @property
     def steps(self) -> int:
@@ -105,6 +107,7 @@ class Loop:
             breathe=lambda step: self.listener.breathe(epoch + 1, step, self.steps),
         )  # fmt: skip
         self._account("train", began, traced)
+        self.taken += done.steps
         # A float32 as people write it: 0.05, not 0.05000000074505806.
         rate = float(str(rates[min(done.steps, self.steps) - 1]))
         if done.diverged is not None:

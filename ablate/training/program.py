@@ -15,13 +15,15 @@ loss is not finite.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import ops as framework
 
 #: A call of the graph is meant to take no longer than this, so that Ctrl-C, progress and time
 #: limits are heard (seconds).
@@ -169,7 +171,8 @@ class Program:
         key = str(specs)
         if key not in functions:
             began = time.perf_counter()
-            functions[key] = build(specs)
+            with _gradients_forgotten():
+                functions[key] = build(specs)
             self.traced += time.perf_counter() - began
         return functions[key]
 
@@ -333,6 +336,24 @@ def _carried(step: Any, specs: Any, model: keras.Model, training: bool = True) -
     if not isinstance(found, dict) or set(found) == metrics:
         return {}
     return {name: tf.constant(0.0) for name in found}
+
+
+@contextmanager
+def _gradients_forgotten() -> Iterator[None]:
+    """Take back the gradients that TensorFlow registers, for ever, while a graph is traced.
+
+    Every custom gradient in a trace (Keras's optimizers make one) stays in a registry and holds
+    the whole graph: a worker would grow by some 8 MB with each program. They have served when
+    the trace is done. Where this TensorFlow keeps them elsewhere, nothing is taken back.
+    """
+    held = getattr(getattr(framework, "gradient_registry", None), "_registry", {})
+    before = set(held)
+    try:
+        yield
+    finally:
+        for name in set(held) - before:
+            if name.startswith("CustomGradient-"):
+                del held[name]
 
 
 def _random_operations(graph: Any) -> set[str]:

@@ -22,8 +22,8 @@ from ablate.training.program import Batch
 #: Rows beyond this many bytes stay in main memory; a GPU gets them batch by batch.
 DEVICE_BYTES = 4 * 2**30
 
-#: How many different splits are remembered as tensors.
-_REMEMBERED = 4
+#: Splits are remembered as tensors while all of them together take no more than this.
+_REMEMBERED_BYTES = 2**29
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,15 @@ class Rows:
     test: Batch | None
 
     @property
+    def nbytes(self) -> int:
+        """The memory that the tensors take."""
+        leaves = keras.tree.flatten([self.train, self.validation, self.test])
+        return sum(_bytes(leaf) for leaf in leaves if leaf is not None)
+
+    @property
     def large(self) -> bool:
         """Whether they are too large to live on a GPU."""
-        leaves = keras.tree.flatten([self.train, self.validation, self.test])
-        return sum(_bytes(leaf) for leaf in leaves if leaf is not None) > DEVICE_BYTES
+        return self.nbytes > DEVICE_BYTES
 
 
 _made: OrderedDict[int, Rows] = OrderedDict()
@@ -61,7 +66,7 @@ def rows_of(spec: Spec, seed: int) -> Rows:
         assert parts["train"] is not None
         _made[key] = Rows(splits, parts["train"], parts["validation"], parts["test"])
     _made.move_to_end(key)
-    while len(_made) > _REMEMBERED:
+    while len(_made) > 1 and sum(each.nbytes for each in _made.values()) > _REMEMBERED_BYTES:
         _made.popitem(last=False)
     return _made[key]
 

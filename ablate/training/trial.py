@@ -271,6 +271,7 @@ class _Running:
         callbacks = self.loop.callbacks.callbacks
         state = {
             "epoch": epoch,
+            "taken": self.loop.taken,
             "curves": self.curves,
             "clock": (self.clock.seconds, self.clock.inference),
             "before": self._elapsed(),
@@ -295,6 +296,7 @@ class _Running:
         self.clock.inference = found.state["clock"][1]
         self.before = found.state["before"]
         self.probing.restore(found.state["probes"])
+        self.loop.taken = found.state["taken"]
         self.epochs = int(found.state["epoch"])
         return self.epochs
 
@@ -374,7 +376,7 @@ class _Running:
             spec=trial.spec.model_dump(mode="json", by_alias=True),
             curves=self.curves,
             epochs=self.epochs,
-            steps=self._steps(),
+            steps=self.loop.taken,
             diverged=self.diverged,
             parameters=int(self.bench.model.count_params()),
             rows=splits.rows,
@@ -385,10 +387,6 @@ class _Running:
             notes=tuple(self.notes),
             **fields,
         )
-
-    def _steps(self) -> int:
-        partial = self.diverged["step"] if self.diverged else 0
-        return self.epochs * self.loop.steps + partial
 
     def failed(self, error: Exception) -> TrialResult:
         """Return the result of a trial that raised `error`."""

@@ -1,5 +1,8 @@
 """The graph loop: whatever the rows, their number and their shapes."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -125,3 +128,15 @@ def test_random_state_that_no_layer_owns_is_found(kind):
     program.prepare(rows((1, 2)))
     assert len(program.strays) == (kind == "keras")
     assert program.unseedable == (() if kind == "keras" else ("RandomStandardNormal",))
+
+
+def test_a_program_that_is_dropped_leaves_no_graph_behind():
+    program = linear()
+    data = rows((1, 2), (1, 3))
+    program.train(data, np.arange(2, dtype=np.int32), np.zeros(3, "f"), 2)
+    program.evaluate(data, 2)
+    functions = [*program._trainers.values(), *program._evaluators.values()]
+    graphs = [weakref.ref(each.get_concrete_function().graph) for each in functions]
+    del program, functions
+    gc.collect()
+    assert [graph() for graph in graphs] == [None, None]
