@@ -143,7 +143,7 @@ def _together(
     drawn_stacks = [pair[side] for pair in stacks.values() for side in sides]
     last = max(each.shape[1] for each in drawn_stacks) - 1
     whole = _limits(drawn_stacks, factor, name)
-    ending = _limits([each[:, last // 2 :] for each in drawn_stacks], factor, name)
+    ending = _limits([each[:, last // 2 :] for each in drawn_stacks], factor, name, trim=0.03)
     zoomed = last >= 6 and _tells_more(whole, ending)
     figure, axes = panels(
         len(sides), 2 if zoomed else 1, height=5.6 if zoomed else 3.4, sharey="row"
@@ -215,17 +215,20 @@ def _apart(
     return Plot(f"curve-{_anchor(name)}", _title(name), caption, figure)
 
 
-def _limits(stacks: Sequence[np.ndarray], factor: float, name: str) -> Limits | None:
+def _limits(
+    stacks: Sequence[np.ndarray], factor: float, name: str, trim: float = 0.0
+) -> Limits | None:
     """Return the range of all seeds' values with some air, and whether it asks for a log axis.
 
-    The few largest values of a loss (an exploding seed) must not press all else to the floor.
+    The few largest values of a loss (an exploding seed) must not press all else to the floor;
+    `trim` is the share of values at either end that a closer look leaves to the whole picture.
     """
     last = max(each.shape[1] for each in stacks) - 1
     values = np.concatenate([each.ravel() for each in stacks]) * factor
     values = values[np.isfinite(values)]
     if not len(values):
         return None
-    low, high = float(values.min()), float(values.max())
+    low, high = map(float, np.quantile(values, [trim, 1 - trim]))
     if "loss" in name and low > 0 and high / float(np.quantile(values, 0.02)) > 30:
         return Limits(low / 1.3, high * 1.3, True, last)
     if "loss" in name:
