@@ -22,7 +22,7 @@ from ablate.analysis.findings import Direction, Expectation, Failures
 from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.power import MOST_SEEDS, seeds_needed
 from ablate.analysis.words import amount, interval, plural, pretty
-from ablate.study.metrics import SPLITS, direction_of
+from ablate.study.metrics import SPLITS, direction_of, is_share
 from ablate.study.study import Expect
 
 #: "Metrics" with which a claim speaks of failures instead.
@@ -125,13 +125,17 @@ def decide(
 
 
 def published_region(claim: Expect, confidence: float) -> Region | None:
-    """Return the published range, else the t interval of the published mean, else None."""
+    """Return the published range, else the t interval of the published mean, else None.
+
+    The interval of a share ends at 0 and 1, which two runs' t interval may well pass.
+    """
     if claim.range is not None:
         return min(claim.range), max(claim.range)
     if claim.value is None or claim.sd is None or claim.n is None or claim.n < 2:
         return None
     half = float(t_quantile(claim.n, confidence)) * claim.sd / math.sqrt(claim.n)
-    return claim.value - half, claim.value + half
+    low, high = claim.value - half, claim.value + half
+    return (max(low, 0.0), min(high, 1.0)) if is_share(claim.metric) else (low, high)
 
 
 def _judge_value(claim: Expect, outcomes: Outcomes, confidence: float) -> Expectation:

@@ -125,7 +125,8 @@ def _unknown_direction(facts: Facts) -> Iterator[Guard]:
     unknown = [
         name
         for name in facts.outcomes.metrics
-        if name != facts.metric and direction_of(name) is None
+        # What a claim takes from a probe or a curve is held against that claim alone.
+        if name != facts.metric and direction_of(name) is None and "/" not in name
     ]
     if unknown:
         yield Guard(

@@ -27,6 +27,12 @@ def pretty(metric: str) -> str:
     """Return the metric's name as words: `val_accuracy` → `validation accuracy`."""
     if metric == DECADES:
         return "the range of learning rates that work"
+    if metric.startswith("curve/"):
+        return f"running {metric[6:].replace('_', ' ')} of the last epoch"
+    if metric.startswith("probe/"):
+        _, probe, *path, what = metric.split("/")
+        where = f" at {'/'.join(path)}" if path else ""
+        return f"{what.replace('_', ' ')}{where} (probe {probe})"
     words = metric.split("_")
     if words[0] == "val":
         words[0] = "validation"

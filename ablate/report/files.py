@@ -7,12 +7,17 @@ Files are written whole or not at all; a plot that is no longer drawn is removed
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ablate.report.html import as_html
 from ablate.report.markdown import as_markdown
 from ablate.report.material import Material, Plot, Section
 from ablate.store import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from ablate.report.reproductions import Reproduction
 
 
 def draw_all(material: Material) -> tuple[list[Plot], list[Section]]:
@@ -40,6 +45,29 @@ def write_markdown(material: Material, text: Path, plots: Path) -> Path:
     folder = _relative(plots, text.parent)
     addresses = {each.name: f"{folder}/{each.name}.png" for each in every}
     write_text(text, as_markdown(material, drawn, sections, addresses))
+    return text
+
+
+def write_reproductions(found: Sequence[Reproduction], text: Path) -> Path:
+    """Write the document on published results, its plots in a folder of its name beside it."""
+    from ablate.report.reproductions import as_document, chosen_plots
+
+    folder = text.with_suffix("")
+    addresses: dict[str, dict[str, str]] = {}
+    drawn: list[Plot] = []
+    for each in found:
+        if each.material is None:
+            continue
+        plots, sections = draw_all(each.material)
+        chosen = chosen_plots(each.material, plots, _every((), sections))
+        named = [replace(plot, name=f"{each.name}-{plot.name}") for plot in chosen]
+        addresses[each.name] = {
+            plot.name: f"{_relative(folder, text.parent)}/{new.name}.png"
+            for plot, new in zip(chosen, named, strict=True)
+        }
+        drawn += named
+    write_plots(drawn, folder, ("png",))
+    write_text(text, as_document(found, addresses))
     return text
 
 

@@ -37,21 +37,21 @@ def as_markdown(
     parts += [f"*{escape(progress(material))}.*"]
     parts += [f"> **Beware:** {escape(each)}" for each in material.warnings]
     first, *others = tables.tables(material)
-    parts += [_table(first), *(_plot(each, where) for each in plots if each.name in where)]
+    parts += [as_table(first), *(_plot(each, where) for each in plots if each.name in where)]
     guards = sorted(analysis.guards, key=lambda each: each.severity != "warning")
     if guards:
         parts += ["## What to beware of", "\n".join(f"- {escape(each.text)}" for each in guards)]
-    parts += [_table(each) for each in others]
+    parts += [as_table(each) for each in others]
     for section in (*sections, *material.sections):
         parts += [f"## {escape(section.title)}", *map(escape, section.text)]
-        parts += [_table(each, level=3) for each in section.tables]
+        parts += [as_table(each, level=3) for each in section.tables]
         parts += [_plot(each, where, level=3) for each in section.plots if each.name in where]
     what = tables.what_variants_are(material)
     if what is not None:
-        parts.append(_table(what))
+        parts.append(as_table(what))
     machine = tables.environment(material)
     if machine is not None:
-        parts.append(_table(machine))
+        parts.append(as_table(machine))
     if material.study_text:
         parts += ["## The study file", fenced(material.study_text, "yaml")]
     if material.command:
@@ -75,7 +75,8 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def _table(table: Table, level: int = 2) -> str:
+def as_table(table: Table, level: int = 2) -> str:
+    """Return a table under its title, a heading of this level."""
     head = " | ".join(escape(each.title) for each in table.columns)
     rule = " | ".join("---:" if each.align == "right" else ":---" for each in table.columns)
     rows = ["| " + " | ".join(escape(cell) or " " for cell in row) + " |" for row in table.rows]

@@ -158,6 +158,7 @@ def material_of(results: StudyResults, **rest: Any) -> Material:
     that repeats it are found beside the results, where those lie in a folder.
     """
     from ablate.analysis.assemble import analyze
+    from ablate.report.measurements import measured
 
     study = results.study
     found: dict[str, Any] = {"command": f"ablate run {study.study}"}
@@ -174,5 +175,6 @@ def material_of(results: StudyResults, **rest: Any) -> Material:
         study=study.study,
         planned=results.planned,
         expect=study.expect,
+        measurements=measured(study.expect, results.results, found.get("arrays", _no_arrays)),
     )
     return gather(analysis, results.results, results.arms, study, **(found | rest))

@@ -183,7 +183,10 @@ class Expect(Strict):
     )
     variant: str = Field(description="The variant the claim is about.")
     than: str | None = Field(default=None, description="The variant it is compared with.")
-    metric: str = Field(description="The metric, with its split: `test_accuracy`.")
+    metric: str = Field(
+        description="The metric, with its split: `test_accuracy`; `collapse_rate`; a probe's last "
+        "value: `probe/dropout/dense1/mean`; or a curve's: `curve/loss`."
+    )
     value: float | None = Field(default=None, description="The published value.")
     sd: float | None = Field(default=None, ge=0, description="Its published deviation.")
     range: Range | None = Field(default=None, description="The published range: [low, high].")

@@ -54,6 +54,7 @@ def recipe_of(layer: Any, arguments: dict[str, Any] | None = None) -> Recipe:
             "Expected a layer's class by name, a layer class, a layer, or placements. "
             f"Received: {layer!r}."
         )
+    recipe = Recipe(recipe.cls, {key: _named(key, each) for key, each in recipe.arguments.items()})
     _construct(recipe, {})
     return recipe
 
@@ -106,6 +107,22 @@ def linear(config: dict[str, Any]) -> dict[str, Any]:
     if "activity_regularizer" in config:
         config["activity_regularizer"] = None
     return config
+
+
+def _named(key: str, value: Any) -> Any:
+    """Return the configuration that `{name: random_uniform, maxval: 1}` stands for.
+
+    Studies name initializers so everywhere; Keras's mappings have a `class_name`. A configuration,
+    not an initializer: made anew for each layer, so that no two layers share their draws.
+    """
+    if not key.endswith("_initializer") or not isinstance(value, dict) or "name" not in value:
+        return value
+    try:
+        cls = type(keras.initializers.get(value["name"]))
+    except ValueError as trouble:
+        raise SurgeryError(f"{key}: there is no initializer '{value['name']}'.") from trouble
+    arguments = {name: each for name, each in value.items() if name != "name"}
+    return {"class_name": keras.saving.get_registered_name(cls), "config": arguments}
 
 
 def _class_named(name: str) -> type[keras.Layer]:

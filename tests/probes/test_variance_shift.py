@@ -23,6 +23,7 @@ def test_a_dropout_directly_before_shifts_the_variance_so(chain, context, rng, b
     found = probe.measure(0)
     assert found["scalar/bn/dropout_ratio"] == pytest.approx(ratio, rel=0.03)
     assert found["scalar/bn/closed_form"] == pytest.approx(ratio, rel=0.05)
+    assert found["scalar/bn/over_closed_form"] == pytest.approx(1, rel=0.03)
     assert probe.finish()["feeds"].tolist() == ["d → bn"]
 
 

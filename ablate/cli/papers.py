@@ -1,0 +1,153 @@
+"""The studies of published results: where their files lie, and what the store knows of them.
+
+`configs/papers` (of the folder one works in, else of the checkout that the package runs from)
+goes in; a `Reproduction` per file comes out. Which profile the trials in the store belong to is
+found by comparing what was run with what each profile says, so that the claims and the command
+in the document are those of the profile that was run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablate.errors import StudyError, nearest
+
+if TYPE_CHECKING:
+    from ablate.report.material import Material
+    from ablate.report.reproductions import Reproduction
+    from ablate.study.study import Study
+
+#: Where the files lie in a checkout.
+PLACE = Path("configs") / "papers"
+
+#: The order of the document; files of other names follow, by name.
+ORDER = (
+    "ioffe2015_mnist",
+    "lr_and_init_grid",
+    "conv20_mnist",
+    "bn_article_mnist",
+    "lenet_bn_mnist",
+    "batch_size",
+    "srivastava2014_mnist",
+    "srivastava2014_sparsity",
+    "srivastava2014_datasize",
+    "dropout_article_line",
+    "li2018_variance_shift",
+    "garbin2020_mlp",
+    "garbin2020_deconfounded",
+    "vgg_pretrained_bn",
+)
+
+
+def papers(folder: Path | None = None) -> dict[str, Path]:
+    """Return the study files of published results by name, in the document's order.
+
+    Args:
+        folder: where they lie; default `configs/papers` here, else in the package's checkout.
+
+    Raises:
+        StudyError: there is no such folder, or no study in it.
+    """
+    import ablate
+
+    checkout = Path(ablate.__file__).parents[1]
+    places = [folder] if folder else [PLACE, checkout / PLACE]
+    for place in places:
+        files = {path.stem: path for path in sorted(place.glob("*.yaml"))}
+        if files:
+            known = [name for name in ORDER if name in files]
+            return {name: files[name] for name in [*known, *(n for n in files if n not in known)]}
+    raise StudyError(
+        f"There are no studies of published results: looked for *.yaml in "
+        f"{' and '.join(map(str, places))}. They are part of the repository, not of the installed "
+        "package: work in a checkout of it, or name the folder with --configs."
+    )
+
+
+def select(files: dict[str, Path], names: tuple[str, ...]) -> dict[str, Path]:
+    """Return the files that `names` choose; `all` chooses every one.
+
+    Raises:
+        StudyError: a name that no file has.
+    """
+    chosen: dict[str, Path] = {}
+    for name in names:
+        stem = Path(name).stem if name.endswith(".yaml") else name
+        if stem == "all":
+            chosen.update(files)
+        elif stem in files:
+            chosen[stem] = files[stem]
+        else:
+            raise StudyError(
+                f"There is no study of published results called '{name}'."
+                f"{nearest(stem, files)} Expected one of: {', '.join(files)}; or all."
+            )
+    return chosen
+
+
+def heading(path: Path) -> str:
+    """Return the comment that a study file opens with."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def look_up(name: str, path: Path, logs: Path) -> Reproduction:
+    """Return a study with what the store has of it: nothing, or its material.
+
+    Raises:
+        StudyError: the file cannot be obeyed.
+    """
+    from ablate.report.reproductions import Reproduction
+
+    found = _material(path, logs)
+    if found is None:
+        return Reproduction(name, heading(path))
+    material, profile = found
+    return Reproduction(name, heading(path), material, profile, material.command)
+
+
+def _material(path: Path, logs: Path) -> tuple[Material, str | None] | None:
+    from ablate.config import load_study
+    from ablate.execution.plan import plan, resolved_before
+    from ablate.report import material_of
+    from ablate.store import Store
+
+    declared = load_study(path)
+    store = Store(logs, declared.study)
+    resolved = resolved_before(store)
+    if resolved is None:
+        return None
+    command = f"ablate run {store.study_file.as_posix()}"
+    profile: str | None = None
+    for candidate in (None, *declared.profiles):
+        study = load_study(path, profile=candidate)
+        if _told(study) == _told(resolved):
+            profile = candidate
+            command = f"ablate reproduce {path.stem}" + (f" --profile {profile}" if profile else "")
+            if study.seed_list != resolved.seed_list:
+                command += f" --seeds {','.join(map(str, resolved.seed_list))}"
+            # What is claimed may have been mended since; it is no part of a trial.
+            resolved = resolved.model_copy(update={"expect": study.expect})
+            break
+    made = plan(resolved, store, earlier=resolved)
+    if not any(result.final for result in made.results.values()):
+        return None
+    return material_of(made.outcome(made.results, store), command=command), profile
+
+
+def _told(study: Study) -> list[tuple[str, Any]]:
+    """Return what a study trains, less what a machine adds: threads, and where files lie."""
+    told = []
+    for arm in study.arms:
+        spec = arm.spec.model_dump(mode="json", by_alias=True)
+        spec["data"].pop("path", None)
+        spec["train"].pop("threads", None)
+        if spec["model"].get("study"):
+            spec["model"]["study"] = Path(spec["model"]["study"]).name
+        told.append((arm.name, spec))
+    return told

@@ -1,0 +1,136 @@
+"""`ablate reproduce`: published results as studies, listed, run, and held against their claims."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ablate.cli.options import (
+    execution_options,
+    find_study,
+    json_option,
+    logs_option,
+    quiet_option,
+    study_options,
+)
+
+if TYPE_CHECKING:
+    from ablate.report.reproductions import Reproduction
+
+
+@click.command("reproduce")
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("docs/reproductions.md"),
+    show_default=True,
+    help="The document; its plots go to a folder of its name beside it.",
+)
+@click.option(
+    "--configs",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of the studies, if not configs/papers.",
+)
+@click.option("--write", is_flag=True, help="Write the document from what is there; train nothing.")
+@logs_option
+@study_options
+@execution_options
+@quiet_option
+@json_option
+def command(
+    names: tuple[str, ...],
+    output: Path,
+    configs: Path | None,
+    write: bool,
+    logs: Path,
+    settings: tuple[str, ...],
+    profile: str | None,
+    seeds: str | None,
+    quiet: bool,
+    as_json: bool,
+    **execution: Any,
+) -> int:
+    """List the studies of published results, or run NAME… and write docs/reproductions.md.
+
+    A NAME is the stem of a file under configs/papers, or all. The document tells every study of
+    which --logs holds trials, whenever they were trained.
+    """
+    from ablate.cli.papers import look_up, papers, select
+
+    files = papers(configs)
+    failed = False
+    for path in select(files, names).values():
+        study = find_study(
+            str(path), logs, settings=settings, profile=profile, seeds=seeds, **execution
+        )
+        failed |= _run(study, logs, quiet or as_json)
+    found = [look_up(name, path, logs) for name, path in files.items()]
+    if names or write:
+        _write(found, output)
+    if as_json:
+        click.echo(json.dumps({"studies": [_entry(each) for each in found]}))
+    elif names or write:
+        click.echo(str(output))
+    else:
+        _list(found)
+    return 1 if failed else 0
+
+
+def _run(study: Any, logs: Path, quiet: bool) -> bool:
+    """Train a study's trials; tell whether any failed."""
+    from ablate.execution.run import run
+    from ablate.report.live import Display
+    from ablate.report.terminal import console
+
+    screen = console(quiet=quiet)
+    screen.print(f"[bold]{study.study}[/]")
+    results = run(study, logs=logs, watchers=[Display(screen)])
+    return bool(results.counts().get("failed"))
+
+
+def _write(found: list[Reproduction], output: Path) -> None:
+    from ablate.report.files import write_reproductions
+
+    write_reproductions(found, output)
+
+
+def _list(found: list[Reproduction]) -> None:
+    for each in found:
+        click.echo(f"{each.name}: {each.title}")
+        for line in _verdicts(each):
+            click.echo(f"    {line}")
+    click.echo("Run one: ablate reproduce NAME --profile quick; all: ablate reproduce all")
+
+
+def _verdicts(each: Reproduction) -> list[str]:
+    """Return what a study claims and, where it was run, how that came out."""
+    if each.material is None:
+        return ["not run yet"]
+    analysis = each.material.analysis
+    if not analysis.expectations:
+        return [f"nothing published; {analysis.answer[0]}"]
+    return [claim.text for claim in analysis.expectations]
+
+
+def _entry(each: Reproduction) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    entry: dict[str, Any] = {
+        "name": each.name,
+        "about": each.title,
+        "profile": each.profile,
+        "command": each.command,
+        "trials": None,
+        "claims": [],
+    }
+    if each.material is not None:
+        analysis = each.material.analysis
+        entry["trials"] = dict(analysis.trials)
+        entry["claims"] = [asdict(claim) for claim in analysis.expectations]
+        entry["answer"] = list(analysis.answer)
+    return entry

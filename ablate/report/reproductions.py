@@ -1,0 +1,232 @@
+"""Published results beside what was found here: the document of all reproductions.
+
+The studies that were run enter, each as a `Reproduction` with the words of its file's heading;
+one Markdown text leaves: a table of every claim, then a section per study with its source, what
+was found, its plots, and the machine, seeds, time and command behind the numbers. Every number is
+taken from a study's analysis; this module computes none but sums of seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ablate.analysis import Expectation, FactorEffect
+from ablate.report import tables, wording
+from ablate.report.markdown import as_table, escape, fenced
+from ablate.report.material import Material, Plot
+from ablate.report.tables import Column, Table
+
+_COLUMNS = (
+    Column("Study", "left"),
+    Column("Claim", "left"),
+    Column("Published", "left"),
+    Column("Here", "left"),
+    Column("Verdict", "left"),
+    Column("Source", "left"),
+)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A study of published claims: its file's stem, its heading, and what came of it.
+
+    `material` is None where the store has no finished trial of it; `profile` is the profile that
+    was run, None for the study as it stands; `command` repeats it.
+    """
+
+    name: str
+    heading: str
+    material: Material | None = None
+    profile: str | None = None
+    command: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading's first sentence."""
+        return self.paragraphs[0] if self.paragraphs else self.name
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """The heading's paragraphs, without its commands."""
+        lines = [line.removeprefix("#").strip() for line in self.heading.splitlines()]
+        kept = ["" if line.startswith("ablate ") else line for line in lines]
+        blocks = re.split(r"\n{2,}", re.sub(_LABEL, r"\n\n\1", "\n".join(kept)))
+        return tuple(" ".join(block.split()) for block in blocks if block.strip())
+
+
+#: What the headings of the studies mark their parts with.
+_LABEL = re.compile(r"\n(?=\S)((?:Source|Claims?|Unsaid[^:.]*|Chosen|Found):)")
+
+
+def as_document(
+    reproductions: Sequence[Reproduction], addresses: Mapping[str, Mapping[str, str]] | None = None
+) -> str:
+    """Return the document on published results, as Markdown.
+
+    Args:
+        reproductions: the studies in their order; those without material are named as not run.
+        addresses: by study, the address of each plot to be shown, by the plot's name.
+    """
+    run = [each for each in reproductions if each.material is not None]
+    rest = [each for each in reproductions if each.material is None]
+    parts = [
+        "# Published results, reproduced or refuted",
+        "This page is written by `ablate reproduce` from the trials themselves; nothing in it is "
+        "entered by hand. A claim is *reproduced* when the whole interval found here lies within "
+        "the published one (or on the claimed side), *refuted* when it lies outside, *undecided* "
+        "while it reaches over a border; then the seeds that would decide are named. Where a "
+        "source has a single run no equality is asked of it. Intervals are at 95 %.",
+        tally(run),
+        as_table(overview(run)),
+    ]
+    if rest:
+        parts.append(
+            "Not run here: "
+            + "; ".join(f"`{each.name}` ({_sentence(each.title)})" for each in rest)
+            + ". `ablate reproduce` lists all."
+        )
+    for each in run:
+        parts += _section(each, (addresses or {}).get(each.name, {}))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def overview(reproductions: Sequence[Reproduction]) -> Table:
+    """Return one table over all studies: claim, published, found, verdict, source."""
+    rows, marks = [], []
+    for each in reproductions:
+        assert each.material is not None
+        found = tables.expectations(each.material)
+        name = f"{each.name} ({each.profile})" if each.profile else each.name
+        for cells, mark in zip(found.rows, found.marks, strict=True) if found else ():
+            rows.append((name, *cells))
+            marks.append(mark)
+        if found is None:
+            rows.append((name, *_unclaimed(each.material)))
+            marks.append("")
+    note = (
+        "In brackets after a study: the profile that was run. Values with their interval and the "
+        "number of seeds; shares in percent, their differences in points."
+    )
+    return Table("claims", "All claims", _COLUMNS, tuple(rows), (note,), tuple(marks))
+
+
+def tally(reproductions: Sequence[Reproduction]) -> str:
+    """Return how many claims of how many studies came to which verdict."""
+    verdicts = [
+        claim.verdict
+        for each in reproductions
+        if each.material is not None
+        for claim in each.material.analysis.expectations
+    ]
+    counts = ", ".join(
+        f"{verdicts.count(verdict)} {verdict}"
+        for verdict in ("reproduced", "refuted", "undecided")
+        if verdict in verdicts
+    )
+    trials = sum(len(each.material.results) for each in reproductions if each.material)
+    return (
+        f"{len(reproductions)} studies, {trials} trials, {len(verdicts)} published claims: "
+        f"{counts or 'none judged'}."
+    )
+
+
+def chosen_plots(material: Material, plots: Sequence[Plot], probes: Sequence[Plot]) -> list[Plot]:
+    """Return the few plots that a section shows: every seed, and the first of what claims ask.
+
+    Args:
+        material: the study's.
+        plots: of the study, in the order of the report.
+        probes: of its probes.
+    """
+    wanted = ["effects"]
+    names = [each.name for each in plots]
+    if any(claim.metric == "collapse_rate" for claim in material.analysis.expectations):
+        wanted = ["failures", *wanted]
+    if material.analysis.factors and not material.analysis.expectations:
+        wanted.append("interactions")
+    found = [plots[names.index(name)] for name in wanted if name in names]
+    return [*found, *probes[:1]]
+
+
+def _section(each: Reproduction, addresses: Mapping[str, str]) -> list[str]:
+    material = each.material
+    assert material is not None
+    title, *others = each.paragraphs or (each.name,)
+    parts = [f"## {escape(each.name)}", f"**{_marked(title)}**", *map(_marked, others)]
+    parts.append("**Found.** " + " ".join(map(escape, material.analysis.answer)))
+    found = tables.expectations(material)
+    if found is not None:
+        parts.append(as_table(replace(found, title="The claims", notes=()), level=3))
+        parts.append("\n".join(f"- {escape(_told(c))}" for c in material.analysis.expectations))
+    factors = tables.factors(material)
+    if factors is not None and found is None:
+        parts.append(as_table(factors, level=3))
+    parts.append(as_table(replace(tables.headline(material), title="Every variant"), level=3))
+    warnings = [guard.text for guard in material.analysis.guards if guard.severity == "warning"]
+    if warnings:
+        parts.append("\n".join(f"- Beware: {escape(text)}" for text in warnings))
+    for name, address in addresses.items():
+        parts.append(f"![{escape(each.name)}: {escape(name)}](<{address}>)")
+    parts += [escape(_circumstances(material)), fenced(each.command, "sh")]
+    return parts
+
+
+def _told(claim: Expectation) -> str:
+    """Say a claim's outcome in a sentence, its source with it."""
+    return f"{claim.text[:1].upper()}{claim.text[1:]} ({claim.source})"
+
+
+def _circumstances(material: Material) -> str:
+    """Say how many seeds and trials, how long, on what machine and with which versions."""
+    seconds = sum(each.seconds.get("total", 0.0) for each in material.results)
+    known = material.environment
+    versions = [
+        f"{name} {' and '.join(known[key])}"
+        for key, name in (
+            ("ablate", "ablate"), ("keras", "Keras"), ("tensorflow", "TensorFlow"),
+            ("numpy", "NumPy"), ("python", "Python"),
+        )
+        if key in known
+    ]  # fmt: skip
+    machine = [*known.get("cpu", known.get("platform", ()))]
+    cores = "/".join(known.get("cores", ()))
+    threads = "/".join(known.get("threads", ()))
+    return (
+        f"{wording.counted(len(material.analysis.seeds), 'seed')}, "
+        f"{wording.counted(len(material.results), 'trial')}, {seconds / 60:.1f} minutes of "
+        f"training and evaluation summed over trials; {', '.join(machine) or 'an unknown machine'}"
+        + (f", {cores} cores" if cores else "")
+        + (f", {threads} thread(s) per trial" if threads else "")
+        + f"; {', '.join(versions) or 'versions not recorded'}."
+    )
+
+
+def _unclaimed(material: Material) -> tuple[str, ...]:
+    """Return the cells of a study without published values: its interaction, or its effect."""
+    analysis = material.analysis
+    effects = [each for each in analysis.factor_effects if each.metric == analysis.metric]
+    scale = tables.scale_of(material, analysis.metric)
+    chosen: FactorEffect | None = max(effects, key=lambda each: each.order, default=None)
+    if chosen is None:
+        return ("no published value", wording.NONE, wording.NONE, "new", wording.NONE)
+    interval = scale.interval(chosen.low, chosen.high, sign=True)
+    return (
+        f"interaction of {' and '.join(chosen.factors)} in {wording.metric_title(chosen.metric)}",
+        "none",
+        f"{scale.difference(chosen.mean)} ({interval}) n = {chosen.n}",
+        "new",
+        "no published value",
+    )
+
+
+def _marked(text: str) -> str:
+    """Escape a heading's text but for its code spans."""
+    return "`".join(
+        part if index % 2 else escape(part) for index, part in enumerate(text.split("`"))
+    )
+
+
+def _sentence(text: str) -> str:
+    return text.rstrip(".?:")

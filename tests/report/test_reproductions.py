@@ -1,0 +1,101 @@
+"""The document on published results, from studies that never ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ablate.analysis.assemble import analyze
+from ablate.report import Material, gather
+from ablate.report.files import write_reproductions
+from ablate.report.reproductions import Reproduction, as_document, overview, tally
+from ablate.study.study import Expect
+from tests.report.studies import BN, DROPOUT, arm, result
+
+HEADING = """\
+# Does BN help the digits?
+#
+#   ablate reproduce digits --profile quick
+#
+# Source: Somebody 2015, Table 1.
+# Claim: it does, by `a lot`*.
+# Chosen: the rest."""
+
+
+def material(expect: list[Expect], factors: bool = False) -> Material:
+    arms = [
+        arm("bn=off,dropout=off", [], {}, factors={"bn": "off", "dropout": "off"}),
+        arm("bn=off,dropout=on", [DROPOUT], {}, factors={"bn": "off", "dropout": "on"}),
+        arm("bn=on,dropout=off", [BN], {}, factors={"bn": "on", "dropout": "off"}),
+        arm("bn=on,dropout=on", [BN, DROPOUT], {}, factors={"bn": "on", "dropout": "on"}),
+    ]
+    if not factors:
+        arms = [arm("plain", [], {}), arm("bn", [BN], {})]
+    results = [
+        result(each, seed, 0.02 if "BatchNormalization" in str(each.spec.insert) else 0.0)
+        for each in arms
+        for seed in range(5)
+    ]
+    analysis = analyze(results, arms, arms[0].name, study="digits", expect=expect)
+    return gather(analysis, results, arms)
+
+
+CLAIMS = [
+    Expect(claim="ordering", variant="bn", than="plain", metric="test_accuracy", source="Table 1"),
+    Expect(
+        claim="value", variant="bn", metric="test_accuracy", range=(0.1, 0.2), n=1, source="a|b"
+    ),
+]
+
+
+@pytest.fixture
+def digits() -> Reproduction:
+    command = "ablate reproduce digits --profile quick"
+    return Reproduction("digits", HEADING, material(CLAIMS), "quick", command)
+
+
+def test_a_heading_has_a_title_and_labelled_paragraphs(digits):
+    assert digits.title == "Does BN help the digits?"
+    assert digits.paragraphs[1:] == (
+        "Source: Somebody 2015, Table 1.",
+        "Claim: it does, by `a lot`*.",
+        "Chosen: the rest.",
+    )
+
+
+def test_every_claim_has_a_row_with_its_verdict(digits):
+    table = overview([digits])
+    assert [(row[0], row[4], row[5]) for row in table.rows] == [
+        ("digits (quick)", "reproduced", "Table 1"),
+        ("digits (quick)", "refuted", "a|b"),
+    ]
+    assert table.marks == ("better", "worse")
+    assert tally([digits]) == "1 studies, 10 trials, 2 published claims: 1 reproduced, 1 refuted."
+
+
+def test_a_study_without_claims_reports_its_interaction():
+    found = Reproduction("crossed", HEADING, material([], factors=True))
+    ((name, claim, published, here, verdict, _),) = overview([found]).rows
+    assert (name, published, verdict) == ("crossed", "none", "new")
+    assert claim == "interaction of bn and dropout in test accuracy"
+    assert here.endswith("n = 5")
+
+
+def test_the_document_tells_source_verdict_circumstances_and_command(digits):
+    unrun = Reproduction("later", "# Not yet.")
+    text = as_document([digits, unrun], {"digits": {"effects": "reproductions/digits.png"}})
+    assert "Not run here: `later` (Not yet)." in text
+    assert "**Does BN help the digits?**" in text
+    assert "Claim: it does, by `a lot`\\*." in text
+    assert "- Refuted: " in text and "a\\|b" in text
+    assert "](<reproductions/digits.png>)" in text
+    assert "5 seeds, 10 trials" in text and "Keras 3.15.1" in text
+    assert "```sh\nablate reproduce digits --profile quick\n```" in text
+
+
+def test_files_are_written_beside_the_document(digits, tmp_path: Path):
+    write_reproductions([digits], tmp_path / "found.md")
+    drawn = [path.name for path in (tmp_path / "found").iterdir()]
+    assert drawn == ["digits-effects.png"]
+    assert "](<found/digits-effects.png>)" in (tmp_path / "found.md").read_text()
