@@ -214,16 +214,17 @@ def _table(rows: list[Row]) -> Table:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("layer", overflow="fold", ratio=1)
-    for name in ("class", "kind", "output"):
+    table.add_column("layer", overflow="fold")
+    table.add_column("class", overflow="fold")
+    for name in ("kind", "output"):
         table.add_column(name, no_wrap=True)
-    table.add_column("parameters", justify="right")
-    for name in ("activation", "norm", "dropout", "sites", ""):
+    table.add_column("params", justify="right", no_wrap=True)
+    for name in ("activation", "norm", "drop", "sites"):
         table.add_column(name, no_wrap=True)
     letters: dict[str, str] = dict(zip(POSITIONS, "bBAa", strict=True))
     for row in rows:
         marks = [
-            "output layer" if row.output_layer else "",
+            "output" if row.output_layer else "",
             "frozen" if not row.trainable else "",
             "inserted" if row.inserted else "",
         ]
@@ -236,8 +237,7 @@ def _table(rows: list[Row]) -> Table:
             escape(("→ " if row.activation_layer else "") + (row.activation or "")),
             escape(", ".join(_SHORT.get(each, each) for each in row.normalized.values())),
             escape(", ".join(row.dropped.values())),
-            "".join(letters[at] for at in row.positions),
-            ", ".join(mark for mark in marks if mark),
+            " ".join(["".join(letters[at] for at in row.positions), *filter(None, marks)]),
         )
     return table
 
