@@ -64,7 +64,7 @@ def network(spec: Spec, splits: Splits) -> Network:
         base = models.base(spec.model, splits, dtype=spec.train.dtype)
         origin = models.origin(base)
         if not graph.is_container(base):
-            return _as_it_is(base, spec, origin)
+            return _as_it_is(base, spec, origin, splits)
         frozen = _freeze(base, spec)
         bare, removed = _remove(base, spec)
         decisions, calibrated, measured = _decide(bare, spec)
@@ -128,13 +128,15 @@ def _leaves(paths: dict[Any, str]) -> tuple[tuple[str, keras.Layer], ...]:
     return tuple((path, layer) for layer, path in paths.items() if not graph.is_container(layer))
 
 
-def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin) -> Network:
+def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin, splits: Splits) -> Network:
     """Return a model whose graph cannot be read: it can be trained, and nothing else."""
     for what in ("insert", "remove"):
         if getattr(spec, what):
             graph.read(base)  # raises what says why, and what can be done
     if spec.train.freeze is not None:
         graph.read(base)
+    if not base.built or not base.weights:
+        base(keras.tree.map_structure(lambda leaf: leaf[:1], splits.x_train))
     _bound(base, spec.train.max_norm)
     kept = frozenset([""]) if origin.kept else frozenset()
     return Network(base, (("", base),), kept, (), (), (), (), origin.notes)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -211,7 +212,8 @@ def _twin(part: _Layer, seed: Seed) -> keras.Layer | None:
         config = _without_seeds(layer.get_config())
         if not _composite(part):
             config = _with_seeds(config, part.path, seed)
-        with _drawing(derive(seed, part.path, "weights"), layer):
+        with _drawing(derive(seed, part.path, "weights"), layer), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of builds that only guess; what counts is checked
             twin = type(layer).from_config(config)
             twin.build_from_config(layer.get_build_config() or {})
     except Exception:

@@ -222,3 +222,34 @@ def test_compiled_with_xla_and_weighed_by_class():
     spec = spec_of(jit_compile=True, class_weight={0: 2.0, 3: 0.0}, epochs=1)
     (result,) = run(trial_of(spec))
     assert result.status == "completed" and result.metrics["val_loss"] > 0
+
+
+class Subclassed(keras.Model):
+    """A model whose graph nobody can read, with a layer that draws."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat = keras.layers.Flatten()
+        self.hidden = keras.layers.Dense(6, activation="relu")
+        self.drop = keras.layers.Dropout(0.3)
+        self.out = keras.layers.Dense(10)
+
+    def call(self, x, training=False):
+        return self.out(self.drop(self.hidden(self.flat(x)), training=training))
+
+
+def test_a_subclassed_model_trains_as_it_is(monkeypatch, fresh):
+    module = types.ModuleType("subclassed_of_a_test")
+    module.model = Subclassed
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    model = {"call": f"{module.__name__}:model"}
+    loss = {"name": "sparse_categorical_crossentropy", "from_logits": True}
+    spec = spec_of(model=model, loss=loss)
+    zero, one = run(trial_of(spec, 0), trial_of(spec, 1))
+    assert zero.parameters == 64 * 6 + 6 + 60 + 10
+    assert zero.curves["val_loss"][0] != one.curves["val_loss"][0]
+    bench.forget()
+    (again,) = run(trial_of(spec, 1))
+    assert again.curves == one.curves
+    ((refused, _, _),) = run_group([trial_of(spec_of(DROPOUT, model=model, loss=loss))])
+    assert refused.status == "failed" and "Traceback" not in refused.error
