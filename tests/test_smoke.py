@@ -1,0 +1,83 @@
+"""Every study that is shipped runs: one seed, one epoch, few rows, all in this process.
+
+Data that would be downloaded, and images, are stood in for by small ones made here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ablate.config import load_study
+from ablate.execution.run import run
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+
+#: Studies that start from another study's network: that one is trained first.
+SHORT = ["train.epochs=1", "train.threads=1"]
+
+
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory) -> Path:
+    """Small data: an MNIST-like npz, a folder of images, a model file with its rows."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("stand-ins")
+    draw = np.random.default_rng(0)
+    labels = np.arange(300) % 10
+    images = draw.integers(0, 256, (300, 28, 28), dtype="uint8")
+    np.savez(folder / "mnist.npz", x_train=images, y_train=labels.astype("uint8"),
+             x_test=images[:60], y_test=labels[:60].astype("uint8"))  # fmt: skip
+    for kind in ("cats", "dogs"):
+        (folder / "images" / kind).mkdir(parents=True)
+        for index in range(10):
+            picture = draw.integers(0, 256, (40, 40, 3), dtype="uint8")
+            keras.utils.save_img(folder / "images" / kind / f"{index}.png", picture)
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(8, activation="relu"),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.save(folder / "model.keras")
+    x = draw.normal(size=(90, 6)).astype("float32")
+    np.savez(folder / "data.npz", x_train=x, y_train=np.arange(90) % 3)
+    return folder
+
+
+def changes(path: Path, folder: Path) -> list[str]:
+    """What has to be set for a study to run here, soon."""
+    text = path.read_text(encoding="utf-8")
+    study = path.stem
+    asked = list(SHORT)
+    if "name: mnist" in text:
+        asked += [f"data.path={folder / 'mnist.npz'}"]
+    if study == "vgg16_bn":
+        asked += [f"data.directory={folder / 'images'}", "data.image_size=[32, 32]",
+                  "model.weights=none"]  # fmt: skip
+    if study == "your_model":
+        asked += [f"model.file={folder / 'model.keras'}", f"data.path={folder / 'data.npz'}"]
+    return asked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_it_runs(path, stand_ins, tmp_path, monkeypatch):
+    from ablate.training import configure
+
+    configure(1)
+    monkeypatch.chdir(tmp_path)  # where relative files are not
+    profile = "quick" if "quick" in load_study(path).profiles else None
+    study = load_study(path, overrides=changes(path, stand_ins), profile=profile)
+    first = study.seed_list[0]
+    study = study.model_copy(update={"seeds": [first]})
+    results = run(study, logs=tmp_path / "logs", executor="inline", watchers=())
+    errors = [result.error for result in results.results if result.status == "failed"]
+    assert not errors, errors[0]
+    assert not results.counts().get("missing")
+    assert all(result.metrics for result in results.results if result.status == "completed")
