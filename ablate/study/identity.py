@@ -75,8 +75,7 @@ def identity_spec(spec: Spec, memory: Memory | None = None) -> dict[str, Any]:
     weights = document["model"].get("weights")
     if weights is not None and _is_path(weights):
         document["model"]["weights"] = {"sha256": digest(weights, memory)}
-    result: dict[str, Any] = _said(_with_sources(document, memory))
-    return result
+    return _with_sources(document, memory)
 
 
 def resolve_threads(train: Train, example_shape: tuple[int, ...] | None, cores: int) -> int:
@@ -106,13 +105,6 @@ def _with_sources(value: Any, memory: Memory | None) -> Any:
     if isinstance(value.get("call"), str):
         result["call"] = {"name": value["call"], "source": source_digest(value["call"], memory)}
     return result
-
-
-def _said(value: Any) -> Any:
-    """Leave out what is null: a field that says nothing, such as one that a later version adds."""
-    if isinstance(value, dict):
-        return {key: _said(each) for key, each in value.items() if each is not None}
-    return [_said(each) for each in value] if isinstance(value, list) else value
 
 
 def _canonical(document: Any) -> str:
