@@ -123,21 +123,33 @@ def _material(path: Path, logs: Path) -> tuple[Material, str | None] | None:
     if resolved is None:
         return None
     command = f"ablate run {store.study_file.as_posix()}"
-    profile: str | None = None
-    for candidate in (None, *declared.profiles):
-        study = load_study(path, profile=candidate)
-        if _told(study) == _told(resolved):
-            profile = candidate
-            command = f"ablate reproduce {path.stem}" + (f" --profile {profile}" if profile else "")
-            if study.seed_list != resolved.seed_list:
-                command += f" --seeds {','.join(map(str, resolved.seed_list))}"
-            # What is claimed may have been mended since; it is no part of a trial.
-            resolved = resolved.model_copy(update={"expect": study.expect})
-            break
+    profile, study = _profile_of(path, declared, resolved)
+    if study is not None:
+        command = f"ablate reproduce {path.stem}" + (f" --profile {profile}" if profile else "")
+        if study.seed_list != resolved.seed_list:
+            command += f" --seeds {','.join(map(str, resolved.seed_list))}"
+        # What is claimed may have been mended since; it is no part of a trial.
+        resolved = resolved.model_copy(update={"expect": study.expect})
     made = plan(resolved, store, earlier=resolved)
     if not any(result.final for result in made.results.values()):
         return None
     return material_of(made.outcome(made.results, store), command=command), profile
+
+
+def _profile_of(path: Path, declared: Study, resolved: Study) -> tuple[str | None, Study | None]:
+    """Return the profile that `resolved` was made with, and the study as that profile has it.
+
+    One with the same seeds comes first; (None, None) when `--set` changed what was trained.
+    """
+    from ablate.config import load_study
+
+    fitting = [
+        (profile, study)
+        for profile in (None, *declared.profiles)
+        if _told(study := load_study(path, profile=profile)) == _told(resolved)
+    ]
+    fitting.sort(key=lambda pair: pair[1].seed_list != resolved.seed_list)
+    return fitting[0] if fitting else (None, None)
 
 
 def _told(study: Study) -> list[tuple[str, Any]]:
