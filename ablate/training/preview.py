@@ -81,7 +81,7 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
     weighted(rows.train, rows.splits, train.class_weight)
     with dtype_policy(train.dtype):
         compile_for(made.model, train, rows.splits)
-    _try(made, rows, listening)
+    names = _try(made, rows, listening)
     model, counts = made.model, rows.splits.rows
     return VariantPlan(
         name=arm.name,
@@ -102,11 +102,15 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
         rows=counts,
         steps=-(-counts["train"] // train.batch_size),
         notes=(*rows.splits.notes, *made.notes, *_cautions(made)),
+        metrics=tuple(sorted(names)),
     )
 
 
-def _try(made: Network, rows: Rows, listening: Listening) -> None:
+def _try(made: Network, rows: Rows, listening: Listening) -> set[str]:
     """Take two rows through the model and its loss: what does not fit shows now.
+
+    Returns:
+        the names that training will report.
 
     Raises:
         StudyError: the loss or a metric refuses, or a monitor is not reported.
@@ -121,7 +125,10 @@ def _try(made: Network, rows: Rows, listening: Listening) -> None:
             f"train.loss, train.metrics: the model, its loss and its metrics do not fit the "
             f"data: {error}"
         ) from error
-    listening.check(names | {f"val_{name}" for name in names if rows.validation is not None})
+    if rows.validation is not None:
+        names |= {f"val_{name}" for name in names}
+    listening.check(names)
+    return names
 
 
 def _cautions(made: Network) -> list[str]:

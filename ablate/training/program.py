@@ -15,15 +15,15 @@ loss is not finite.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import ops as framework
+
+from ablate.training.tracing import carried_from, gradients_forgotten, random_operations
 
 #: A call of the graph is meant to take no longer than this, so that Ctrl-C, progress and time
 #: limits are heard (seconds).
@@ -171,7 +171,7 @@ class Program:
         key = str(specs)
         if key not in functions:
             began = time.perf_counter()
-            with _gradients_forgotten():
+            with gradients_forgotten():
                 functions[key] = build(specs)
             self.traced += time.perf_counter() - began
         return functions[key]
@@ -181,7 +181,7 @@ class Program:
         step = self._step(model.train_step)
         indices = tf.TensorSpec((None,), tf.int32)
         number = tf.TensorSpec((), tf.int32)
-        carried = _carried(step, specs, model)
+        carried = carried_from(step, specs, model)
 
         def train(data, order, rates, base, start, stop, batch_size):  # type: ignore[no-untyped-def]
             total = tf.shape(order)[0]
@@ -224,7 +224,7 @@ class Program:
         model = self.model
         step = self._step(model.test_step)
         number = tf.TensorSpec((), tf.int32)
-        carried = _carried(step, specs, model, training=False)
+        carried = carried_from(step, specs, model, training=False)
 
         def evaluate(data, start, stop, batch_size):  # type: ignore[no-untyped-def]
             total = tf.shape(keras.tree.flatten(data)[0])[0]
@@ -312,66 +312,8 @@ class Program:
         own |= {id(v.value) for metric in self.model.metrics for v in metric.variables}
         own |= {id(v) for v in self.strays}
         self.strays += [v for v in concrete.variables if id(v) not in own]
-        found = _random_operations(concrete.graph)
+        found = random_operations(concrete.graph)
         self.unseedable = tuple(sorted(found | {*self.unseedable}))
-
-
-def _carried(step: Any, specs: Any, model: keras.Model, training: bool = True) -> dict[str, Any]:
-    """Return the first values of the logs to carry through the loop.
-
-    Nothing is carried for Keras's own steps: their logs are the metrics, read after the loop. A
-    step of anyone's own may return other things, of which `fit` shows the last step's.
-    """
-    name = "train_step" if training else "test_step"
-    if all(
-        getattr(type(model), each) is getattr(keras.Model, each)
-        for each in (name, "compute_metrics", "get_metrics_result")
-    ):
-        return {}
-    found = tf.function(step, autograph=False).get_concrete_function(specs).structured_outputs
-    try:
-        metrics = set(model.get_metrics_result())
-    except ValueError:
-        metrics = set()  # metrics that the step never feeds
-    if not isinstance(found, dict) or set(found) == metrics:
-        return {}
-    return {name: tf.constant(0.0) for name in found}
-
-
-@contextmanager
-def _gradients_forgotten() -> Iterator[None]:
-    """Take back the gradients that TensorFlow registers, for ever, while a graph is traced.
-
-    Every custom gradient in a trace (Keras's optimizers make one) stays in a registry and holds
-    the whole graph: a worker would grow by some 8 MB with each program. They have served when
-    the trace is done. Where this TensorFlow keeps them elsewhere, nothing is taken back.
-    """
-    held = getattr(getattr(framework, "gradient_registry", None), "_registry", {})
-    before = set(held)
-    try:
-        yield
-    finally:
-        for name in set(held) - before:
-            if name.startswith("CustomGradient-"):
-                del held[name]
-
-
-def _random_operations(graph: Any) -> set[str]:
-    """Return the kinds of operations in a graph that draw from a state of their own."""
-    graphs = [graph.as_graph_def()]
-    nodes = [*graphs[0].node, *(n for f in graphs[0].library.function for n in f.node_def)]
-    return {node.op for node in nodes if node.op in _STATEFUL}
-
-
-#: TensorFlow's random operations that keep their state to themselves, and calls of Python.
-_STATEFUL = frozenset(
-    {
-        "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "TruncatedNormal",
-        "ParameterizedTruncatedNormal", "Multinomial", "RandomShuffle", "RandomGamma",
-        "RandomPoisson", "RandomPoissonV2", "RandomGammaGrad", "PyFunc", "PyFuncStateless",
-        "EagerPyFunc", "NonDeterministicInts", "RngReadAndSkip",
-    }
-)  # fmt: skip
 
 
 def _numbers(results: Any) -> dict[str, Any]:

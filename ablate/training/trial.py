@@ -8,9 +8,8 @@ next one goes on. A trial that was interrupted goes on from its last checkpoint.
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ from ablate.errors import AblateError
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
 from ablate.training import bench, checkpoint, listening, rows, seeding, setup
-from ablate.training.loop import Clock, Listener, Loop
+from ablate.training.loop import Listener, Loop
 from ablate.training.probing import Context, Probing
-from ablate.training.rows import majority, weighted
+from ablate.training.record import Record, numbers
+from ablate.training.rows import weighted
 from ablate.training.schedules import Rates
 
 Work = Callable[[str], Path]
@@ -35,9 +35,6 @@ Outcome = tuple[TrialResult, dict[str, np.ndarray], Path | None]
 #: values at once, at most.
 _EVALUATED_VALUES = 2**18
 _EVALUATED_ROWS = 512
-
-#: How many timed evaluations of the validation rows a result keeps.
-_TIMED = 5
 
 
 class TimeUp(AblateError):
@@ -64,12 +61,12 @@ def run_group(
     tell = report or (lambda event: None)
     for trial in trials:
         folder = work(trial.id) if work is not None else None
-        running = _Running(trial, folder, tell)
+        running = _Running(trial, folder, tell, Record(trial))
         try:
             outcome = running.go()
         except Exception as error:
             bench.forget(trial.spec)  # whatever state it is in, no other trial begins in it
-            outcome = (running.failed(error), {}, None)
+            outcome = (running.record.failed(error), {}, None)
         tell(Event(trial.id, "finished", outcome[0].epochs, trial.spec.train.epochs))
         yield outcome
 
@@ -81,13 +78,7 @@ class _Running:
     trial: Trial
     folder: Path | None
     report: Report
-    clock: Clock = field(default_factory=Clock)
-    curves: dict[str, list[float | None]] = field(default_factory=dict)
-    epochs: int = 0
-    diverged: dict[str, int] | None = None
-    began: float = field(default_factory=time.perf_counter)
-    before: float = 0.0  # seconds of earlier attempts, from the checkpoint
-    notes: list[str] = field(default_factory=list)
+    record: Record
     _saved: float = 0.0
     _told: float = 0.0
 
@@ -116,13 +107,13 @@ class _Running:
         began = time.perf_counter()
         own = self.listening.own_program
         self.bench = bench.bench_for(spec, self.rows, self.seed, own=own)
-        self.clock.add("build", began)
+        self.record.clock.add("build", began)
         began = time.perf_counter()
         examples = weighted(self.rows.train, self.rows.splits, train.class_weight)
         steps = -(-_count(examples) // train.batch_size)
         rates = Rates(train, steps)
         self.bench.begin(self.seed, rates.first(train.learning_rate), self.rows)
-        self.clock.add("seed", began)
+        self.record.clock.add("seed", began)
         self.loop = Loop(
             program=self.bench.program,
             train=examples,
@@ -133,9 +124,9 @@ class _Running:
             rates=rates,
             callbacks=self._callbacks(steps),
             listener=Listener(self._epoch, self._divergence, self._breathe),
-            clock=self.clock,
+            clock=self.record.clock,
         )
-        self.notes += [*self.rows.splits.notes, *self.bench.network.notes]
+        self.record.notes += [*self.rows.splits.notes, *self.bench.network.notes]
         self.probing = Probing(self.trial.probes)
 
     def _trace(self) -> None:
@@ -143,9 +134,9 @@ class _Running:
         program, traced = self.bench.program, self.bench.program.traced
         program.prepare(self.loop.train)
         self.bench.seed_strays(self.seed)
-        self.clock.add("trace", time.perf_counter() - (program.traced - traced))
+        self.record.clock.add("trace", time.perf_counter() - (program.traced - traced))
         if program.unseedable:
-            self.notes.append(
+            self.record.notes.append(
                 f"draws from a state of TensorFlow's own ({', '.join(program.unseedable)}): "
                 "each trial has a program of its own"
             )
@@ -194,7 +185,7 @@ class _Running:
             logs = {f"val_{name}": value for name, value in found.items()}
             names = {*found, *logs}
             self.listening.check(names)
-        self._append(logs, self._first_rate())
+        self.record.append(logs, self._first_rate())
         self._measure(0)
         for variable, value in generators:
             variable.assign(value)
@@ -206,19 +197,19 @@ class _Running:
 
     def _epoch(self, epoch: int, logs: dict[str, Any], rate: float) -> None:
         """Note an epoch that has ended, and what it takes to go on from it."""
-        self.epochs = epoch
-        self._append(logs, rate)
+        self.record.epochs = epoch
+        self.record.append(logs, rate)
         last = epoch == self.loop.epochs or bool(self.bench.model.stop_training)
         self._measure(epoch, last)
         self._tell(epoch, logs)
         if not last:
-            self._checkpoint(epoch)
+            self._checkpoint()
             self._check_time(epoch)
 
     def _divergence(self, epoch: int, step: int, rate: float) -> None:
-        self.diverged = {"epoch": epoch, "step": step}
-        self._append({}, rate)
-        self._tell(epoch, {"loss": None})
+        self.record.diverged = {"epoch": epoch, "step": step}
+        self.record.append({}, rate)
+        self._tell(epoch, {})
 
     def _breathe(self, epoch: int, step: int, steps: int) -> None:
         if step == steps:
@@ -229,52 +220,35 @@ class _Running:
             event = Event(self.trial.id, "step", epoch, self.loop.epochs, {}, step, steps)
             self.report(event)
 
-    def _append(self, logs: dict[str, Any], rate: float) -> None:
-        """Add an entry to every curve: None for what was not measured or is no number."""
-        length = max((len(each) for each in self.curves.values()), default=0)
-        entry = {name: _number(value) for name, value in logs.items() if np.ndim(value) == 0}
-        entry["learning_rate"] = rate
-        for name in entry:
-            self.curves.setdefault(name, [None] * length)
-        for name, curve in self.curves.items():
-            curve.append(entry.get(name))
-
     def _measure(self, epoch: int, last: bool = False) -> None:
         if self.trial.probes:
             began = time.perf_counter()
             self.probing.measure(epoch, last)
-            self.clock.add("probes", began)
+            self.record.clock.add("probes", began)
 
     def _tell(self, epoch: int, logs: dict[str, Any]) -> None:
         self._told = time.perf_counter()
-        numbers = {name: _number(each) for name, each in logs.items() if np.ndim(each) == 0}
-        self.report(Event(self.trial.id, "epoch", epoch, self.loop.epochs, numbers))
+        self.report(Event(self.trial.id, "epoch", epoch, self.loop.epochs, numbers(logs)))
 
     def _check_time(self, epochs: int) -> None:
         limit = self.trial.spec.train.time_limit
-        spent = self._elapsed()
+        spent = self.record.elapsed
         if limit is not None and spent > limit:
             raise TimeUp(
                 f"Stopped after {spent:.0f} s and {epochs} of {self.loop.epochs} epochs: "
                 f"train.time_limit is {limit:g} s."
             )
 
-    def _elapsed(self) -> float:
-        return self.before + time.perf_counter() - self.began
-
     # Going on after an interruption.
 
-    def _checkpoint(self, epoch: int) -> None:
+    def _checkpoint(self) -> None:
         now = time.perf_counter()
-        if self.folder is None or now - max(self._saved, self.began) < checkpoint.INTERVAL:
+        if self.folder is None or now - max(self._saved, self.record.began) < checkpoint.INTERVAL:
             return
         callbacks = self.loop.callbacks.callbacks
         state = {
-            "epoch": epoch,
+            "record": self.record.state(),
             "taken": self.loop.taken,
-            "curves": self.curves,
-            "clock": (self.clock.seconds, self.clock.inference),
-            "before": self._elapsed(),
             "callbacks": [listening.state_of(each) for each in callbacks],
             "probes": self.probing.state(),
         }
@@ -291,25 +265,24 @@ class _Running:
             variable.assign(value)
         for callback, each in zip(callbacks, found.state["callbacks"], strict=True):
             vars(callback).update(each)
-        self.curves = found.state["curves"]
-        self.clock.seconds.update(found.state["clock"][0])
-        self.clock.inference = found.state["clock"][1]
-        self.before = found.state["before"]
+        self.record.restore(found.state["record"])
         self.probing.restore(found.state["probes"])
         self.loop.taken = found.state["taken"]
-        self.epochs = int(found.state["epoch"])
-        return self.epochs
+        return self.record.epochs
 
     # What is said at the end.
 
     def _finish(self) -> Outcome:
-        metrics, status = self._final_metrics(), "diverged" if self.diverged else "completed"
+        metrics, status = self._final_metrics(), "diverged" if self.record.diverged else "completed"
         arrays = self.probing.arrays() if self.trial.probes else {}
-        model = None if self.diverged else self._save()
-        result = self._result(
+        model = None if self.record.diverged else self._save()
+        result = self.record.result(
+            self.rows.splits,
+            steps=self.loop.taken,
+            parameters=int(self.bench.model.count_params()),
             status=status,
             metrics=metrics,
-            best_epoch=self.listening.best_epoch if not self.diverged else None,
+            best_epoch=self.listening.best_epoch if not self.record.diverged else None,
             saved=self.trial.spec.train.save if model is not None else None,
             probes=tuple(probe_key(each) for each in self.trial.probes),
         )
@@ -328,18 +301,14 @@ class _Running:
         for split, each in splits.items():
             if each is None:
                 continue
-            if self.diverged:
-                names = self._names()
+            if self.record.diverged:
+                names = self.record.names
                 found.update({f"{split}_{name}": None for name in names})
                 continue
             size = None if split == "val" else self._evaluation_batch(each)
             logs = self.loop.evaluate(each, size)
-            found.update({f"{split}_{k}": _number(v) for k, v in logs.items() if np.ndim(v) == 0})
+            found.update({f"{split}_{name}": value for name, value in numbers(logs).items()})
         return found
-
-    def _names(self) -> list[str]:
-        known = [name.removeprefix("val_") for name in self.curves if name != "learning_rate"]
-        return list(dict.fromkeys(known)) or ["loss"]
 
     def _evaluation_batch(self, examples: Any) -> int:
         """Return how many rows to evaluate at once: more than in training where they are small."""
@@ -365,45 +334,6 @@ class _Running:
             model.set_weights(final)
         return path
 
-    def _result(self, **fields: Any) -> TrialResult:
-        trial, splits = self.trial, self.rows.splits
-        seconds = {**self.clock.seconds, "total": self._elapsed()}
-        return TrialResult(
-            id=trial.id,
-            variant=trial.variant,
-            seed=trial.seed,
-            factors=trial.factors,
-            spec=trial.spec.model_dump(mode="json", by_alias=True),
-            curves=self.curves,
-            epochs=self.epochs,
-            steps=self.loop.taken,
-            diverged=self.diverged,
-            parameters=int(self.bench.model.count_params()),
-            rows=splits.rows,
-            majority=majority(splits),
-            seconds={name: round(value, 4) for name, value in seconds.items()},
-            inference=tuple(self.clock.inference[-_TIMED:]),
-            environment=setup.environment(),
-            notes=tuple(self.notes),
-            **fields,
-        )
-
-    def failed(self, error: Exception) -> TrialResult:
-        """Return the result of a trial that raised `error`."""
-        return TrialResult(
-            id=self.trial.id,
-            variant=self.trial.variant,
-            seed=self.trial.seed,
-            status="failed",
-            factors=self.trial.factors,
-            spec=self.trial.spec.model_dump(mode="json", by_alias=True),
-            curves=self.curves,
-            epochs=self.epochs,
-            seconds={"total": round(self._elapsed(), 4)},
-            environment=setup.environment(),
-            error=_told(error),
-        )
-
 
 class _Stray:
     """A TensorFlow variable that no layer owns, seen as one of Keras's."""
@@ -412,26 +342,6 @@ class _Stray:
         self.value = variable
         self.shape, self.dtype = tuple(variable.shape), variable.dtype.name
         self.assign = variable.assign
-
-
-def _told(error: Exception) -> str:
-    """Return what a record says of an error: its own words where it was raised on purpose."""
-    if isinstance(error, AblateError):
-        return str(error)
-    text = "".join(traceback.format_exception(error))
-    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
-        return (
-            "Out of memory. A smaller train.batch_size, fewer workers (--workers) or fewer rows "
-            f"(data.limit) need less.\n\n{text}"
-        )
-    return text
-
-
-def _number(value: Any) -> float | None:
-    if value is None:
-        return None
-    number = float(value)
-    return number if np.isfinite(number) else None
 
 
 def _count(batch: Any) -> int:
