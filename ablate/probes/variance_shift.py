@@ -34,7 +34,8 @@ class VarianceShift:
 
     Measures, per layer; means are over channels:
         inference_variance, moving_variance, training_variance/<layer>: (channels,).
-        scalar/<layer>/shift: mean of max(real/moving, moving/real), real at inference.
+        scalar/<layer>/shift: mean of max(real/moving, moving/real), real at inference, each with
+            the layer's epsilon.
         scalar/<layer>/dropout_ratio: mean of training / inference variance.
         scalar/<layer>/closed_form: what that ratio is by the formula, from the inference mean and
             variance, where a Dropout stands directly before.
@@ -76,9 +77,9 @@ class VarianceShift:
             found[f"inference_variance/{name}"] = real
             found[f"moving_variance/{name}"] = moving
             found[f"training_variance/{name}"] = training
-            found[f"scalar/{name}/shift"] = _mean(
-                np.maximum(_over(real, moving), _over(moving, real))
-            )
+            # With epsilon, as the layer divides: a dead channel would count without end.
+            ratio = (real + layer.epsilon) / (moving + layer.epsilon)
+            found[f"scalar/{name}/shift"] = _mean(np.maximum(ratio, 1 / ratio))
             found[f"scalar/{name}/dropout_ratio"] = _mean(_over(training, real))
             if (rate := self._direct[layer]) is not None:
                 formula = closed_form(mean, real, 1 - rate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ablate.report.material import Material, Plot, Section
-from ablate.report.plots.theme import panels, themed
+from ablate.report.plots.theme import panels, plain_log, themed
 from ablate.report.probes.drawing import mean, over_epochs, shared_layers, style_of
 from ablate.report.probes.reading import Measured, measured
 
@@ -81,6 +81,7 @@ def _averages(material: Material, found: Measured) -> Plot:
             scaled, color=style.colour, linewidth=0.9, label=f"{variant}: weights scaled"
         )
     axes[0].set_xscale("log")
+    plain_log(axes[0].xaxis, (1, 2, 5, 10, 20, 50))
     axes[0].set_xlabel("sampled networks k")
     axes[0].set_ylabel("error on the probe's rows")
     axes[0].legend(fontsize=7)

@@ -44,7 +44,7 @@ def _plot(material: Material, found: Measured) -> Plot:
             values = by_layer(found, variant, layers, "scalar/{}/norm", at)
             over_layers(
                 axes[0], layers, np.where(values > 0, values, np.nan), style,
-                f"{variant}, {'before' if at == 0 else 'end'}", hollow=at == 0,
+                "_nolegend_" if at == 0 else variant, hollow=at == 0,
             )  # fmt: skip
         vanished = 100 * by_layer(found, variant, layers, "scalar/{}/vanished", -1)
         over_layers(axes[1], layers, vanished, style, variant)

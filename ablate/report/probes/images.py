@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from ablate.report.plots.theme import PALETTE, panels, png, small_panels, themed
 from ablate.report.probes.activations import band
@@ -73,7 +76,7 @@ def _percentiles(probe: str, arrays: Arrays) -> bytes:
 
 
 def _curve(probe: str, arrays: Arrays, at: int) -> bytes:
-    figure, (axis,) = panels(width=5.0, height=3.4)
+    figure, axis = _alone(5.0, 3.4)
     examples(axis, {"train_x": arrays[f"{probe}/train_x"], "train_y": arrays[f"{probe}/train_y"]})
     curve = arrays[f"{probe}/curve"][at]
     axis.plot(arrays[f"{probe}/grid"], curve, color=PALETTE[1])
@@ -82,9 +85,16 @@ def _curve(probe: str, arrays: Arrays, at: int) -> bytes:
 
 
 def _confusion(probe: str, arrays: Arrays) -> bytes:
-    figure, (axis,) = panels(width=4.2, height=4.0)
+    figure, axis = _alone(4.2, 4.0)
     confusion(axis, arrays[f"{probe}/confusion"][-1], arrays[f"{probe}/class_names"])
     return png(figure, _DPI)
+
+
+def _alone(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return one pair of axes with margins set by hand: no layout to be worked out."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure, figure.add_axes((0.13, 0.14, 0.84, 0.76))
 
 
 def _wrong(images: list[tuple[np.ndarray, str]]) -> bytes:

@@ -143,18 +143,16 @@ def confusion(axis: Axes, counts: np.ndarray, names: np.ndarray) -> None:
     """Draw a confusion matrix with its numbers, off the diagonal in colour."""
     off = counts.astype(float).copy()
     np.fill_diagonal(off, 0)
-    axis.imshow(off, cmap="Reds", vmin=0, vmax=max(off.max(), 1))
+    most = max(off.max(), 1)
+    axis.imshow(off, cmap="Reds", vmin=0, vmax=most)
     if len(names) <= 12:
         for row, column in np.ndindex(*counts.shape):
             if counts[row, column]:
+                dark = off[row, column] > 0.6 * most
                 axis.text(
-                    column,
-                    row,
-                    str(int(counts[row, column])),
-                    ha="center",
-                    va="center",
-                    fontsize=6.5,
-                )
+                    column, row, str(int(counts[row, column])), ha="center", va="center",
+                    fontsize=6.5, color="white" if dark else "black",
+                )  # fmt: skip
         axis.set_xticks(range(len(names)), [str(each) for each in names], fontsize=7)
         axis.set_yticks(range(len(names)), [str(each) for each in names], fontsize=7)
     axis.grid(False)
