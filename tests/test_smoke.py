@@ -23,6 +23,9 @@ SHORT = ["train.epochs=1", "train.threads=1"]
 @pytest.fixture(scope="module")
 def stand_ins(tmp_path_factory) -> Path:
     """Small data: an MNIST-like npz, a folder of images, a model file with its rows."""
+    from ablate.training import configure
+
+    configure(1)  # before Keras computes anything
     import keras
 
     folder = tmp_path_factory.mktemp("stand-ins")
@@ -68,9 +71,6 @@ def changes(path: Path, folder: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_it_runs(path, stand_ins, tmp_path, monkeypatch):
-    from ablate.training import configure
-
-    configure(1)
     monkeypatch.chdir(tmp_path)  # where relative files are not
     profile = "quick" if "quick" in load_study(path).profiles else None
     study = load_study(path, overrides=changes(path, stand_ins), profile=profile)

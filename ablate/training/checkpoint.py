@@ -1,8 +1,10 @@
 """A trial's state between two epochs, written to its work folder whole or not at all.
 
 Variables and plain Python state go in; after a kill they come out, and the trial goes on to the
-bits it would have had. A checkpoint is written at most every `INTERVAL` seconds, so a small
-trial never writes one. One that cannot be read is as good as none: the trial begins anew.
+bits it would have had. A checkpoint is written after an epoch, but not within `INTERVAL` seconds
+of the last one and not while it would take more than its `SHARE` of the time, so a small trial
+never writes one and a long one loses a moment to a kill. One that cannot be read is as good as
+none: the trial begins anew.
 """
 
 from __future__ import annotations
@@ -19,8 +21,11 @@ import numpy as np
 
 from ablate.study.identity import NUMERICS
 
-#: Seconds between two checkpoints of a trial.
-INTERVAL = 30.0
+#: Seconds between two checkpoints of a trial, at least.
+INTERVAL = 2.0
+
+#: The share of a trial's time that its checkpoints may take.
+SHARE = 0.02
 
 _FILE = "checkpoint.npz"
 
@@ -31,6 +36,11 @@ class Checkpoint:
 
     variables: list[np.ndarray]
     state: Mapping[str, Any]
+
+
+def pause(cost: float) -> float:
+    """Return the seconds to train before the next checkpoint when the last one took `cost`."""
+    return max(INTERVAL, cost / SHARE)
 
 
 def write(folder: Path, variables: Sequence[keras.Variable], state: Mapping[str, Any]) -> bool:

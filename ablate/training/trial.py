@@ -80,6 +80,7 @@ class _Running:
     report: Report
     record: Record
     _saved: float = 0.0
+    _cost: float = 0.0  # seconds that the last checkpoint took
     _told: float = 0.0
 
     def go(self) -> Outcome:
@@ -243,7 +244,8 @@ class _Running:
 
     def _checkpoint(self) -> None:
         now = time.perf_counter()
-        if self.folder is None or now - max(self._saved, self.record.began) < checkpoint.INTERVAL:
+        since = max(self._saved, self.record.began)
+        if self.folder is None or now - since < checkpoint.pause(self._cost):
             return
         callbacks = self.loop.callbacks.callbacks
         state = {
@@ -254,6 +256,7 @@ class _Running:
         }
         checkpoint.write(self.folder, self._state, state)
         self._saved = time.perf_counter()  # also if it was not possible: trying takes time
+        self._cost = self._saved - now
 
     def _resume(self) -> int:
         """Go back to the last checkpoint if there is one; return the epochs that it has done."""
