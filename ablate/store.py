@@ -237,6 +237,28 @@ class Store:
         """Write results.csv: a row per planned trial that has a record, in plan order."""
         write_text(self.results_csv, results_table(trials, results))
 
+    def write_search(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write search.csv: a row per trial that a search planned, keys as columns."""
+        columns = dict.fromkeys(name for row in rows for name in row)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(_plain_cell(row.get(name)) for name in columns)
+        write_text(self.search_csv, text.getvalue())
+
+    def read_search(self) -> list[dict[str, str]]:
+        """Return the rows of search.csv, none if there was no search."""
+        try:
+            with self.search_csv.open(encoding="utf-8", newline="") as stream:
+                return list(csv.DictReader(stream))
+        except FileNotFoundError:
+            return []
+
+    def searched(self) -> dict[str, str]:
+        """Return the point of each trial that a search planned, by trial id."""
+        return {row["trial"]: row["point"] for row in self.read_search() if row.get("trial")}
+
     # Digests ---------------------------------------------------------------------------------
 
     def read_digests(self) -> dict[str, Any]:
@@ -321,6 +343,15 @@ def _cell(value: float | int | None) -> str:
     if value is None:
         return ""
     return repr(value) if isinstance(value, int) else format(value, ".9g")
+
+
+def _plain_cell(value: Any) -> str:
+    """Return a value as it can be read back: floats in full, true and false as in YAML."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else repr(value)
 
 
 def _read_result(path: Path) -> TrialResult | None:

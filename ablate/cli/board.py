@@ -100,15 +100,16 @@ def _bring_up_to_date(store: Store, study: str, *, rebuild: bool, all_runs: bool
 
 def _rebuild(store: Store, study: str, *, all_runs: bool) -> str:
     from ablate.errors import StoreError
-    from ablate.events import RUNS, rebuild
-    from ablate.execution.plan import plan
+    from ablate.events import RUNS, SEARCH_RUNS, rebuild
+    from ablate.execution.plan import plan, with_searched
     from ablate.report.probes import illustrate
 
-    made = plan(find_study(study, store.logs), store)
+    made, points = with_searched(plan(find_study(study, store.logs), store), store)
     outcome = made.outcome(made.results, store)
     if not outcome.results:
         raise StoreError(f"Study '{store.name}' has no results under {store.logs}/ yet.")
-    written = rebuild(store, outcome, limit=None if all_runs else RUNS, illustrate=illustrate)
+    limit = None if all_runs else SEARCH_RUNS if points else RUNS
+    written = rebuild(store, outcome, points=points, limit=limit, illustrate=illustrate)
     return str(written)
 
 

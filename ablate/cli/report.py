@@ -74,6 +74,8 @@ def read(study: str, logs: Path) -> Material:
     from ablate.execution.plan import plan
     from ablate.execution.run import resolved_before
     from ablate.report import material_of
+    from ablate.report.search import section
+    from ablate.search.findings import found as found_by_search
     from ablate.store import Store
 
     found = find_study(study, logs)
@@ -85,10 +87,15 @@ def read(study: str, logs: Path) -> Material:
         f"{left_out} finished {'trial lies' if left_out == 1 else 'trials lie'} in {store.root} "
         "that the study no longer asks for; nothing here is counted from them."
     )
+    outcome, verb = made.outcome(made.results, store), "run"
+    searched = found_by_search(made.study, store, made.arms)
+    if searched is not None and not outcome.results and searched.confirmed.results:
+        outcome, verb = searched.confirmed, "search"  # the study itself was never run
     return material_of(
-        made.outcome(made.results, store),
-        command=f"ablate run {again}",
+        outcome,
+        command=f"ablate {verb} {again}",
         warnings=(warnings,) if left_out else (),
+        sections=() if searched is None else (section(searched.searched),),
     )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ablate.cli.options import json_option, logs_option
+
+if TYPE_CHECKING:
+    from ablate.report.searching import SearchProgress
+    from ablate.study.study import Study
 
 
 @click.command("status")
@@ -22,16 +27,35 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
     from ablate.cli.options import find_study
     from ablate.execution.outlook import progress
     from ablate.report.plans import print_progress
+    from ablate.report.searching import print_search_progress
     from ablate.report.terminal import console
     from ablate.store import studies
 
     names = [study] if study else studies(logs)
-    seen = [progress(find_study(name, logs), logs=logs) for name in names]
+    found = [find_study(name, logs) for name in names]
+    seen = [progress(each, logs=logs) for each in found]
+    searches = [_search(each, logs) for each in found]
     if as_json:
-        documents = [each.to_json() for each in seen]
+        documents = [
+            each.to_json() | ({} if search is None else {"search": search.to_json()})
+            for each, search in zip(seen, searches, strict=True)
+        ]
         click.echo(json.dumps(documents[0] if study else documents))
     elif not seen:
         click.echo(f"No study lies under {logs}/ yet. Start one: ablate run configs/digits.yaml")
     else:
-        print_progress(seen, console(quiet=False))
+        screen = console(quiet=False)
+        print_progress(seen, screen)
+        for search in searches:
+            if search is not None:
+                print_search_progress(search, screen)
     return 0
+
+
+def _search(study: Study, logs: Path) -> SearchProgress | None:
+    """Return how far a study's search is, None if it has not been searched."""
+    from ablate.search.findings import found
+    from ablate.store import Store
+
+    results = found(study, Store(logs, study.study))
+    return None if results is None else results.progress()

@@ -5,7 +5,7 @@ leaves. It holds nothing of its own: `rebuild` makes it again from the results a
 `LiveEvents` makes it grow while a study runs. `ablate.events.board` says where each thing stands.
 """
 
-from ablate.events.board import RUNS, Board, folder_name
+from ablate.events.board import RUNS, SEARCH_RUNS, Board, folder_name
 from ablate.events.live import LiveEvents
 from ablate.events.shared import share
 from ablate.events.study import rebuild
@@ -14,6 +14,7 @@ from ablate.events.trials import Illustrate
 
 __all__ = [
     "RUNS",
+    "SEARCH_RUNS",
     "Board",
     "Illustrate",
     "LiveEvents",

@@ -24,6 +24,9 @@ from ablate.study.trial import Trial, TrialResult
 #: Runs that the page shows without trouble; it slows beyond.
 RUNS = 250
 
+#: With a search, whose every point is to be a row of the HParams tab.
+SEARCH_RUNS = 750
+
 #: A trial, its training curves, its validation curves.
 RUNS_PER_TRIAL = 3
 

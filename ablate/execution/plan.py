@@ -21,7 +21,7 @@ from ablate.study.expand import carry_sites, wanted_sites, with_sites
 from ablate.study.identity import resolve_threads, trial_ids
 from ablate.study.results import StudyResults
 from ablate.study.study import Found, LeaveOneOut, Study
-from ablate.study.trial import Trial, TrialResult, probe_key
+from ablate.study.trial import Spec, Trial, TrialResult, probe_key
 
 LookInside = Callable[[Arm, LeaveOneOut], Sequence[Found]]
 
@@ -101,10 +101,32 @@ def plan(
         for trial in reversed(planned.values())  # the first arm of each id, in plan order
         if not stands(results.get(trial.id), trial, store)
     )
+    known = planned.keys() | store.searched().keys()
     dropped = tuple(
-        each for each, result in everything.items() if each not in planned and result.final
+        each for each, result in everything.items() if each not in known and result.final
     )
     return Plan(study, arms, trials, results, todo, dropped)
+
+
+def with_searched(made: Plan, store: Store) -> tuple[Plan, dict[str, str]]:
+    """Return the plan with what a search has trained beside it, and the points by trial id.
+
+    For those who show all that is in the store; what is left to do is as before.
+    """
+    own = {each.id for each in made.trials}
+    points = {trial: point for trial, point in store.searched().items() if trial not in own}
+    results = store.results(points)
+    trials = tuple(
+        Trial(id=each.id, variant=each.variant, seed=each.seed, spec=_spec(each))
+        for each in (results[trial] for trial in points if trial in results)
+        if each.final
+    )
+    shown = replace(made, trials=(*made.trials, *trials), results={**made.results, **results})
+    return shown, {trial.id: points[trial.id] for trial in trials}
+
+
+def _spec(result: TrialResult) -> Spec:
+    return Spec.model_validate(result.spec)
 
 
 def resolved_before(store: Store) -> Study | None:

@@ -20,7 +20,7 @@ from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
-from ablate.execution.plan import Plan, plan, resolved_before
+from ablate.execution.plan import Plan, plan, resolved_before, with_searched
 from ablate.execution.runner import Run, Watcher, checked, recover
 from ablate.store import Store
 from ablate.study.arm import Arm
@@ -59,7 +59,7 @@ def run(
         from ablate.report.terminal import console
 
         watchers = [Display(console())]
-    study = _asked(study, workers, executor)
+    study = asked(study, workers, executor)
     study = with_trained_model(
         study,
         logs,
@@ -135,7 +135,8 @@ class Session:
         from ablate.report.probes import illustrate
 
         self._preview(made, todo)
-        seen = [*watchers, LiveEvents(store, made, illustrate=illustrate)]
+        shown, points = with_searched(made, store)
+        seen = [*watchers, LiveEvents(store, shown, points=points, illustrate=illustrate)]
         for watcher in seen:
             watcher.begin(len(todo), kept, len(made.dropped))
         try:
@@ -186,7 +187,7 @@ def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
     return local
 
 
-def _asked(study: Study, workers: int | str | None, executor: str | None) -> Study:
+def asked(study: Study, workers: int | str | None, executor: str | None) -> Study:
     """Return the study with the executor and workers that this call asks for."""
     changes: dict[str, Any] = {}
     if workers is not None:

@@ -54,6 +54,10 @@ class Watcher(Protocol):
     def end(self) -> None: ...
 
 
+#: Given the outcomes so far, returns further groups to train.
+More = Callable[[Mapping[str, TrialResult]], Iterable[tuple[Trial, ...]]]
+
+
 class Interrupted(KeyboardInterrupt):
     """The run was stopped on request; what was finished is saved and a new run goes on."""
 
@@ -79,8 +83,13 @@ class Run:
     told_late: set[str] = field(default_factory=set)
     _last: int = 0
 
-    def go(self, groups: Iterable[tuple[Trial, ...]]) -> dict[str, TrialResult]:
+    def go(
+        self, groups: Iterable[tuple[Trial, ...]], more: More | None = None
+    ) -> dict[str, TrialResult]:
         """Train all groups and return the outcomes by id.
+
+        `more` is called with the outcomes so far whenever there are new ones; the groups that it
+        returns (their trials known to `trials` by then) are trained, too.
 
         Raises:
             Interrupted: Ctrl-C; everything finished is saved.
@@ -89,9 +98,13 @@ class Run:
             for group in groups:
                 self._submit(group)
             while self.tasks:
+                before = len(self.results)
                 for said in self.executor.poll(1.0):
                     self._hear(said)
                 self._stop_stuck()
+                if more is not None and (len(self.results) > before or not self.tasks):
+                    for group in more(self.results):
+                        self._submit(group)
         except KeyboardInterrupt:
             self._interrupt()
             raise Interrupted(len(self.results), len(self.trials) - len(self.results)) from None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ablate.analysis import Analysis, Direction, expected_best
+from ablate.analysis import Analysis, Direction, Effect, Tolerance, expected_best
 from ablate.report import wording
 from ablate.report.material import Plot, Section
 from ablate.report.tables import Column, Table
@@ -32,11 +32,57 @@ class SearchPoint:
     scores: tuple[float, ...] = ()
     lost: int = 0
     epochs: int = 0  # trained, over all its seeds
+    eligible: bool = True  # all its seeds have ended, after as many epochs as others: it may win
 
     @property
     def score(self) -> float | None:
         """The mean over the seeds; None unless every seed completed."""
         return None if self.lost or not self.scores else float(np.mean(self.scores))
+
+
+@dataclass(frozen=True)
+class Tolerated:
+    """The learning rates within `tolerance` of each variant's own best, seed by seed.
+
+    `rates` are those that were tried, `ranges` the result per variant (rows are `seeds`),
+    `effects` the paired comparison of the widths with the baseline's.
+    """
+
+    metric: str
+    tolerance: float
+    seeds: tuple[int, ...]
+    rates: Mapping[str, tuple[float, ...]]
+    ranges: Mapping[str, Tolerance]
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """The comparisons as sentences."""
+        return [each.words for each in self.effects]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON document."""
+        return {
+            "metric": self.metric,
+            "tolerance": self.tolerance,
+            "seeds": list(self.seeds),
+            "ranges": {
+                name: {key: _numbers(getattr(each, key)) for key in ("low", "high", "decades")}
+                for name, each in self.ranges.items()
+            },
+            "effects": [
+                {
+                    "variant": each.variant, "baseline": each.baseline, "n": each.n,
+                    "mean": each.mean, "low": each.low, "high": each.high, "p_holm": each.p_holm,
+                    "verdict": each.verdict, "words": each.words,
+                }
+                for each in self.effects
+            ],
+        }  # fmt: skip
+
+
+def _numbers(array: np.ndarray) -> list[float | None]:
+    return [float(each) if np.isfinite(each) else None for each in array]
 
 
 @dataclass(frozen=True)
@@ -55,6 +101,7 @@ class Searched:
     confirmed: Analysis | None = None
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     text: tuple[str, ...] = ()
+    tolerated: Tolerated | None = None
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -67,7 +114,7 @@ class Searched:
 
     def best(self, variant: str) -> SearchPoint | None:
         """Return the best point of a variant on the objective, None if all were lost."""
-        scored = [each for each in self.of(variant) if each.score is not None]
+        scored = [each for each in self.of(variant) if each.score is not None and each.eligible]
         if not scored:
             return None
         chosen = max if self.direction == "max" else min
@@ -76,16 +123,23 @@ class Searched:
 
 def section(searched: Searched) -> Section:
     """Return the search's part of the report."""
-    tables = [best_points(searched)]
-    if searched.importance:
-        tables.append(_importance(searched))
     return Section(
         "search",
         "Search",
         searched.text,
-        tuple(tables),
+        tuple(search_tables(searched)),
         tuple(plots(searched)),
     )
+
+
+def search_tables(searched: Searched) -> list[Table]:
+    """Return the search's tables: best points, learning rates that work, importance."""
+    tables = [best_points(searched)]
+    if searched.tolerated is not None:
+        tables.append(_rates(searched.tolerated))
+    if searched.importance:
+        tables.append(_importance(searched))
+    return tables
 
 
 def best_points(searched: Searched) -> Table:
@@ -99,7 +153,7 @@ def best_points(searched: Searched) -> Table:
         Column("Points"),
         Column("Lost"),
         Column("Epochs trained", drop=3),
-        *(Column(name, drop=4) for name in names),
+        *(Column(short(name), drop=4 if index else 0) for index, name in enumerate(names)),
         Column(f"Best {wording.metric_title(searched.objective)}"),
     ]
     final = None
@@ -233,17 +287,60 @@ def _response(searched: Searched, name: str) -> Plot | None:
     finish_response(axes[0], lines, log=log)
     if not numeric:
         axes[0].set_xticks(range(len(levels)), levels)
-    axes[0].set_xlabel(f"{name}{' (log)' if log else ''}")
+    axes[0].set_xlabel(f"{short(name)}{' (log)' if log else ''}")
     title = wording.metric_title(searched.objective).capitalize()
     axes[0].set_ylabel(f"{title}{' (%)' if factor == 100.0 else ''}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     anchor = "".join(each if each.isalnum() else "-" for each in name)
     return Plot(
         f"search-{anchor}",
-        f"Response to {name}",
+        f"Response to {short(name)}",
         "A mark per trial. Crosses at the foot count the trials that were lost there."
         + (" The line joins the means." if alone else " The other parameters vary, too."),
         figure,
+    )
+
+
+def _rates(found: Tolerated) -> Table:
+    """Return the range of learning rates that work: a row per variant, a column per seed."""
+    effects = {each.variant: each for each in found.effects}
+    rows = []
+    for variant, each in found.ranges.items():
+        effect = effects.get(variant)
+        middle = [value for value in each.decades if np.isfinite(value)]
+        rows.append((
+            variant,
+            *(
+                f"{wording.figures(low, 2)} to {wording.figures(high, 2)}"
+                if np.isfinite(low)
+                else wording.NONE
+                for low, high in zip(each.low, each.high, strict=True)
+            ),
+            wording.fixed(float(np.mean(middle)), 2) if middle else wording.NONE,
+            wording.NONE if effect is None else wording.signed(effect.mean, 2),
+            wording.NONE
+            if effect is None or effect.low is None or effect.high is None
+            else f"{wording.signed(effect.low, 2)} to {wording.signed(effect.high, 2)}",
+        ))  # fmt: skip
+    tried = [rate for rates in found.rates.values() for rate in rates]
+    return Table(
+        "learning-rates",
+        "The range of learning rates that work",
+        (
+            Column("Variant", "left"),
+            *(Column(f"Seed {seed}", drop=5) for seed in found.seeds),
+            Column("Width (decades)"),
+            Column("Difference"),
+            Column("Interval", drop=2),
+        ),
+        tuple(rows),
+        (
+            "The unbroken run of rates around the best in which "
+            f"{wording.metric_title(found.metric)} stays within {found.tolerance * 100:g} point of "
+            "the best, seed by seed; of the rates that were tried, "
+            f"{wording.figures(min(tried), 2)} to {wording.figures(max(tried), 2)}. A lost trial "
+            "ends the run. Differences are to the baseline, paired by seed.",
+        ),
     )
 
 
@@ -252,13 +349,21 @@ def _importance(searched: Searched) -> Table:
     return Table(
         "importance",
         "Which parameter matters",
-        (Column("Variant", "left"), *(Column(name) for name in names)),
+        (Column("Variant", "left"), *(Column(short(name)) for name in names)),
         tuple(
             (variant, *(wording.fixed(shares.get(name), 2) for name in names))
             for variant, shares in searched.importance.items()
         ),
-        ("Each parameter's share in explaining the scores of the points tried.",),
+        (
+            "Permutation importance on a random forest of the points: each parameter's share in "
+            "explaining the order of their scores.",
+        ),
     )
+
+
+def short(path: str) -> str:
+    """Return a search path as a title: without its `train.` or `insert.`."""
+    return path.removeprefix("train.").removeprefix("insert.")
 
 
 def _value(value: Any) -> str:

@@ -25,6 +25,7 @@ from ablate.report.names import broken
 from ablate.report.tables import Column, Table
 
 if TYPE_CHECKING:
+    from ablate.report.search import Searched
     from ablate.study.results import StudyResults
 
 _STYLES = {"better": "green", "worse": "red", "lost": "red", "baseline": "bold"}
@@ -64,6 +65,25 @@ def print_closing(results: StudyResults, *, logs: str | Path, quiet: bool = Fals
     screen = console()
     show(material, screen, brief=quiet)
     if not quiet:
+        _line(screen, f"More: ablate report {material.name} · ablate board {material.name}")
+
+
+def print_search(
+    searched: Searched, confirmed: StudyResults | None, *, quiet: bool = False
+) -> None:
+    """Print what a search came to: the confirmed winners, then how they were found."""
+    from ablate.report.search import search_tables
+
+    screen = console()
+    material = None if confirmed is None else material_of(confirmed)
+    if material is not None:
+        show(material, screen, brief=True)
+        screen.print()
+    for sentence in searched.text:
+        _line(screen, sentence)
+    for table in search_tables(searched):
+        _show_table(screen, table)
+    if material is not None and not quiet:
         _line(screen, f"More: ablate report {material.name} · ablate board {material.name}")
 
 

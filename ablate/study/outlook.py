@@ -27,3 +27,4 @@ class VariantPlan:
     rows: dict[str, int]
     steps: int
     notes: tuple[str, ...]
+    metrics: tuple[str, ...] = ()

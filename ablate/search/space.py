@@ -1,0 +1,152 @@
+"""The space of a variant as Keras Tuner's hyperparameters.
+
+The `search.space` of a study and a variant go in; `keras_tuner.HyperParameters` named by their
+paths come out, with a condition on each field of a placement that may be absent. A range with a
+step becomes a choice of its exact values: `[0, 0.5]` by 0.1 ends with 0.5 and not with
+0.30000000000000004 on the way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import keras_tuner as kt
+
+from ablate.errors import StudyError
+from ablate.study.arm import Arm
+from ablate.study.search_space import Dimension, Search, condition_of, parameters_of
+
+Values = dict[str, Any]
+
+
+def space_of(arm: Arm, search: Search) -> kt.HyperParameters:
+    """Return the hyperparameters that `arm` has, in the order of the space.
+
+    Raises:
+        StudyError: the space holds what no search can vary.
+    """
+    check_searchable(search)
+    hp = kt.HyperParameters()
+    declare(hp, parameters_of(arm, search), search)
+    return hp
+
+
+def check_searchable(search: Search) -> None:
+    """Refuse fields that decide no number, or that the oracle decides itself.
+
+    Raises:
+        StudyError: with the field.
+    """
+    refused = {
+        "train.threads": "it decides the last bits of a number, and nothing else",
+        "train.save": "it decides no number",
+        "train.metrics": "it decides no number",
+        "train.time_limit": "it decides no number but when a trial is given up",
+    }
+    if search.oracle == "hyperband":
+        refused["train.epochs"] = "hyperband decides the epochs itself"
+    for path in search.space:
+        if path in refused:
+            raise StudyError(f"search.space.{path}: cannot be searched: {refused[path]}.")
+
+
+def declare(hp: kt.HyperParameters, parameters: Mapping[str, Dimension], search: Search) -> Values:
+    """Declare `parameters` on `hp` and return the values that are active there, by path.
+
+    A placement's `present` is declared before the fields that hang on it.
+    """
+    values: Values = {}
+    ordered = sorted(parameters, key=lambda path: condition_of(path, search) in parameters)
+    for path in ordered:
+        parent = condition_of(path, search)
+        condition = {} if parent not in parameters else {
+            "parent_name": parent, "parent_values": [True],
+        }  # fmt: skip
+        value = _declare(hp, path, parameters[path], condition)
+        if value is not None:
+            values[path] = value
+    return values
+
+
+def every(space: Sequence[Any]) -> Iterator[Values]:
+    """Yield all points of a finite space in order; the first parameter changes slowest."""
+
+    def walk(at: int, values: Values) -> Iterator[Values]:
+        if at == len(space):
+            yield dict(values)
+            return
+        hp = space[at]
+        if not all(condition.is_active(values) for condition in hp.conditions):
+            yield from walk(at + 1, values)
+            return
+        for value in levels(hp):
+            yield from walk(at + 1, {**values, hp.name: value})
+
+    return walk(0, {})
+
+
+def finite(space: Sequence[Any]) -> bool:
+    """Whether every parameter has a list of values."""
+    return all(not _continuous(hp) for hp in space)
+
+
+def levels(hp: Any) -> tuple[Any, ...]:
+    """Return the values of a parameter of a finite space, in order."""
+    return tuple(hp.values)
+
+
+def stepped(dimension: Dimension) -> list[float] | list[int]:
+    """Return the values of a range with a step, exact to the last digit.
+
+    The high end is among them where a whole number of steps leads there.
+
+    >>> stepped(Dimension(**{"float": [0, 0.5], "step": 0.1}))
+    [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    >>> stepped(Dimension(**{"float": [1e-3, 1.0], "step": 10, "sampling": "log"}))
+    [0.001, 0.01, 0.1, 1.0]
+    """
+    assert dimension.bounds is not None and dimension.step is not None
+    low, high = (Decimal(str(bound)) for bound in dimension.bounds)
+    step = Decimal(str(dimension.step))
+    if dimension.sampling == "linear":
+        found = [low + step * k for k in range(int((high - low) / step) + 1)]
+    else:
+        ratio = math.log(float(high / low)) / math.log(float(step))
+        found = [low * step**k for k in range(int(ratio + 1e-9) + 1)]
+        if abs(float(found[-1] / high) - 1) < 1e-9:
+            found[-1] = high
+        if dimension.sampling == "reverse_log":
+            found = [high + low - each for each in reversed(found)]
+    if dimension.kind == "int":
+        return list(dict.fromkeys(round(each) for each in found))
+    return [float(f"{float(each):.12g}") for each in found]
+
+
+def _declare(hp: kt.HyperParameters, path: str, dim: Dimension, condition: Values) -> Any:
+    if dim.bool_:
+        return hp.Boolean(path, **condition)
+    if dim.choice is not None:
+        if all(isinstance(each, bool) for each in dim.choice) and len(dim.choice) == 2:
+            return hp.Boolean(path, **condition)  # a Choice would turn them into numbers
+        return hp.Choice(path, _of_one_type(dim.choice), **condition)
+    if dim.step is not None:
+        return hp.Choice(path, list(stepped(dim)), ordered=True, **condition)
+    assert dim.bounds is not None
+    low, high = dim.bounds
+    kind = hp.Int if dim.kind == "int" else hp.Float
+    return kind(path, low, high, sampling=dim.sampling, **condition)
+
+
+def _of_one_type(choice: Sequence[Any]) -> list[Any]:
+    """Return numbers as Keras Tuner wants them: all whole, or none."""
+    numbers = [each for each in choice if isinstance(each, int | float)]
+    if len(numbers) == len(choice) and any(isinstance(each, float) for each in choice):
+        return [float(each) for each in choice]
+    return list(choice)
+
+
+def _continuous(hp: Any) -> bool:
+    return hasattr(hp, "step") and hp.step is None
