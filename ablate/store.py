@@ -223,12 +223,15 @@ class Store:
         shutil.rmtree(self.work(trial), ignore_errors=True)
 
     def tidy_works(self, keep: Iterable[str]) -> None:
-        """Remove work folders of trials that are not in `keep`, and the folder when empty."""
+        """Remove work folders of trials that are not in `keep`, and the folder when empty.
+
+        What begins with a dot belongs to an executor: jobs that run without a driver.
+        """
         kept = set(keep)
         if not self.works.is_dir():
             return
         for each in self.works.iterdir():
-            if each.name not in kept:
+            if each.name not in kept and not each.name.startswith("."):
                 shutil.rmtree(each, ignore_errors=True)
         if not any(self.works.iterdir()):
             self.works.rmdir()

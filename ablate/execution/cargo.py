@@ -1,8 +1,9 @@
 """What has to travel to a worker that shares no disk with the driver.
 
-Trials go in; out come the files that they name (to be put once into an object store) and the
-Python modules of their calls. On the other side `unpack` lays the files down once per machine,
-by content, and points the trials at them. A trial's id was computed before and stays.
+Trials go in; out come the files that they name and the archives of the Python modules they call
+(to be put once into an object store). On the other side `unpack` lays the files down once per
+machine, by content, and `pointed` points the trials at them. A trial's id was computed before
+and stays.
 """
 
 from __future__ import annotations
@@ -11,18 +12,33 @@ import hashlib
 import importlib.util
 import io
 import os
+import shutil
+import sysconfig
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import ablate
 from ablate.errors import StudyError
 from ablate.study.trial import Spec, Trial
 
 #: Files larger than this are better read from a shared disk than sent (bytes).
 LARGEST = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A file or folder on its way: its name on the other side and its bytes (uint8)."""
+
+    name: str
+    content: np.ndarray
+
 
 _FILES = (("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"))
 
@@ -49,36 +65,41 @@ def named_files(trials: Iterable[Trial]) -> list[Path]:
     return list(found)
 
 
-def pack(path: Path) -> tuple[str, bytes]:
-    """Return a file's (or folder's) name on the other side and its content."""
-    content = _tar(path) if path.is_dir() else path.read_bytes()
-    suffix = "".join(path.suffixes[-1:])
-    name = hashlib.sha256(content).hexdigest()[:32] + (".tar" if path.is_dir() else suffix)
-    return name, content
+def pack(path: Path) -> Packed:
+    """Return a file (or folder) as it travels."""
+    if path.is_dir():
+        content = np.frombuffer(_tar(path), np.uint8)
+        suffix = ".tar"
+    else:
+        content = np.fromfile(path, np.uint8)
+        suffix = path.suffix
+    return Packed(hashlib.sha256(content.data).hexdigest()[:32] + suffix, content)
 
 
-def unpack(cargo: Mapping[str, tuple[str, bytes]]) -> dict[str, str]:
+def unpack(files: Mapping[str, Packed]) -> dict[str, str]:
     """Lay files down on this machine, once, and return where each now stands.
 
-    `cargo` maps the path on the driver's machine to `pack`'s name and content.
+    `files` maps the path on the driver's machine to what `pack` made of it.
     """
+    if not files:
+        return {}
     # A folder of this user alone: what another could have written is not read.
     place = Path(tempfile.gettempdir()) / f"ablate-files-{os.getuid()}"
     place.mkdir(mode=0o700, exist_ok=True)
     if place.stat().st_uid != os.getuid():
         raise StudyError(f"{place} belongs to somebody else; remove it or set TMPDIR.")
     there = {}
-    for source, (name, content) in cargo.items():
-        target = place / name
-        if name.endswith(".tar"):
+    for source, packed in files.items():
+        target = place / packed.name
+        if packed.name.endswith(".tar") and not source.endswith(".tar"):
             folder = target.with_suffix("")
             if not folder.is_dir():
-                _untar(content, folder)
+                _untar(packed.content, folder)
             there[source] = str(folder)
             continue
-        if not target.is_file() or target.stat().st_size != len(content):
-            beside = target.with_name(f".{name}.{os.getpid()}")
-            beside.write_bytes(content)
+        if not target.is_file() or target.stat().st_size != len(packed.content):
+            beside = target.with_name(f".{packed.name}.{os.getpid()}")
+            packed.content.tofile(beside)
             beside.replace(target)
         there[source] = str(target)
     return there
@@ -89,15 +110,21 @@ def pointed(trials: Iterable[Trial], there: Mapping[str, str]) -> tuple[Trial, .
     return tuple(replace(trial, spec=_moved(trial.spec, there)) for trial in trials)
 
 
-def called_modules(trials: Iterable[Trial]) -> list[str]:
-    """Return the places of the user's own modules that trials call, to be sent along.
+def code(trials: Iterable[Trial]) -> list[Path]:
+    """Return the places of the code that trials need: this package and the user's modules."""
+    return [Path(ablate.__file__).parent, *called_modules(trials)]
 
-    A module of an installed package is expected on the other side.
+
+def called_modules(trials: Iterable[Trial]) -> list[Path]:
+    """Return the files and folders of the user's own modules that trials call, each once.
+
+    A module that lies alone in a folder brings its neighbours, which it may import. A module of
+    an installed package is expected on the other side.
 
     Raises:
         StudyError: a call names the main script, which no other process can import.
     """
-    found: dict[str, None] = {}
+    found: dict[Path, None] = {}
     for spec in _specs(trials):
         for call in _calls(spec.model_dump(mode="json")):
             top = call.partition(":")[0].partition(".")[0]
@@ -106,14 +133,49 @@ def called_modules(trials: Iterable[Trial]) -> list[str]:
                     f"'{call}' lives in the main script, which cannot be sent to other machines. "
                     "Move it into a module of its own."
                 )
-            place = importlib.util.find_spec(top)
-            if place is None or place.origin is None:
-                continue
-            origin = Path(place.origin)
-            if "site-packages" in origin.parts or top == "ablate":
-                continue
-            found[str(origin.parent if origin.name == "__init__.py" else origin)] = None
+            place = _place(top)
+            if place is not None:
+                found[place] = None
     return list(found)
+
+
+def archive(place: Path) -> tuple[str, bytes]:
+    """Return the name and content of the archive of a package's folder or a module's file.
+
+    Unpacked, the archive is a folder for the import path. Its name is its content's.
+    """
+    if place.is_dir():
+        files = sorted(each for each in place.rglob("*") if each.is_file())
+    else:
+        files = sorted(place.parent.glob("*.py"))
+    root = place.parent
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:
+        for each in files:
+            if "__pycache__" not in each.parts:
+                # No times: equal code has an equal name.
+                entry = zipfile.ZipInfo(each.relative_to(root).as_posix())
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                target.writestr(entry, each.read_bytes())
+    content = buffer.getvalue()
+    return hashlib.sha256(content).hexdigest()[:32], content
+
+
+def _place(top: str) -> Path | None:
+    """Return where a module of the user's own lies, None for one that is installed."""
+    try:
+        found = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if found is None or found.origin is None or found.origin in {"built-in", "frozen"}:
+        return None
+    origin = Path(found.origin).resolve()
+    installed = {
+        sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+    if top == "ablate" or any(origin.is_relative_to(Path(each).resolve()) for each in installed):
+        return None
+    return origin.parent if origin.name == "__init__.py" else origin
 
 
 def _specs(trials: Iterable[Trial]) -> Iterator[Spec]:
@@ -164,20 +226,18 @@ def _size(path: Path) -> int:
 
 def _tar(path: Path) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as target:
         for each in sorted(path.rglob("*")):
             if each.is_file():
-                archive.add(each, arcname=each.relative_to(path).as_posix())
+                target.add(each, arcname=each.relative_to(path).as_posix())
     return buffer.getvalue()
 
 
-def _untar(content: bytes, folder: Path) -> None:
+def _untar(content: np.ndarray, folder: Path) -> None:
     beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(beside, filter="data")
+    with tarfile.open(fileobj=io.BytesIO(content.tobytes())) as source:
+        source.extractall(beside, filter="data")
     try:
         beside.rename(folder)
     except OSError:  # another worker of this machine was first
-        import shutil
-
         shutil.rmtree(beside, ignore_errors=True)

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -28,6 +28,7 @@ from ablate.execution import worker
 from ablate.execution.devices import Lane
 from ablate.execution.mailbox import Mailbox, forget_events
 from ablate.execution.messages import Done, Epoch, Finished, Lost, Message, Started, Task
+from ablate.study.trial import Trial
 
 #: How often the work folders are looked at, in seconds.
 LOOK = 0.05
@@ -47,6 +48,10 @@ class Processes:
         """Start the workers now, so that they import while the driver still plans."""
         for pool in self._lanes:
             pool.start()
+
+    def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+        """Nothing is under way: workers end with their driver."""
+        return []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function in a worker and return what it returns, or raise what it raises."""
@@ -125,6 +130,10 @@ class Inline:
 
     def warm(self) -> None:
         """Nothing to start."""
+
+    def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+        """Nothing is under way: workers end with their driver."""
+        return []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call the function here."""
@@ -228,8 +237,12 @@ def _ending(task: Task, future: ProcessFuture, complete: bool) -> Done | Lost:
     except pebble.ProcessExpired as error:
         return Done(task) if complete else Lost(task, f"its worker died ({_death(error)})")
     except Exception as error:
-        return Done(task) if complete else Lost(task, f"{type(error).__name__}: {error}")
+        return Done(task) if complete else Lost(task, _raised(error), again=False)
     return Done(task) if complete else Lost(task, "its worker returned without it")
+
+
+def _raised(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _death(error: pebble.ProcessExpired) -> str:

@@ -7,7 +7,7 @@ worker was lost. All are plain values, so that every executor, local or distant,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -65,6 +65,7 @@ class Lost:
 
     task: Task
     reason: str
+    again: bool = True  # false where the worker itself raised: another try would do the same
 
 
 Message = Started | Epoch | Finished | Done | Lost
@@ -74,6 +75,15 @@ class Executor(Protocol):
     """Where tasks run. None of them changes a number (law 1)."""
 
     slots: int  # tasks that run at once
+
+    def warm(self) -> None:
+        """Begin to start workers, while the driver still plans."""
+
+    def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+        """Learn what is to be trained; return the groups that are under way already.
+
+        What this executor cannot train is refused here, before anything starts.
+        """
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function in a worker and return what it returns, or raise what it raises."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
+from ablate.execution.mailbox import collect
 from ablate.execution.plan import Plan, plan, resolved_before
 from ablate.store import Store
 from ablate.study.study import Study
@@ -99,10 +100,20 @@ def outlook(study: Study, *, logs: str | Path, build: bool) -> Outlook:
 
 
 def progress(study: Study, *, logs: str | Path) -> Outlook:
-    """Return how far a study is, from its store alone."""
+    """Return how far a study is, from its store alone.
+
+    What workers have handed in counts, though no driver may be there to save it.
+    """
     store = Store(logs, study.study)
     study = with_trained_model(study, logs)
-    return _outlook(plan(study, store, earlier=resolved_before(store)), store, {})
+    made = plan(study, store, earlier=resolved_before(store))
+    handed = {
+        trial.id: said.result
+        for trial in made.todo
+        if (said := collect(store.works, trial.id)) is not None
+    }
+    left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
+    return _outlook(replace(made, todo=left, results={**made.results, **handed}), store, {})
 
 
 class _inputs:

@@ -1,95 +1,128 @@
 """The Ray executor: tasks on a Ray cluster, one Ray task for each group of trials.
 
-Tasks go in, messages come out, as for every executor. What a trial needs travels: the package
-and the user's modules by Ray's runtime environment, files through the object store, put once.
+Tasks go in, messages come out, as for every executor. What a trial needs travels through the
+object store, put there once: this package, the user's modules, the files that trials name.
 Workers tell an actor what happens, and the driver fetches it there; no disk is shared. Where
 the logs folder does happen to be visible, a lost trial goes on from its checkpoint in it.
-Placing, retrying after a lost node, authentication and priorities are Ray's.
+Placing, retrying after a lost machine, authentication and priorities are Ray's.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import ablate
-from ablate.errors import MissingExtraError, StudyError
+from ablate.errors import AblateError, MissingExtraError, StudyError
 from ablate.execution import cargo, worker
 from ablate.execution.devices import Lane
+from ablate.execution.landing import travelling
 from ablate.execution.local import Processes
 from ablate.execution.mailbox import QUIET
 from ablate.execution.messages import Done, Epoch, Finished, Lost, Message, Started, Task
 from ablate.study.study import Execution
-from ablate.study.trial import TrialResult
+from ablate.study.trial import Trial, TrialResult
 
-#: Ray begins a task whose worker or node was lost again this many times.
+#: Ray begins a task whose worker or machine was lost again this many times.
 RETRIES = 2
 
 #: Pause between two looks into the actor, in seconds.
 LOOK = 0.05
 
+#: In the work folder: a word by which a worker knows that it sees the same folder.
+SHARED = ".shared"
+
+
+@dataclass
+class _Errand:
+    """A task on its way: Ray's reference, and what has been heard of it."""
+
+    task: Task
+    reference: Any
+    finished: set[str]
+    started: Counter[str]
+
 
 class RayTasks:
     """Run tasks on the Ray cluster at `execution.address` (or Ray's own RAY_ADDRESS).
 
+    Without either, a cluster that runs on this machine is joined, else one is started for as
+    long as the run takes.
+
     Raises:
         MissingExtraError: Ray is not installed.
-        StudyError: no cluster answers at the address.
+        StudyError: no cluster answers at the address, or none of its machines has room.
     """
 
     def __init__(self, works: Path, *, threads: int, execution: Execution) -> None:
         self._ray = _ray()
         self._works = works
         self._threads = threads
-        self._execution = execution
         self._began = _connect(self._ray, execution.address)
-        total = self._ray.cluster_resources()
-        per_trial = execution.cpus_per_trial or threads
-        self.slots = max(1, int(total.get("CPU", 1) // per_trial))
-        if execution.gpus_per_trial:
-            self.slots = max(1, int(total.get("GPU", 0) // execution.gpus_per_trial))
-        self._flying: dict[int, tuple[Task, Any]] = {}
-        self._finished: set[str] = set()
-        self._cargo: dict[str, tuple[str, Any]] = {}
+        self._room = room(self._ray.nodes(), execution, threads)
+        self.slots = self._room.slots
+        self._waiting: deque[Task] = deque()
+        self._flying: dict[int, _Errand] = {}
+        self._errands = 0
+        self._files: dict[str, Any] = {}
+        self._sent: set[Path] = set()
+        self._code: dict[str, Any] = {}
         self._post: Any = None
-        self._train: Any = None
+        self._land: Any = None
         self._planner: Processes | None = None
 
     def warm(self) -> None:
-        """Nothing to start: Ray starts workers as tasks come."""
+        """Start the process that plans; Ray starts its workers as tasks come."""
+        self._planner = Processes(self._works, threads=self._threads, lanes=[Lane(1)])
+        self._planner.warm()
+
+    def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+        """Refuse what cannot travel before anything starts; nothing is under way by itself.
+
+        Raises:
+            StudyError: a file is too large to send, or a call lives in the main script.
+        """
+        cargo.named_files(trials)
+        cargo.called_modules(trials)
+        return []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function in a worker process of this machine: plans need no cluster."""
         if self._planner is None:
-            self._planner = Processes(self._works, threads=self._threads, lanes=[Lane(1)])
+            self.warm()
+        assert self._planner is not None
         return self._planner.call(function, *arguments)
 
     def submit(self, task: Task) -> None:
         """Take a task; it starts when the cluster has room."""
-        if self._planner is not None:
-            self._planner.close()
-            self._planner = None
-        self._load(task)
-        files = {path: self._cargo[path] for path in self._paths(task)}
-        names = {path: name for path, (name, _) in files.items()}
-        contents = [content for _, content in files.values()]
-        reference = self._train.remote(
-            task, names, self._post, str(self._works.resolve()), self._token(), *contents
-        )
-        self._flying[task.number] = (task, reference)
+        self._waiting.append(task)
+        self._launch()
 
     def poll(self, timeout: float) -> list[Message]:
-        """Return what has been said since, waiting up to `timeout` seconds."""
+        """Return what has been said since, waiting up to `timeout` seconds.
+
+        Raises:
+            AblateError: the cluster went away, the driver's part of it included.
+        """
         until = time.monotonic() + timeout
         while True:
-            messages = self._look()
+            try:
+                messages = self._look()
+            except (self._ray.exceptions.RayError, ConnectionError) as error:
+                raise AblateError(
+                    f"The Ray cluster went away ({type(error).__name__}). What is finished is "
+                    "kept: run the same command again when the cluster is back."
+                ) from None
             left = until - time.monotonic()
             if messages or left <= 0:
                 return messages
@@ -97,101 +130,168 @@ class RayTasks:
 
     def stop(self, task: Task) -> None:
         """End a task's worker; a `Lost` follows."""
-        if task.number in self._flying:
-            self._ray.cancel(self._flying[task.number][1], force=True)
+        for errand in self._flying.values():
+            if errand.task is task:
+                self._ray.cancel(errand.reference, force=True)
 
     def close(self) -> None:
         """Cancel what runs, and leave the cluster."""
         if self._planner is not None:
             self._planner.close()
-        for _, reference in self._flying.values():
-            self._ray.cancel(reference, force=True)
+            self._planner = None
+        with suppress(self._ray.exceptions.RayError, ConnectionError):
+            for errand in self._flying.values():
+                self._ray.cancel(errand.reference, force=True)
+            if self._post is not None:
+                self._ray.kill(self._post)
         self._flying.clear()
-        if self._post is not None:
-            self._ray.kill(self._post)
+        self._waiting.clear()
+        self._post = None
         if self._began:
+            self._began = False
             self._ray.shutdown()
+        with suppress(OSError):
+            (self._works / SHARED).unlink(missing_ok=True)
+            self._works.rmdir()  # unless a checkpoint stays in it
 
-    def _load(self, task: Task) -> None:
-        """Make what all tasks share: the actor, the remote function, the files in the store."""
+    def _launch(self) -> None:
+        while self._waiting and len(self._flying) < self._room.most:
+            task = self._waiting.popleft()
+            self._prepare(task)
+            self._errands += 1
+            paths = tuple(str(path) for path in cargo.named_files(task.trials))
+            parcel = pickle.dumps((self._errands, task, str(self._works.resolve()), self._token()))
+            contents = [*self._code.values(), *(self._files[path] for path in paths)]
+            reference = self._land.remote(parcel, self._post, tuple(self._code), paths, *contents)
+            self._flying[self._errands] = _Errand(task, reference, set(), Counter())
+
+    def _prepare(self, task: Task) -> None:
+        """Put what all tasks share where the cluster has it: the actor, the code, the files."""
         ray = self._ray
         if self._post is None:
-            modules = [str(Path(ablate.__file__).parent), *cargo.called_modules(task.trials)]
-            environment = {
-                "py_modules": modules,
-                "env_vars": {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONHASHSEED": "0"},
-            }
-            # The post office stays on the driver's machine, which no other loss can take away.
             here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=True
             )
-            self._post = (
-                ray.remote(Post)
-                .options(num_cpus=0, scheduling_strategy=here, runtime_env=environment)
-                .remote()
-            )
-            self._train = ray.remote(train).options(
-                num_cpus=self._execution.cpus_per_trial or self._threads,
-                num_gpus=self._execution.gpus_per_trial or 0,
+            # On the driver's machine, which the loss of no other can take away.
+            land, post = travelling(ray, {"num_cpus": 0, "scheduling_strategy": here})
+            self._post = post.remote()
+            self._land = land.options(
+                name="ablate",
+                num_cpus=self._room.cpus,
+                num_gpus=self._room.gpus,
                 max_retries=RETRIES,
                 retry_exceptions=False,
-                runtime_env=environment,
+                # Ray hands a worker on to the next task with the same environment: tasks with
+                # other threads never meet a TensorFlow that has already begun.
+                runtime_env={"env_vars": {"ABLATE_THREADS": str(self._threads)}},
             )
-        for path in self._paths(task):
-            if path not in self._cargo:
-                name, content = cargo.pack(Path(path))
-                self._cargo[path] = (name, ray.put(content))
-
-    def _paths(self, task: Task) -> list[str]:
-        return [str(path) for path in cargo.named_files(task.trials)]
+        for place in cargo.code(task.trials):
+            if place not in self._sent:
+                name, content = cargo.archive(place)
+                self._sent.add(place)
+                self._code[name] = ray.put(content)
+        for path in cargo.named_files(task.trials):
+            if str(path) not in self._files:
+                self._files[str(path)] = ray.put(cargo.pack(path))
 
     def _token(self) -> str:
         """Leave a word in the work folder, by which a worker knows that it sees the same one."""
         self._works.mkdir(parents=True, exist_ok=True)
-        token = self._works / ".shared"
+        token = self._works / SHARED
         if not token.is_file():
             token.write_text(os.urandom(16).hex(), encoding="utf-8")
         return token.read_text(encoding="utf-8")
 
     def _look(self) -> list[Message]:
-        if self._post is None:
+        if not self._flying:
             return []
         # Which tasks ended is asked before the actor: what they said last is there by then.
-        references = {number: each for number, (_, each) in self._flying.items()}
-        ended, _ = (
-            self._ray.wait(
-                list(references.values()), num_returns=max(len(references), 1), timeout=0
-            )
-            if references
-            else ([], [])
-        )
+        by_reference = {errand.reference: number for number, errand in self._flying.items()}
+        ended, _ = self._ray.wait(list(by_reference), num_returns=len(by_reference), timeout=0)
         messages: list[Message] = []
-        for said in self._ray.get(self._post.drain.remote()):
-            if isinstance(said, Parcel):
-                if said.result.id in self._finished:
-                    continue  # begun again by Ray after it had been handed in
-                self._finished.add(said.result.id)
-                messages.append(said.opened(self._works))
-            else:
-                messages.append(said)
-        over = set(ended)
-        for number, reference in references.items():
-            if reference in over:
-                task, _ = self._flying.pop(number)
-                messages.append(self._ending(task, reference))
+        for number, letter in self._ray.get(self._post.drain.remote()):
+            errand = self._flying.get(number)
+            if errand is not None:  # else the last words of a worker given up
+                messages += self._heard(errand, pickle.loads(letter))
+        for reference in ended:
+            number = by_reference[reference]
+            messages.append(self._ending(self._flying.pop(number)))
+            self._post.forget.remote(number)
+        self._launch()
         return messages
 
-    def _ending(self, task: Task, reference: Any) -> Message:
+    def _heard(self, errand: _Errand, said: Started | Epoch | Parcel) -> list[Message]:
+        if isinstance(said, Parcel):
+            if said.result.id in errand.finished:
+                return []  # begun again by Ray after it had been handed in
+            errand.finished.add(said.result.id)
+            trial = next(each for each in errand.task.trials if each.id == said.result.id)
+            return [said.opened(self._works, trial)]
+        if isinstance(said, Started):
+            errand.started[said.trial] += 1
+            if errand.started[said.trial] > RETRIES + 1:
+                # Ray has its own, larger idea of retries where memory ran out.
+                self._ray.cancel(errand.reference, force=True)
+                return []
+        return [said]
+
+    def _ending(self, errand: _Errand) -> Message:
+        task, exceptions = errand.task, self._ray.exceptions
+        complete = all(trial.id in errand.finished for trial in task.trials)
         try:
-            self._ray.get(reference)
-        except self._ray.exceptions.TaskCancelledError:
-            return Lost(task, "its worker was stopped")
-        except self._ray.exceptions.RayTaskError as error:
-            return Lost(task, str(error.cause or error).strip().splitlines()[-1])
-        except self._ray.exceptions.RayError as error:
-            return Lost(task, f"its worker or node was lost ({type(error).__name__})")
-        complete = all(trial.id in self._finished for trial in task.trials)
+            self._ray.get(errand.reference)
+        except exceptions.RayTaskError as error:
+            reason = f"{type(error.cause).__name__}: {error.cause}" if error.cause else str(error)
+            return Done(task) if complete else Lost(task, _last_line(reason), again=False)
+        except exceptions.TaskCancelledError:
+            return Done(task) if complete else Lost(task, "its worker was stopped")
+        except exceptions.OutOfMemoryError:
+            return Done(task) if complete else Lost(task, "its machine ran out of memory")
+        except exceptions.RayError as error:
+            what = f"its worker or machine was lost ({type(error).__name__})"
+            return Done(task) if complete else Lost(task, what)
         return Done(task) if complete else Lost(task, "its worker returned without it")
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a trial takes of the cluster, and how many it has room for."""
+
+    cpus: float
+    gpus: float
+    slots: int
+    most: int  # tasks handed to Ray at once
+
+
+def room(nodes: Sequence[Mapping[str, Any]], execution: Execution, threads: int) -> Room:
+    """Return what a trial takes and how many the machines of a cluster have room for.
+
+    A trial takes its threads in cores; where the cluster has GPUs and nothing else was asked,
+    one GPU. `workers` caps the trials that run at once.
+
+    Raises:
+        StudyError: no machine has room for one trial, which Ray would await for ever.
+    """
+    machines = [each["Resources"] for each in nodes if each["Alive"]]
+    cpus = execution.cpus_per_trial or threads
+    gpus = execution.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if any(each.get("GPU") for each in machines) else 0.0
+    fits = sum(
+        int(min(each.get("CPU", 0) / cpus, each.get("GPU", 0) / gpus if gpus else float("inf")))
+        for each in machines
+    )
+    if isinstance(execution.workers, int):
+        return Room(cpus, gpus, execution.workers, execution.workers)
+    if not fits:
+        has = [f"{each.get('CPU', 0):g} cores and {each.get('GPU', 0):g} GPUs" for each in machines]
+        raise StudyError(
+            f"A trial asks for {cpus:g} cores and {gpus:g} GPUs, and no machine of the Ray cluster "
+            f"has room for it. Received: {'; '.join(dict.fromkeys(has)) or 'no machine'}. Lower "
+            "--cpus-per-trial, --gpus-per-trial or train.threads; if the cluster grows on demand, "
+            "say with --workers how many trials may run at once."
+        )
+    return Room(cpus, gpus, fits, 2**31)
 
 
 @dataclass(frozen=True)
@@ -202,74 +302,58 @@ class Parcel:
     arrays: Mapping[str, np.ndarray]
     model: bytes | None
 
-    def opened(self, works: Path) -> Finished:
-        """Return the outcome with its model as a file here."""
+    def opened(self, works: Path, trial: Trial) -> Finished:
+        """Return the outcome with its model as a file here, its files where the driver has them."""
+        spec = trial.spec.model_dump(mode="json", by_alias=True)
+        result = replace(self.result, spec=spec)
         if self.model is None:
-            return Finished(self.result, self.arrays)
-        place = works / self.result.id
+            return Finished(result, self.arrays)
+        place = works / result.id
         place.mkdir(parents=True, exist_ok=True)
         (place / "model.keras").write_bytes(self.model)
-        return Finished(self.result, self.arrays, place / "model.keras")
+        return Finished(result, self.arrays, place / "model.keras")
 
 
-class Post:
-    """The actor that workers tell and the driver asks."""
+def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
+    """Train a task's trials on a machine of the cluster.
 
-    def __init__(self) -> None:
-        self._said: list[Any] = []
-        self._finished: set[str] = set()
-
-    def say(self, messages: list[Any]) -> None:
-        """Keep messages for the driver."""
-        self._said += messages
-        self._finished |= {each.result.id for each in messages if isinstance(each, Parcel)}
-
-    def drain(self) -> list[Any]:
-        """Return what was said since the last time."""
-        said, self._said = self._said, []
-        return said
-
-    def finished(self) -> set[str]:
-        """Return the trials handed in: a task that is begun again leaves them out."""
-        return self._finished
-
-
-def train(
-    task: Task, names: dict[str, str], post: Any, works: str, token: str, *contents: bytes
-) -> None:
-    """Train a task's trials on a machine of the cluster."""
+    Args:
+        parcel: the pickled number of the errand, task, work folder and its token.
+        post: the actor to tell.
+        files: what trials name, by its place on the driver's machine.
+    """
     import ray
 
-    there = cargo.unpack(
-        {
-            path: (name, content)
-            for (path, name), content in zip(names.items(), contents, strict=True)
-        }
-    )
-    done = ray.get(post.finished.remote())
+    errand, task, works, token = pickle.loads(parcel)
+    if not ray.get_gpu_ids():
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    done = ray.get(post.finished.remote(errand))
+    there = cargo.unpack(files)
     left = cargo.pointed((trial for trial in task.trials if trial.id not in done), there)
-    letters = _Letters(post, _folder(Path(works), token))
-    threads = left[0].spec.train.threads if left else 1
-    assert isinstance(threads, int)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    worker.prepare(threads)
+    worker.prepare(int(os.environ["ABLATE_THREADS"]))
     from ablate.training import run_group
 
-    for result, arrays, model in run_group(
-        left, work=letters.folder, report=worker.reporter(letters)
-    ):
-        letters.finished(result, arrays, None if model is None else Path(model))
-    letters.flush()
+    folder, own = _folder(Path(works), token)
+    letters = _Letters(post, errand, folder)
+    try:
+        for result, arrays, model in run_group(
+            left, work=letters.folder, report=worker.reporter(letters)
+        ):
+            letters.finished(result, arrays, None if model is None else Path(model))
+    finally:
+        if own:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Letters:
-    """Tells the actor what happens; several short epochs go in one message."""
+    """Tells the actor what happens."""
 
-    def __init__(self, post: Any, works: Path) -> None:
+    def __init__(self, post: Any, errand: int, works: Path) -> None:
         self._post = post
+        self._errand = errand
         self._works = works
-        self._kept: list[Any] = []
-        self._sent = 0.0
+        self._told = 0.0
 
     def folder(self, trial: str) -> Path:
         place = self._works / trial
@@ -277,13 +361,15 @@ class _Letters:
         return place
 
     def started(self, trial: str, epoch: int) -> None:
-        self._kept.append(Started(trial, epoch))
-        self.flush()
+        self._told = 0.0
+        self._say(Started(trial, epoch))
 
     def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
-        if time.monotonic() - self._sent >= QUIET:
-            self._kept.append(Epoch(trial, epoch, epochs, dict(logs)))
-            self.flush()
+        """Say that an epoch ended, unless one was told a moment ago: the result has them all."""
+        now = time.monotonic()
+        if now - self._told >= QUIET:
+            self._told = now
+            self._say(Epoch(trial, epoch, epochs, dict(logs)))
 
     def finished(
         self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
@@ -291,24 +377,23 @@ class _Letters:
         import ray
 
         content = None if model is None else model.read_bytes()
-        self._kept.append(Parcel(result, dict(arrays), content))
         # An outcome is waited for: once this returns, no loss of this machine can lose it.
-        ray.get(self.flush())
+        ray.get(self._say(Parcel(result, dict(arrays), content), result.id))
 
-    def flush(self) -> Any:
-        kept, self._kept = self._kept, []
-        self._sent = time.monotonic()
-        return self._post.say.remote(kept)
+    def _say(self, what: Any, finished: str | None = None) -> Any:
+        return self._post.say.remote(self._errand, pickle.dumps(what), finished)
 
 
-def _folder(works: Path, token: str) -> Path:
-    """Return the driver's work folder if this machine sees it, else one of its own."""
-    try:
-        if (works / ".shared").read_text(encoding="utf-8") == token:
-            return works
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="ablate-work-"))
+def _folder(works: Path, token: str) -> tuple[Path, bool]:
+    """Return the driver's work folder if this machine sees it, else one of its own (True)."""
+    with suppress(OSError):
+        if (works / SHARED).read_text(encoding="utf-8") == token:
+            return works, False
+    return Path(tempfile.mkdtemp(prefix="ablate-work-")), True
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it ended with an error"])[-1]
 
 
 def _ray() -> Any:
@@ -327,12 +412,22 @@ def _connect(ray: Any, address: str | None) -> bool:
     """Join the cluster; return whether this call did (else the caller's session is used)."""
     if ray.is_initialized():
         return False
+    # What Ray would say on the terminal, or tell others, of itself.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    joins = address or os.environ.get("RAY_ADDRESS")
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level="error",
+            **({} if joins else {"include_dashboard": False}),
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         told = str(error).strip().splitlines()
         raise StudyError(
-            f"No Ray cluster answers at '{address}': {told[-1] if told else error}. Start one with "
-            "'ray start --head', or leave --address out to use this machine."
+            f"No Ray cluster answers at '{joins or 'this machine'}': "
+            f"{told[-1] if told else error}. Start one with 'ray start --head', or leave "
+            "--address out to use this machine."
         ) from None
     return True

@@ -109,6 +109,7 @@ class Session:
         """Return the executor whose workers compute with `threads` threads."""
         if threads not in self._executors:
             self._executors[threads] = make_executor(self._execution, self._store, threads)
+            self._executors[threads].warm()
         return self._executors[threads]
 
     def look_inside(self, arm: Arm, rule: LeaveOneOut) -> Sequence[Found]:
@@ -134,6 +135,7 @@ class Session:
         from ablate.events import LiveEvents
         from ablate.report.probes import illustrate
 
+        under_way = self._expect(todo)
         self._preview(made, todo)
         shown, points = with_searched(made, store)
         seen = [*watchers, LiveEvents(store, shown, points=points, illustrate=illustrate)]
@@ -143,11 +145,23 @@ class Session:
             for threads in sorted({_threads(trial.spec.train.threads) for trial in todo}):
                 mine = [t for t in todo if _threads(t.spec.train.threads) == threads]
                 executor = self.executor(threads)
-                Run(store, executor, {t.id: t for t in mine}, seen).go(groups(mine, executor.slots))
+                held = {trial.id for group in under_way[threads] for trial in group}
+                rest = [trial for trial in mine if trial.id not in held]
+                pieces = [*under_way[threads], *(groups(rest, executor.slots) if rest else [])]
+                Run(store, executor, {t.id: t for t in mine}, seen).go(pieces)
         finally:
             for watcher in seen:
                 with suppress(OSError):
                     watcher.end()
+
+    def _expect(self, todo: Sequence[Trial]) -> dict[int, list[tuple[Trial, ...]]]:
+        """Tell each executor what is to come; return the groups under way, by threads."""
+        by_threads: dict[int, list[Trial]] = {}
+        for trial in todo:
+            by_threads.setdefault(_threads(trial.spec.train.threads), []).append(trial)
+        return {
+            threads: self.executor(threads).expect(mine) for threads, mine in by_threads.items()
+        }
 
     def _preview(self, made: Plan, todo: Sequence[Trial]) -> None:
         """Build each variant that has something to do once, so that a mistake shows now."""
@@ -158,7 +172,7 @@ class Session:
 
 
 def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
-    """Return the executor that an `execution` section asks for, its workers starting.
+    """Return the executor that an `execution` section asks for.
 
     Raises:
         MissingExtraError: its engine is not installed.
@@ -182,9 +196,7 @@ def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
         gpus_per_trial=execution.gpus_per_trial,
         cpus_per_trial=execution.cpus_per_trial,
     )
-    local = Processes(store.works, threads=threads, lanes=found)
-    local.warm()
-    return local
+    return Processes(store.works, threads=threads, lanes=found)
 
 
 def asked(study: Study, workers: int | str | None, executor: str | None) -> Study:

@@ -128,9 +128,9 @@ class Run:
                 self._save(said)
             case Done(task=task):
                 self.tasks.pop(task.number, None)
-            case Lost(task=task, reason=reason):
+            case Lost(task=task):
                 self.tasks.pop(task.number, None)
-                self._try_again(task, reason)
+                self._try_again(task, said)
 
     def _save(self, said: Finished) -> None:
         trial = self.trials[said.result.id]
@@ -141,7 +141,7 @@ class Run:
         self.begun.pop(trial.id, None)
         self._tell(lambda watcher: watcher.finished(trial, result, said.arrays))
 
-    def _try_again(self, task: Task, reason: str) -> None:
+    def _try_again(self, task: Task, said: Lost) -> None:
         """A worker was lost: the trial it was at is tried again, those behind it go on."""
         left = [trial for trial in task.trials if trial.id not in self.results]
         if not left:
@@ -149,12 +149,12 @@ class Run:
         at, behind = left[0], left[1:]
         self.losses[at.id] += 1
         late = at.id in self.told_late
-        again = self._tries(at.id) < ATTEMPTS and not late
-        self._tell(lambda watcher: watcher.lost(at, reason, again))
+        again = said.again and self._tries(at.id) < ATTEMPTS and not late
+        self._tell(lambda watcher: watcher.lost(at, said.reason, again))
         if again:
             self._submit((at,))
         else:
-            self._give_up(at, reason, late)
+            self._give_up(at, said, late)
         if behind:
             self._submit(tuple(behind))
 
@@ -163,14 +163,15 @@ class Run:
         an engine may have begun it again by itself."""
         return max(self.starts[trial], self.losses[trial])
 
-    def _give_up(self, trial: Trial, reason: str, late: bool) -> None:
+    def _give_up(self, trial: Trial, said: Lost, late: bool) -> None:
         tries = self._tries(trial.id)
         limit = trial.spec.train.time_limit
-        text = (
-            f"The trial went over its time limit of {limit:g} s and did not stop by itself."
-            if late
-            else f"Tried {tries} times; each time {reason}."
-        )
+        if late:
+            text = f"The trial went over its time limit of {limit:g} s and did not stop by itself."
+        elif not said.again:
+            text = said.reason
+        else:
+            text = f"Tried {tries} times; each time {said.reason}."
         result = replace(_without_outcome(trial, "failed"), error=text, attempts=tries)
         self._record(result)
         self._tell(lambda watcher: watcher.finished(trial, result, {}))

@@ -1,4 +1,4 @@
-"""The Slurm executor: one job for each group of trials, sent through submitit.
+"""The Slurm executor: job arrays sent through submitit, one job for each group of trials.
 
 Tasks go in, messages come out, as for every executor. All machines of a Slurm cluster share a
 disk, so workers write under `work/<trial>/` as on one machine and the driver reads there. A
@@ -12,27 +12,49 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ablate.errors import MissingExtraError, StudyError
 from ablate.execution import worker
 from ablate.execution.devices import Lane
 from ablate.execution.local import Processes
-from ablate.execution.mailbox import Mailbox, forget_events
+from ablate.execution.mailbox import Letters, Mailbox, forget_events
 from ablate.execution.messages import Done, Lost, Message, Task
 from ablate.store import write_text
 from ablate.study.study import Execution
-from ablate.study.trial import Trial
+from ablate.study.trial import Trial, TrialResult
 
 #: Pause between two looks at the shared disk, in seconds, and between two questions to Slurm.
 LOOK, ASK = 0.5, 5.0
 
-#: Jobs that may wait or run at once; Slurm's own limits come on top.
-SLOTS = 256
+#: A shared disk may show what a job wrote this much after the job has ended (seconds).
+LATE = 20.0
 
+#: Jobs that run at once, unless the study says; Slurm's own limits come on top.
+SLOTS = 64
+
+#: Jobs in an array; Slurm's own limit is about a thousand unless configured.
+ARRAY = 500
+
+#: The folder of jobs beside the work folders of trials.
 JOBS = ".jobs"
+
+
+@dataclass
+class _Sent:
+    """A task and the job that has it; `ended` is when the job was first seen to have ended."""
+
+    task: Task
+    box: Mailbox
+    job: Any
+    ended: float | None = None
 
 
 class SlurmJobs:
@@ -49,159 +71,260 @@ class SlurmJobs:
         self._submitit = _submitit()
         self._works = works.resolve()
         self._threads = threads
-        self.slots = SLOTS if not isinstance(execution.workers, int) else execution.workers
+        self.slots = execution.workers if isinstance(execution.workers, int) else SLOTS
         self._folder = self._works / JOBS
-        self._folder.mkdir(parents=True, exist_ok=True)
-        cluster = cluster or os.environ.get("ABLATE_SLURM_CLUSTER") or "slurm"
+        self._kind = cluster or os.environ.get("ABLATE_SLURM_CLUSTER") or "slurm"
         try:
-            self._cluster = self._submitit.AutoExecutor(folder=self._folder, cluster=cluster)
+            self._cluster = self._submitit.AutoExecutor(folder=self._folder, cluster=self._kind)
         except RuntimeError as error:
             raise StudyError(
                 f"This machine cannot send jobs to Slurm: {error}. Run on a login node, "
                 "or choose another executor."
             ) from None
-        self._interval = LOOK if cluster == "slurm" else 0.05
-        self._cluster.update_parameters(**parameters(execution, threads, cluster))
-        self._flying: dict[int, tuple[Task, Mailbox, Any]] = {}
+        name = f"ablate-{self._works.parent.name}"
+        self._cluster.update_parameters(**parameters(execution, threads, self._kind, name))
+        self._gpus = bool(execution.gpus_per_trial)
+        real = self._kind == "slurm"
+        self._look_each = LOOK if real else LOOK / 10
+        self._ask_each = ASK if real else LOOK / 5
+        self._late = LATE if real else 0.0
+        self._waiting: list[Task] = []
+        self._flying: dict[int, _Sent] = {}
         self._asked = 0.0
         self._planner: Processes | None = None
 
     def warm(self) -> None:
-        """Nothing to start: Slurm starts jobs when it has room."""
+        """Start the process that plans; Slurm starts jobs when it has room."""
+        self._planner = Processes(self._works, threads=self._threads, lanes=[Lane(1)])
+        self._planner.warm()
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function in a worker process of this machine."""
         if self._planner is None:
-            self._planner = Processes(self._works, threads=self._threads, lanes=[Lane(1)])
+            self.warm()
+        assert self._planner is not None
         return self._planner.call(function, *arguments)
 
-    def under_way(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
-        """Return the groups that jobs of an earlier driver still have, to be submitted as such.
+    def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+        """Return the groups that jobs of an earlier driver still have.
 
         `submit` recognises them and takes the job up instead of sending another.
         """
         wanted = {trial.id: trial for trial in trials}
         groups = []
         for note in self._notes():
-            mine = tuple(wanted[name] for name in note["trials"] if name in wanted)
-            if mine and not self._job(note["job"]).done():
+            mine = tuple(wanted.pop(name) for name in note["trials"] if name in wanted)
+            if mine and not self._over(self._job(note["job"])):
                 groups.append(mine)
         return groups
 
     def submit(self, task: Task) -> None:
-        """Send a job, or take up the one of an earlier driver that has these trials."""
-        if self._planner is not None:
-            self._planner.close()
-            self._planner = None
+        """Take up the job of an earlier driver that has these trials, or have one sent."""
         names = tuple(trial.id for trial in task.trials)
+        held = {sent.job.job_id for sent in self._flying.values()}
         for note in self._notes():
-            if set(names) <= set(note["trials"]) and not self._job(note["job"]).done():
-                box = Mailbox(self._works, names)
-                self._flying[task.number] = (task, box, self._job(note["job"]))
+            job = None if note["job"] in held else self._job(note["job"])
+            if job is not None and set(names) <= set(note["trials"]) and not self._over(job):
+                self._flying[task.number] = _Sent(task, Mailbox(self._works, names), job)
                 return
         for name in names:
             forget_events(self._works, name)
-        job = self._cluster.submit(Job(task, self._works, tuple(path for path in sys.path if path)))
-        text = json.dumps({"job": job.job_id, "trials": names})
-        write_text(self._folder / f"{job.job_id}.json", text)
-        self._flying[task.number] = (task, Mailbox(self._works, names), job)
+        self._waiting.append(task)  # sent at the next look, in one array
 
     def poll(self, timeout: float) -> list[Message]:
         """Return what has been said since, waiting up to `timeout` seconds."""
         until = time.monotonic() + timeout
+        self._send()
         while True:
-            ask = time.monotonic() - self._asked >= min(ASK, 10 * self._interval)
+            ask = time.monotonic() - self._asked >= self._ask_each
             messages = [each for number in list(self._flying) for each in self._look(number, ask)]
             if ask:
                 self._asked = time.monotonic()
             left = until - time.monotonic()
             if messages or left <= 0:
                 return messages
-            time.sleep(min(self._interval, left))
+            time.sleep(min(self._look_each, left))
 
     def stop(self, task: Task) -> None:
         """Cancel a task's job; a `Lost` follows."""
-        if task.number in self._flying:
-            self._flying[task.number][2].cancel(check=False)
+        for sent in self._flying.values():
+            if sent.task is task:
+                sent.job.cancel(check=False)
 
     def close(self) -> None:
         """Leave: jobs that were sent go on, and the next run takes them up."""
         if self._planner is not None:
             self._planner.close()
+            self._planner = None
         self._flying.clear()
+        self._waiting.clear()
+        if not self._notes():
+            for each in self._folder.glob("submission_file_*.sh"):
+                each.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._folder.rmdir()  # unless the logs of jobs that failed stay
+                self._works.rmdir()
+
+    def _send(self) -> None:
+        utils = self._submitit.core.utils
+        while self._waiting:
+            some, self._waiting = self._waiting[:ARRAY], self._waiting[ARRAY:]
+            errands = [
+                Job(task, self._works, f"{uuid.uuid4().hex}.done", self._threads, self._gpus)
+                for task in some
+            ]
+            try:
+                with self._cluster.batch():
+                    jobs = [self._cluster.submit(errand) for errand in errands]
+            except (utils.FailedJobError, utils.FailedSubmissionError, OSError) as error:
+                raise StudyError(f"Slurm took no job: {_last_line(str(error))}") from None
+            for task, job, errand in zip(some, jobs, errands, strict=True):
+                names = tuple(trial.id for trial in task.trials)
+                note = {"job": job.job_id, "trials": names, "mark": errand.mark}
+                write_text(self._folder / f"{job.job_id}.json", json.dumps(note))
+                self._flying[task.number] = _Sent(task, Mailbox(self._works, names), job)
 
     def _look(self, number: int, ask: bool) -> list[Message]:
-        task, box, job = self._flying[number]
-        ended = ask and job.done()  # before reading: what was written until then is there
-        messages = box.read()
-        if box.current is not None and not ended:
-            return messages
+        sent = self._flying[number]
+        task, box, job = sent.task, sent.box, sent.job
+        if self._kind == "debug":
+            job.exception()  # runs it, here
+        ended = sent.ended is not None or (ask and self._over(job))
+        messages = box.read()  # after asking: what was written until then is there
+        if box.current is not None:
+            if not ended:
+                return messages
+            sent.ended = sent.ended or time.monotonic()
+            if time.monotonic() - sent.ended < self._late:
+                return messages
+        elif not ended and self._kind != "slurm":
+            return messages  # a process that ends by itself: its job's files are complete then
         del self._flying[number]
-        (self._folder / f"{job.job_id}.json").unlink(missing_ok=True)
         if box.current is None:
+            self._clear(job, logs=True)
             return [*messages, Done(task)]
-        return [*messages, Lost(task, f"its job {job.job_id} ended without it ({_reason(job)})")]
+        reason, again = self._reason(job)
+        self._clear(job, logs=False)
+        return [*messages, Lost(task, reason, again)]
+
+    def _reason(self, job: Any) -> tuple[str, bool]:
+        """Return why a job ended, and whether another may fare better."""
+        log = job.paths.stderr
+        if job.paths.result_pickle.is_file() and (error := job.exception()) is not None:
+            return f"its job {job.job_id} ended: {_last_line(str(error))} (see {log})", False
+        return f"its job {job.job_id} ended without it ({job.state}; see {log})", True
+
+    def _clear(self, job: Any, *, logs: bool) -> None:
+        """Remove what is known of a job that is over; logs tell of one that failed."""
+        note = self._folder / f"{job.job_id}.json"
+        with suppress(OSError, ValueError):
+            (self._folder / json.loads(note.read_text(encoding="utf-8"))["mark"]).unlink()
+        note.unlink(missing_ok=True)
+        for each in self._folder.glob(f"{job.job_id}_*"):
+            if logs or not each.name.endswith((".out", ".err")):
+                each.unlink(missing_ok=True)
 
     def _notes(self) -> list[dict[str, Any]]:
-        return [json.loads(each.read_text(encoding="utf-8")) for each in
-                sorted(self._folder.glob("*.json"))]  # fmt: skip
+        return [json.loads(each.read_bytes()) for each in sorted(self._folder.glob("*.json"))]
 
     def _job(self, number: str) -> Any:
-        return self._cluster.job_class(folder=self._folder, job_id=number)
+        kind = self._submitit.LocalJob if self._kind == "local" else self._submitit.SlurmJob
+        return kind(folder=self._folder, job_id=number)
+
+    def _over(self, job: Any) -> bool:
+        """Whether a job has ended, an earlier driver's included."""
+        if self._kind == "local" and job._process is None:
+            return job.paths.result_pickle.is_file() or not _alive(int(job.job_id))
+        return bool(job.done())
 
 
 class Job:
     """What Slurm runs: callable, and able to say how it is queued again when preempted."""
 
-    def __init__(self, task: Task, works: Path, paths: tuple[str, ...]) -> None:
+    def __init__(self, task: Task, works: Path, mark: str, threads: int, gpus: bool) -> None:
+        self.mark = mark  # the file in which the trials handed in are noted
         self._task = task
         self._works = works
-        self._paths = paths
+        self._threads = threads
+        self._gpus = gpus
+        self._paths = tuple(path for path in sys.path if path)
 
     def __call__(self) -> None:
-        """Train the trials that have not been handed in."""
-        from ablate.execution.mailbox import collect
+        """Train the trials that have not been handed in.
 
+        A driver may have collected those that were, so that nothing of them is left to be seen:
+        this job keeps its own note of them.
+        """
         for path in reversed(self._paths):
             if path not in sys.path:
                 sys.path.insert(0, path)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        left = tuple(each for each in self._task.trials if collect(self._works, each.id) is None)
+        if not self._gpus:
+            os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+        note = self._works / JOBS / self.mark
+        done = set(note.read_text(encoding="utf-8").split()) if note.is_file() else set()
+        left = tuple(each for each in self._task.trials if each.id not in done)
         if not left:
             return
-        threads = left[0].spec.train.threads
-        assert isinstance(threads, int)
-        worker.prepare(threads)
-        worker.train(Task(self._task.number, left), self._works)
+        worker.prepare(self._threads)
+        worker.train(Task(self._task.number, left), self._works, _Noted(self._works, note))
 
     def checkpoint(self, *_: Any) -> Any:
         """Queue the same job again: finished trials are skipped, the one under way goes on."""
         return _submitit().helpers.DelayedSubmission(self)
 
 
-def parameters(execution: Execution, threads: int, cluster: str) -> dict[str, Any]:
-    """Return what submitit is asked for on behalf of an `execution` section."""
+class _Noted(Letters):
+    """Letters that note what was handed in."""
+
+    def __init__(self, works: Path, note: Path) -> None:
+        super().__init__(works)
+        self._note = note
+
+    def finished(
+        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
+    ) -> None:
+        super().finished(result, arrays, model)
+        with self._note.open("a", encoding="utf-8") as stream:
+            stream.write(f"{result.id}\n")
+
+
+def parameters(execution: Execution, threads: int, kind: str, name: str) -> dict[str, Any]:
+    """Return what submitit is asked for on behalf of an `execution` section.
+
+    Account, quality of service, time limit and the like are Slurm's own settings: `sbatch`
+    reads SBATCH_ACCOUNT, SBATCH_QOS, SBATCH_TIMELIMIT, … and they win over what stands here.
+    """
     asked: dict[str, Any] = {
-        "name": "ablate",
+        "name": name,
+        "nodes": 1,
         "tasks_per_node": 1,
         "cpus_per_task": max(1, round(execution.cpus_per_trial or threads)),
         "timeout_min": 24 * 60,
     }
     if execution.gpus_per_trial:
         asked["gpus_per_node"] = max(1, round(execution.gpus_per_trial))
-    if cluster == "slurm":
-        asked["slurm_array_parallelism"] = SLOTS
+    if kind == "slurm":
+        workers = execution.workers
+        asked["slurm_array_parallelism"] = workers if isinstance(workers, int) else SLOTS
         if execution.partition is not None:
             asked["slurm_partition"] = execution.partition
     return asked
 
 
-def _reason(job: Any) -> str:
+def _alive(process: int) -> bool:
+    with suppress(ChildProcessError):
+        os.waitpid(process, os.WNOHANG)  # one of ours that has ended leaves the table
     try:
-        error = job.exception()
-    except Exception:  # submitit could not read what the job left
-        return str(job.state)
-    return str(job.state) if error is None else str(error).strip().splitlines()[-1]
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _last_line(text: str) -> str:
+    lines: Iterable[str] = (line.strip() for line in text.splitlines())
+    return ([line for line in lines if line] or ["no reason was given"])[-1]
 
 
 def _submitit() -> Any:

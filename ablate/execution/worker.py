@@ -63,11 +63,11 @@ def prepare(threads: int) -> None:
         return
 
 
-def train(task: Task, works: Path) -> None:
+def train(task: Task, works: Path, letters: Letters | None = None) -> None:
     """Train a task's trials; each outcome is handed in as soon as it is there."""
     from ablate.training import run_group
 
-    letters = Letters(works)
+    letters = letters or Letters(works)
     for outcome in run_group(task.trials, work=letters.folder, report=reporter(letters)):
         result, arrays, model = outcome
         letters.finished(result, arrays, Path(model) if model is not None else None)
