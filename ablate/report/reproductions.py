@@ -57,7 +57,7 @@ class Reproduction:
 
 
 #: What the headings of the studies mark their parts with.
-_LABEL = re.compile(r"\n(?=\S)((?:Source|Claims?|Unsaid[^:.]*|Chosen|Found):)")
+_LABEL = re.compile(r"\n(?=\S)((?:Source|Claims?|Unsaid[^:.]*|Chosen|Remark):)")
 
 
 def as_document(
@@ -127,7 +127,9 @@ def tally(reproductions: Sequence[Reproduction]) -> str:
     )
     trials = sum(len(each.material.results) for each in reproductions if each.material)
     return (
-        f"{len(reproductions)} studies, {trials} trials, {len(verdicts)} published claims: "
+        f"{wording.counted(len(reproductions), 'study', 'studies')}, "
+        f"{wording.counted(trials, 'trial')}, "
+        f"{wording.counted(len(verdicts), 'published claim')}: "
         f"{counts or 'none judged'}."
     )
 
@@ -195,8 +197,9 @@ def _circumstances(material: Material) -> str:
     threads = "/".join(known.get("threads", ()))
     return (
         f"{wording.counted(len(material.analysis.seeds), 'seed')}, "
-        f"{wording.counted(len(material.results), 'trial')}, {seconds / 60:.1f} minutes of "
-        f"training and evaluation summed over trials; {', '.join(machine) or 'an unknown machine'}"
+        f"{wording.counted(len(material.results), 'trial')}, {seconds / 60:.1f} minutes on the "
+        f"clock summed over trials, which other work on the machine lengthens; "
+        + (", ".join(machine) or "an unknown machine")
         + (f", {cores} cores" if cores else "")
         + (f", {threads} thread(s) per trial" if threads else "")
         + f"; {', '.join(versions) or 'versions not recorded'}."

@@ -71,7 +71,7 @@ def test_every_claim_has_a_row_with_its_verdict(digits):
         ("digits (quick)", "refuted", "a|b"),
     ]
     assert table.marks == ("better", "worse")
-    assert tally([digits]) == "1 studies, 10 trials, 2 published claims: 1 reproduced, 1 refuted."
+    assert tally([digits]) == "1 study, 10 trials, 2 published claims: 1 reproduced, 1 refuted."
 
 
 def test_a_study_without_claims_reports_its_interaction():
