@@ -85,22 +85,25 @@ def _stores(study: str | None, logs: Path) -> list[tuple[Store, str]]:
 
 def _bring_up_to_date(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     """Write a study's event files where they are asked for or behind; return what was written."""
-    from ablate.errors import StoreError
+    from ablate.errors import AblateError
+    from ablate.events import behind
 
-    if not (rebuild or all_runs) and not _behind(store):
+    asked = rebuild or all_runs
+    if not asked and not behind(store):
         return ""
     try:
         with store.lock():
-            return _rebuild(store, study, all_runs=all_runs)
-    except StoreError:
-        if rebuild or all_runs:
+            return _written(store, study, rebuild=rebuild, all_runs=all_runs)
+    except AblateError as error:
+        if asked:
             raise
-        return "it is running; what you see grows with it."
+        # What is there can be shown all the same, and grows if the study is running.
+        return f"shown as it is. {error}"
 
 
-def _rebuild(store: Store, study: str, *, all_runs: bool) -> str:
+def _written(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
+    from ablate import events
     from ablate.errors import StoreError
-    from ablate.events import RUNS, SEARCH_RUNS, rebuild
     from ablate.execution.plan import plan, with_searched
     from ablate.report.probes import illustrate
 
@@ -108,16 +111,9 @@ def _rebuild(store: Store, study: str, *, all_runs: bool) -> str:
     outcome = made.outcome(made.results, store)
     if not outcome.results:
         raise StoreError(f"Study '{store.name}' has no results under {store.logs}/ yet.")
-    limit = None if all_runs else SEARCH_RUNS if points else RUNS
-    written = rebuild(store, outcome, points=points, limit=limit, illustrate=illustrate)
-    return str(written)
-
-
-def _behind(store: Store) -> bool:
-    """Whether a result is newer than the event files, or there are none."""
-    records = [each.stat().st_mtime for each in store.trials.glob("*.json")]
-    written = [each.stat().st_mtime for each in store.tensorboard.glob("*tfevents*")]
-    return bool(records) and (not written or max(records) > max(written))
+    limit = None if all_runs else events.SEARCH_RUNS if points else events.RUNS
+    write = events.rebuild if rebuild else events.update
+    return str(write(store, outcome, points=points, limit=limit, illustrate=illustrate))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ leaves. It holds nothing of its own: `rebuild` makes it again from the results a
 from ablate.events.board import RUNS, SEARCH_RUNS, Board, folder_name
 from ablate.events.live import LiveEvents
 from ablate.events.shared import share
-from ablate.events.study import rebuild
+from ablate.events.study import behind, rebuild, update
 from ablate.events.tree import Written
 from ablate.events.trials import Illustrate
 
@@ -19,7 +19,9 @@ __all__ = [
     "Illustrate",
     "LiveEvents",
     "Written",
+    "behind",
     "folder_name",
     "rebuild",
     "share",
+    "update",
 ]

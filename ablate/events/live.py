@@ -3,7 +3,8 @@
 The driver says when a trial starts, when an epoch has ended and when a trial is finished; the
 files of `ablate.events.board` grow, flushed each epoch. What a finished trial leaves is what
 `rebuild` would have written. Means over seeds are written anew as trials finish, but never so
-often that they take a noticeable share of the run. A watcher must not stop what it watches: a
+often that they take a noticeable share of the run. Images are left to `update`: to draw them
+takes longer than all the rest. A watcher must not stop what it watches: a
 file that cannot be written ends the live view and nothing else, and says so in `trouble`.
 """
 
@@ -18,12 +19,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablate.events import hparams
-from ablate.events.board import RUNS, Board, choose, illustrated, session
+from ablate.events.board import RUNS, Board, choose, session
 from ablate.events.files import EventFile, Point
 from ablate.events.study import board_of, named, sources_of
 from ablate.events.tables import texts_of
 from ablate.events.tree import Summary, Written, refresh, write_means
-from ablate.events.trials import Arrays, Illustrate, epoch_points, write_trial
+from ablate.events.trials import Arrays, epoch_points, write_trial
 from ablate.store import Store
 from ablate.study.arm import Arm
 from ablate.study.study import Study
@@ -89,7 +90,6 @@ class LiveEvents:
         *,
         points: Mapping[str, str] | None = None,
         limit: int | None = RUNS,
-        illustrate: Illustrate | None = None,
     ) -> None:
         """Take note of what is planned; nothing is written before `begin`.
 
@@ -98,18 +98,16 @@ class LiveEvents:
             plan: the study, its arms, all its trials and the results that stand.
             points: the search point of a trial, by trial id.
             limit: how many TensorBoard runs to write at most; None for all.
-            illustrate: draws a trial's images from its probe arrays.
         """
         self.trouble, self.written = "", Written(0, 0, 0)
         self._root, self._plan = store.tensorboard, plan
         self._board: Board = board_of(store, plan.study, plan.arms, points, limit)
-        self._sources = sources_of(store, illustrate)
+        self._sources = sources_of(store)
         self._trials = list(plan.trials)
         self._results = dict(plan.results)
         self._columns = hparams.columns(self._row(each) for each in self._trials)
         # A trial that two variants share is followed under the first; both have it at the end.
         self._shown = {each.id: each for each in reversed(choose(self._board, self._trials))}
-        self._drawn = illustrated(self._board, self._trials)
         self._open: dict[str, dict[str, EventFile]] = {}
         self._changed: set[str] = set()
         self._not_before = 0.0
@@ -160,7 +158,6 @@ class LiveEvents:
                 result,
                 self._columns,
                 arrays=arrays,
-                illustrate=self._sources.illustrate if trial.id in self._drawn else None,
                 ended=time.time(),
             )
         self._changed |= {each.variant for each in self._trials if each.id == trial.id}

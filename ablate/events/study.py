@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from ablate.events.board import RUNS, Board
 from ablate.events.tables import baseline_of, texts_of
-from ablate.events.tree import Sources, Written, rebuild_tree
-from ablate.events.trials import Illustrate
+from ablate.events.tree import Sources, Written, rebuild_tree, refresh
+from ablate.events.trials import DRAWN, Illustrate
 from ablate.store import Store
 from ablate.study.arm import Arm
 from ablate.study.results import StudyResults
@@ -43,14 +43,36 @@ def rebuild(
     Returns:
         what was written, and what was left out.
     """
-    board = board_of(store, outcome.study, outcome.arms, points, limit)
+    board = _with_texts(board_of(store, outcome.study, outcome.arms, points, limit), outcome)
+    return rebuild_tree(store.tensorboard, board, outcome.results, sources_of(store, illustrate))
+
+
+def update(
+    store: Store,
+    outcome: StudyResults,
+    *,
+    points: Mapping[str, str] | None = None,
+    limit: int | None = RUNS,
+    illustrate: Illustrate | None = None,
+) -> Written:
+    """Write what is missing of a study's TensorBoard files, images too; as `rebuild` else."""
+    board = _with_texts(board_of(store, outcome.study, outcome.arms, points, limit), outcome)
+    return refresh(store.tensorboard, board, outcome.results, sources_of(store, illustrate))
+
+
+def behind(store: Store) -> bool:
+    """Return whether a result is newer than the event files, or images are still to be drawn."""
+    records = [each.stat().st_mtime for each in store.trials.glob("*.json")]
+    files = [each.stat().st_mtime for each in store.tensorboard.glob("*tfevents*")]
+    if not records or not files or max(records) > max(files):
+        return bool(records)
+    probed = any(True for _ in store.trials.glob("*.npz"))
+    return probed and not any(True for _ in store.tensorboard.rglob(f"*.{DRAWN}"))
+
+
+def _with_texts(board: Board, outcome: StudyResults) -> Board:
     texts = {**board.texts, **texts_of(outcome.study, outcome.arms, outcome.results)}
-    return rebuild_tree(
-        store.tensorboard,
-        replace(board, texts=texts),
-        outcome.results,
-        sources_of(store, illustrate),
-    )
+    return replace(board, texts=texts)
 
 
 def board_of(
@@ -74,7 +96,7 @@ def board_of(
     )
 
 
-def sources_of(store: Store, illustrate: Illustrate | None) -> Sources:
+def sources_of(store: Store, illustrate: Illustrate | None = None) -> Sources:
     """Return where the rest of a trial lies in the store."""
 
     def ended(trial: str) -> float:

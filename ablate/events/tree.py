@@ -117,14 +117,15 @@ def refresh(root: Path, board: Board, results: Sequence[TrialResult], sources: S
     drawn = illustrated(board, results)
     for each in shown:
         folder = root / session(board, each)
-        if not written(folder, each, columns):
+        illustrate = sources.illustrate if each.id in drawn else None
+        if not written(folder, each, columns, drawn=illustrate is not None):
             write_trial(
                 folder,
                 board,
                 each,
                 columns,
                 arrays=sources.arrays(each.id),
-                illustrate=sources.illustrate if each.id in drawn else None,
+                illustrate=illustrate,
                 ended=sources.ended(each.id),
             )
     summary = Summary.of(board, results)

@@ -32,6 +32,9 @@ Illustrate = Callable[[TrialResult, Arrays], Mapping[tuple[str, int], bytes]]
 
 Columns = Mapping[str, api_pb2.HParamInfo]
 
+#: How the name of a session's file ends: with the trial's images, or without.
+DRAWN, PLAIN = "drawn", "trial"
+
 
 def write_trial(
     folder: Path,
@@ -64,20 +67,23 @@ def write_trial(
             Point(image(tag, png), epoch, ended)
             for (tag, epoch), png in illustrate(result, arrays).items()
         ]
-    write(folder, _label(result, columns), points)
+    label = f"{_label(result, columns)}.{DRAWN if illustrate else PLAIN}"
+    write(folder, label, points)
 
 
-def written(folder: Path, result: TrialResult, columns: Columns) -> bool:
-    """Return whether the trial is all there, and in a row with these columns."""
+def written(folder: Path, result: TrialResult, columns: Columns, drawn: bool = False) -> bool:
+    """Return whether the trial is all there, in a row with these columns, drawn if asked for."""
     label = _label(result, columns)
-    return any(each.name.endswith(label) for each in event_files(folder))
+    kinds = (DRAWN,) if drawn and result.probes else (DRAWN, PLAIN)
+    names = [each.name for each in event_files(folder)]
+    return any(name.endswith(f"{label}.{kind}") for name in names for kind in kinds)
 
 
 def _label(result: TrialResult, columns: Columns) -> str:
     """Name the session's file by all that it depends on but the texts."""
     declared = "".join(f"{name}:{info.type};" for name, info in columns.items())
     told = f"{declared}{result.status}{sorted(result.probes)}"
-    return f"{result.id[:12]}.{hashlib.sha256(told.encode()).hexdigest()[:8]}.trial"
+    return f"{result.id[:12]}.{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 def epoch_points(

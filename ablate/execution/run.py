@@ -133,12 +133,11 @@ class Session:
         # Drawing boards and pools of processes take a while to import; a run with nothing to do
         # never gets here.
         from ablate.events import LiveEvents
-        from ablate.report.probes import illustrate
 
         under_way = self._expect(todo)
         self._preview(made, todo)
         shown, points = with_searched(made, store)
-        seen = [*watchers, LiveEvents(store, shown, points=points, illustrate=illustrate)]
+        seen = [*watchers, LiveEvents(store, shown, points=points)]
         for watcher in seen:
             watcher.begin(len(todo), kept, len(made.dropped))
         try:

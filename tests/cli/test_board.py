@@ -6,10 +6,12 @@ import json
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ablate.cli import board, run_cli
 from ablate.config import load_study
+from ablate.events.files import read
 from ablate.events.server import runs_in
 from ablate.execution.plan import plan
 from ablate.store import Store
@@ -24,6 +26,13 @@ variants:
   plain: {{}}
   fast: {{train: {{learning_rate: 0.5}}}}
 """
+
+
+MISTAKES = {
+    "mistakes/epochs": np.array([1]),
+    "mistakes/confusion": np.eye(2)[None],
+    "mistakes/class_names": np.array(["a", "b"]),
+}
 
 
 @pytest.fixture
@@ -48,7 +57,9 @@ def finished(logs):
                     spec=trial.spec.model_dump(mode="json", by_alias=True),
                     metrics={"val_accuracy": 0.9, "test_accuracy": 0.9},
                     curves={"loss": [None, 0.5], "val_accuracy": [0.1, 0.9]}, epochs=1,
-                )
+                    probes=("mistakes",),
+                ),
+                MISTAKES,
             )  # fmt: skip
         return store
 
@@ -95,6 +106,20 @@ def test_what_is_up_to_date_is_not_written_again(finished, shown, logs, capsys):
     assert shown["runs"] == runs_in(store.tensorboard)
 
 
+def test_images_are_drawn_when_they_are_looked_at(finished, shown, logs):
+    store = finished("one", seeds=3)
+    run_cli(["board", "one", "--logs", str(logs)])
+    drawn = {each.parent.name for each in store.tensorboard.rglob("*.drawn")}
+    assert drawn == {"seed0", "seed1"}
+    tags = [
+        value.tag
+        for path in store.tensorboard.rglob("*.drawn")
+        for event in read(path)
+        for value in event.summary.value
+    ]
+    assert tags.count("mistakes/confusion") == 4
+
+
 def test_without_a_study_all_are_shown_side_by_side(finished, shown, logs):
     finished("one"), finished("two")
     assert run_cli(["board", "--logs", str(logs)]) == 0
@@ -113,7 +138,7 @@ def test_a_study_that_runs_is_not_touched(finished, shown, logs, capsys):
     store = finished("one")
     with store.lock():
         assert run_cli(["board", "one", "--logs", str(logs)]) == 0
-        assert "it is running" in capsys.readouterr().out
+        assert "one: shown as it is. Study 'one' is being run" in capsys.readouterr().out
         assert run_cli(["board", "one", "--logs", str(logs), "--rebuild"]) == 2
     assert not store.tensorboard.exists()
 
