@@ -151,7 +151,7 @@ def held(values: np.ndarray, dtype: str) -> np.ndarray:
 
 def value(variable: Any) -> np.ndarray:
     """Return a copy of a variable's value, in its own dtype."""
-    return ops.convert_to_numpy(variable.value)
+    return np.array(ops.convert_to_numpy(variable.value))
 
 
 def _normalize(
