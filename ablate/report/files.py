@@ -56,7 +56,7 @@ def write_reproductions(found: Sequence[Reproduction], text: Path) -> Path:
     addresses: dict[str, dict[str, str]] = {}
     drawn: list[Plot] = []
     for each in found:
-        if each.material is None:
+        if each.material is None or not each.finished:
             continue
         plots, sections = draw_all(each.material)
         chosen = chosen_plots(each.material, plots, _every((), sections))

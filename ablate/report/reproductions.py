@@ -43,6 +43,11 @@ class Reproduction:
     command: str = ""
 
     @property
+    def finished(self) -> bool:
+        """Whether every planned trial has an outcome: half a study is not told."""
+        return self.material is not None and not self.material.running
+
+    @property
     def title(self) -> str:
         """The heading's first sentence."""
         return self.paragraphs[0] if self.paragraphs else self.name
@@ -69,8 +74,8 @@ def as_document(
         reproductions: the studies in their order; those without material are named as not run.
         addresses: by study, the address of each plot to be shown, by the plot's name.
     """
-    run = [each for each in reproductions if each.material is not None]
-    rest = [each for each in reproductions if each.material is None]
+    run = [each for each in reproductions if each.finished]
+    rest = [each for each in reproductions if not each.finished]
     parts = [
         "# Published results, reproduced or refuted",
         "This page is written by `ablate reproduce` from the trials themselves; nothing in it is "
@@ -83,9 +88,9 @@ def as_document(
     ]
     if rest:
         parts.append(
-            "Not run here: "
-            + "; ".join(f"`{each.name}` ({_sentence(each.title)})" for each in rest)
-            + ". `ablate reproduce` lists all."
+            "Not finished here: "
+            + "; ".join(f"`{each.name}` ({_state(each)})" for each in rest)
+            + ". `ablate reproduce` lists all; `ablate reproduce NAME` goes on where one stopped."
         )
     for each in run:
         parts += _section(each, (addresses or {}).get(each.name, {}))
@@ -231,5 +236,11 @@ def _marked(text: str) -> str:
     )
 
 
-def _sentence(text: str) -> str:
-    return text.rstrip(".?:")
+def _state(each: Reproduction) -> str:
+    """Say what an unfinished study is about and how far it got."""
+    about = each.title.rstrip(".?:")
+    if each.material is None:
+        return about
+    trials = each.material.analysis.trials
+    planned = trials.get("planned", 0)
+    return f"{about}: {planned - trials.get('pending', 0)} of {planned} trials so far"

@@ -23,7 +23,9 @@ HEADING = """\
 # Chosen: the rest."""
 
 
-def material(expect: list[Expect], factors: bool = False) -> Material:
+def material(
+    expect: list[Expect], factors: bool = False, planned: dict[str, int] | None = None
+) -> Material:
     arms = [
         arm("bn=off,dropout=off", [], {}, factors={"bn": "off", "dropout": "off"}),
         arm("bn=off,dropout=on", [DROPOUT], {}, factors={"bn": "off", "dropout": "on"}),
@@ -37,7 +39,7 @@ def material(expect: list[Expect], factors: bool = False) -> Material:
         for each in arms
         for seed in range(5)
     ]
-    analysis = analyze(results, arms, arms[0].name, study="digits", expect=expect)
+    analysis = analyze(results, arms, arms[0].name, study="digits", expect=expect, planned=planned)
     return gather(analysis, results, arms)
 
 
@@ -85,7 +87,7 @@ def test_a_study_without_claims_reports_its_interaction():
 def test_the_document_tells_source_verdict_circumstances_and_command(digits):
     unrun = Reproduction("later", "# Not yet.")
     text = as_document([digits, unrun], {"digits": {"effects": "reproductions/digits.png"}})
-    assert "Not run here: `later` (Not yet)." in text
+    assert "Not finished here: `later` (Not yet)." in text
     assert "**Does BN help the digits?**" in text
     assert "Claim: it does, by `a lot`\\*." in text
     assert "- Refuted: " in text and "a\\|b" in text
@@ -99,3 +101,12 @@ def test_files_are_written_beside_the_document(digits, tmp_path: Path):
     drawn = [path.name for path in (tmp_path / "found").iterdir()]
     assert drawn == ["digits-effects.png"]
     assert "](<found/digits-effects.png>)" in (tmp_path / "found.md").read_text()
+
+
+def test_half_a_study_is_named_but_not_told():
+    planned = {"plain": 5, "bn": 8}
+    half = Reproduction("half", HEADING, material(CLAIMS, planned=planned), None, "ablate run")
+    text = as_document([half])
+    assert "0 studies, 0 trials, 0 published claims" in text
+    assert "`half` (Does BN help the digits: 10 of 13 trials so far)" in text
+    assert "## half" not in text
