@@ -1,0 +1,57 @@
+"""The teaching studies and their pages belong together, and what the pages compute is so."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from ablate.study.probes import PROBES
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "teaching"
+STUDIES = sorted((ROOT / "configs" / "teaching").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_every_study_has_its_page_with_a_plot(study: Path) -> None:
+    page = PAGES / f"{study.stem}.md"
+    text = page.read_text()
+    assert f"ablate run configs/teaching/{study.name} && ablate board" in text
+    assert "**What to look for.**" in text and "**What it shows.**" in text
+    images = re.findall(r"!\[.+?\]\((\S+?)\)", text)
+    assert images
+    assert f"]({page.name})" in (PAGES / "README.md").read_text()
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [*PAGES.glob("*.md"), ROOT / "docs" / "probes.md"]:
+        for target in re.findall(r"\]\((?!http)(\S+?)\)", page.read_text()):
+            assert (page.parent / target).is_file(), f"{page.name}: {target}"
+
+
+def test_no_plot_is_left_over() -> None:
+    text = "".join(page.read_text() for page in PAGES.glob("*.md"))
+    assert [each.name for each in PAGES.glob("*.png") if each.name not in text] == []
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda path: path.stem)
+def test_what_a_page_computes_is_so(page: Path) -> None:
+    text = page.read_text().replace("```", "")
+    found = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    said: list[str] = []
+    runner.run(found, out=said.append)
+    assert runner.failures == 0, "".join(said)
+
+
+def test_every_probe_is_documented() -> None:
+    text = (ROOT / "docs" / "probes.md").read_text()
+    assert [name for name in PROBES if f"| `{name}` |" not in text] == []
+    for name, kind in PROBES.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        assert kind.arguments is not None
+        takes = set(kind.arguments.model_fields) - {"bins", "images", "size", "margin", "rate"}
+        assert [each for each in takes if f"`{each}`" not in row] == [], name
