@@ -39,6 +39,10 @@ RETRIES = 2
 #: Pause between two looks into the actor, in seconds.
 LOOK = 0.05
 
+#: All workers together tell of about this many epochs a second, so that a large cluster does not
+#: drown its driver in progress; the results have every epoch.
+TOLD = 500.0
+
 #: In the work folder: a word by which a worker knows that it sees the same folder.
 SHARED = ".shared"
 
@@ -160,7 +164,8 @@ class RayTasks:
             self._prepare(task)
             self._errands += 1
             paths = tuple(str(path) for path in cargo.named_files(task.trials))
-            parcel = pickle.dumps((self._errands, task, str(self._works.resolve()), self._token()))
+            works, pause = str(self._works.resolve()), max(QUIET, self.slots / TOLD)
+            parcel = pickle.dumps((self._errands, task, works, self._token(), pause))
             contents = [*self._code.values(), *(self._files[path] for path in paths)]
             reference = self._land.remote(parcel, self._post, tuple(self._code), paths, *contents)
             self._flying[self._errands] = _Errand(task, reference, set(), Counter())
@@ -318,13 +323,14 @@ def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
     """Train a task's trials on a machine of the cluster.
 
     Args:
-        parcel: the pickled number of the errand, task, work folder and its token.
+        parcel: the pickled number of the errand, task, work folder, its token, and the pause
+            between two epochs told (seconds).
         post: the actor to tell.
         files: what trials name, by its place on the driver's machine.
     """
     import ray
 
-    errand, task, works, token = pickle.loads(parcel)
+    errand, task, works, token, pause = pickle.loads(parcel)
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     done = ray.get(post.finished.remote(errand))
@@ -335,7 +341,7 @@ def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
     from ablate.training import run_group
 
     folder, own = _folder(Path(works), token)
-    letters = _Letters(post, errand, folder)
+    letters = _Letters(post, errand, folder, pause)
     try:
         for result, arrays, model in run_group(
             left, work=letters.folder, report=worker.reporter(letters)
@@ -349,10 +355,11 @@ def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
 class _Letters:
     """Tells the actor what happens."""
 
-    def __init__(self, post: Any, errand: int, works: Path) -> None:
+    def __init__(self, post: Any, errand: int, works: Path, pause: float) -> None:
         self._post = post
         self._errand = errand
         self._works = works
+        self._pause = pause
         self._told = 0.0
 
     def folder(self, trial: str) -> Path:
@@ -367,7 +374,7 @@ class _Letters:
     def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
         """Say that an epoch ended, unless one was told a moment ago: the result has them all."""
         now = time.monotonic()
-        if now - self._told >= QUIET:
+        if now - self._told >= self._pause:
             self._told = now
             self._say(Epoch(trial, epoch, epochs, dict(logs)))
 

@@ -197,8 +197,8 @@ class SlurmJobs:
             sent.ended = sent.ended or time.monotonic()
             if time.monotonic() - sent.ended < self._late:
                 return messages
-        elif not ended and self._kind != "slurm":
-            return messages  # a process that ends by itself: its job's files are complete then
+        elif not ended:
+            return messages  # its job writes its last files
         del self._flying[number]
         if box.current is None:
             self._clear(job, logs=True)
@@ -306,6 +306,7 @@ def parameters(execution: Execution, threads: int, kind: str, name: str) -> dict
         asked["gpus_per_node"] = max(1, round(execution.gpus_per_trial))
     if kind == "slurm":
         workers = execution.workers
+        asked["slurm_additional_parameters"] = {"requeue": True}  # after the loss of a machine
         asked["slurm_array_parallelism"] = workers if isinstance(workers, int) else SLOTS
         if execution.partition is not None:
             asked["slurm_partition"] = execution.partition

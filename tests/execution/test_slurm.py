@@ -1,0 +1,217 @@
+"""Slurm: the scripts that would be sent, preemption, and jobs that outlive their driver.
+
+There is no Slurm here: `sbatch`, `srun` and `sacct` are stand-ins that run an array's jobs on
+this machine, so that the way from a study to its results is walked whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ablate.config import dump_study
+from ablate.errors import StudyError
+from ablate.execution import slurm
+from ablate.execution.messages import Done, Epoch, Finished, Started, Task
+from ablate.execution.outlook import progress
+from ablate.execution.plan import plan
+from ablate.execution.run import run
+from ablate.execution.slurm import JOBS, SlurmJobs, parameters
+from ablate.store import Store
+from ablate.study.study import Execution, Study
+
+pytest.importorskip("submitit")
+
+SBATCH = """#!{python}
+import os, re, subprocess, sys
+from pathlib import Path
+place = Path({place!r})
+script = Path(sys.argv[1]).read_text()
+number = 100 + len(list(place.glob("sent-*")))
+(place / f"sent-{{number}}").write_text(script)
+array = re.search(r"--array=0-([0-9]+)", script)
+for task in range(int(array.group(1)) + 1) if array else [None]:
+    name = str(number) if task is None else f"{{number}}_{{task}}"
+    more = {{"SLURM_JOB_ID": name}} if task is None else {{
+        "SLURM_JOB_ID": str(number), "SLURM_ARRAY_JOB_ID": str(number),
+        "SLURM_ARRAY_TASK_ID": str(task)}}
+    environment = {{**os.environ, **more, "SLURM_PROCID": "0", "SLURM_LOCALID": "0",
+                   "SLURM_NODEID": "0", "SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1"}}
+    with open(place / f"log-{{name}}", "w") as log:
+        job = subprocess.Popen(["bash", sys.argv[1]], env=environment, start_new_session=True,
+                               stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    (place / f"process-{{name}}").write_text(str(job.pid))
+print(f"Submitted batch job {{number}}")
+"""
+
+SRUN = """#!{python}
+import os, sys
+command = sys.argv[1 + next(k for k, each in enumerate(sys.argv[1:]) if "python" in each):]
+os.execv(command[0], command)
+"""
+
+SACCT = """#!{python}
+import os, pathlib
+print("JobID|State|NodeList")
+for each in sorted(pathlib.Path({place!r}).glob("process-*")):
+    state = "RUNNING" if os.path.exists(f"/proc/{{each.read_text()}}") else "COMPLETED"
+    print(f"{{each.name.partition('-')[2]}}|{{state}}|here")
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A folder that holds stand-ins for Slurm's commands, and what they were asked."""
+    place = tmp_path / "slurm"
+    place.mkdir()
+    for name, text in (("sbatch", SBATCH), ("srun", SRUN), ("sacct", SACCT)):
+        file = place / name
+        file.write_text(text.format(python=sys.executable, place=str(place)))
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "LOOK", 0.1)
+    monkeypatch.setattr(slurm, "ASK", 0.5)
+    yield place
+    for each in place.glob("process-*"):
+        try:
+            os.killpg(int(each.read_text()), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def study(**changes) -> Study:
+    return Study(
+        **{
+            "study": "arrays",
+            "data": {"name": "digits", "limit": 96},
+            "model": {"name": "mlp", "units": [12]},
+            "train": {"epochs": 3, "threads": 1},
+            "seeds": 1,
+            "variants": {"plain": {}, "dropout": {"insert": [
+                {"layer": "Dropout", "rate": 0.5, "at": "after_activation"}]}},
+            "execution": {"executor": "slurm", "partition": "short", "workers": 2},
+            **changes,
+        }
+    )  # fmt: skip
+
+
+def numbers(results) -> dict:
+    return {
+        each.id: (each.status, dict(each.metrics), {k: list(v) for k, v in each.curves.items()})
+        for each in results
+    }
+
+
+@pytest.mark.slow
+def test_a_study_goes_out_as_one_array_and_comes_back_whole(cluster, tmp_path):
+    found = run(study(), logs=tmp_path / "logs", watchers=[])
+    (script,) = [each.read_text() for each in cluster.glob("sent-*")]
+    flags = dict(re.findall(r"#SBATCH --([a-z-]+)=(\S+)", script))
+    assert flags["job-name"] == "ablate-arrays"
+    assert flags["partition"] == "short"
+    assert flags["array"] == "0-1%2"
+    assert flags["cpus-per-task"] == "1" and flags["nodes"] == "1"
+    assert flags["signal"].startswith("USR2@") and "#SBATCH --requeue" in script
+    assert "submitit.core._submit" in script and "gpus" not in script
+    serial = run(study(), logs=tmp_path / "serial", executor="serial", watchers=[])
+    assert numbers(found.results) == numbers(serial.results)
+    assert not Store(tmp_path / "logs", "arrays").works.exists()
+
+
+@pytest.mark.slow
+def test_jobs_outlive_their_driver_and_the_next_run_takes_them_up(cluster, tmp_path):
+    mine = study(study="away", train={"epochs": 1500, "threads": 1})
+    file = tmp_path / "away.yaml"
+    file.write_text(dump_study(mine))
+    logs = tmp_path / "logs"
+    command = [sys.executable, "-m", "ablate", "run", str(file), "--logs", str(logs), "--quiet"]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    works = Store(logs, "away").works
+    assert wait_for(lambda: len(list(works.glob("*/events.jsonl"))) == 2)
+    driver.kill()
+    driver.wait()
+    assert len(progress(mine, logs=logs).running) + progress(mine, logs=logs).todo > 0
+    found = run(mine, logs=logs, watchers=[])
+    assert found.counts() == {"completed": 2}
+    assert [each.attempts for each in found.results] == [1, 1]
+    assert len(list(cluster.glob("sent-*"))) == 1, "sent a second time"
+    assert not works.exists()
+
+
+@pytest.mark.slow
+def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(tmp_path):
+    mine = study(variants={"plain": {}, "long": {"train": {"epochs": 4000}}}, study="preempted")
+    store = Store(tmp_path, "preempted")
+    short, long = sorted(plan(mine, store).trials, key=lambda each: each.spec.train.epochs)
+    jobs = SlurmJobs(store.works, threads=1, execution=mine.execution, cluster="local")
+    task = Task(1, (short, long))
+    jobs.submit(task)
+    said: list = []
+    interrupted = False
+    until = time.monotonic() + 300
+    while not any(isinstance(each, Done) for each in said) and time.monotonic() < until:
+        new = jobs.poll(0.5)
+        said += new
+        for each in new:
+            if isinstance(each, Finished):
+                store.clear_work(each.result.id)  # as the runner does
+        if not interrupted and any(isinstance(e, Epoch) and e.trial == long.id for e in said):
+            interrupted = True
+            next(iter(jobs._flying.values())).job._interrupt()
+    jobs.close()
+    assert [each.result.id for each in said if isinstance(each, Finished)] == [short.id, long.id]
+    assert [each.trial for each in said if isinstance(each, Started)] == [
+        short.id, long.id, long.id,
+    ]  # fmt: skip
+    assert all(e.result.status == "completed" for e in said if isinstance(e, Finished))
+    assert not (store.works / JOBS).exists()
+
+
+def test_what_slurm_is_asked_for():
+    execution = Execution(executor="slurm", partition="gpu", gpus_per_trial=0.25, cpus_per_trial=3)
+    assert parameters(execution, 2, "slurm", "ablate-x") == {
+        "name": "ablate-x",
+        "nodes": 1,
+        "tasks_per_node": 1,
+        "cpus_per_task": 3,
+        "timeout_min": 1440,
+        "gpus_per_node": 1,
+        "slurm_additional_parameters": {"requeue": True},
+        "slurm_array_parallelism": slurm.SLOTS,
+        "slurm_partition": "gpu",
+    }
+    assert "gpus_per_node" not in parameters(Execution(executor="slurm"), 2, "local", "ablate-x")
+
+
+def test_a_machine_without_slurm_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StudyError, match="cannot send jobs to Slurm"):
+        SlurmJobs(tmp_path / "work", threads=1, execution=Execution(executor="slurm"))
+
+
+def test_the_notes_of_jobs_survive_tidying(tmp_path):
+    store = Store(tmp_path, "tidy")
+    note = store.works / JOBS / "7.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"job": "7", "trials": ["a"], "mark": "m"}))
+    (store.works / "gone").mkdir()
+    store.tidy_works(keep=[])
+    assert [each.name for each in Path(store.works).iterdir()] == [JOBS]
+
+
+def wait_for(condition, seconds: float = 200.0) -> bool:
+    """Wait until something outside this process is so; False if it does not come."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
