@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -180,7 +181,13 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
     file.write_text(dump_study(study(study="long", train={"epochs": 2000, "threads": 1})))
     command = [sys.executable, "-m", "ablate", "run", str(file), "--logs", str(tmp_path / "logs")]
     driver = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell without job control starts what is in its background deaf to Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     store = Store(tmp_path / "logs", "long")
     assert wait_for(lambda: store.works.is_dir() and any(store.works.rglob("events.jsonl")))
