@@ -28,7 +28,7 @@ def test_every_factory_and_argument_is_listed():
 
 def test_json_has_defaults_types_and_sentences():
     found = {each["name"]: each for each in json.loads(told("--json"))}
-    assert set(found) == {*FACTORIES, "keras.applications", "file", "call"}
+    assert set(found) == {*FACTORIES, "keras.applications", "file", "call", "study"}
     filters = next(a for a in found["cnn"]["arguments"] if a["name"] == "filters")
     assert filters["default"] == [16, 32] and filters["schema"]["type"] == "array"
     assert filters["about"] == "Filters of each convolution."
