@@ -67,7 +67,7 @@ def test_short_forms_are_brought_to_one() -> None:
         ),
         (
             lambda: Placement(layer="Dropout", rate=0.1, calibrate=True),
-            "Placement: calibrate: 'calibrate' undoes a BatchNormalization",
+            "Placement: calibrate: 'calibrate' is for a BatchNormalization",
         ),
         (lambda: Placement(layer="X", at="befor"), "Placement: at: expected one of before, "),
         (lambda: Placement(layer="X", where=[]), "Placement: where: expected at least one"),
