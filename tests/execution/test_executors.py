@@ -174,7 +174,14 @@ def reference(place):
     return run(study(place), logs=place / "serial", executor="serial", watchers=[])
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    # The distant ones start a cluster or a process for every group of trials.
+    params=[
+        pytest.param(kind, marks=[] if kind in ("processes", "inline") else pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 def kind(request, reference):
     """An executor; the one that `ablate` would make under this name."""
     kind = request.param
