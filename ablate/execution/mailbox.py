@@ -134,8 +134,9 @@ def collect(works: Path, trial: str) -> Finished | None:
 
 
 def forget_events(works: Path, trial: str) -> None:
-    """Remove the events of an earlier attempt; its checkpoint stays."""
-    (works / trial / _EVENTS).unlink(missing_ok=True)
+    """Remove what an earlier attempt said and handed in; its checkpoint stays."""
+    for name in (_EVENTS, _RESULT):
+        (works / trial / name).unlink(missing_ok=True)
 
 
 def _parse(trial: str, line: bytes) -> Message | None:

@@ -136,8 +136,7 @@ class Run:
         trial = self.trials[said.result.id]
         result = replace(said.result, attempts=max(self._tries(trial.id), 1))
         self._record(result, said.arrays, said.model)
-        if result.final:
-            self.store.clear_work(trial.id)
+        self.store.clear_work(trial.id)
         self.begun.pop(trial.id, None)
         self._tell(lambda watcher: watcher.finished(trial, result, said.arrays))
 
@@ -230,8 +229,7 @@ def recover(store: Store, trials: Mapping[str, Trial]) -> dict[str, TrialResult]
         if (said := collect(store.works, name)) is None:
             continue
         store.save(said.result, said.arrays, said.model)
-        if said.result.final:
-            store.clear_work(name)
+        store.clear_work(name)
         found[name] = said.result
     store.tidy_works(keep=trials)
     return found

@@ -69,6 +69,8 @@ def test_what_was_handed_in_is_found_without_its_worker(tmp_path):
 def test_a_new_attempt_forgets_the_events_of_the_last(tmp_path):
     letters = Letters(tmp_path)
     letters.started("one", 0)
+    letters.finished(result("one"), {}, None)
     forget_events(tmp_path, "one")
+    assert collect(tmp_path, "one") is None
     letters.started("one", 4)
     assert Mailbox(tmp_path, ("one",)).read() == [Started("one", 4)]

@@ -26,7 +26,7 @@ def searched(**rest):
 def test_the_best_point_of_each_variant():
     table = best_points(searched())
     assert [each.title for each in table.columns] == [
-        "Variant", "Points", "Lost", "Epochs trained", RATE, "Best validation loss",
+        "Variant", "Points", "Lost", "Epochs trained", "learning_rate", "Best validation loss",
     ]  # fmt: skip
     assert [row[:4] for row in table.rows] == [("plain", "6", "2", "30"), ("bn", "6", "0", "30")]
     assert [row[4] for row in table.rows] == [f"{RATES[3]:.4f}"] * 2

@@ -59,6 +59,7 @@ def test_an_activation_layer_is_found_through_norm_and_dropout(activation):
 
 
 def test_an_operation_serves_as_activation():
+    keras.backend.clear_session()  # Keras numbers the operations of a session
     model, _ = CASES["operations"]()
     assert stands(model, "conv")["before_activation"] == "before relu"
     assert stands(model, "gate")["after_activation"] == "after sigmoid"
