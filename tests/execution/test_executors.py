@@ -256,7 +256,9 @@ def test_progress_is_told(ran):
 def test_nothing_is_left_behind(ran):
     store = Store(ran.place, "executors")
     assert [each.name for each in store.trials.glob("*.json")]
-    assert not store.works.exists() or [each.name for each in store.works.iterdir()] == []
+    # An engine may keep its own logs in a hidden folder; nothing of a trial stays.
+    left = list(store.works.iterdir()) if store.works.exists() else []
+    assert [each.name for each in left if not each.name.startswith(".")] == []
 
 
 def test_a_second_run_trains_nothing(ran, reference):
