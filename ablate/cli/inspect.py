@@ -110,7 +110,7 @@ def command(
 
 
 def _rows(model: keras.Model, where: Any, except_: Any) -> list[Row]:
-    from ablate.surgery import hosts, record
+    from ablate.surgery import hosts, kinds, record
     from ablate.surgery.sites import Site, calls_by_layer, site_at
 
     calls = calls_by_layer(model)
@@ -126,7 +126,7 @@ def _rows(model: keras.Model, where: Any, except_: Any) -> list[Row]:
         followers = _followers(host.layer, calls)
         own = None
         if host.activation is None:
-            own = next((f for f in followers if hosts.is_activation(f)), None)
+            own = next((f for f in followers if kinds.is_activation(f)), None)
         rows.append(
             Row(
                 path=host.path,
@@ -135,17 +135,17 @@ def _rows(model: keras.Model, where: Any, except_: Any) -> list[Row]:
                 output=_shape(calls[host.layer][0][1]),
                 parameters=host.layer.count_params(),
                 trainable=bool(host.layer.trainable),
-                activation=host.activation if own is None else hosts.activation_name(own),
+                activation=host.activation if own is None else kinds.activation_name(own),
                 activation_layer=None if own is None else own.name,
                 normalized={
                     named[each]: type(each).__name__
                     for each in followers
-                    if hosts.kind_of(each) == "norm"
+                    if kinds.kind_of(each) == "norm"
                 },
                 dropped={
                     named[each]: f"{getattr(each, 'rate', 0):g}"
                     for each in followers
-                    if hosts.kind_of(each) == "dropout"
+                    if kinds.kind_of(each) == "dropout"
                 },
                 positions=[at for at in POSITIONS if isinstance(site_at(host, at, calls), Site)],
                 output_layer=host.output,
@@ -157,7 +157,7 @@ def _rows(model: keras.Model, where: Any, except_: Any) -> list[Row]:
 
 def _followers(layer: Any, calls: dict[Any, list[Any]]) -> list[Any]:
     """Normalization, dropout and activation that follow a layer, one after another."""
-    from ablate.surgery import hosts
+    from ablate.surgery import kinds
 
     found: list[Any] = []
     read, call = calls[layer][0]
@@ -166,8 +166,8 @@ def _followers(layer: Any, calls: dict[Any, list[Any]]) -> list[Any]:
         if len(consumers) != 1:
             break
         call = consumers[0]
-        kind = hosts.kind_of(call.operation)
-        if kind not in ("norm", "dropout") and not hosts.is_activation(call.operation):
+        kind = kinds.kind_of(call.operation)
+        if kind not in ("norm", "dropout") and not kinds.is_activation(call.operation):
             break
         found.append(call.operation)
     return found
@@ -181,11 +181,11 @@ def _shape(call: Any) -> str:
 def _meanings(model: keras.Model) -> dict[str, list[str]]:
     """What the kinds and classes select in this model."""
     from ablate.errors import SurgeryError
-    from ablate.surgery import hosts
+    from ablate.surgery import hosts, kinds
 
     found: dict[str, list[str]] = {}
     classes = {host.layer_class for host in hosts.all_hosts(model) if host.kind != "model"}
-    for selector in (*hosts.KINDS, *sorted(classes)):
+    for selector in (*kinds.KINDS, *sorted(classes)):
         try:
             found[selector] = [host.path for host in hosts.select(model, selector)]
         except SurgeryError:

@@ -19,6 +19,9 @@ from ablate.surgery.clone import copy_of
 from ablate.surgery.sites import Point, Site
 from ablate.surgery.walk import fed
 
+#: What came of trying a recipe on a tensor: by shape, dtype and fitted arguments, the misfit.
+Trials = dict[tuple[Any, ...], str | None]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -67,11 +70,19 @@ class Addition:
     fitted: dict[str, Any]
 
     @classmethod
-    def at(cls, recipe: Recipe, host: Any, site: Site, calls: Any) -> Addition | str:
-        """Fit a recipe to a site; a text says why it does not fit."""
+    def at(
+        cls, recipe: Recipe, host: Any, site: Site, calls: Any, trials: Trials
+    ) -> Addition | str:
+        """Fit a recipe to a site; a text says why it does not fit.
+
+        `trials` remembers what was tried of this recipe: most sites of a model are alike.
+        """
         fitted = _fitted(recipe, host, site.points[0], calls)
         for shape, dtype in {(tuple(p.tensor.shape), p.tensor.dtype) for p in site.points}:
-            if reason := _misfit(recipe, fitted, shape, dtype):
+            alike = (shape, dtype, repr(sorted(fitted.items(), key=str)))
+            if alike not in trials:
+                trials[alike] = _misfit(recipe, fitted, shape, dtype)
+            if reason := trials[alike]:
                 return reason
         if len({tuple(p.tensor.shape)[1:] for p in site.points}) > 1 and recipe.layer_class in (
             "BatchNormalization",

@@ -12,41 +12,39 @@ from typing import Any
 
 import keras
 
-from ablate.surgery import hosts
-from ablate.surgery.sites import calls_by_layer
+from ablate.surgery import hosts, kinds
+from ablate.surgery.routes import Routes
 
 
 def dropout_before_norm(model: keras.Model) -> list[tuple[str, str]]:
     """Return `(dropout, normalization)` paths: each Dropout with the first BNs downstream of it.
 
-    Dropouts with rate 0 do not count. Within one model of a nested one; what passes on to an
-    outer model is not followed.
+    Dropouts with rate 0 do not count. The borders of nested models are crossed.
     """
     named = dict(hosts.paths(model))
-    calls = calls_by_layer(model)
-    found: list[tuple[str, str]] = []
-    for layer, path in named.items():
-        if hosts.kind_of(layer) != "dropout" or not getattr(layer, "rate", 1.0):
-            continue
-        for norm in _first_norms(layer, calls):
-            if (path, named[norm]) not in found:
-                found.append((path, named[norm]))
-    return found
+    routes = Routes(model)
+    return [
+        (path, named[norm])
+        for layer, path in named.items()
+        if kinds.kind_of(layer) == "dropout" and getattr(layer, "rate", True)
+        for norm in _first_norms(layer, routes)
+    ]
 
 
-def _first_norms(layer: Any, calls: dict[Any, list[Any]]) -> list[Any]:
-    found: list[Any] = []
+def _first_norms(layer: Any, routes: Routes) -> list[Any]:
+    """The BN layers that are reached without passing another one."""
+    found: dict[Any, None] = {}
     seen: set[tuple[int, int, int]] = set()
-    wave = list(calls.get(layer, ()))
+    wave = list(routes.calls.get(layer, ()))
     while wave:
         read, call = wave.pop(0)
         for tensor in call.outputs:
-            for following in read.consumers.get(id(tensor), ()):
-                if following.key in seen:
+            for where, following in routes.readers(read, tensor):
+                if following is None or following.key in seen:
                     continue
                 seen.add(following.key)
                 if isinstance(following.operation, keras.layers.BatchNormalization):
-                    found.append(following.operation)
+                    found[following.operation] = None
                 else:
-                    wave.append((read, following))
-    return found
+                    wave.append((where, following))
+    return list(found)

@@ -23,58 +23,10 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError, nearest
-from ablate.surgery import graph
-from ablate.surgery.classic_dropout import ClassicDropout
-from ablate.surgery.graph import Graph
-
-_L = keras.layers
-
-CONV = (
-    *(_L.Conv1D, _L.Conv2D, _L.Conv3D),
-    *(_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose),
-    *(_L.DepthwiseConv1D, _L.DepthwiseConv2D, _L.SeparableConv1D, _L.SeparableConv2D),
-)
-DENSE = (_L.Dense, _L.EinsumDense)
-RECURRENT = (_L.RNN, _L.Bidirectional)
-NORM = (
-    *(_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization),
-    *(_L.RMSNormalization, _L.UnitNormalization),
-)
-DROPOUT = (_L.Dropout, _L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise, ClassicDropout)
-ACTIVATION = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
-POOL = tuple(
-    value
-    for name, value in vars(_L).items()
-    if isinstance(value, type) and re.search(r"(Pooling|Pool)[123]D$", name)
-)
-RESHAPE = (_L.Reshape, _L.Flatten, _L.Permute, _L.Identity)
-
-_KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
-    ("conv", CONV),
-    ("dense", DENSE),
-    ("recurrent", RECURRENT),
-    ("embedding", (_L.Embedding,)),
-    ("norm", NORM),
-    ("pool", POOL),
-    ("activation", ACTIVATION),
-    ("input", (_L.InputLayer,)),
-    ("dropout", DROPOUT),
-)
-
-#: What `where` accepts as a kind.
-KINDS = (
-    *("conv", "dense", "recurrent", "embedding", "norm", "pool", "activation", "input"),
-    *("hidden", "all"),
-)
-
-#: `keras.ops` that are activations or reshapes; as operations they have no layer class.
-_ACTIVATION_OPERATIONS = {
-    "Relu", "Relu6", "Sigmoid", "Softplus", "Softsign", "SoftShrink", "SparsePlus",
-    "SparseSigmoid", "Silu", "Squareplus", "LogSigmoid", "LeakyRelu", "HardSigmoid", "HardTanh",
-    "HardShrink", "HardSilu", "Elu", "Selu", "Celu", "Gelu", "Tanh", "TanhShrink", "Threshold",
-    "Softmax", "LogSoftmax", "Sparsemax",
-}  # fmt: skip
-_RESHAPE_OPERATIONS = {"Reshape", "Squeeze", "ExpandDims", "Transpose", "Ravel", "Cast"}
+from ablate.surgery import graph, kinds
+from ablate.surgery.kinds import DROPOUT as DROPOUT
+from ablate.surgery.kinds import kind_of
+from ablate.surgery.routes import Routes
 
 
 @dataclass(frozen=True)
@@ -155,13 +107,13 @@ def resolve(
 
 def all_hosts(model: keras.Model) -> list[Host]:
     """Return every layer of `model` as a host, nested ones after the model that holds them."""
-    routes = _Routes(model)
+    routes = Routes(model)
     return [
         Host(
             layer=layer,
             path=path,
             kind=kind_of(layer),
-            activation=_inner_activation(layer),
+            activation=kinds.inner_activation(layer),
             output=routes.reaches_output(layer),
         )
         for layer, path in paths(model)
@@ -183,77 +135,6 @@ def paths(model: keras.Model) -> list[tuple[Any, str]]:
     return list(found.items())
 
 
-def kind_of(layer: Any) -> str:
-    """Return the kind of a layer; a wrapper (`TimeDistributed`) is of its inner layer's kind."""
-    if graph.is_container(layer):
-        return "model"
-    for kind, classes in _KINDS:
-        if isinstance(layer, classes):
-            return kind
-    if isinstance(layer, _L.Wrapper):
-        return kind_of(layer.layer)
-    return "other"
-
-
-def is_activation(operation: Any) -> bool:
-    """Whether an operation is an activation of its own: a layer, or `keras.ops.relu` and such."""
-    if isinstance(operation, keras.Layer):
-        return isinstance(operation, ACTIVATION)
-    return _is_keras_operation(operation, _ACTIVATION_OPERATIONS)
-
-
-def is_reshape(operation: Any) -> bool:
-    """Whether an operation moves values without changing them."""
-    if isinstance(operation, keras.Layer):
-        return isinstance(operation, RESHAPE)
-    return _is_keras_operation(operation, _RESHAPE_OPERATIONS)
-
-
-class _Routes:
-    """Where tensors go, across the borders of nested models."""
-
-    def __init__(self, model: keras.Model):
-        self.top = model
-        self.calls: dict[Any, list[tuple[Graph, Any]]] = {}
-        self.graphs: dict[int, Graph] = {}
-        for read, _ in graph.every(model):
-            self.graphs[id(read.model)] = read
-        for read in self.graphs.values():
-            for call in read.calls:
-                self.calls.setdefault(call.operation, []).append((read, call))
-
-    def reaches_output(self, layer: Any) -> bool:
-        """Whether an output layer: conv, dense or activation, then reshapes and activations."""
-        if kind_of(layer) not in ("conv", "dense", "activation"):
-            return False
-        return any(
-            self._ends(read, tensor, set())
-            for read, call in self.calls.get(layer, ())
-            for tensor in call.outputs
-        )
-
-    def _ends(self, read: Graph, tensor: Any, seen: set[int]) -> bool:
-        if id(tensor) in seen:
-            return False
-        seen.add(id(tensor))
-        if read.is_output(tensor):
-            if read.model is self.top:
-                return True
-            place = next(i for i, each in enumerate(read.outputs) if each is tensor)
-            for outer, call in self.calls.get(read.model, ()):
-                if place < len(call.outputs) and self._ends(outer, call.outputs[place], seen):
-                    return True
-        for call in read.consumers.get(id(tensor), ()):
-            if is_activation(call.operation) or is_reshape(call.operation):
-                if any(self._ends(read, each, seen) for each in call.outputs):
-                    return True
-            elif inner := self.graphs.get(id(call.operation)):
-                place = next(i for i, each in enumerate(call.inputs) if each is tensor)
-                if place < len(inner.inputs) and self._ends(inner, inner.inputs[place], seen):
-                    return True
-        return False
-
-
 def _match(model: keras.Model, hosts: list[Host], selector: str) -> tuple[list[Host], bool]:
     """Return what a single selector means, and whether it is a name."""
     if not isinstance(selector, str):
@@ -272,10 +153,10 @@ def _match(model: keras.Model, hosts: list[Host], selector: str) -> tuple[list[H
     classes = sorted({host.layer_class for host in hosts})
     raise SurgeryError(
         f"'{selector}' matches no layer of '{model.name}'."
-        f"{nearest(selector, {*(h.path for h in hosts), *classes, *KINDS} - {selector})} "
+        f"{nearest(selector, {*(h.path for h in hosts), *classes, *kinds.KINDS} - {selector})} "
         "Expected a layer's name or path, a class, a kind with or without an index, a glob or "
         f"re:…{_outputs_hint(hosts, selector)} Classes here: {', '.join(classes)}. "
-        f"Kinds: {', '.join(KINDS)}. `ablate inspect` lists the layers."
+        f"Kinds: {', '.join(kinds.KINDS)}. `ablate inspect` lists the layers."
     )
 
 
@@ -307,7 +188,7 @@ def _of_kind(hosts: list[Host], kind: str) -> list[Host]:
         "all": lambda host: host.kind not in ("input", "model"),
         "input": lambda host: host.kind == "input" and "/" not in host.path,
     }
-    if kind not in KINDS:
+    if kind not in kinds.KINDS:
         return []
     return [host for host in hosts if tests.get(kind, lambda host: host.kind == kind)(host)]
 
@@ -341,33 +222,6 @@ def _outputs_hint(hosts: list[Host], selector: str) -> str:
         return "."
     names = ", ".join(host.path for host in only)
     return f". Output layers ({names}) are selected by their exact name only."
-
-
-def activation_name(operation: Any) -> str:
-    """Name what an activation (a layer or an operation) computes: `relu`, `LeakyReLU`."""
-    function = getattr(operation, "activation", None)
-    return _name_of(function) if function is not None else type(operation).__name__
-
-
-def _inner_activation(layer: Any) -> str | None:
-    """Name the activation that a layer applies by itself, if it is not linear."""
-    if isinstance(layer, ACTIVATION):
-        return activation_name(layer)
-    if isinstance(layer, _L.Wrapper):
-        return _inner_activation(layer.layer)
-    function = getattr(layer, "activation", None)
-    if function is None or function is keras.activations.linear or not callable(function):
-        return None
-    return _name_of(function)
-
-
-def _name_of(function: Any) -> str:
-    return getattr(function, "__name__", None) or type(function).__name__
-
-
-def _is_keras_operation(operation: Any, names: set[str]) -> bool:
-    cls = type(operation)
-    return cls.__module__.split(".")[0] == "keras" and cls.__name__ in names
 
 
 def _listed(where: str | Iterable[str] | None) -> list[str]:

@@ -18,14 +18,14 @@ import keras
 
 from ablate.errors import SurgeryError
 from ablate.study.placement import POSITIONS, Position
-from ablate.surgery import graph, hosts
+from ablate.surgery import graph, hosts, kinds
 from ablate.surgery.graph import Call, Graph
-from ablate.surgery.hosts import Host, kind_of
+from ablate.surgery.hosts import Host
 from ablate.surgery.walk import fed
 
 Side = Literal["before", "split", "after"]
 
-_SPLITTABLE = {cls.call for cls in (*hosts.CONV, *hosts.DENSE)}
+_SPLITTABLE = {cls.call for cls in (*kinds.CONV, *kinds.DENSE)}
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,8 @@ def _activation_after(read: Graph, call: Call) -> Call | None:
         following = consumers[0]
         if len(fed(following)) != 1 or len(following.outputs) != 1:
             return None
-        if hosts.is_activation(following.operation):
+        if kinds.is_activation(following.operation):
             return following
-        if kind_of(following.operation) not in ("norm", "dropout"):
+        if kinds.kind_of(following.operation) not in ("norm", "dropout"):
             return None
         tensor = following.outputs[0]

@@ -27,7 +27,7 @@ from ablate.surgery.clone import (
     copy_flags,
     copy_of,
     copy_state,
-    spare_drawing,
+    hold_initializers,
 )
 from ablate.surgery.graph import Call, Graph
 
@@ -76,12 +76,12 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
     """
     work = _Rebuilding(edits or Edits())
     new = work.model(model)
+    for give_back in work.held:
+        give_back()
     for old_layer, new_layer in work.made.items():
         whole = isinstance(old_layer, keras.Layer) and not graph.is_container(old_layer)
         if whole and old_layer not in work.edits.fresh:
             copy_state(old_layer, new_layer)
-    for restore in work.restore:
-        restore()
     work.restore_flags(model)
     if compiled:
         compile_as(model, new)
@@ -130,6 +130,7 @@ class _Rebuilding:
     def __init__(self, edits: Edits):
         self.edits = edits
         self.made: dict[Any, Any] = {}
+        self.held: list[Callable[[], None]] = []
         self.new = {
             layer
             for side in (edits.before, edits.after)
@@ -137,7 +138,6 @@ class _Rebuilding:
             for layer in each
         }
         self.wanted = {layer: layer.trainable for layer in self.new}
-        self.restore: list[Callable[[], None]] = []
 
     def layer(self, old: Any) -> Any:
         if old not in self.made:
@@ -146,7 +146,7 @@ class _Rebuilding:
             else:
                 self.made[old] = copy_of(old, self.edits.configure.get(old))
                 if isinstance(old, keras.Layer) and old not in self.edits.fresh:
-                    self.restore.append(spare_drawing(self.made[old]))
+                    self.held.append(hold_initializers(self.made[old]))
         return self.made[old]
 
     def model(self, old: keras.Model) -> keras.Model:
@@ -192,7 +192,7 @@ class _Rebuilding:
         inputs = keras.tree.map_structure(lambda tensor: given[id(tensor)], old.input)
         outputs = keras.tree.map_structure(lambda tensor: values[id(tensor)], old.output)
         self.tell_apart(read, outputs, feeds)
-        return type(old)(inputs, outputs, name=old.name)
+        return _constructed(old, inputs, outputs, name=old.name)
 
     def perform(
         self, call: Call, values: dict[int, Any], mask: Callable[[Any], Any]
@@ -230,7 +230,7 @@ class _Rebuilding:
                 f"The Sequential model '{old.name}' would have no layer left. "
                 "Select fewer of its layers."
             )
-        return type(old)(layers, name=old.name)
+        return _constructed(old, layers, name=old.name)
 
     def tell_apart(self, read: Graph, outputs: Any, feeds: Sequence[Any]) -> None:
         """Rename the operations of new masks where a name is taken: Keras wants them unique."""
@@ -256,6 +256,17 @@ class _Rebuilding:
         for operation in graph.read(old).order:
             if operation in self.made and isinstance(operation, keras.Layer):
                 self.restore_flags(operation)
+
+
+def _constructed(old: keras.Model, *arguments: Any, name: str) -> Any:
+    try:
+        return type(old)(*arguments, name=name)
+    except TypeError as trouble:
+        raise SurgeryError(
+            f"The model '{old.name}' ({type(old).__name__}) cannot be constructed as its Keras "
+            f"parent is: {trouble}. Operate on `keras.Model(model.input, model.output)`, which has "
+            "the same layers and weights."
+        ) from trouble
 
 
 def _through(chain: Sequence[keras.Layer], tensor: Any) -> Any:

@@ -366,6 +366,14 @@ def layer_in_two_models():
 
 
 @case
+def one_input_of_two_models():
+    inputs = keras.Input((4,), name="row")
+    inner = keras.Model(inputs, layers.Dense(4, activation="relu", name="fc")(inputs), name="inner")
+    x = layers.Dense(4, activation="relu", name="top")(inner(inputs))
+    return randomized(keras.Model(inputs, layers.Dense(2, name="head")(x))), draw(3, 4)
+
+
+@case
 def optional_input():
     a = keras.Input((3,), name="a")
     b = keras.Input((3,), name="b", optional=True)

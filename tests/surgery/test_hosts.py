@@ -6,7 +6,8 @@ from keras import layers
 
 from ablate.errors import SurgeryError
 from ablate.surgery import select
-from ablate.surgery.hosts import all_hosts, kind_of
+from ablate.surgery.hosts import all_hosts
+from ablate.surgery.kinds import kind_of
 from tests.surgery.cases import CASES, Scale
 
 

@@ -46,6 +46,15 @@ def test_it_survives_a_configuration_round_trip(name):
     assert inserted(again) == inserted(new)
 
 
+def test_it_survives_the_older_file_format(tmp_path):
+    model, x = CASES["plain"]()
+    new = insert(model, "BatchNormalization", at="before_activation")
+    new.save(tmp_path / "new.h5")
+    loaded = keras.models.load_model(tmp_path / "new.h5")
+    assert inserted(loaded) == inserted(new)
+    assert np.array_equal(remove(loaded)(x), model(x))
+
+
 FOREIGN = """
 import sys
 import keras
@@ -61,7 +70,9 @@ def test_it_survives_a_process_that_has_never_heard_of_it(tmp_path):
     new = insert(model, "BatchNormalization", at="before_activation")
     there, back = tmp_path / "there.keras", tmp_path / "back.keras"
     new.save(there)
-    subprocess.run([sys.executable, "-c", FOREIGN, str(there), str(back)], check=True, cwd=tmp_path)
+    command = [sys.executable, "-c", FOREIGN, str(there), str(back)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
     loaded = keras.models.load_model(back)
     assert inserted(loaded) == inserted(new)
     assert np.array_equal(loaded(x), new(x))
