@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ablate.errors import StoreError, SurgeryError, nearest
-from ablate.study.factories import APPLICATIONS
 
 if TYPE_CHECKING:
     import keras
@@ -85,6 +84,8 @@ def open_model(source: str, weights: str | None = None) -> Opened:
     Raises:
         SurgeryError: SOURCE is neither, or the file holds no model that can be loaded.
     """
+    from ablate.study.factories import APPLICATIONS
+
     _hush()
     name = source.lower().replace("_", "")
     if not Path(source).exists() and name in APPLICATIONS:
@@ -180,6 +181,8 @@ def _hush() -> None:
 def _application(name: str, weights: str | None) -> Opened:
     import keras
 
+    from ablate.study.factories import APPLICATIONS
+
     application = APPLICATIONS[name]
     given: str | None = weights or "imagenet"
     words = f"{application.function} with weights of {given}"
@@ -208,6 +211,8 @@ def _application(name: str, weights: str | None) -> Opened:
 
 def _file(place: Path) -> Opened:
     import keras
+
+    from ablate.study.factories import APPLICATIONS
 
     if place.is_dir() or place.suffix not in _SUFFIXES:
         what = "a folder" if place.is_dir() else f"a file that ends in '{place.suffix}'"
