@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # on a busy machine
 
 from ablate.execution import run as running
 from ablate.execution.messages import Done, Epoch, Finished, Message, Started, Task

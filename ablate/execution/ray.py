@@ -430,7 +430,7 @@ def _connect(ray: Any, address: str | None) -> bool:
             logging_level="error",
             **({} if joins else {"include_dashboard": False}),
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones, too
         told = str(error).strip().splitlines()
         raise StudyError(
             f"No Ray cluster answers at '{joins or 'this machine'}': "

@@ -161,6 +161,7 @@ def numbers(results) -> dict[tuple[str, int], tuple]:
 @pytest.fixture(scope="module")
 def cluster():
     """A small Ray on this machine, which the executors join as a caller's own session."""
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # on a busy machine
     ray = pytest.importorskip("ray")
     ray.init(
         num_cpus=2,
