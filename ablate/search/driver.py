@@ -18,6 +18,7 @@ from ablate.config import dump_study
 from ablate.errors import StudyError, nearest
 from ablate.execution import worker
 from ablate.execution.chain import with_trained_model
+from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, stands
 from ablate.execution.run import Session, asked, run
 from ablate.execution.runner import Run, Watcher, checked, recover
@@ -144,7 +145,8 @@ class _Search:
         return SearchResults(
             self.study,
             self.arms,
-            (*points, *self.confirming.values()),
+            # In the order of the variants, whichever was the first to end.
+            (*points, *(self.confirming[a.name] for a in self.arms if a.name in self.confirming)),
             dict(self.results),
             self.store.root,
         )
@@ -164,7 +166,7 @@ class _Search:
                 trials: dict[str, Trial] = trials,
                 later: list[Trial] = later,
                 threads: int = threads,
-                slots: int = executor.slots,
+                executor: Executor = executor,
             ) -> list[tuple[Trial, ...]]:
                 new = self._advance(outcomes)
                 self._write()
@@ -172,10 +174,10 @@ class _Search:
                 now = [trial for trial in new if _threads(trial) == threads]
                 later += [trial for trial in new if _threads(trial) != threads]
                 trials.update({trial.id: trial for trial in now})
-                return groups(now, slots) if now else []
+                return _pieces(now, executor)
 
             self._tell(seen)
-            running.go(groups(mine, executor.slots), more)
+            running.go(_pieces(mine, executor), more)
             todo = later
 
     def _advance(self, outcomes: Mapping[str, TrialResult]) -> list[Trial]:
@@ -286,6 +288,16 @@ def _corners(arms: Sequence[Arm], search: Search) -> list[Arm]:
                 specs: list[Spec] = [spec_at(arm, {path: each}) for each in dimension.samples()]
                 corners += [Arm(arm.name, spec) for spec in specs if spec != arm.spec]
     return [arm for at, arm in enumerate(corners) if arm not in corners[:at]]
+
+
+def _pieces(trials: Sequence[Trial], executor: Executor) -> list[tuple[Trial, ...]]:
+    """Return the trials in the groups to hand out; those under way already as they are."""
+    if not trials:
+        return []
+    under_way = executor.expect(trials)
+    held = {trial.id for group in under_way for trial in group}
+    rest = [trial for trial in trials if trial.id not in held]
+    return [*under_way, *(groups(rest, executor.slots) if rest else [])]
 
 
 def _threads(trial: Trial) -> int:

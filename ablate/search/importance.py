@@ -49,8 +49,8 @@ def importance(
                 table[row, column] = texts.index(point.values[name])
     # Ranks of the scores: one diverging loss must not be all that the forest sees.
     ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable").astype(float)
-    forest = RandomForestRegressor(n_estimators=200, random_state=0).fit(table, ranks)
-    found = permutation_importance(forest, table, ranks, n_repeats=20, random_state=0)
+    forest = RandomForestRegressor(n_estimators=100, random_state=0).fit(table, ranks)
+    found = permutation_importance(forest, table, ranks, n_repeats=10, random_state=0)
     shares = np.maximum(found.importances_mean, 0.0)
     total = shares.sum()
     if total <= 0:

@@ -17,6 +17,7 @@ from typing import Any
 
 import keras_tuner as kt
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ablate.errors import StudyError
 from ablate.search.space import Values, every, finite, space_of
@@ -169,8 +170,10 @@ class BayesianOracle(_Exhaustive, kt.oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Return the next point."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the fit of a few points says it is uncertain
+        # The fit of a few points says that it is uncertain, which it is; and with one thread its
+        # last bits, which decide the next point, are the same on every machine.
+        with warnings.catch_warnings(), threadpool_limits(1):
+            warnings.simplefilter("ignore")
             response: dict[str, Any] = super().populate_space(trial_id)
         if response["status"] != _RUNNING or not self._duplicate(response["values"]):
             return response
@@ -180,9 +183,10 @@ class BayesianOracle(_Exhaustive, kt.oracles.BayesianOptimizationOracle):
                 return {"status": _STOPPED, "values": None}
             again: dict[str, Any] = self._random_populate_space()
             return again
-        mean, deviation = self.gpr.predict(
-            np.array([self._vector(values) for values in left]), return_std=True
-        )
+        with threadpool_limits(1):
+            mean, deviation = self.gpr.predict(
+                np.array([self._vector(values) for values in left]), return_std=True
+            )
         best = int(np.argmin(mean - self.beta * deviation))
         return {"status": _RUNNING, "values": left[best]}
 
