@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 STUDY ?= configs/digits.yaml
 SOURCES := ablate tests benchmarks
 
-.PHONY: demo test test-slow lint docs bench clean
+.PHONY: demo test test-slow test-long lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run $(STUDY)
@@ -21,8 +21,14 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
+# Two suites take tens of minutes each and have targets of their own.
+LONG := tests/surgery/test_applications.py tests/execution/test_stress.py
+
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow --timeout=1800
+	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%)
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow --timeout=3600 $(LONG)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check $(SOURCES)
