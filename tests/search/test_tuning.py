@@ -135,7 +135,10 @@ def test_callbacks_schedules_and_class_weights_come_with_the_point():
 
 @pytest.mark.parametrize(
     ("search", "variant", "words"),
-    [({}, "bm", "no variant 'bm'.*Did you mean 'bn'"), (None, "bn", "no 'search' section")],
+    [
+        ({}, "dropuot", "no variant 'dropuot'.*Did you mean 'dropout'"),
+        (None, "bn", "no 'search' section"),
+    ],
 )
 def test_a_request_that_cannot_be_met_says_why(search, variant, words):
     small = study({})
