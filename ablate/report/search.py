@@ -19,6 +19,9 @@ from ablate.report import wording
 from ablate.report.material import Plot, Section
 from ablate.report.tables import Column, Table
 
+#: More values than this are not each marked on a log axis.
+MARKED = 6
+
 
 @dataclass(frozen=True)
 class SearchPoint:
@@ -256,7 +259,7 @@ def _budget_curve(searched: Searched) -> Plot | None:
 
 def _response(searched: Searched, name: str) -> Plot | None:
     from ablate.report.plots.response import Response, draw_response, finish_response
-    from ablate.report.plots.theme import look, panels
+    from ablate.report.plots.theme import look, panels, plain_log
 
     values = [each.values[name] for each in searched.points if name in each.values]
     numeric = all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
@@ -283,8 +286,12 @@ def _response(searched: Searched, name: str) -> Plot | None:
     figure, axes = panels(height=3.6)
     for variant, points in lines.items():
         style = look(searched.variants.index(variant))
-        draw_response(axes[0], points, style, factor, variant, joined=alone)
+        # A line through points that differ in more than this parameter would say too much.
+        joined = not any(len(each.values) > 1 for each in searched.of(variant))
+        draw_response(axes[0], points, style, factor, variant, joined=joined)
     finish_response(axes[0], lines, log=log)
+    if log and len({each.at for points in lines.values() for each in points}) > MARKED:
+        plain_log(axes[0].xaxis)  # marks at every point would run into each other
     if not numeric:
         axes[0].set_xticks(range(len(levels)), levels)
     axes[0].set_xlabel(f"{short(name)}{' (log)' if log else ''}")
@@ -296,7 +303,11 @@ def _response(searched: Searched, name: str) -> Plot | None:
         f"search-{anchor}",
         f"Response to {short(name)}",
         "A mark per trial. Crosses at the foot count the trials that were lost there."
-        + (" The line joins the means." if alone else " The other parameters vary, too."),
+        + (
+            " The lines join the means."
+            if alone
+            else " A line joins the means where nothing else varies; elsewhere other parameters do."
+        ),
         figure,
     )
 
