@@ -54,13 +54,13 @@ def command(
             click.echo(f"{store.name}: {said}")
     with _stoppable(), _logdir([store for store, _ in stores], whole=study is not None) as logdir:
         try:
-            with serve(logdir, port) as url:
-                opening = address(url, runs_in(logdir))
+            with serve(logdir, port) as serving:
+                opening = address(serving.url, runs_in(logdir))
                 if as_json:
                     click.echo(json.dumps({"url": opening, "logdir": str(logdir)}))
                 else:
                     click.echo(f"TensorBoard: {opening}\nCtrl-C ends it.")
-                _wait()
+                serving.wait()
         except KeyboardInterrupt:
             if not (quiet or as_json):
                 click.echo("TensorBoard has ended.")
@@ -140,11 +140,6 @@ def _logdir(stores: list[Store], whole: bool) -> Iterator[Path]:
         finally:
             done.set()
             follower.join()
-
-
-def _wait() -> None:
-    """Wait until someone stops us."""
-    threading.Event().wait()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,9 +39,29 @@ _FIRST_SEED = "^((?!/seed(?!{seed}(/|$))).)*$"
 _CHOICES = ("", _FIRST_SEED, _FIRST_SEED[:-1] + "(?<!/train)(?<!/validation)$", "^((?!/seed).)*$")
 
 
+@dataclass(frozen=True)
+class Serving:
+    """A TensorBoard that answers at `url`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def wait(self) -> None:
+        """Wait for as long as TensorBoard runs.
+
+        Raises:
+            AblateError: it has ended by itself.
+        """
+        status = self.process.wait()
+        raise AblateError(
+            f"TensorBoard at {self.url} has ended by itself, with status {status}. Start it again; "
+            "what it showed is on disk."
+        )
+
+
 @contextmanager
-def serve(logdir: Path, port: int | None = None, patience: float = 120.0) -> Iterator[str]:
-    """Start TensorBoard and yield its address once it answers; stop it at the end of the block.
+def serve(logdir: Path, port: int | None = None, patience: float = 120.0) -> Iterator[Serving]:
+    """Start TensorBoard and yield it once it answers; stop it at the end of the block.
 
     Args:
         logdir: the folder to show.
@@ -65,7 +86,7 @@ def serve(logdir: Path, port: int | None = None, patience: float = 120.0) -> Ite
         try:
             url = f"http://{HOST}:{port}/"
             _await(url, process, patience)
-            yield url
+            yield Serving(url, process)
         except ChildProcessError:
             log.seek(0)
             said = " / ".join(log.read().decode(errors="replace").split("\n")[-6:]).strip()
@@ -119,7 +140,7 @@ def _await(url: str, process: subprocess.Popen[bytes], patience: float) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End TensorBoard and the data server that it started."""
+    """End TensorBoard and the data server that it started, which share its process group."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)

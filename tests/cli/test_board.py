@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from ablate.cli import board, run_cli
+from ablate.cli import run_cli
 from ablate.config import load_study
 from ablate.events.files import read
 from ablate.events.server import runs_in
@@ -74,13 +75,12 @@ def shown(monkeypatch):
     @contextmanager
     def serve(logdir, port=None):
         seen["runs"], seen["port"] = runs_in(logdir), port
-        yield "http://127.0.0.1:6006/"
+        yield SimpleNamespace(url="http://127.0.0.1:6006/", wait=stop)
 
     def stop() -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ablate.events.server.serve", serve)
-    monkeypatch.setattr(board, "_wait", stop)
     return seen
 
 

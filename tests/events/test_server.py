@@ -70,7 +70,8 @@ def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
     board = Board("mine", "plain", texts={"table": "| a |\n|---|\n| 1 |"})
     rebuild_tree(root, board, results, Sources(lambda trial: arrays, illustrate))
 
-    with serve(root) as url:
+    with serve(root) as serving:
+        url = serving.url
 
         def ask(path: str, body: dict | None = None):
             data = None if body is None else json.dumps(body).encode()
@@ -120,3 +121,7 @@ def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
         assert set(tags["."]) == {"mine/table", "mine/about"}
         assert "activations/dense" in ask("plugin/histograms/tags")["plain/seed0"]
         assert "activations/percentiles" in ask("plugin/images/tags")["plain/seed0"]
+
+        serving.process.kill()
+        with pytest.raises(AblateError, match="has ended by itself"):
+            serving.wait()
