@@ -136,7 +136,8 @@ def cli_reference() -> str:
     """Return docs/cli.md: the help of every command."""
     from ablate.cli import cli
 
-    with click.Context(cli, info_name="ablate") as context:
+    # With its settings, as the command line makes it: they say which options ask for help.
+    with click.Context(cli, info_name="ablate", **cli.context_settings) as context:
         parts = [
             "# Commands\n",
             "What `ablate COMMAND --help` says of each command. This page is written from the "
