@@ -404,6 +404,9 @@ def _last_line(text: str) -> str:
 
 
 def _ray() -> Any:
+    # Ray prints its machines' misfortunes on standard output, where a document may be awaited;
+    # what matters of them is told in our words. It reads this when it is imported.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     try:
         import ray
         import ray.exceptions
