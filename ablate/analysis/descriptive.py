@@ -122,14 +122,19 @@ def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]
     >>> [round(end, 3) for end in wilson(0, 5)]
     [0.0, 0.434]
 
-    Source: E. B. Wilson, Probable inference, JASA 22, 1927; computed by SciPy.
+    Source: E. B. Wilson, Probable inference, JASA 22, 1927. Written out, since importing
+    `scipy.stats` takes longer than all else that a report of a small study does.
     """
     if not of:
         return None
-    from scipy import stats
+    from scipy import special
 
-    found = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
-    return float(found.low), float(found.high)
+    z = float(special.ndtri(0.5 + confidence / 2))
+    center = count + z * z / 2
+    half = z * (count * (of - count) / of + z * z / 4) ** 0.5
+    total = of + z * z
+    low = 0.0 if count == 0 else max(0.0, (center - half) / total)
+    return low, 1.0 if count == of else min(1.0, (center + half) / total)
 
 
 def by_seed(column: np.ndarray, seeds: Sequence[int]) -> dict[int, float]:

@@ -119,7 +119,9 @@ def fisher(count: int, of: int, reference: int, reference_of: int) -> float | No
     """Return Fisher's exact two-sided p of two rates being equal; None without trials."""
     if not of or not reference_of:
         return None
-    from scipy import stats
+    if count + reference in (0, of + reference_of):
+        return 1.0  # the only table with these margins
+    from scipy import stats  # takes a second to import, which most studies can do without
 
     table = [[count, of - count], [reference, reference_of - reference]]
     return min(1.0, float(stats.fisher_exact(table)[1]))

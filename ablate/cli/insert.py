@@ -10,11 +10,12 @@ from ablate.cli.delivery import Story, deliver, shown_progress, some
 from ablate.cli.options import json_option, quiet_option
 from ablate.cli.source import image_options, open_model, weights_option, writable
 from ablate.errors import StudyError, SurgeryError
-from ablate.study.placement import POSITIONS, Placement
+from ablate.study.positions import POSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ablate.study.placement import Placement
     from ablate.surgery.insert import SiteDecision
 
 
@@ -129,6 +130,7 @@ def _placement(
     arguments: tuple[str, ...],
 ) -> Placement:
     from ablate.config import parse_override
+    from ablate.study.placement import Placement
 
     given: dict[str, Any] = {
         "layer": layer,

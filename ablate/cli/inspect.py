@@ -11,7 +11,7 @@ import click
 from ablate.cli.delivery import some
 from ablate.cli.options import json_option
 from ablate.cli.source import open_model, weights_option
-from ablate.study.placement import POSITIONS
+from ablate.study.positions import POSITIONS
 
 if TYPE_CHECKING:
     import keras

@@ -23,7 +23,8 @@ from ablate.study import factories, sources
 from ablate.study.arguments import Kind
 from ablate.study.data import Data, Shift
 from ablate.study.model import Model
-from ablate.study.placement import LAYER_ARGUMENTS, POSITIONS, Placement, Removal
+from ablate.study.placement import LAYER_ARGUMENTS, Placement, Removal
+from ablate.study.positions import POSITIONS
 from ablate.study.probes import PROBES
 from ablate.study.search_space import Dimension, Search
 from ablate.study.study import (

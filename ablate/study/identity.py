@@ -1,10 +1,11 @@
 """The identity of a trial: what decides its numbers, and nothing else.
 
 A resolved arm and its seeds go in, trial ids come out. An id is the SHA-256 of canonical JSON
-(sorted keys, no spaces) of the spec without what cannot change a number (metrics, saving, the
-time limit), the seed, the threads, the content digests of every file named, and `NUMERICS`.
-A file enters by its content, never by its path, so a moved file changes nothing and a changed
-file changes the id. No Keras is needed; ten thousand ids take a fraction of a second.
+(sorted keys, no spaces) of the spec without what says nothing (null) or cannot change a number
+(metrics, saving, the time limit), the seed, the threads, the content digests of every file
+named, and `NUMERICS`. A file enters by its content, never by its path, so a moved file changes
+nothing and a changed file changes the id. No Keras is needed; ten thousand ids take a fraction
+of a second.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from ablate.study.digests import Memory, digest, source_digest
 from ablate.study.train import Train
@@ -64,6 +67,7 @@ def trial_ids(
 def identity_spec(spec: Spec, memory: Memory | None = None) -> dict[str, Any]:
     """Return the part of `spec` that its identity covers, files replaced by their digests."""
     document = spec.model_dump(mode="json", by_alias=True)
+    _drop_unset(spec, document)
     document["train"] = {
         key: value for key, value in document["train"].items() if key not in _NOT_NUMBERS
     }
@@ -76,6 +80,23 @@ def identity_spec(spec: Spec, memory: Memory | None = None) -> dict[str, Any]:
     if weights is not None and _is_path(weights):
         document["model"]["weights"] = {"sha256": digest(weights, memory)}
     return _with_sources(document, memory)
+
+
+def _drop_unset(value: Any, document: Any) -> None:
+    """Leave out declared fields that are null, so that a later version may add one.
+
+    The arguments of factories and layers stay as they are: there null may differ from nothing.
+    """
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            key, inner = field.serialization_alias or field.alias or name, getattr(value, name)
+            if inner is None:
+                document.pop(key, None)
+            else:
+                _drop_unset(inner, document[key])
+    elif isinstance(value, list | tuple):
+        for inner, each in zip(value, document, strict=True):
+            _drop_unset(inner, each)
 
 
 def resolve_threads(train: Train, example_shape: tuple[int, ...] | None, cores: int) -> int:

@@ -14,15 +14,13 @@ from pydantic import Field, model_validator
 
 from ablate.errors import nearest
 from ablate.study.complaints import Problem, Slips
+from ablate.study.positions import Position
 from ablate.study.strict import Open, Strict
 
-Position = Literal["before", "before_activation", "after_activation", "after"]
 Selector = (
     Annotated[str, Field(min_length=1)]
     | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 )
-
-POSITIONS: tuple[Position, ...] = ("before", "before_activation", "after_activation", "after")
 
 _COMMON = {"trainable", "dtype"}
 _NORMALIZATION = {

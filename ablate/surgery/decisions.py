@@ -13,7 +13,8 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.study.placement import Placement, Position
+from ablate.study.placement import Placement
+from ablate.study.positions import Position
 from ablate.surgery import graph, hosts
 from ablate.surgery.additions import Addition, Recipe, Trials, recipe_of
 from ablate.surgery.naming import free_name, suffix

@@ -17,7 +17,8 @@ from typing import Any
 import keras
 
 from ablate.errors import StudyError, SurgeryError
-from ablate.study.placement import Placement, Position, Selector
+from ablate.study.placement import Placement, Selector
+from ablate.study.positions import Position
 from ablate.surgery import record
 from ablate.surgery.additions import activation_of, linear, recipe_of
 from ablate.surgery.calibrate import Progress, estimate, undo

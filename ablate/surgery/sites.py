@@ -17,7 +17,7 @@ from typing import Any, Literal
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.study.placement import POSITIONS, Position
+from ablate.study.positions import POSITIONS, Position
 from ablate.surgery import graph, hosts, kinds
 from ablate.surgery.graph import Call, Graph
 from ablate.surgery.hosts import Host

@@ -61,16 +61,15 @@ def test_t_quantiles_are_those_of_scipy() -> None:
     assert np.isnan(t_quantile(1, 0.95))
 
 
-@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_the_closed_form(pair: tuple[int, int]) -> None:
+@given(
+    st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.sampled_from([0.8, 0.95, 0.99]),
+)
+def test_wilson_is_that_of_scipy(pair: tuple[int, int], confidence: float) -> None:
     count, of = pair
-    z = stats.norm.ppf(0.975)
-    share = count / of
-    centre = (share + z**2 / (2 * of)) / (1 + z**2 / of)
-    half = z / (1 + z**2 / of) * np.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
-    found = wilson(count, of)
-    assert found is not None
-    assert found == pytest.approx((max(0, centre - half), min(1, centre + half)), abs=1e-9)
+    expected = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
+    found = wilson(count, of, confidence)
+    assert found == pytest.approx((expected.low, expected.high), rel=1e-10, abs=1e-12)
 
 
 def test_wilson_of_nothing_is_none() -> None:

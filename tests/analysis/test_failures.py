@@ -23,7 +23,9 @@ def test_every_kind_is_counted_with_wilson_and_fisher() -> None:
     def rate(count: int, of: int, reference: int = 5) -> Rate:
         interval = stats.binomtest(count, of).proportion_ci(method="wilson")
         p = stats.fisher_exact([[count, of - count], [0, reference]]).pvalue
-        return Rate(count, of, count / of, interval.low, interval.high, p)
+        return Rate(
+            count, of, count / of, pytest.approx(interval.low), pytest.approx(interval.high), p
+        )
 
     assert found == Failures(
         planned=6,

@@ -166,3 +166,10 @@ def test_the_source_of_a_call_is_in_it_and_not_imported(tmp_path, monkeypatch):
 )
 def test_the_thread_rule(asked, shape, cores, expected):
     assert resolve_threads(spec(train={"threads": asked}).train, shape, cores) == expected
+
+
+def test_a_field_that_is_null_is_left_out_and_an_argument_that_is_null_is_not():
+    document = identity_spec(spec(insert=[{"layer": "Dropout", "rate": 0.5, "noise_shape": None}]))
+    assert "null" not in json.dumps({**document, "insert": []})
+    assert document["insert"][0]["noise_shape"] is None
+    assert "except" not in document["insert"][0]

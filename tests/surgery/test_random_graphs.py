@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from ablate.study.placement import POSITIONS
+from ablate.study.positions import POSITIONS
 from ablate.surgery import fold, insert, remove
 
 ACTIVATIONS = ["linear", "relu", "relu6", "selu", "silu", "softplus", "elu", "gelu", "tanh"]
