@@ -43,6 +43,8 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/probes.py --probes activations
+	$(BIN)/python benchmarks/choices.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,13 +27,15 @@ CONTENDERS = ("predict", "calibrate")
 
 def measure(contender: str, images: int, size: int, batch_size: int) -> dict[str, float]:
     """Run one contender in this process; return its seconds and the process's peak in MiB."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
-    import numpy as np
+    from ablate.quiet import quiet_start
 
-    import ablate.surgery
+    with quiet_start():
+        import keras
+        import numpy as np
 
-    keras.utils.set_random_seed(0)
+        import ablate.surgery
+
+        keras.utils.set_random_seed(0)
     model = keras.applications.VGG16(weights=None, input_shape=(size, size, 3))
     draw = np.random.default_rng(0)
     x = np.empty((images, size, size, 3), "float32")

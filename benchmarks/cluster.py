@@ -24,6 +24,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # on a busy machine
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")  # the machine is killed on purpose
 
 from ablate.execution import run as running
 from ablate.execution.messages import Done, Epoch, Finished, Message, Started, Task

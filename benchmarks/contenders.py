@@ -65,10 +65,10 @@ def network(case: str, variant: str) -> Any:
             [
                 Input((28, 28, 1)),
                 layers.Conv2D(6, 5, padding="same", activation="relu"),
-                layers.AveragePooling2D(),
+                layers.AveragePooling2D(2),
                 layers.BatchNormalization(),
                 layers.Conv2D(16, 5, activation="relu"),
-                layers.AveragePooling2D(),
+                layers.AveragePooling2D(2),
                 layers.BatchNormalization(),
                 layers.Flatten(),
                 layers.Dense(120, activation="relu"),

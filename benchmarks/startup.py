@@ -1,4 +1,4 @@
-"""How long commands take that train nothing: start-up, and plans of ten thousand trials.
+"""How long commands take that train nothing: start-up, reports, plans of ten thousand trials.
 
     python benchmarks/startup.py [--repeats 5] [--trials 10000]
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import cases
 
-from ablate.config import load_study
+from ablate.config import dump_study, load_study
 from ablate.execution.plan import plan
 from ablate.store import Store
 from ablate.study.trial import TrialResult
@@ -42,6 +42,7 @@ def stored(folder: Path, seeds: int) -> tuple[Path, Path]:
     logs = folder / f"logs-{seeds}"
     study = load_study(file)
     store = Store(logs, name)
+    store.write_study(dump_study(study))
     curve = [0.5] * 21
     for trial in plan(study, store).trials:
         store.save(
@@ -74,6 +75,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="ablate-startup-"))
     small, small_logs = stored(folder, 5)
     large, large_logs = stored(folder, asked.trials // 4)
+    middle, middle_logs = stored(folder, 250)
     commands = {
         "python -c pass": ["-c", "pass"],
         "import ablate": ["-c", "import ablate"],
@@ -81,6 +83,11 @@ def main() -> None:
         "status of 20 trials": ["-m", "ablate", "status", small.stem, "--logs", str(small_logs)],
         "run with nothing to do, 20 trials": [
             "-m", "ablate", "run", str(small), "--logs", str(small_logs)],
+        "report, 1000 trials": [
+            "-m", "ablate", "report", middle.stem, "--logs", str(middle_logs)],
+        "report --format html, 1000 trials": [
+            "-m", "ablate", "report", middle.stem, "--format", "html",
+            "--logs", str(middle_logs)],
         f"plan --quick, {asked.trials} trials, none done": [
             "-m", "ablate", "plan", str(large), "--quick", "--logs", str(folder / "none")],
         f"status (a resume scan), {asked.trials} trials done": [

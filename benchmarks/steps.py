@@ -116,19 +116,22 @@ def seeds(count: int) -> None:
     """Train many seeds of one variant and tell what each costs beyond its steps."""
     from ablate.training import run_group
 
-    began, beyond, grown = time.perf_counter(), [], []
+    began, beyond, evaluated, grown = time.perf_counter(), [], [], []
     for index, (result, _, _) in enumerate(run_group(trials(count))):
         now = time.perf_counter()
         spent = result.seconds
         if index:
-            beyond.append(now - began - spent["train"])
+            beyond.append(now - began - spent["train"] - spent["evaluate"])
+            evaluated.append(spent["evaluate"])
         if index in (20, count // 2, count - 1):
             grown.append((index + 1, memory()))
         began = now
     told = ", ".join(f"{number} trials {value:.0f} MiB" for number, value in grown)
     print(
-        f"a further seed costs its steps and {1000 * statistics.median(beyond):.0f} ms "
-        f"({1000 * min(beyond):.0f} to {1000 * max(beyond):.0f}), evaluations included"
+        f"a further seed costs its steps, its evaluations "
+        f"({1000 * statistics.median(evaluated):.0f} ms) and "
+        f"{1000 * statistics.median(beyond):.0f} ms "
+        f"({1000 * min(beyond):.0f} to {1000 * max(beyond):.0f})"
     )
     print(f"memory of the worker after {told}")
 

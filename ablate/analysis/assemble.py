@@ -56,7 +56,6 @@ def analyze(
     study: str = "",
     planned: Mapping[str, int] | None = None,
     expect: Sequence[Expect] = (),
-    target: float | None = None,
     measurements: Mapping[str, Mapping[tuple[str, int], float]] | None = None,
     seed: int = 0,
 ) -> Analysis:
@@ -72,8 +71,6 @@ def analyze(
         study: the study's name.
         planned: trials planned, by variant; by default as many as have results.
         expect: published values that the study is held against.
-        target: the value that learning speed is measured to; by default what the baseline ended
-            with, seed by seed.
         measurements: further numbers of trials, by name, then by variant and seed: metrics like
             the others (a probe's final value, say).
         seed: of the generator that resamples.
@@ -94,7 +91,6 @@ def analyze(
             study=results.study.study,
             planned=results.planned,
             expect=results.study.expect,
-            target=target,
             measurements=measurements,
             seed=seed,
         )
@@ -157,7 +153,7 @@ def analyze(
         factor_effects=contrasts,
         contributions=_contributions(outcomes, metric, direction, confidence, rng),
         costs=tuple(costs(outcomes, baseline)),
-        speeds=tuple(learning_speed(outcomes, baseline, metric, direction, target)),
+        speeds=tuple(learning_speed(outcomes, baseline, metric, direction, settings.target)),
         gaps=found_gaps,
         guards=tuple(guard(facts)),
         expectations=tuple(judge(expect, outcomes, failures, confidence, {metric: direction})),

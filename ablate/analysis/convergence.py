@@ -8,6 +8,7 @@ baseline that leaves a regularizer nothing to do. A curve is judged over all see
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ablate.analysis.comparability import REGULARIZERS
 from ablate.analysis.descriptive import moments
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
-from ablate.analysis.naming import counted, seeds_phrase
+from ablate.analysis.naming import counted, seeds_phrase, weights_kept
 from ablate.analysis.words import amount, plural, pretty
 from ablate.study.metrics import bare
 
@@ -88,14 +89,20 @@ def _late_gain(curves: np.ndarray, confidence: float) -> float | None:
 
 
 def moving_averages(facts: Facts) -> Iterator[Guard]:
-    """Warn of inserted normalizations whose moving averages hold what they began with."""
+    """Warn of normalizations whose moving averages hold what they began with.
+
+    Those of the base model count too, unless they came with the network's weights.
+    """
     for arm in facts.arms:
         steps = [each.steps for each in facts.outcomes.completed(arm.name) if each.steps]
-        momenta = {
+        momenta: dict[float, Any] = {
             float(each.arguments.get("momentum", BN_MOMENTUM)): each.calibrate
             for each in arm.spec.insert
             if each.layer == "BatchNormalization"
         }
+        if not weights_kept(arm):
+            own = [each.bn_momentum for each in facts.outcomes.completed(arm.name)]
+            momenta = {each: False for each in own if each is not None} | momenta
         if not steps or not momenta:
             continue
         momentum = max(momenta)

@@ -11,6 +11,7 @@ import click
 from ablate.cli.options import json_option, logs_option
 
 if TYPE_CHECKING:
+    from ablate.execution.outlook import Outlook
     from ablate.report.searching import SearchProgress
     from ablate.study.study import Study
 
@@ -45,11 +46,22 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
         click.echo(f"No study lies under {logs}/ yet. Start one: ablate run configs/digits.yaml")
     else:
         screen = console(quiet=False)
-        print_progress(seen, screen)
+        own = [
+            each
+            for each, search in zip(seen, searches, strict=True)
+            if search is None or _was_run(each)
+        ]
+        if own:
+            print_progress(own, screen)
         for search in searches:
             if search is not None:
                 print_search_progress(search, screen)
     return 0
+
+
+def _was_run(seen: Outlook) -> bool:
+    """Whether a study has trials of its own: of one that was only searched none are to do."""
+    return bool(seen.running) or any(set(row.statuses) - {"to do"} for row in seen.rows)
 
 
 def _search(study: Study, logs: Path) -> SearchProgress | None:

@@ -176,7 +176,7 @@ def stands(result: TrialResult | None, trial: Trial, store: Store) -> bool:
     if not {probe_key(probe) for probe in trial.probes} <= set(result.probes):
         return False
     recorded = result.spec.get("train", {}).get("metrics", "auto")
-    wanted = trial.spec.train.model_dump(mode="json")["metrics"]
+    wanted = trial.spec.train.model_dump(mode="json", include={"metrics"})["metrics"]
     if wanted != recorded and not _covers(recorded, wanted):
         return False
     save = trial.spec.train.save

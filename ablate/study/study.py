@@ -155,6 +155,11 @@ class Analysis(Strict):
         description="When a trial counts as collapsed. auto: its validation accuracy is not above "
         "the majority class by a binomial test; a number: a metric not better than it.",
     )
+    target: float | None = Field(
+        default=None,
+        description="The validation metric to which learning speed is measured; by default what "
+        "the baseline ended with, seed by seed.",
+    )
 
 
 class Execution(Strict):

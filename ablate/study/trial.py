@@ -75,6 +75,7 @@ class TrialResult:
     steps: int = 0
     diverged: Mapping[str, int] | None = None
     parameters: int | None = None
+    bn_momentum: float | None = None  # the largest of the BatchNormalizations that trained
     rows: Mapping[str, int] = field(default_factory=dict)  # train, validation, test
     majority: float | None = None  # share of the commonest class among validation rows
     seconds: Mapping[str, float] = field(default_factory=dict)  # total, train, build, evaluate, …

@@ -283,6 +283,7 @@ class _Running:
             self.rows.splits,
             steps=self.loop.taken,
             parameters=int(self.bench.model.count_params()),
+            bn_momentum=_bn_momentum(self.bench.model),
             status=status,
             metrics=metrics,
             best_epoch=self.listening.best_epoch if not self.record.diverged else None,
@@ -349,3 +350,9 @@ class _Stray:
 
 def _count(batch: Any) -> int:
     return int(keras.tree.flatten(batch)[0].shape[0])
+
+
+def _bn_momentum(model: keras.Model) -> float | None:
+    inside = model._flatten_layers()  # of subclassed models too, which have no graph to walk
+    norms = (each for each in inside if isinstance(each, keras.layers.BatchNormalization))
+    return max((float(each.momentum) for each in norms if each.trainable), default=None)

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -137,6 +138,15 @@ def test_settings_choose_metric_level_and_collapse() -> None:
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
     found = analysis.variant("bn").metrics["test_accuracy"]
     assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def test_learning_speed_is_measured_to_the_target_that_is_set() -> None:
+    curves = {"val_accuracy": [0.1, 0.5, 0.7, 0.9]}
+    results = [
+        replace(each, curves=curves, epochs=3, steps=30) for each in study({"plain": [0.9, 0.9]})
+    ]
+    speed = analyze(results, ARMS[:1], "plain", Settings(target=0.6)).speeds[0]
+    assert (speed.target, speed.target_kind, speed.median_epochs) == (0.6, "given", 2)
 
 
 def test_requests_that_cannot_be_met_are_refused() -> None:

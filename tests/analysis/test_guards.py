@@ -168,6 +168,16 @@ def test_moving_averages_that_have_not_converged(
         assert f"still hold {left} of their initial values" in found["moving averages"].text
 
 
+@pytest.mark.parametrize(("weights", "warned"), [("fresh", True), ("keep", False)])
+def test_averages_of_the_base_model_count_unless_they_came_with_its_weights(
+    weights: str, warned: bool
+) -> None:
+    own = {"model": {"name": None, "file": "mine.keras", "weights": weights}}
+    arms = [arm("plain", **own), arm("bn", **own)]
+    found = guards(both(steps=100, bn_momentum=0.99), arms)
+    assert ("moving averages" in found) is warned
+
+
 def test_calibrated_averages_hold_their_calibration() -> None:
     calibrated = Placement(layer="BatchNormalization", at="before_activation", calibrate=True)
     found = guards(both(steps=10), [PLAIN, arm("bn", insert=[calibrated])])

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import doctest
 import subprocess
 import sys
-from importlib import import_module
-
-import pytest
 
 SCRIPT = """
 import sys
@@ -31,9 +27,3 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
 def test_what_a_report_loads():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("module", ["wording", "markdown", "latex", "names", "plots.names"])
-def test_examples_in_docstrings(module):
-    found = doctest.testmod(import_module(f"ablate.report.{module}"))
-    assert (found.failed, found.attempted > 0) == (0, True)

@@ -95,3 +95,8 @@ def test_a_search_that_was_killed_goes_on_to_the_same_end(config, tmp_path, caps
     assert {"search-budget.svg", "search-train-learning-rate.svg"} <= {
         each.name for each in (killed / "tiny" / "plots").iterdir()
     }
+    assert run_cli(["status", "tiny", "--logs", str(killed)]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "The search is done." in told and "to do" not in told
+    )  # its own trials were never asked for

@@ -29,7 +29,7 @@ def test_a_result_has_curves_metrics_and_what_it_cost():
     }
     assert result.metrics["val_loss"] == result.curves["val_loss"][-1]
     assert result.rows == {"train": 100, "validation": 216, "test": 359}
-    assert result.parameters == 64 * 8 + 8 + 8 * 10 + 10
+    assert result.parameters == 64 * 8 + 8 + 8 * 10 + 10 and result.bn_momentum is None
     labels = rows_of(spec, 0).splits.y_val
     assert result.majority == np.bincount(labels).max() / len(labels)
     assert {"total", "train", "evaluate", "build", "trace"} <= set(result.seconds)
@@ -42,8 +42,10 @@ def test_a_result_has_curves_metrics_and_what_it_cost():
 
 
 def test_no_epochs_measure_the_beginning():
-    (result,) = run(trial_of(spec_of(epochs=0)))
+    norms = [{**BN, "momentum": 0.9}, {**BN, "momentum": 0.999, "trainable": False}]
+    (result,) = run(trial_of(spec_of(*norms, epochs=0)))
     assert result.epochs == 0 and result.steps == 0
+    assert result.bn_momentum == 0.9  # of those that train
     assert result.metrics["val_loss"] == result.curves["val_loss"][0]
 
 
