@@ -13,6 +13,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterator, MutableMapping
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ def source_digest(call: str, memory: Memory | None = None) -> str:
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # a study stands beside the code it calls
     try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
+        spec = _spec(module)
+    except Exception as error:  # a package that had to be imported may raise anything
         raise StudyError(f"The module of '{call}' cannot be found: {error}.") from None
     if spec is None:
         raise StudyError(
@@ -67,6 +68,18 @@ def source_digest(call: str, memory: Memory | None = None) -> str:
     if not spec.origin or not Path(spec.origin).is_file():
         return hashlib.sha256(call.encode()).hexdigest()
     return digest(spec.origin, memory)
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Find a module without importing the packages that it is in, if that can be done."""
+    top, *parts = module.split(".")
+    name, spec = top, importlib.util.find_spec(top)
+    for part in parts:
+        places = spec.submodule_search_locations if spec else None
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, places) if places else None
+    # A package may have made itself a search path of its own, which only importing it tells.
+    return spec or (importlib.util.find_spec(module) if parts else None)
 
 
 def _file(place: Path, memory: Memory) -> str:

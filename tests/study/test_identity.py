@@ -173,3 +173,17 @@ def test_a_field_that_is_null_is_left_out_and_an_argument_that_is_null_is_not():
     assert "null" not in json.dumps({**document, "insert": []})
     assert document["insert"][0]["noise_shape"] is None
     assert "except" not in document["insert"][0]
+
+
+def test_a_call_into_a_package_imports_no_part_of_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "package_for_identity"
+    (package / "inner").mkdir(parents=True)
+    for place in (package, package / "inner"):
+        (place / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (package / "inner" / "rows.py").write_text("def load(): ...\n")
+    call = "package_for_identity.inner.rows:load"
+    assert source_digest(call) == digest(package / "inner" / "rows.py")
+    assert not [name for name in sys.modules if name.startswith("package_for_identity")]
+    with pytest.raises(StudyError, match=r"There is no module 'json\.nowhere'"):
+        source_digest("json.nowhere:load")
