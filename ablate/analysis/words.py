@@ -170,7 +170,7 @@ def _sentence(
     by = amount(comparison.metric, abs(comparison.mean), half_width(comparison), difference=True)
     if comparison.verdict == "described":
         way = "higher" if comparison.mean > 0 else "lower"
-        same = f"{subject} has the same {metric} as {against} in {few(comparison.n)}"
+        same = f"{metric} of {subject} was the same as that of {against} in {few(comparison.n)}"
         text = f"{metric} of {subject} was {by} {way} than that of {against} in"
         return f"{text} {few(comparison.n)}" if comparison.mean else same
     if comparison.verdict == "undecided":

@@ -61,7 +61,7 @@ class Tolerated:
     @property
     def words(self) -> list[str]:
         """The comparisons as sentences."""
-        return [each.words for each in self.effects]
+        return [_sentence(each) for each in self.effects]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON document."""
@@ -82,6 +82,18 @@ class Tolerated:
                 for each in self.effects
             ],
         }  # fmt: skip
+
+
+def _titled(what: str, metric: str, scale: wording.Scale) -> str:
+    unit = f" ({scale.unit})" if scale.unit else ""
+    return f"{what} {wording.metric_title(metric)}{unit}"
+
+
+def _sentence(effect: Effect) -> str:
+    words = effect.words
+    if not words.startswith(effect.variant):  # a variant's name stays as it is written
+        words = words[:1].upper() + words[1:]
+    return f"{words}."
 
 
 def _numbers(array: np.ndarray) -> list[float | None]:
@@ -157,7 +169,7 @@ def best_points(searched: Searched) -> Table:
         Column("Lost"),
         Column("Epochs trained", drop=3),
         *(Column(short(name), drop=4 if index else 0) for index, name in enumerate(names)),
-        Column(f"Best {wording.metric_title(searched.objective)}"),
+        Column(_titled("Best", searched.objective, scale)),
     ]
     final = None
     if analysis is not None:
@@ -175,7 +187,7 @@ def best_points(searched: Searched) -> Table:
                 if analysis.metric in each.metrics
             ],
         )
-        columns.append(Column(f"Confirmed {wording.metric_title(analysis.metric)}", "left"))
+        columns.append(Column(_titled("Confirmed", analysis.metric, final), "left"))
     rows = []
     for variant in searched.variants:
         points = searched.of(variant)

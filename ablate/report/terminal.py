@@ -79,10 +79,7 @@ def print_search(
     if material is not None:
         show(material, screen, brief=True)
         screen.print()
-    for sentence in searched.text:
-        _line(screen, sentence)
-    for table in search_tables(searched):
-        _show_table(screen, table)
+    _show_part(screen, searched.text, search_tables(searched))
     if material is not None and not quiet:
         _line(screen, f"More: ablate report {material.name} · ablate board {material.name}")
 
@@ -110,6 +107,11 @@ def show(material: Material, screen: Console, *, brief: bool = False) -> None:
                 _show_table(screen, table)
         _show_variants(screen, material)
     _show_guards(screen, material)
+    if not brief:
+        for part in material.sections:
+            screen.print()
+            _line(screen, Text(part.title, style="bold"))
+            _show_part(screen, part.text, part.tables)
 
 
 def progress(material: Material) -> str:
@@ -143,6 +145,13 @@ def fitted(table: Table, width: int) -> tuple[Table, list[int]]:
         table.marks,
     )
     return narrowed, sorted(left_out)
+
+
+def _show_part(screen: Console, sentences: Sequence[str], shown: Sequence[Table]) -> None:
+    for sentence in sentences:
+        _line(screen, sentence)
+    for table in shown:
+        _show_table(screen, table)
 
 
 def _show_table(screen: Console, table: Table) -> Table:

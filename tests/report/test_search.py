@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 
 from ablate.analysis import expected_best
-from ablate.report.search import Searched, SearchPoint, best_points, section
+from ablate.report.search import Searched, SearchPoint, best_points, search_tables, section
+from ablate.report.terminal import console, show
 from tests.report.studies import study
 
 RATE = "train.learning_rate"
@@ -43,7 +47,7 @@ def test_a_point_that_lost_a_seed_has_no_score():
 
 def test_confirmed_metrics_stand_beside_the_choice():
     table = best_points(searched(confirmed=study(seeds=3).analysis))
-    assert table.columns[-1].title == "Confirmed test accuracy"
+    assert table.columns[-1].title == "Confirmed test accuracy (%)"
     assert table.rows[1][-1].endswith("n = 3")
 
 
@@ -69,3 +73,12 @@ def test_parameters_that_are_no_numbers_stand_in_a_row():
     assert [each.get_text() for each in axis.get_xticklabels()] == [
         "after_activation", "before_activation",
     ]  # fmt: skip
+
+
+def test_the_terminal_has_the_search_too():
+    found = searched(text=("Budget: 60 epochs were trained.",))
+    screen = io.StringIO()
+    show(replace(study(seeds=3), sections=(section(found),)), console(file=screen))
+    told = screen.getvalue()
+    assert "Budget: 60 epochs were trained." in told
+    assert all(table.title in told for table in search_tables(found))
