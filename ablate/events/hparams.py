@@ -83,14 +83,25 @@ def columns(rows: Iterable[Configuration]) -> dict[str, api_pb2.HParamInfo]:
     """
     found = list({row.group_name: row.values for row in rows}.values())
     named = dict.fromkeys(name for row in found for name in row)
-    placed = {name for name in named if name.startswith("insert.") and name.count(".") == 1}
+    absent = _absent(named)
     for row in found:
-        row.update(dict.fromkeys(placed - row.keys(), False))
+        row.update({name: value for name, value in absent.items() if name not in row})
     return {
         name: _column(name, [row[name] for row in found if name in row])
         for name in sorted(named)
         if _worth_a_column(name, found)
     }
+
+
+def _absent(names: Iterable[str]) -> dict[str, Value]:
+    """Return what a variant without a layer has in its columns: no layer, and a rate of 0.
+
+    TensorBoard's parallel coordinates and scatter plots leave out rows that lack a value.
+    """
+    inserted = [name for name in names if name.startswith("insert.")]
+    layers: dict[str, Value] = {name: False for name in inserted if name.count(".") == 1}
+    rates: dict[str, Value] = {name: 0.0 for name in inserted if name.endswith(".rate")}
+    return layers | rates
 
 
 def _worth_a_column(name: str, rows: Sequence[Mapping[str, Value]]) -> bool:
@@ -129,8 +140,7 @@ def session_start(
 ) -> Summary.Value:
     """Return the message that makes a run a session and puts it in its row."""
     info = SessionStartInfo(group_name=row.group_name, start_time_secs=seconds)
-    absent = {name: False for name in shown if name.startswith("insert.") and name.count(".") == 1}
-    for name, value in {**absent, **row.values}.items():
+    for name, value in {**_absent(shown), **row.values}.items():
         if name not in shown:
             continue
         if shown[name].type == api_pb2.DATA_TYPE_STRING:

@@ -57,7 +57,7 @@ def test_a_session_holds_its_values_by_type(result):
     columns = hparams.columns(rows(trials))
     plain, dropout = (start(each, columns) for each in trials)
     assert plain.hparams["insert.Dropout"].bool_value is False
-    assert "insert.Dropout.rate" not in plain.hparams
+    assert plain.hparams["insert.Dropout.rate"].number_value == 0  # nothing is dropped
     assert dropout.hparams["insert.Dropout"].bool_value is True
     assert dropout.hparams["insert.Dropout.rate"].number_value == 0.5
     assert dropout.hparams["variant"].string_value == "dropout"
