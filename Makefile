@@ -21,8 +21,8 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
-# Two suites take tens of minutes each and have targets of their own.
-LONG := tests/surgery/test_applications.py tests/execution/test_stress.py
+# Every network of keras.applications takes tens of minutes and has a target of its own.
+LONG := tests/surgery/test_applications.py
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%)
