@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import socket
 import tempfile
 import time
 from collections import Counter, deque
@@ -20,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -42,6 +44,9 @@ LOOK = 0.05
 #: All workers together tell of about this many epochs a second, so that a large cluster does not
 #: drown its driver in progress; the results have every epoch.
 TOLD = 500.0
+
+#: Seconds within which a cluster must take a connection.
+KNOCK = 10.0
 
 #: In the work folder: a word by which a worker knows that it sees the same folder.
 SHARED = ".shared"
@@ -427,6 +432,7 @@ def _connect(ray: Any, address: str | None) -> bool:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     joins = address or os.environ.get("RAY_ADDRESS")
     try:
+        _knock(joins)
         ray.init(
             address=address,
             log_to_driver=False,
@@ -434,10 +440,16 @@ def _connect(ray: Any, address: str | None) -> bool:
             **({} if joins else {"include_dashboard": False}),
         )
     except Exception as error:  # Ray raises bare ones, too
-        told = str(error).strip().splitlines()
+        told = getattr(error, "strerror", None) or _last_line(str(error))
         raise StudyError(
-            f"No Ray cluster answers at '{joins or 'this machine'}': "
-            f"{told[-1] if told else error}. Start one with 'ray start --head', or leave "
-            "--address out to use this machine."
+            f"No Ray cluster answers at '{joins or 'this machine'}': {told}. Start one with 'ray start --head', or leave --address out "
+            "to use this machine."
         ) from None
     return True
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError where nobody listens at `host:port`; Ray itself would try for minutes."""
+    place = urlsplit(address if address and "://" in address else f"//{address or ''}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=KNOCK).close()
