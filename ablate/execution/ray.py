@@ -442,8 +442,8 @@ def _connect(ray: Any, address: str | None) -> bool:
     except Exception as error:  # Ray raises bare ones, too
         told = getattr(error, "strerror", None) or _last_line(str(error))
         raise StudyError(
-            f"No Ray cluster answers at '{joins or 'this machine'}': {told}. Start one with 'ray start --head', or leave --address out "
-            "to use this machine."
+            f"No Ray cluster answers at '{joins or 'this machine'}': {told}. Start one with "
+            "'ray start --head', or leave --address out to use this machine."
         ) from None
     return True
 
