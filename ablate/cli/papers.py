@@ -8,6 +8,7 @@ in the document are those of the profile that was run.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Where the files lie in a checkout.
 PLACE = Path("configs") / "papers"
+
+#: A network that a trial of a study saved.
+_SAVED = re.compile(r"trials[/\\][0-9a-f]{64}\.keras$")
 
 #: The order of the document; files of other names follow, by name.
 ORDER = (
@@ -123,7 +127,7 @@ def _material(path: Path, logs: Path) -> tuple[Material, str | None] | None:
     if resolved is None:
         return None
     command = f"ablate run {store.study_file.as_posix()}"
-    profile, study = _profile_of(path, declared, resolved)
+    profile, study = profile_of(path, declared, resolved)
     if study is not None:
         command = f"ablate reproduce {path.stem}" + (f" --profile {profile}" if profile else "")
         if study.seed_list != resolved.seed_list:
@@ -136,7 +140,7 @@ def _material(path: Path, logs: Path) -> tuple[Material, str | None] | None:
     return material_of(made.outcome(made.results, store), command=command), profile
 
 
-def _profile_of(path: Path, declared: Study, resolved: Study) -> tuple[str | None, Study | None]:
+def profile_of(path: Path, declared: Study, resolved: Study) -> tuple[str | None, Study | None]:
     """Return the profile that `resolved` was made with, and the study as that profile has it.
 
     One with the same seeds comes first; (None, None) when `--set` changed what was trained.
@@ -153,13 +157,17 @@ def _profile_of(path: Path, declared: Study, resolved: Study) -> tuple[str | Non
 
 
 def _told(study: Study) -> list[tuple[str, Any]]:
-    """Return what a study trains, less what a machine adds: threads, and where files lie."""
+    """Return what a study trains, less what a machine adds: threads, and where files lie.
+
+    A network that another study trained is named by that study in a file, and by the file that
+    the study saved where it was resolved.
+    """
     told = []
     for arm in study.arms:
         spec = arm.spec.model_dump(mode="json", by_alias=True)
         spec["data"].pop("path", None)
         spec["train"].pop("threads", None)
-        if spec["model"].get("study"):
-            spec["model"]["study"] = Path(spec["model"]["study"]).name
+        if spec["model"].get("study") or _SAVED.search(spec["model"].get("file") or ""):
+            spec["model"] = "trained by a study"
         told.append((arm.name, spec))
     return told

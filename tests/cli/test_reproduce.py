@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from ablate.cli import run_cli
-from ablate.cli.papers import ORDER, heading, look_up, papers, select
+from ablate.cli.papers import ORDER, heading, look_up, papers, profile_of, select
 from ablate.config import load_study
 from ablate.errors import StudyError
+from ablate.study.model import Model
 
 ROOT = Path(__file__).parents[2]
 FILES = papers(ROOT / "configs" / "papers")
@@ -90,6 +91,16 @@ def test_runs_and_writes_the_document(tmp_path, capsys):
     # Seeds and paths may differ from the file; what was trained decides which profile it was.
     found = look_up("tiny", tmp_path / "configs" / "tiny.yaml", tmp_path / "logs")
     assert (found.profile, found.command) == ("quick", "ablate reproduce tiny --profile quick")
+
+
+def test_the_profile_is_known_of_a_study_that_began_from_anothers_network():
+    path = FILES["vgg_pretrained_bn"]
+    saved = f"logs/digits-pretraining/trials/{'0' * 64}.keras"
+    network = {"file": saved, "weights": "keep"}
+    quick = load_study(path, profile="quick")
+    resolved = quick.model_copy(update={"model": Model.model_validate(network)})
+    profile, study = profile_of(path, load_study(path), resolved)
+    assert (profile, study) == ("quick", quick)
 
 
 @pytest.fixture(scope="module")
