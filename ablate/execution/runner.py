@@ -203,6 +203,8 @@ class Run:
         for said in self.executor.poll(0.0):
             if isinstance(said, Finished):
                 self._save(said)
+            elif isinstance(said, Started):
+                self.begun.setdefault(said.trial, time.monotonic())
         self.executor.close()
         for name in list(self.begun):
             late = collect(self.store.works, name)

@@ -159,7 +159,7 @@ class SlurmJobs:
         self._flying.clear()
         self._waiting.clear()
         if not self._notes():
-            for each in self._folder.glob("submission_file_*.sh"):
+            for each in self._folder.glob("*submission*.sh"):  # what was sent, and a link to it
                 each.unlink(missing_ok=True)
             with suppress(OSError):
                 self._folder.rmdir()  # unless the logs of jobs that failed stay

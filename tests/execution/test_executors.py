@@ -24,13 +24,7 @@ from ablate.execution.run import make_executor, run
 from ablate.store import Store
 from ablate.study.study import Study
 
-KINDS = (
-    "processes",
-    "inline",
-    "ray",
-    pytest.param("slurm-local", marks=pytest.mark.slow),
-    pytest.param("slurm-debug", marks=pytest.mark.slow),
-)
+KINDS = ("processes", "inline", "ray", "slurm-local", "slurm-debug")
 
 #: These train in the test's own process, which nothing may kill or stop.
 HERE = {"inline", "slurm-debug"}

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ablate.config import dump_study
@@ -165,7 +166,11 @@ def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(tmp_path):
                 store.clear_work(each.result.id)  # as the runner does
         if not interrupted and any(isinstance(e, Epoch) and e.trial == long.id for e in said):
             interrupted = True
-            next(iter(jobs._flying.values())).job._interrupt()
+            # As Slurm does: to what the job runs, not to submitit's stand-in for Slurm.
+            (running,) = psutil.Process(
+                int(next(iter(jobs._flying.values())).job.job_id)
+            ).children()
+            running.send_signal(signal.SIGUSR2)
     jobs.close()
     assert [each.result.id for each in said if isinstance(each, Finished)] == [short.id, long.id]
     assert [each.trial for each in said if isinstance(each, Started)] == [
