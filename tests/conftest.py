@@ -4,9 +4,16 @@ Trials are planned with one thread, and a process that already runs with more re
 them here: their last bits would differ.
 """
 
+import signal
+
 from ablate.quiet import quiet_start
 
 with quiet_start():
     from ablate.training import configure
 
     configure(1)
+
+# A shell without job control starts what is in its background deaf to Ctrl-C, and so would be every
+# process that a test starts and then interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
