@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import gc
 import io
 import json
 import os
@@ -212,7 +213,8 @@ class Store:
             return {}
         wanted = there if ids is None else [each for each in ids if each in there]
         folder = str(self.trials)  # paths cost more than what they lead to, ten thousand times
-        found = {trial: _read_result(f"{folder}{os.sep}{trial}.json") for trial in wanted}
+        with _uncollected():
+            found = {trial: _read_result(f"{folder}{os.sep}{trial}.json") for trial in wanted}
         return {trial: result for trial, result in found.items() if result is not None}
 
     def arrays(self, trial: str) -> dict[str, np.ndarray]:
@@ -374,6 +376,18 @@ def _read_result(path: str | Path) -> TrialResult | None:
         # Written whole or not at all by us; a file spoilt by others is no result.
         return None
     return TrialResult.from_json(document)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make many objects that stay: looking for garbage among them takes a sixth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 Ray carries these two by value, so the machines need Keras and TensorFlow installed and nothing
 of ours: `land` receives the code and the files that the driver put into the object store once,
-lays them down, and hands over to `ablate.execution.ray`. `Post` is the actor that keeps what
+lays them down, and hands over to `ablate.execution.ray_worker`. `Post` is the actor that keeps what
 workers say until the driver fetches it; it holds bytes and never looks into them. Only the
 standard library is used, and inside the functions, for nothing else of this module travels.
 """
@@ -19,7 +19,7 @@ def land(
     """Lay code and files down on this machine, and do what `parcel` says.
 
     Args:
-        parcel: the pickled arguments of `ablate.execution.ray.train`.
+        parcel: the pickled arguments of `ablate.execution.ray_worker.train`.
         post: the actor to tell.
         code: names of the archives of code that are the first of `contents`.
         paths: where the other `contents` stand on the driver's machine.
@@ -51,7 +51,7 @@ def land(
         if str(place) not in sys.path:
             sys.path.insert(0, str(place))
             importlib.invalidate_caches()
-    train = importlib.import_module("ablate.execution.ray").train
+    train = importlib.import_module("ablate.execution.ray_worker").train
     train(parcel, post, dict(zip(paths, contents[len(code) :], strict=True)))
 
 

@@ -1,5 +1,7 @@
 """The Ray executor: tasks on a Ray cluster, one Ray task for each group of trials.
 
+The driver's half: `ray_cluster` joins the cluster, `ray_worker` is what its machines do.
+
 Tasks go in, messages come out, as for every executor. What a trial needs travels through the
 object store, put there once: this package, the user's modules, the files that trials name.
 Workers tell an actor what happens, and the driver fetches it there; no disk is shared. Where
@@ -11,29 +13,25 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
-import socket
-import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import numpy as np
-
-from ablate.errors import AblateError, MissingExtraError, StudyError
-from ablate.execution import cargo, worker
+from ablate.errors import AblateError
+from ablate.execution import cargo
 from ablate.execution.devices import Lane
 from ablate.execution.landing import travelling
 from ablate.execution.local import Processes
 from ablate.execution.mailbox import QUIET
-from ablate.execution.messages import Done, Epoch, Finished, Lost, Message, Started, Task
+from ablate.execution.messages import Done, Epoch, Lost, Message, Started, Task
+from ablate.execution.ray_cluster import connect, imported, last_line, room
+from ablate.execution.ray_worker import SHARED, Parcel
 from ablate.study.study import Execution
-from ablate.study.trial import Trial, TrialResult
+from ablate.study.trial import Trial
 
 #: Ray begins a task whose worker or machine was lost again this many times.
 RETRIES = 2
@@ -44,12 +42,6 @@ LOOK = 0.05
 #: All workers together tell of about this many epochs a second, so that a large cluster does not
 #: drown its driver in progress; the results have every epoch.
 TOLD = 500.0
-
-#: Seconds within which a cluster must take a connection.
-KNOCK = 10.0
-
-#: In the work folder: a word by which a worker knows that it sees the same folder.
-SHARED = ".shared"
 
 
 @dataclass
@@ -74,10 +66,10 @@ class RayTasks:
     """
 
     def __init__(self, works: Path, *, threads: int, execution: Execution) -> None:
-        self._ray = _ray()
+        self._ray = imported()
         self._works = works
         self._threads = threads
-        self._began = _connect(self._ray, execution.address)
+        self._began = connect(self._ray, execution.address)
         self._room = room(self._ray.nodes(), execution, threads)
         self.slots = self._room.slots
         self._waiting: deque[Task] = deque()
@@ -252,7 +244,7 @@ class RayTasks:
             self._ray.get(errand.reference)
         except exceptions.RayTaskError as error:
             reason = f"{type(error.cause).__name__}: {error.cause}" if error.cause else str(error)
-            return Done(task) if complete else Lost(task, _last_line(reason), again=False)
+            return Done(task) if complete else Lost(task, last_line(reason), again=False)
         except exceptions.TaskCancelledError:
             return Done(task) if complete else Lost(task, "its worker was stopped")
         except exceptions.OutOfMemoryError:
@@ -261,195 +253,3 @@ class RayTasks:
             what = f"its worker or machine was lost ({type(error).__name__})"
             return Done(task) if complete else Lost(task, what)
         return Done(task) if complete else Lost(task, "its worker returned without it")
-
-
-@dataclass(frozen=True)
-class Room:
-    """What a trial takes of the cluster, and how many it has room for."""
-
-    cpus: float
-    gpus: float
-    slots: int
-    most: int  # tasks handed to Ray at once
-
-
-def room(nodes: Sequence[Mapping[str, Any]], execution: Execution, threads: int) -> Room:
-    """Return what a trial takes and how many the machines of a cluster have room for.
-
-    A trial takes its threads in cores; where the cluster has GPUs and nothing else was asked,
-    one GPU. `workers` caps the trials that run at once.
-
-    Raises:
-        StudyError: no machine has room for one trial, which Ray would await for ever.
-    """
-    machines = [each["Resources"] for each in nodes if each["Alive"]]
-    cpus = execution.cpus_per_trial or threads
-    gpus = execution.gpus_per_trial
-    if gpus is None:
-        gpus = 1.0 if any(each.get("GPU") for each in machines) else 0.0
-    fits = sum(
-        int(min(each.get("CPU", 0) / cpus, each.get("GPU", 0) / gpus if gpus else float("inf")))
-        for each in machines
-    )
-    if isinstance(execution.workers, int):
-        return Room(cpus, gpus, execution.workers, execution.workers)
-    if not fits:
-        has = [f"{each.get('CPU', 0):g} cores and {each.get('GPU', 0):g} GPUs" for each in machines]
-        raise StudyError(
-            f"A trial asks for {cpus:g} cores and {gpus:g} GPUs, and no machine of the Ray cluster "
-            f"has room for it. Received: {'; '.join(dict.fromkeys(has)) or 'no machine'}. Lower "
-            "--cpus-per-trial, --gpus-per-trial or train.threads; if the cluster grows on demand, "
-            "say with --workers how many trials may run at once."
-        )
-    return Room(cpus, gpus, fits, 2**31)
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """An outcome on its way: a trained model travels as its bytes."""
-
-    result: TrialResult
-    arrays: Mapping[str, np.ndarray]
-    model: bytes | None
-
-    def opened(self, works: Path, trial: Trial) -> Finished:
-        """Return the outcome with its model as a file here, its files where the driver has them."""
-        spec = trial.spec.model_dump(mode="json", by_alias=True)
-        result = replace(self.result, spec=spec)
-        if self.model is None:
-            return Finished(result, self.arrays)
-        place = works / result.id
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "model.keras").write_bytes(self.model)
-        return Finished(result, self.arrays, place / "model.keras")
-
-
-def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
-    """Train a task's trials on a machine of the cluster.
-
-    Args:
-        parcel: the pickled number of the errand, task, work folder, its token, and the pause
-            between two epochs told (seconds).
-        post: the actor to tell.
-        files: what trials name, by its place on the driver's machine.
-    """
-    import ray
-
-    errand, task, works, token, pause = pickle.loads(parcel)
-    if not ray.get_gpu_ids():
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    done = ray.get(post.finished.remote(errand))
-    there = cargo.unpack(files)
-    left = cargo.pointed((trial for trial in task.trials if trial.id not in done), there)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    worker.prepare(int(os.environ["ABLATE_THREADS"]))
-    from ablate.training import run_group
-
-    folder, own = _folder(Path(works), token)
-    letters = _Letters(post, errand, folder, pause)
-    try:
-        for result, arrays, model in run_group(
-            left, work=letters.folder, report=worker.reporter(letters)
-        ):
-            letters.finished(result, arrays, None if model is None else Path(model))
-    finally:
-        if own:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Letters:
-    """Tells the actor what happens."""
-
-    def __init__(self, post: Any, errand: int, works: Path, pause: float) -> None:
-        self._post = post
-        self._errand = errand
-        self._works = works
-        self._pause = pause
-        self._told = 0.0
-
-    def folder(self, trial: str) -> Path:
-        place = self._works / trial
-        place.mkdir(parents=True, exist_ok=True)
-        return place
-
-    def started(self, trial: str, epoch: int) -> None:
-        self._told = 0.0
-        self._say(Started(trial, epoch))
-
-    def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
-        """Say that an epoch ended, unless one was told a moment ago: the result has them all."""
-        now = time.monotonic()
-        if now - self._told >= self._pause:
-            self._told = now
-            self._say(Epoch(trial, epoch, epochs, dict(logs)))
-
-    def finished(
-        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
-    ) -> None:
-        import ray
-
-        content = None if model is None else model.read_bytes()
-        # An outcome is waited for: once this returns, no loss of this machine can lose it.
-        ray.get(self._say(Parcel(result, dict(arrays), content), result.id))
-
-    def _say(self, what: Any, finished: str | None = None) -> Any:
-        return self._post.say.remote(self._errand, pickle.dumps(what), finished)
-
-
-def _folder(works: Path, token: str) -> tuple[Path, bool]:
-    """Return the driver's work folder if this machine sees it, else one of its own (True)."""
-    with suppress(OSError):
-        if (works / SHARED).read_text(encoding="utf-8") == token:
-            return works, False
-    return Path(tempfile.mkdtemp(prefix="ablate-work-")), True
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it ended with an error"])[-1]
-
-
-def _ray() -> Any:
-    # Ray prints its machines' misfortunes on standard output, where a document may be awaited;
-    # what matters of them is told in our words. It reads this when it is imported.
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
-    try:
-        import ray
-        import ray.exceptions
-        import ray.util.scheduling_strategies
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            "--executor ray needs Ray: pip install 'keras-ablate[ray]'."
-        ) from None
-    return ray
-
-
-def _connect(ray: Any, address: str | None) -> bool:
-    """Join the cluster; return whether this call did (else the caller's session is used)."""
-    if ray.is_initialized():
-        return False
-    # What Ray would say on the terminal, or tell others, of itself.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    joins = address or os.environ.get("RAY_ADDRESS")
-    try:
-        _knock(joins)
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="error",
-            **({} if joins else {"include_dashboard": False}),
-        )
-    except Exception as error:  # Ray raises bare ones, too
-        told = getattr(error, "strerror", None) or _last_line(str(error))
-        raise StudyError(
-            f"No Ray cluster answers at '{joins or 'this machine'}': {told}. Start one with "
-            "'ray start --head', or leave --address out to use this machine."
-        ) from None
-    return True
-
-
-def _knock(address: str | None) -> None:
-    """Raise OSError where nobody listens at `host:port`; Ray itself would try for minutes."""
-    place = urlsplit(address if address and "://" in address else f"//{address or ''}")
-    if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), timeout=KNOCK).close()

@@ -12,7 +12,7 @@ import pytest
 from ablate.errors import StudyError
 from ablate.execution import cargo
 from ablate.execution.landing import Post
-from ablate.execution.ray import Room, room
+from ablate.execution.ray_cluster import Room, room
 from ablate.study.data import Data
 from ablate.study.model import Model
 from ablate.study.study import Execution
@@ -88,7 +88,7 @@ def test_this_package_travels_without_what_was_compiled():
 
     name, content = cargo.archive(cargo.Path(ablate.__file__).parent)
     names = zipfile.ZipFile(io.BytesIO(content)).namelist()
-    assert "ablate/execution/ray.py" in names and len(name) == 32
+    assert "ablate/execution/ray_worker.py" in names and len(name) == 32
     assert not any("__pycache__" in each for each in names)
 
 
