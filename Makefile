@@ -21,17 +21,14 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
-# Every network of keras.applications takes tens of minutes and has a target of its own; so has a
-# test that hangs on when a busy machine delivers a signal.
+# Every network of keras.applications takes a quarter of an hour and has a target of its own.
 LONG := tests/surgery/test_applications.py
-TIMED := tests/execution/test_slurm.py::test_a_preempted_job_goes_on_and_skips_what_was_handed_in
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%) \
-		--deselect $(TIMED)
+	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%)
 
 test-long: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow --timeout=3600 $(LONG) $(TIMED)
+	$(BIN)/python -m pytest -m slow --timeout=3600 $(LONG)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check $(SOURCES)

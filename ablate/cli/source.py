@@ -213,6 +213,7 @@ def _file(place: Path) -> Opened:
     import keras
 
     from ablate.study.factories import APPLICATIONS
+    from ablate.surgery.depth import deep_graphs
 
     if place.is_dir() or place.suffix not in _SUFFIXES:
         what = "a folder" if place.is_dir() else f"a file that ends in '{place.suffix}'"
@@ -223,7 +224,7 @@ def _file(place: Path) -> Opened:
             f"({place.stat().st_size} bytes). Expected a file that model.save('….keras') wrote."
         )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), deep_graphs():
             warnings.simplefilter("ignore")
             model = keras.models.load_model(place)
     except Exception as trouble:

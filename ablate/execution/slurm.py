@@ -248,6 +248,7 @@ class Job:
         self._threads = threads
         self._gpus = gpus
         self._paths = tuple(path for path in sys.path if path)
+        self._queued_again = False
 
     def __call__(self) -> None:
         """Train the trials that have not been handed in.
@@ -255,6 +256,7 @@ class Job:
         A driver may have collected those that were, so that nothing of them is left to be seen:
         this job keeps its own note of them.
         """
+        self._queued_again = False
         for path in reversed(self._paths):
             if path not in sys.path:
                 sys.path.insert(0, path)
@@ -267,23 +269,43 @@ class Job:
         if not left:
             return
         worker.prepare(self._threads)
-        worker.train(Task(self._task.number, left), self._works, _Noted(self._works, note))
+        worker.train(Task(self._task.number, left), self._works, _Noted(self._works, note, self))
 
     def checkpoint(self, *_: Any) -> Any:
         """Queue the same job again: finished trials are skipped, the one under way goes on."""
+        self._queued_again = True
         return _submitit().helpers.DelayedSubmission(self)
+
+    def leave(self) -> None:
+        """End this process if the job is queued again.
+
+        submitit's handler of the signal raises SystemExit. It mostly lands inside TensorFlow,
+        whose C++ code drops an exception now and then: the job would train on beside itself.
+        """
+        if self._queued_again:
+            sys.exit(_submitit().local.local.LOCAL_REQUEUE_RETURN_CODE)
 
 
 class _Noted(Letters):
-    """Letters that note what was handed in."""
+    """Letters that note what was handed in, and are not written by a job that was preempted."""
 
-    def __init__(self, works: Path, note: Path) -> None:
+    def __init__(self, works: Path, note: Path, job: Job) -> None:
         super().__init__(works)
         self._note = note
+        self._job = job
+
+    def started(self, trial: str, epoch: int) -> None:
+        self._job.leave()
+        super().started(trial, epoch)
+
+    def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
+        self._job.leave()
+        super().epoch(trial, epoch, epochs, logs)
 
     def finished(
         self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
     ) -> None:
+        self._job.leave()
         super().finished(result, arrays, model)
         with self._note.open("a", encoding="utf-8") as stream:
             stream.write(f"{result.id}\n")

@@ -27,6 +27,7 @@ from ablate.models.vgg import vgg
 from ablate.study.factories import Network, Transfer
 from ablate.study.model import Model
 from ablate.study.placement import Placement
+from ablate.surgery.depth import deep_graphs
 
 _FACTORIES: dict[str, Callable[[tuple[int, ...], Aim, Any], keras.Model]] = {
     "mlp": mlp,
@@ -100,7 +101,7 @@ def base(model: Model, fits: Fits, dtype: str = "float32") -> keras.Model:
     Raises:
         StudyError: the model cannot be built, loaded or called, or does not fit the data.
     """
-    with _policy(dtype):
+    with _policy(dtype), deep_graphs():
         built = _built(model, fits)
         if dtype != "float32" and model.file is not None:
             built = _recast(built, dtype)

@@ -29,6 +29,7 @@ from ablate.surgery.clone import (
     copy_state,
     hold_initializers,
 )
+from ablate.surgery.depth import deep_graphs
 from ablate.surgery.graph import Call, Graph
 
 Key = tuple[int, int, int]
@@ -260,7 +261,8 @@ class _Rebuilding:
 
 def _constructed(old: keras.Model, *arguments: Any, name: str) -> Any:
     try:
-        return type(old)(*arguments, name=name)
+        with deep_graphs():
+            return type(old)(*arguments, name=name)
     except TypeError as trouble:
         raise SurgeryError(
             f"The model '{old.name}' ({type(old).__name__}) cannot be constructed as its Keras "

@@ -21,7 +21,7 @@ import pytest
 from ablate.config import dump_study
 from ablate.errors import StudyError
 from ablate.execution import slurm
-from ablate.execution.messages import Done, Epoch, Finished, Started, Task
+from ablate.execution.messages import Done, Finished, Started, Task
 from ablate.execution.outlook import progress
 from ablate.execution.plan import plan
 from ablate.execution.run import run
@@ -59,6 +59,24 @@ command = sys.argv[1 + next(k for k, each in enumerate(sys.argv[1:]) if "python"
 os.execv(command[0], command)
 """
 
+SCONTROL = """#!{python}
+import os, signal, subprocess, sys, time
+from pathlib import Path
+place, number = Path({place!r}), sys.argv[sys.argv.index("requeue") + 1]
+running = int((place / f"process-{{number}}").read_text())
+(place / f"requeued-{{number}}").touch()
+again = "while kill -0 -- -$0 2>/dev/null; do sleep 0.1; done; exec bash $1"
+environment = {{key: value for key, value in os.environ.items() if key != "SUBMITIT_EXECUTOR"}}
+with open(place / f"log-{{number}}", "a") as log:
+    job = subprocess.Popen(["bash", "-c", again, str(running), str(place / f"sent-{{number}}")],
+                           env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
+                           stdout=log, stderr=log)
+(place / f"process-{{number}}").write_text(str(job.pid))
+end = "kill -TERM -- -$0; sleep 30; kill -KILL -- -$0"  # the first one submitit passes over
+subprocess.Popen(["bash", "-c", end, str(running)], start_new_session=True,
+                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+"""
+
 SACCT = """#!{python}
 import os, pathlib
 print("JobID|State|NodeList")
@@ -73,7 +91,9 @@ def cluster(tmp_path, monkeypatch):
     """A folder that holds stand-ins for Slurm's commands, and what they were asked."""
     place = tmp_path / "slurm"
     place.mkdir()
-    for name, text in (("sbatch", SBATCH), ("srun", SRUN), ("sacct", SACCT)):
+    for name, text in (
+        ("sbatch", SBATCH), ("srun", SRUN), ("sacct", SACCT), ("scontrol", SCONTROL),
+    ):  # fmt: skip
         file = place / name
         file.write_text(text.format(python=sys.executable, place=str(place)))
         file.chmod(0o755)
@@ -148,15 +168,18 @@ def test_jobs_outlive_their_driver_and_the_next_run_takes_them_up(cluster, tmp_p
 
 
 @pytest.mark.slow
-def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(tmp_path):
-    mine = study(variants={"plain": {}, "long": {"train": {"epochs": 4000}}}, study="preempted")
+def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(cluster, tmp_path):
+    mine = study(
+        study="preempted",
+        variants={"plain": {}, "long": {"train": {"epochs": 4000}}},
+        execution={"executor": "slurm", "workers": 1},
+    )
     store = Store(tmp_path, "preempted")
     short, long = sorted(plan(mine, store).trials, key=lambda each: each.spec.train.epochs)
-    jobs = SlurmJobs(store.works, threads=1, execution=mine.execution, cluster="local")
-    task = Task(1, (short, long))
-    jobs.submit(task)
+    jobs = SlurmJobs(store.works, threads=1, execution=mine.execution, cluster="slurm")
+    jobs.submit(Task(1, (short, long)))
     said: list = []
-    interrupted = False
+    preempted = False
     until = time.monotonic() + 300
     while not any(isinstance(each, Done) for each in said) and time.monotonic() < until:
         new = jobs.poll(0.5)
@@ -164,20 +187,45 @@ def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(tmp_path):
         for each in new:
             if isinstance(each, Finished):
                 store.clear_work(each.result.id)  # as the runner does
-        if not interrupted and any(isinstance(e, Epoch) and e.trial == long.id for e in said):
-            interrupted = True
-            # As Slurm does: to what the job runs, not to submitit's stand-in for Slurm.
-            (running,) = psutil.Process(
-                int(next(iter(jobs._flying.values())).job.job_id)
-            ).children()
-            running.send_signal(signal.SIGUSR2)
+        if not preempted and list(store.work(long.id).glob("checkpoint*")):
+            preempted = True
+            # As Slurm does: to the steps of the job, not to the shell that runs its script.
+            script = psutil.Process(int((cluster / "process-100").read_text()))
+            for step in script.children():
+                step.send_signal(signal.SIGUSR2)
     jobs.close()
+    assert (cluster / "requeued-100").exists() and len(list(cluster.glob("sent-*"))) == 1
     assert [each.result.id for each in said if isinstance(each, Finished)] == [short.id, long.id]
-    assert [each.trial for each in said if isinstance(each, Started)] == [
-        short.id, long.id, long.id,
-    ]  # fmt: skip
+    started = [each for each in said if isinstance(each, Started)]
+    assert [each.trial for each in started] == [short.id, long.id, long.id]
+    assert started[2].epoch > 0, "began anew"
     assert all(e.result.status == "completed" for e in said if isinstance(e, Finished))
     assert not (store.works / JOBS).exists()
+
+
+def test_a_job_that_is_queued_again_ends_though_its_exit_was_dropped(tmp_path, monkeypatch):
+    """TensorFlow's C++ drops exceptions that a signal raises in it; the next letter is the end."""
+    mine = study(study="dropped")
+    (first, *_) = plan(mine, Store(tmp_path, "dropped")).trials
+    (tmp_path / JOBS).mkdir()
+    job = slurm.Job(Task(1, (first,)), tmp_path, "mark", 1, False)
+    epochs = []
+
+    def train(task, works, letters):
+        for epoch in (0, 1, 2):
+            letters.epoch(first.id, epoch, 3, {})
+            epochs.append(epoch)
+            if epoch == 1:
+                job.checkpoint()
+
+    monkeypatch.setattr(slurm.worker, "train", train)
+    monkeypatch.setattr(slurm.worker, "prepare", lambda threads: None)
+    with pytest.raises(SystemExit):
+        job()
+    assert epochs == [0, 1]
+    with pytest.raises(SystemExit):
+        job()
+    assert epochs == [0, 1, 0, 1], "the job that was queued again trains"
 
 
 def test_what_slurm_is_asked_for():

@@ -1,5 +1,7 @@
 """Insertion: what goes where, under what name, and what stays as it was."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from keras import layers
 from ablate.errors import SurgeryError
 from ablate.study.placement import Placement
 from ablate.surgery import insert, inserted, plan_insertions, remove
+from ablate.surgery.depth import deep_graphs
 from ablate.surgery.insert import carry_out
 from tests.surgery.cases import CASES, Scale, draw, randomized
 
@@ -384,3 +387,28 @@ def test_a_layer_that_cannot_be_rebuilt_is_named():
     x = Forgetful(object(), name="forgetful")(layers.Dense(3, name="fc")(inputs))
     with pytest.raises(SurgeryError, match=r"'forgetful' .Forgetful. cannot be rebuilt"):
         insert(keras.Model(inputs, x), "Dropout", rate=0.5, where="fc")
+
+
+def test_a_network_deeper_than_python_nests_calls(tmp_path):
+    """Keras orders a graph by a function that calls itself for each operation in a row."""
+    x = inputs = keras.Input((2,))
+    for number in range(260):
+        x = layers.Dense(2, activation="relu", name=f"fc{number}")(x)
+    model = keras.Model(inputs, x)
+    limit = sys.getrecursionlimit()
+    new = insert(
+        model,
+        [
+            placement("BatchNormalization", at="before_activation", where="all"),
+            placement("Dropout", rate=0.5, at="after_activation", where="all"),
+        ],
+    )
+    assert len(new.layers) > limit
+    assert sys.getrecursionlimit() == limit
+    assert remove(new).get_config() == model.get_config()
+    new.save(tmp_path / "deep.keras")
+    with pytest.raises(RecursionError):
+        keras.saving.load_model(tmp_path / "deep.keras")
+    with deep_graphs():
+        again = keras.saving.load_model(tmp_path / "deep.keras")
+    assert names(again) == names(new)
