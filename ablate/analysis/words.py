@@ -26,7 +26,7 @@ DECADES = "learning_rate_decades"
 def pretty(metric: str) -> str:
     """Return the metric's name as words: `val_accuracy` → `validation accuracy`."""
     if metric == DECADES:
-        return "the range of learning rates that work"
+        return "the usable range of learning rates"
     if metric.startswith("curve/"):
         return f"running {metric[6:].replace('_', ' ')} of the last epoch"
     if metric.startswith("probe/"):

@@ -89,7 +89,7 @@ def test_widths_are_compared_by_seed() -> None:
     assert found.mean == pytest.approx(16 / 15)
     assert (found.variant, found.baseline, found.verdict) == ("bn", "plain", "better")
     assert found.words.startswith(
-        "bn raised the range of learning rates that work by 1.07 decades ("
+        "bn raised the usable range of learning rates by 1.07 decades ("
     )
 
 
