@@ -40,7 +40,7 @@ from ablate.analysis.paired import Family, compare, correlate, specialize
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
 from ablate.study.arm import Arm
-from ablate.study.metrics import direction_of
+from ablate.study.metrics import direction_of, is_share
 from ablate.study.results import StudyResults
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
@@ -165,7 +165,8 @@ def _variants(
 ) -> tuple[VariantSummary, ...]:
     order = sorted(outcomes.metrics, key=lambda name: name != metric)
     summaries = {
-        name: summarize(outcomes.metrics[name], outcomes.seeds, confidence) for name in order
+        name: summarize(outcomes.metrics[name], outcomes.seeds, confidence, share=is_share(name))
+        for name in order
     }
     found = []
     for column, arm in enumerate(outcomes.arms):

@@ -30,7 +30,11 @@ class Moments:
 
 
 def moments(
-    values: np.ndarray, confidence: float = 0.95, noise: np.ndarray | float = 0.0
+    values: np.ndarray,
+    confidence: float = 0.95,
+    noise: np.ndarray | float = 0.0,
+    *,
+    share: bool = False,
 ) -> Moments:
     """Return each column's count, mean, standard deviation and t interval of the mean.
 
@@ -42,6 +46,8 @@ def moments(
         values: (seeds, variants), NaN for missing.
         confidence: of the interval, in (0, 1).
         noise: values closer together than this are the same (see `rounding`).
+        share: whether the values are shares of 1. The interval of their mean then ends at 0 and
+            1, which no mean lies beyond: it covers as often as the whole one.
 
     Returns:
         Arrays of length `variants`.
@@ -59,7 +65,10 @@ def moments(
     mean = np.where(n >= 1, mean, np.nan)
     sd = np.where(n >= 2, sd, np.nan)
     half = np.where((n >= MINIMUM_SEEDS) & (sd > 0), half, np.nan)
-    return Moments(n, mean, sd, mean - half, mean + half)
+    low, high = mean - half, mean + half
+    if share:
+        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+    return Moments(n, mean, sd, low, high)
 
 
 def rounding(*arrays: np.ndarray) -> np.ndarray:
@@ -83,9 +92,11 @@ def t_quantile(n: np.ndarray | int, confidence: float) -> np.ndarray:
     )
 
 
-def summarize(values: np.ndarray, seeds: Sequence[int], confidence: float) -> list[MetricSummary]:
-    """Return the summary of each column of a (seeds, variants) array."""
-    stats = moments(values, confidence)
+def summarize(
+    values: np.ndarray, seeds: Sequence[int], confidence: float, *, share: bool = False
+) -> list[MetricSummary]:
+    """Return the summary of each column of a (seeds, variants) array; `share` as in `moments`."""
+    stats = moments(values, confidence, share=share)
     return [
         MetricSummary(
             values=by_seed(values[:, column], seeds),

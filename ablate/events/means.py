@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablate.analysis.descriptive import moments
+from ablate.study.metrics import is_share
 from ablate.study.trial import TrialResult
 
 #: The learning rate is set, not found out: every seed has the same, and a band says nothing.
@@ -38,7 +39,8 @@ def bands(results: Sequence[TrialResult], confidence: float = 0.95) -> dict[str,
     for variant, by_seed in _by_variant(results).items():
         trials = [each.curves for each in by_seed.values()]
         for curve in _curves(trials):
-            band = _band(_table([each.get(curve, []) for each in trials]), confidence)
+            table = _table([each.get(curve, []) for each in trials])
+            band = _band(table, confidence, share=is_share(curve))
             if band is not None:
                 found.setdefault(variant, {})[curve] = band
     return found
@@ -85,9 +87,9 @@ def _table(curves: Sequence[Sequence[float | None]]) -> np.ndarray:
     return table
 
 
-def _band(table: np.ndarray, confidence: float) -> Band | None:
+def _band(table: np.ndarray, confidence: float, *, share: bool = False) -> Band | None:
     """Reduce (seeds, epochs) to a band over the epochs that have a value; None without one."""
-    found = moments(table, confidence)
+    found = moments(table, confidence, share=share)
     epochs = np.flatnonzero(found.n)
     if not epochs.size:
         return None

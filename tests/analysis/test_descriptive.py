@@ -42,6 +42,16 @@ def test_no_interval_under_three_seeds_and_none_without_spread() -> None:
     assert (same.sd, same.low, same.high) == (0.0, None, None)
 
 
+def test_the_interval_of_a_share_ends_where_shares_end() -> None:
+    values = np.array([[0.99, 0.01, 0.5], [1.0, 0.0, 0.6], [0.98, 0.03, 0.55], [np.nan] * 3])
+    whole, ended = moments(values), moments(values, share=True)
+    assert whole.high[0] > 1 and whole.low[1] < 0
+    assert ended.high[0] == 1 and ended.low[1] == 0
+    assert ended.low[0] == whole.low[0] and ended.high[1] == whole.high[1]
+    assert (ended.low[2], ended.high[2]) == (whole.low[2], whole.high[2])
+    assert np.isnan(moments(values[:2], share=True).high).all()
+
+
 def test_single_precision_leaves_no_spread() -> None:
     rows = np.array([[341, 340], [344, 343], [337, 336]]) / 360
     rounded = rows.astype(np.float32).astype(float)
