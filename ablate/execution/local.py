@@ -13,22 +13,23 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pebble
 from pebble import ProcessFuture, ProcessPool
 
 from ablate.errors import AblateError
 from ablate.execution import worker
 from ablate.execution.devices import Lane
-from ablate.execution.mailbox import Mailbox, forget_events
+from ablate.execution.mailbox import Mailbox, Teller, forget_events
 from ablate.execution.messages import Done, Epoch, Finished, Lost, Message, Started, Task
-from ablate.study.trial import Trial
+from ablate.study.trial import Trial, TrialResult
 
 #: How often the work folders are looked at, in seconds.
 LOOK = 0.05
@@ -149,14 +150,9 @@ class Inline:
         if not self._tasks:
             return []
         self._configure()
-        from ablate.training import run_group
-
         task = self._tasks.popleft()
-        said = _Said(self._works)
-        for result, arrays, model in run_group(
-            task.trials, work=said.folder, report=worker.reporter(said)
-        ):
-            said.messages.append(Finished(result, arrays, Path(model) if model else None))
+        said = _Said(self._works, pause=0.0)
+        worker.train(task, self._works, said)
         return [*said.messages, Done(task)]
 
     def stop(self, task: Task) -> None:
@@ -172,23 +168,20 @@ class Inline:
         configure(self._threads)
 
 
-class _Said:
-    """Stands for the worker's letters where worker and driver are one process."""
+class _Said(Teller):
+    """Keeps what is told, where worker and driver are one process."""
 
-    def __init__(self, works: Path) -> None:
-        self._works = works
+    def __init__(self, works: Path, pause: float) -> None:
+        super().__init__(works, pause)
         self.messages: list[Message] = []
 
-    def folder(self, trial: str) -> Path:
-        place = self._works / trial
-        place.mkdir(parents=True, exist_ok=True)
-        return place
+    def finished(
+        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
+    ) -> None:
+        self.messages.append(Finished(result, arrays, model))
 
-    def started(self, trial: str, epoch: int) -> None:
-        self.messages.append(Started(trial, epoch))
-
-    def epoch(self, trial: str, epoch: int, epochs: int, logs: dict[str, float | None]) -> None:
-        self.messages.append(Epoch(trial, epoch, epochs, logs))
+    def _say(self, what: Started | Epoch) -> None:
+        self.messages.append(what)
 
 
 class _Pool:

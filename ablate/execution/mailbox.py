@@ -12,6 +12,7 @@ import io
 import json
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +30,15 @@ _EVENTS, _RESULT, _ARRAYS, _MODEL = "events.jsonl", "result.json", "probes.npz",
 QUIET = 0.2
 
 
-class Letters:
-    """The worker's end: writes events and results of its trials."""
+class Teller(ABC):
+    """A worker's end, whatever the way: tells what happens to its trials.
 
-    def __init__(self, works: Path) -> None:
+    `pause` is the least time between two epochs told, in seconds; results have every epoch.
+    """
+
+    def __init__(self, works: Path, pause: float = QUIET) -> None:
         self._works = works
+        self._pause = pause
         self._told = 0.0
 
     def folder(self, trial: str) -> Path:
@@ -45,19 +50,28 @@ class Letters:
     def started(self, trial: str, epoch: int) -> None:
         """Say that a trial began, or goes on from `epoch`."""
         self._told = 0.0
-        self._append(trial, {"started": epoch})
+        self._say(Started(trial, epoch))
 
     def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
         """Say that an epoch ended, unless one was told a moment ago."""
         now = time.monotonic()
-        if now - self._told < QUIET:
-            return
-        self._told = now
-        finite = {
-            key: float(value) if value is not None and math.isfinite(value) else None
-            for key, value in logs.items()
-        }
-        self._append(trial, {"epoch": epoch, "epochs": epochs, "logs": finite})
+        if now - self._told >= self._pause:
+            self._told = now
+            self._say(Epoch(trial, epoch, epochs, dict(logs)))
+
+    @abstractmethod
+    def finished(
+        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
+    ) -> None:
+        """Hand in a trial."""
+
+    @abstractmethod
+    def _say(self, what: Started | Epoch) -> None:
+        """Send a message."""
+
+
+class Letters(Teller):
+    """The worker's end: writes events and results of its trials."""
 
     def finished(
         self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
@@ -72,8 +86,15 @@ class Letters:
             model.replace(place / _MODEL)
         write_text(place / _RESULT, json.dumps(result.to_json(), allow_nan=False))
 
-    def _append(self, trial: str, line: dict[str, object]) -> None:
-        with (self.folder(trial) / _EVENTS).open("a", encoding="utf-8") as stream:
+    def _say(self, what: Started | Epoch) -> None:
+        line: dict[str, object] = {"started": what.epoch}
+        if isinstance(what, Epoch):
+            finite = {
+                key: float(value) if value is not None and math.isfinite(value) else None
+                for key, value in what.logs.items()
+            }
+            line = {"epoch": what.epoch, "epochs": what.epochs, "logs": finite}
+        with (self.folder(what.trial) / _EVENTS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
 

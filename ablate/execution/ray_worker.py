@@ -10,7 +10,6 @@ import os
 import pickle
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from ablate.execution import cargo, worker
-from ablate.execution.messages import Epoch, Finished, Started
+from ablate.execution.mailbox import Teller
+from ablate.execution.messages import Epoch, Finished, Started, Task
 from ablate.study.trial import Trial, TrialResult
 
 #: In the work folder: a word by which a worker knows that it sees the same folder.
@@ -66,45 +66,21 @@ def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
     left = cargo.pointed((trial for trial in task.trials if trial.id not in done), there)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     worker.prepare(int(os.environ["ABLATE_THREADS"]))
-    from ablate.training import run_group
-
     folder, own = _folder(Path(works), token)
-    letters = _Letters(post, errand, folder, pause)
     try:
-        for result, arrays, model in run_group(
-            left, work=letters.folder, report=worker.reporter(letters)
-        ):
-            letters.finished(result, arrays, None if model is None else Path(model))
+        worker.train(Task(task.number, left), folder, _Letters(post, errand, folder, pause))
     finally:
         if own:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Letters:
+class _Letters(Teller):
     """Tells the actor what happens."""
 
     def __init__(self, post: Any, errand: int, works: Path, pause: float) -> None:
+        super().__init__(works, pause)
         self._post = post
         self._errand = errand
-        self._works = works
-        self._pause = pause
-        self._told = 0.0
-
-    def folder(self, trial: str) -> Path:
-        place = self._works / trial
-        place.mkdir(parents=True, exist_ok=True)
-        return place
-
-    def started(self, trial: str, epoch: int) -> None:
-        self._told = 0.0
-        self._say(Started(trial, epoch))
-
-    def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
-        """Say that an epoch ended, unless one was told a moment ago: the result has them all."""
-        now = time.monotonic()
-        if now - self._told >= self._pause:
-            self._told = now
-            self._say(Epoch(trial, epoch, epochs, dict(logs)))
 
     def finished(
         self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
@@ -113,9 +89,12 @@ class _Letters:
 
         content = None if model is None else model.read_bytes()
         # An outcome is waited for: once this returns, no loss of this machine can lose it.
-        ray.get(self._say(Parcel(result, dict(arrays), content), result.id))
+        ray.get(self._send(Parcel(result, dict(arrays), content), result.id))
 
-    def _say(self, what: Any, finished: str | None = None) -> Any:
+    def _say(self, what: Started | Epoch) -> None:
+        self._send(what)
+
+    def _send(self, what: Started | Epoch | Parcel, finished: str | None = None) -> Any:
         return self._post.say.remote(self._errand, pickle.dumps(what), finished)
 
 

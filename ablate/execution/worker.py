@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.execution.mailbox import Letters
+from ablate.execution.mailbox import Letters, Teller
 from ablate.execution.messages import Task
 from ablate.quiet import quiet_start
 from ablate.study.arm import Arm
@@ -63,17 +63,17 @@ def prepare(threads: int) -> None:
         return
 
 
-def train(task: Task, works: Path, letters: Letters | None = None) -> None:
+def train(task: Task, works: Path, letters: Teller | None = None) -> None:
     """Train a task's trials; each outcome is handed in as soon as it is there."""
     from ablate.training import run_group
 
     letters = letters or Letters(works)
-    for outcome in run_group(task.trials, work=letters.folder, report=reporter(letters)):
+    for outcome in run_group(task.trials, work=letters.folder, report=_reporter(letters)):
         result, arrays, model = outcome
         letters.finished(result, arrays, Path(model) if model is not None else None)
 
 
-def reporter(letters: Any) -> Callable[[Any], None]:
+def _reporter(letters: Teller) -> Callable[[Any], None]:
     """Return the function that passes training's events to `letters`."""
 
     def report(event: Any) -> None:
