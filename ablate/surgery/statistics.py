@@ -8,8 +8,10 @@ grow with the number of images.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import keras
@@ -37,9 +39,10 @@ class Moments:
 
     @classmethod
     def unpack(cls, reduced: np.ndarray) -> Moments:
-        """Read the `(3, channels)` rows (count, mean, M2) that `reduce` returns."""
-        count, mean, m2 = np.asarray(reduced, "float64")
-        return cls(float(count[0]), mean, m2)
+        """Read the `(4, channels)` rows that `reduce` returns."""
+        count, mean, rest, m2 = np.asarray(reduced, "float64")
+        with np.errstate(invalid="ignore"):  # an infinite mean lacks NaN, and is told by the caller
+            return cls(float(count[0]), mean + rest, m2)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -62,11 +65,13 @@ def merge(a: Moments, b: Moments) -> Moments:
 
 
 def reduce(inputs: Any, axis: int = -1, mask: Any = None) -> Any:
-    """Reduce a batch to the moments of its channels: a float64 tensor `(3, channels)`.
+    """Reduce a batch to the moments of its channels: a tensor `(4, channels)`.
 
-    The rows are count, mean and M2, as `Moments.unpack` reads them. Sums run in float32 over
+    The rows are the count, the mean as the inputs' dtype holds it, what that lacks of the mean, and
+    M2; `Moments.unpack` reads them. Sums run in float32 over
     one axis at a time and in float64 over the few partial sums that remain: a single float32
-    sum over all positions of a batch was measured to lose the fifth digit.
+    sum over all positions of a batch was measured to lose the fifth digit. JAX has no float64
+    unless `jax_enable_x64` is set: there the deviations say what the mean lacks.
 
     Args:
         inputs: A tensor, of shape `(rows, …)`, any float dtype; half precision is widened.
@@ -75,19 +80,21 @@ def reduce(inputs: Any, axis: int = -1, mask: Any = None) -> Any:
             do not in Keras's BatchNormalization.
     """
     x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+    wide = _widest()
     axis = axis % len(x.shape)
-    total = _total(len(x.shape), axis)
+    total = _total(len(x.shape), axis, wide)
     sizes = ops.shape(x)
-    count = ops.cast(1, "float64")
+    count = ops.cast(1, wide)
     for position, size in enumerate(sizes):
         if position != axis:
-            count = count * ops.cast(size, "float64")
+            count = count * ops.cast(size, wide)
     keep = None
     if mask is not None:
         keep = ops.broadcast_to(ops.cast(ops.expand_dims(mask, -1), "bool"), sizes)
         x = ops.where(keep, x, ops.zeros_like(x))
-        count = ops.sum(ops.cast(mask, "float64"))
-    mean = total(x) / ops.maximum(count, ops.cast(1, "float64"))
+        count = ops.sum(ops.cast(mask, wide))
+    at_least_one = ops.maximum(count, ops.cast(1, wide))
+    mean = total(x) / at_least_one
     # The deviations are from the rounded mean; what rounding took is put back below.
     rounded = ops.cast(mean, x.dtype)
     shape = [1] * len(x.shape)
@@ -95,20 +102,29 @@ def reduce(inputs: Any, axis: int = -1, mask: Any = None) -> Any:
     deviation = x - ops.reshape(rounded, shape)
     if keep is not None:
         deviation = ops.where(keep, deviation, ops.zeros_like(deviation))
-    slip = mean - ops.cast(rounded, "float64")
-    m2 = ops.maximum(total(ops.square(deviation)) - count * ops.square(slip), 0)
-    return ops.stack([ops.broadcast_to(count, ops.shape(mean)), mean, m2])
+    held = ops.cast(rounded, wide)
+    rest = mean - held if wide == "float64" else total(deviation) / at_least_one
+    m2 = ops.maximum(total(ops.square(deviation)) - count * ops.square(rest), 0)
+    return ops.stack([ops.broadcast_to(count, ops.shape(mean)), held, rest, m2])
 
 
-def _total(rank: int, axis: int) -> Callable[[Any], Any]:
-    """Return the function that sums all axes but the channels', in float64 where it matters."""
+@cache
+def _widest() -> str:
+    """Return the widest float dtype that the backend computes in."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX says at each use that it has no float64
+        return str(keras.backend.standardize_dtype(ops.cast(np.ones(()), "float64").dtype))
+
+
+def _total(rank: int, axis: int, wide: str) -> Callable[[Any], Any]:
+    """Return the function that sums all axes but the channels', in `wide` where it matters."""
     others = [each for each in range(rank) if each != axis]
     innermost = others[-1]
 
     def total(values: Any) -> Any:
         if len(others) == 1:
-            return ops.sum(ops.cast(values, "float64"), axis=innermost)
+            return ops.sum(ops.cast(values, wide), axis=innermost)
         partial = ops.sum(values, axis=innermost, keepdims=True)
-        return ops.reshape(ops.sum(ops.cast(partial, "float64"), axis=others), (-1,))
+        return ops.reshape(ops.sum(ops.cast(partial, wide), axis=others), (-1,))
 
     return total
