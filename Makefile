@@ -1,6 +1,7 @@
 # Everything a fresh machine needs: Python 3.11-3.13 and make.
 #   make demo       install, run configs/digits.yaml, print the table, write the report
 #   make test       the tests                     make test-slow   those that take long
+#   make test-long  every network of Keras        make test-backends   surgery and probes on JAX
 #   make lint       format, lint, types           make docs        the generated documents
 #   make bench      the measurements of benchmarks/
 VENV := .venv
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 STUDY ?= configs/digits.yaml
 SOURCES := ablate tests benchmarks
 
-.PHONY: demo test test-slow test-long lint docs bench clean
+.PHONY: demo test test-slow test-long test-backends lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run $(STUDY)
@@ -29,6 +30,15 @@ test-slow: $(VENV)/.installed-dev
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow --timeout=3600 $(LONG)
+
+# What is not tied to TensorFlow, on another backend; BACKEND=torch needs PyTorch installed by hand.
+# JAX stays beside the environment: TensorFlow imports it wherever it is found, in every process.
+BACKEND ?= jax
+NEUTRAL := tests/surgery/test_hard_cases.py tests/surgery/test_fold.py tests/surgery/test_statistics.py \
+	tests/probes --ignore=tests/probes/test_only_look.py
+
+test-backends: $(VENV)/.installed-dev $(if $(filter jax,$(BACKEND)),$(VENV)/.installed-jax)
+	KERAS_BACKEND=$(BACKEND) PYTHONPATH=$(CURDIR)/$(VENV)/jax $(BIN)/python -m pytest $(NEUTRAL)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check $(SOURCES)
@@ -62,3 +72,9 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[dev,ray,slurm]"
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-jax: $(VENV)/.installed-dev
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --upgrade --target $(VENV)/jax \
+		--constraint $(VENV)/constraints.txt "jax>=0.5,<1"
+	@touch $@

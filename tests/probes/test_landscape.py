@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as L
+from keras import ops
 
 from ablate.probes.landscape import Landscape
 
@@ -28,7 +29,7 @@ def test_a_parabola_by_hand(chain, context):
     assert found["scalar/smoothness"] == pytest.approx(2 * m, rel=1e-5)
     assert found["scalar/loss_low"] == found["loss"].min()
     assert found["scalar/distance_high"] == found["distance"].max()
-    assert model.get_layer("line").kernel.numpy().item() == 3.0
+    assert ops.convert_to_numpy(model.get_layer("line").kernel).item() == 3.0
 
 
 def test_at_a_minimum_there_is_no_direction(chain, context):

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as L
+from keras import ops
 
 from ablate.probes.looking import Look, hidden_units
 from ablate.surgery import insert
@@ -17,7 +18,7 @@ def sides(model, x=X):
 
 def dense(model, name="hidden"):
     layer = model.get_layer(name)
-    return X @ layer.kernel.numpy() + layer.bias.numpy()
+    return X @ ops.convert_to_numpy(layer.kernel) + ops.convert_to_numpy(layer.bias)
 
 
 def test_an_activation_inside_a_layer_has_two_sides(chain):
@@ -65,7 +66,7 @@ def test_layers_of_a_nested_model_are_seen():
     model = keras.Model(inputs, L.Dense(1)(inner(inputs)))
     found = sides(model)["inner/hidden"]
     layer = inner.get_layer("hidden")
-    np.testing.assert_allclose(found[0], X @ layer.kernel.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(found[0], X @ ops.convert_to_numpy(layer.kernel), rtol=1e-5)
 
 
 def test_a_look_sees_the_weights_as_they_are(chain):

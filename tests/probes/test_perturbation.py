@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from keras import layers as L
+from keras import ops
 
 from ablate.probes.perturbation import Perturbation
 from ablate.surgery import insert
@@ -49,7 +50,7 @@ def test_next_to_nothing_is_left_behind_a_normalization(stack, context, x):
     # At inference the moving averages know nothing of the change, so it passes.
     probe = Perturbation(kind="scale", layers="first", training=False)
     probe.start(context(model, x))
-    assert probe.measure(0)["scalar/first_scale/d1/input"] == pytest.approx(0.01, rel=1e-3)
+    assert probe.measure(0)["scalar/first_scale/d1/input"] == pytest.approx(0.01, rel=2e-3)
 
 
 def test_noise_is_the_same_numbers_each_time(stack, context, x):
@@ -57,7 +58,7 @@ def test_noise_is_the_same_numbers_each_time(stack, context, x):
     probe.start(context(stack, x))
     first, second = probe.measure(0), probe.measure(1)
     assert first == second
-    kernel = np.array(stack.get_layer("d1").kernel.numpy())
+    kernel = np.array(ops.convert_to_numpy(stack.get_layer("d1").kernel))
     noise = np.random.default_rng(0).standard_normal(kernel.shape)
     before = np.maximum(x @ kernel, 0)
     after = np.maximum(x @ (kernel * (1 + 0.1 * noise)), 0)
@@ -78,9 +79,9 @@ def test_saturated_sigmoids_hide_a_change_and_normalized_ones_do_not(chain, cont
 
 
 def test_the_parameters_are_put_back(stack, context, x):
-    before = [each.numpy() for each in stack.trainable_variables]
+    before = [ops.convert_to_numpy(each) for each in stack.trainable_variables]
     probe = Perturbation()
     probe.start(context(stack, x))
     probe.measure(0)
     for old, new in zip(before, stack.trainable_variables, strict=True):
-        np.testing.assert_array_equal(old, new.numpy())
+        np.testing.assert_array_equal(old, ops.convert_to_numpy(new))

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as L
+from keras import ops
 
 from ablate.probes import PROBES
 from ablate.study.probes import PROBES as NAMED
@@ -47,9 +48,13 @@ def test_a_probe_leaves_everything_but_what_it_says_as_it_was(name, network, con
     told = context(model, x, y, task="classification", classes=3)
     probe = PROBES[name]()
     probe.start(told)
-    before = [np.array(v.numpy()) for v in [*model.variables, *model.optimizer.variables]]
+    before = [
+        np.array(ops.convert_to_numpy(v)) for v in [*model.variables, *model.optimizer.variables]
+    ]
     first = probe.measure(0)
-    after = [np.array(v.numpy()) for v in [*model.variables, *model.optimizer.variables]]
+    after = [
+        np.array(ops.convert_to_numpy(v)) for v in [*model.variables, *model.optimizer.variables]
+    ]
     same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert all(same) or PROBES[name].moves
     trained = len(model.trainable_variables)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from ablate.surgery import affine as merging
 from ablate.surgery.affine import Affine
@@ -61,9 +61,9 @@ def test_a_map_after_the_layer(make, shape, use_bias):
     rng = np.random.default_rng(0)
     layer = randomized(make(use_bias=use_bias), shape, rng)
     x = rng.normal(size=(2, *shape)).astype("float32")
-    y = layer(x).numpy()
+    y = ops.convert_to_numpy(layer(x))
     affine = drawn(y.shape[-1], rng)
-    merged = with_weights(layer, merging.after(layer, affine))(x).numpy()
+    merged = ops.convert_to_numpy(with_weights(layer, merging.after(layer, affine))(x))
     assert np.allclose(merged, y * affine.scale + affine.shift, rtol=1e-5, atol=1e-5 * y.max())
 
 
@@ -79,13 +79,13 @@ def test_a_map_ahead_of_the_layer_merges_exactly_where_no_zero_is_padded(
     affine = drawn(shape[-1], rng)
     if not shifted:
         affine = Affine(affine.scale, np.zeros(shape[-1]))
-    expected = layer((x * affine.scale + affine.shift).astype("float32")).numpy()
+    expected = ops.convert_to_numpy(layer((x * affine.scale + affine.shift).astype("float32")))
     weights = merging.before(layer, affine)
     padded = getattr(layer, "padding", "valid") != "valid" and max(layer.kernel_size) > 1
     if shifted and (padded or "Transpose" in type(layer).__name__):
         assert isinstance(weights, str) and layer.name in weights
         return
-    merged = with_weights(layer, weights)(x).numpy()
+    merged = ops.convert_to_numpy(with_weights(layer, weights)(x))
     assert np.allclose(merged, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
@@ -96,8 +96,8 @@ def test_einsum_dense(equation, axes):
     layer = randomized(layer, (3, 4), rng)
     x = rng.normal(size=(2, 3, 4)).astype("float32")
     affine = drawn(5, rng)
-    expected = layer(x).numpy() * affine.scale + affine.shift
-    merged = with_weights(layer, merging.after(layer, affine))(x).numpy()
+    expected = ops.convert_to_numpy(layer(x)) * affine.scale + affine.shift
+    merged = ops.convert_to_numpy(with_weights(layer, merging.after(layer, affine))(x))
     assert np.allclose(merged, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -118,7 +118,9 @@ def test_the_map_of_a_normalization_is_what_the_layer_computes(scale, center):
         variable.assign(rng.uniform(0.5, 2, variable.shape))
     x = rng.normal(size=(6, 4)).astype("float32")
     affine = merging.of_normalization(layer)
-    assert np.allclose(layer(x).numpy(), x * affine.scale + affine.shift, rtol=1e-5, atol=1e-6)
+    assert np.allclose(
+        ops.convert_to_numpy(layer(x)), x * affine.scale + affine.shift, rtol=1e-5, atol=1e-6
+    )
 
 
 class Doubling(layers.Dense):

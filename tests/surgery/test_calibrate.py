@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from ablate.errors import DataError, SurgeryError
 from ablate.surgery import calibrate, insert
@@ -75,8 +75,11 @@ def test_vgg16_with_all_fifteen_hidden_layers_normalized_is_vgg16():
     assert len(normalizations(new)) == 15
     expected = predict(model, x)
     assert np.array_equal(new(x), model(x))
-    assert np.array_equal(predict(new, x), expected)
-    assert relative(new(x, training=True).numpy(), expected) <= 1e-5
+    if keras.backend.backend() == "tensorflow":
+        assert np.array_equal(predict(new, x), expected)
+    else:  # XLA fuses the product into what follows
+        assert relative(predict(new, x), expected) <= 1e-6
+    assert relative(ops.convert_to_numpy(new(x, training=True)), expected) <= 1e-5
 
 
 def test_without_calibration_the_insertion_breaks_the_network_once_it_trains():
@@ -84,7 +87,7 @@ def test_without_calibration_the_insertion_breaks_the_network_once_it_trains():
     model, x = conv_and_dense(), draw(16, 8, 8, 3)
     new, expected = inserted(model, None), predict(model, x)
     assert relative(predict(new, x), expected) < 1e-2
-    assert relative(new(x, training=True).numpy(), expected) > 0.1
+    assert relative(ops.convert_to_numpy(new(x, training=True)), expected) > 0.1
 
 
 def test_the_statistics_are_those_that_numpy_finds():
@@ -102,7 +105,7 @@ def test_the_statistics_are_those_that_numpy_finds():
 def test_in_training_mode_the_calibration_set_as_one_batch_changes_nothing():
     model, x = conv_and_dense(), draw(64, 8, 8, 3)
     new = inserted(model, x)
-    assert relative(new(x, training=True).numpy(), predict(model, x)) <= 1e-5
+    assert relative(ops.convert_to_numpy(new(x, training=True)), predict(model, x)) <= 1e-5
 
 
 def test_how_the_images_come_in_does_not_matter():
@@ -167,9 +170,9 @@ def test_dead_channels_stay_alive_and_enormous_values_stay_what_they_are():
     new = inserted(model, x, where="fc")
     layer = new.get_layer("fc_bn")
     assert np.array_equal(new(x), model(x))
-    assert layer.gamma.numpy()[0] == pytest.approx(np.sqrt(1e-3), rel=1e-5)
-    assert np.isfinite(np.concatenate([w.numpy() for w in layer.weights])).all()
-    deviation = np.sqrt(layer.moving_variance.numpy()[2])
+    assert ops.convert_to_numpy(layer.gamma)[0] == pytest.approx(np.sqrt(1e-3), rel=1e-5)
+    assert np.isfinite(np.concatenate([ops.convert_to_numpy(w) for w in layer.weights])).all()
+    deviation = np.sqrt(ops.convert_to_numpy(layer.moving_variance)[2])
     assert deviation == pytest.approx((x[:, 2] + np.float32(1e6)).std(dtype="float64"), rel=1e-4)
 
 
@@ -254,11 +257,11 @@ def with_normalization(scale=True):
 def test_keep_function_takes_new_statistics_and_computes_the_same():
     model, x = with_normalization(), draw(50, 5) * 3 + 1
     new = calibrate(model, x, keep="function")
-    assert relative(new(x).numpy(), model(x).numpy()) <= 1e-6
-    first = model.layers[0](x).numpy().astype("float64")
+    assert relative(ops.convert_to_numpy(new(x)), ops.convert_to_numpy(model(x))) <= 1e-6
+    first = ops.convert_to_numpy(model.layers[0](x)).astype("float64")
     assert np.allclose(new.get_layer("bn1").moving_mean, first.mean(0), rtol=1e-5, atol=1e-6)
     assert np.allclose(new.get_layer("bn1").moving_variance, first.var(0), rtol=1e-5)
-    second = keras.Model(model.inputs, model.get_layer("fc2").output)(x).numpy()
+    second = ops.convert_to_numpy(keras.Model(model.inputs, model.get_layer("fc2").output)(x))
     assert np.allclose(new.get_layer("bn2").moving_mean, second.mean(0), rtol=1e-5, atol=1e-6)
 
 
@@ -281,12 +284,12 @@ def test_keep_parameters_is_precise_bn():
             assert np.allclose(new.get_layer(layer.name).moving_mean, mean, rtol=1e-4, atol=1e-5)
             assert np.allclose(new.get_layer(layer.name).moving_variance, variance, rtol=1e-4)
             values = (values - mean) / np.sqrt(variance + layer.epsilon)
-            values = values * layer.gamma.numpy() + layer.beta.numpy()
+            values = values * ops.convert_to_numpy(layer.gamma) + ops.convert_to_numpy(layer.beta)
         else:
             values = (
-                layer(values, training=False).numpy()
+                ops.convert_to_numpy(layer(values, training=False))
                 if layer.name == "drop"
-                else layer(values).numpy()
+                else ops.convert_to_numpy(layer(values))
             )
     for name in ("bn1", "bn2"):
         assert np.array_equal(new.get_layer(name).gamma, model.get_layer(name).gamma)
@@ -299,7 +302,7 @@ def test_keep_parameters_takes_layers_without_scale_and_frozen_ones():
     x = draw(40, 5) * 3 + 1
     new = calibrate(model, x, keep="parameters", batch_size=8)
     assert not any(layer.trainable for layer in new.layers)
-    first = model.layers[0](x).numpy()
+    first = ops.convert_to_numpy(model.layers[0](x))
     assert np.allclose(new.get_layer("bn1").moving_variance, first.var(0), rtol=1e-5)
     with pytest.raises(SurgeryError, match=r"'bn1' \(scale\)"):
         calibrate(model, x)
@@ -320,7 +323,7 @@ def test_batch_renormalization_gets_its_own_statistics_too():
 def test_the_given_model_is_untouched_and_the_new_one_compiled_as_it_was(keep):
     model, x = with_normalization(), draw(12, 5)
     model.compile("adam", loss="mse", metrics=["mae"])
-    before = [v.numpy() for v in model.variables]
+    before = [ops.convert_to_numpy(v) for v in model.variables]
     new = calibrate(model, x, keep=keep)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.variables, strict=True))
     assert new.compiled and new.loss == "mse"

@@ -18,7 +18,7 @@ UNSAVED = {"python_lambda", "custom_layer", "own_train_step", "layer_in_two_mode
 
 
 def outputs(model, x, **kwargs):
-    return [np.asarray(each) for each in keras.tree.flatten(model(x, **kwargs))]
+    return [keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(model(x, **kwargs))]
 
 
 def equal(ours, theirs):
