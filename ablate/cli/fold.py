@@ -43,11 +43,11 @@ def command(
     certificate says how far the outputs moved.
     """
     place = writable(out)
+    opened = open_model(source, weights)
 
     from ablate.cli.images import random_inputs, read_images
     from ablate.surgery.fold import Folding, FoldReport, fold
 
-    opened = open_model(source, weights)
     images = (
         read_images(check, opened.model, opened.application, preprocessing)
         if check

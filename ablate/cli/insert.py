@@ -84,12 +84,12 @@ def command(
     """
     placement = _placement(layer, at, where, except_, name, calibrate is not None, arguments)
     place = writable(out)
+    opened = open_model(source, weights)
 
     from ablate.cli.images import random_inputs, read_images
     from ablate.surgery.cautions import dropout_before_norm
     from ablate.surgery.insert import carry_out, plan_insertions
 
-    opened = open_model(source, weights)
     decisions = plan_insertions(opened.model, [placement])
     given = {
         path: read_images(path, opened.model, opened.application, preprocessing)

@@ -41,12 +41,12 @@ def command(
     that were split off. Beside OUT a certificate says how far the outputs moved.
     """
     place = writable(out)
+    opened = open_model(source, weights)
 
     from ablate.cli.images import random_inputs, read_images
     from ablate.surgery.hosts import paths
     from ablate.surgery.remove import remove
 
-    opened = open_model(source, weights)
     images = (
         read_images(check, opened.model, opened.application, preprocessing)
         if check

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ablate.errors import StoreError, SurgeryError, nearest
+from ablate.quiet import quiet_start
 
 if TYPE_CHECKING:
     import keras
@@ -86,7 +87,6 @@ def open_model(source: str, weights: str | None = None) -> Opened:
     """
     from ablate.study.factories import APPLICATIONS
 
-    _hush()
     name = source.lower().replace("_", "")
     if not Path(source).exists() and name in APPLICATIONS:
         return _application(name, weights)
@@ -172,28 +172,32 @@ def _umask() -> int:
     return mask
 
 
-def _hush() -> None:
-    """Keep TensorFlow's remarks on its own business out of what a command prints."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+def _start() -> None:
+    """Start Keras without the remarks of its backend, at its import and at its first tensor."""
+    with quiet_start():
+        import keras
+
+        keras.ops.zeros(())
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _application(name: str, weights: str | None) -> Opened:
-    import keras
-
     from ablate.study.factories import APPLICATIONS
 
     application = APPLICATIONS[name]
     given: str | None = weights or "imagenet"
     words = f"{application.function} with weights of {given}"
-    if given == "none":
-        given, words = None, f"{application.function} with random weights (seed 0)"
-        keras.utils.set_random_seed(0)
-    elif given != "imagenet" and not Path(str(given)).expanduser().is_file():
+    if given not in ("imagenet", "none") and not Path(str(given)).expanduser().is_file():
         raise SurgeryError(
             f"--weights: expected imagenet, none or a file of weights. Received: '{weights}', "
             "which is no file."
         )
+    _start()
+    import keras
+
+    if given == "none":
+        given, words = None, f"{application.function} with random weights (seed 0)"
+        keras.utils.set_random_seed(0)
     try:
         model = getattr(keras.applications, application.function)(weights=given)
     except Exception as trouble:
@@ -210,10 +214,7 @@ def _application(name: str, weights: str | None) -> Opened:
 
 
 def _file(place: Path) -> Opened:
-    import keras
-
     from ablate.study.factories import APPLICATIONS
-    from ablate.surgery.depth import deep_graphs
 
     if place.is_dir() or place.suffix not in _SUFFIXES:
         what = "a folder" if place.is_dir() else f"a file that ends in '{place.suffix}'"
@@ -223,6 +224,11 @@ def _file(place: Path) -> Opened:
             f"SOURCE: '{place}' is not a Keras model file, or not a whole one "
             f"({place.stat().st_size} bytes). Expected a file that model.save('….keras') wrote."
         )
+    _start()
+    import keras
+
+    from ablate.surgery.depth import deep_graphs
+
     try:
         with warnings.catch_warnings(), deep_graphs():
             warnings.simplefilter("ignore")

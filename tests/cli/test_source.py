@@ -1,5 +1,9 @@
 """SOURCE, OUT and IMAGES: what is taken, and what is said of what is not."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -182,3 +186,23 @@ def test_random_inputs_fit_the_model():
     assert set(np.unique(found.x["tokens"])) == {0, 1, 2, 3, 4}
     assert model(found.x).shape == (32, 3)
     assert all(np.array_equal(found.x[name], again.x[name]) for name in found.x)
+
+
+def test_tensorflow_does_not_greet_who_types_a_command(tmp_path):
+    network().save(tmp_path / "model.keras")
+    command = [sys.executable, "-m", "ablate", "inspect", str(tmp_path / "model.keras")]
+    quieting = {"TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"}
+    plain = {name: value for name, value in os.environ.items() if name not in quieting}
+    done = subprocess.run(command, env=plain, capture_output=True, text=True, check=True)
+    assert "conv1" in done.stdout and done.stderr == ""
+
+
+def test_what_is_no_source_is_told_before_keras_starts(tmp_path):
+    code = (
+        "import sys; from ablate.cli import run_cli; status = run_cli(sys.argv[1:])\n"
+        "assert status == 2 and not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    typed = ["insert", "vgg17", str(tmp_path / "out.keras"), "--layer", "BatchNormalization"]
+    command = [sys.executable, "-c", code, *typed]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Did you mean 'vgg1" in done.stderr
