@@ -67,11 +67,11 @@ def merge(a: Moments, b: Moments) -> Moments:
 def reduce(inputs: Any, axis: int = -1, mask: Any = None) -> Any:
     """Reduce a batch to the moments of its channels: a tensor `(4, channels)`.
 
-    The rows are the count, the mean as the inputs' dtype holds it, what that lacks of the mean, and
-    M2; `Moments.unpack` reads them. Sums run in float32 over
-    one axis at a time and in float64 over the few partial sums that remain: a single float32
-    sum over all positions of a batch was measured to lose the fifth digit. JAX has no float64
-    unless `jax_enable_x64` is set: there the deviations say what the mean lacks.
+    The rows are the count, the mean as the inputs' dtype holds it, what that lacks of the mean,
+    and M2; `Moments.unpack` reads them. Sums run in float32 over one axis at a time and in float64
+    over the few partial sums that remain: a single float32 sum over all positions of a batch was
+    measured to lose the fifth digit. JAX has no float64 unless `jax_enable_x64` is set: there the
+    deviations say what the mean lacks.
 
     Args:
         inputs: A tensor, of shape `(rows, …)`, any float dtype; half precision is widened.

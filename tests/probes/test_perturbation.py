@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from keras import layers as L
@@ -50,7 +51,8 @@ def test_next_to_nothing_is_left_behind_a_normalization(stack, context, x):
     # At inference the moving averages know nothing of the change, so it passes.
     probe = Perturbation(kind="scale", layers="first", training=False)
     probe.start(context(model, x))
-    assert probe.measure(0)["scalar/first_scale/d1/input"] == pytest.approx(0.01, rel=2e-3)
+    rounding = 2e-3 if keras.backend.backend() == "torch" else 1e-3
+    assert probe.measure(0)["scalar/first_scale/d1/input"] == pytest.approx(0.01, rel=rounding)
 
 
 def test_noise_is_the_same_numbers_each_time(stack, context, x):

@@ -277,11 +277,11 @@ def test_a_trained_insertion_merges_and_its_activation_is_fused_again():
 def test_the_given_model_is_untouched_and_the_new_one_compiled_as_it_was():
     model = network()
     model.compile("sgd", loss="mse")
-    before = [ops.convert_to_numpy(v) for v in model.variables]
+    before = [np.array(ops.convert_to_numpy(v)) for v in model.variables]
     folded = fold(model)
     assert folded.compiled and folded.loss == "mse"
     after = [ops.convert_to_numpy(v) for v in model.variables]
-    assert all(map(np.array_equal, before, after))
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert [layer.name for layer in model.layers][2] == "own"
 
 
