@@ -1,0 +1,125 @@
+"""A search, drawn: what a budget buys, and the response to each parameter.
+
+A `Searched` value enters, `Plot`s leave. Variants are compared at every budget by the expected best
+of k points, and the response over a learning rate stands on a log axis with the lost trials marked
+at its foot.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from ablate.analysis import expected_best
+from ablate.report import wording
+from ablate.report.material import Plot
+from ablate.report.plots.response import Response, draw_response, finish_response
+from ablate.report.plots.theme import look, panels, plain_log, themed
+from ablate.report.search import short
+
+if TYPE_CHECKING:
+    from ablate.report.search import Searched
+
+#: More values than this are not each marked on a log axis.
+MARKED = 6
+
+
+def plots(searched: Searched) -> list[Plot]:
+    """Return the search's figures: expected best of k, and the response to each parameter."""
+    with themed():
+        drawn = [_budget_curve(searched)]
+        names = dict.fromkeys(name for each in searched.points for name in each.values)
+        drawn += [_response(searched, name) for name in names]
+    return [each for each in drawn if each is not None]
+
+
+def _budget_curve(searched: Searched) -> Plot | None:
+    figure, axes = panels(height=3.4)
+    share = wording.is_share(searched.objective)
+    some = False
+    for index, variant in enumerate(searched.variants):
+        values = [math.nan if each.score is None else each.score for each in searched.of(variant)]
+        curve = expected_best(values, searched.direction) * (100.0 if share else 1.0)
+        if not len(curve):
+            continue
+        some = True
+        style = look(index)
+        axes[0].plot(
+            np.arange(1, len(curve) + 1),
+            curve,
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            markersize=4,
+            markevery=max(len(curve) // 8, 1),
+            label=variant,
+        )
+    if not some:
+        return None
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0].set_xlabel("Points tried, k")
+    title = wording.metric_title(searched.objective).capitalize()
+    axes[0].set_ylabel(f"{title}{' (%)' if share else ''}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    return Plot(
+        "search-budget",
+        "Expected best of k points",
+        "What the best of k points would have been on average (unbiased over all subsets of the "
+        "points tried; a lost point counts as the worst). Compare variants at one k.",
+        figure,
+    )
+
+
+def _response(searched: Searched, name: str) -> Plot | None:
+    values = [each.values[name] for each in searched.points if name in each.values]
+    numeric = all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
+    levels = sorted({str(each) for each in values})
+    lines: dict[str, list[Response]] = {}
+    for variant in searched.variants:
+        lines[variant] = [
+            Response(
+                float(each.values[name])
+                if numeric
+                else float(levels.index(str(each.values[name]))),
+                each.scores,
+                each.lost,
+            )
+            for each in searched.of(variant)
+            if name in each.values
+        ]
+    lines = {key: points for key, points in lines.items() if points}
+    if len({each.at for points in lines.values() for each in points}) < 2:
+        return None
+    log = name in searched.log and numeric
+    alone = not any(len(each.values) > 1 for each in searched.points)
+    factor = 100.0 if wording.is_share(searched.objective) else 1.0
+    figure, axes = panels(height=3.6)
+    for variant, points in lines.items():
+        style = look(searched.variants.index(variant))
+        # A line through points that differ in more than this parameter would say too much.
+        joined = not any(len(each.values) > 1 for each in searched.of(variant))
+        draw_response(axes[0], points, style, factor, variant, joined=joined)
+    finish_response(axes[0], lines, log=log)
+    if log and len({each.at for points in lines.values() for each in points}) > MARKED:
+        plain_log(axes[0].xaxis)  # marks at every point would run into each other
+    if not numeric:
+        axes[0].set_xticks(range(len(levels)), levels)
+    axes[0].set_xlabel(f"{short(name)}{' (log)' if log else ''}")
+    title = wording.metric_title(searched.objective).capitalize()
+    axes[0].set_ylabel(f"{title}{' (%)' if factor == 100.0 else ''}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    anchor = "".join(each if each.isalnum() else "-" for each in name)
+    return Plot(
+        f"search-{anchor}",
+        f"Response to {short(name)}",
+        "A mark per trial. Crosses at the foot count the trials that were lost there."
+        + (
+            " The lines join the means."
+            if alone
+            else " A line joins the means where nothing else varies; elsewhere other parameters do."
+        ),
+        figure,
+    )
