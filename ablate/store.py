@@ -25,13 +25,11 @@ from filelock import FileLock, Timeout
 from pydantic_core import from_json
 
 from ablate.errors import StoreError
+from ablate.study.tables import results_table, search_table
 from ablate.study.trial import Trial, TrialResult
 
 if TYPE_CHECKING:
     import numpy as np
-
-_LEADING = ("variant", "seed")
-_FACTS = ("status", "epochs", "seconds", "parameters")
 
 
 class Store:
@@ -251,13 +249,7 @@ class Store:
 
     def write_search(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write search.csv: a row per trial that a search planned, keys as columns."""
-        columns = dict.fromkeys(name for row in rows for name in row)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow(_plain_cell(row.get(name)) for name in columns)
-        write_text(self.search_csv, text.getvalue())
+        write_text(self.search_csv, search_table(rows))
 
     def read_search(self) -> list[dict[str, str]]:
         """Return the rows of search.csv, none if there was no search."""
@@ -293,30 +285,6 @@ def studies(logs: str | os.PathLike[str]) -> list[str]:
     return sorted(each.parent.name for each in place.glob("*/study.yaml"))
 
 
-def results_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> str:
-    """Return results.csv as text: one row per trial that has a record."""
-    rows = [(trial, results[trial.id]) for trial in trials if trial.id in results]
-    factors = list(dict.fromkeys(name for trial, _ in rows for name in trial.factors))
-    metrics = _metric_columns(result for _, result in rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_LEADING, *factors, *_FACTS, *metrics])
-    for trial, result in rows:
-        writer.writerow(
-            [
-                trial.variant,
-                trial.seed,
-                *(trial.factors.get(name, "") for name in factors),
-                result.status,
-                result.epochs,
-                _cell(result.seconds.get("total")),
-                _cell(result.parameters),
-                *(_cell(result.metrics.get(name)) for name in metrics),
-            ]
-        )
-    return text.getvalue()
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     write_bytes(path, text.encode("utf-8"))
@@ -337,33 +305,6 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
-
-
-def _metric_columns(results: Iterable[TrialResult]) -> list[str]:
-    names = dict.fromkeys(name for result in results for name in result.metrics)
-    parts = ("train_", "val_", "test_")
-    ordered = [
-        name
-        for part in parts
-        for name in sorted(names, key=lambda each: (not each.endswith("_loss"), each))
-        if name.startswith(part)
-    ]
-    return ordered + [name for name in names if not name.startswith(parts)]
-
-
-def _cell(value: float | int | None) -> str:
-    if value is None:
-        return ""
-    return repr(value) if isinstance(value, int) else format(value, ".9g")
-
-
-def _plain_cell(value: Any) -> str:
-    """Return a value as it can be read back: floats in full, true and false as in YAML."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else repr(value)
 
 
 def _read_result(path: str | Path) -> TrialResult | None:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from ablate.errors import StoreError
-from ablate.store import Store, results_table, studies, write_text
+from ablate.store import Store, studies, write_text
 from ablate.study.data import Data
 from ablate.study.model import Model
+from ablate.study.tables import results_table
 from ablate.study.train import Train
 from ablate.study.trial import Spec, Trial, TrialResult
 

@@ -1,0 +1,78 @@
+"""The tables of a study as CSV text: a row per trial, as `results.csv` and `search.csv` have them.
+
+Trials and their results enter, text leaves; `ablate.store` knows where it belongs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ablate.study.trial import Trial, TrialResult
+
+_LEADING = ("variant", "seed")
+_FACTS = ("status", "epochs", "seconds", "parameters")
+
+
+def results_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> str:
+    """Return results.csv as text: one row per trial that has a record."""
+    rows = [(trial, results[trial.id]) for trial in trials if trial.id in results]
+    factors = list(dict.fromkeys(name for trial, _ in rows for name in trial.factors))
+    metrics = _metric_columns(result for _, result in rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_LEADING, *factors, *_FACTS, *metrics])
+    for trial, result in rows:
+        writer.writerow(
+            [
+                trial.variant,
+                trial.seed,
+                *(trial.factors.get(name, "") for name in factors),
+                result.status,
+                result.epochs,
+                _cell(result.seconds.get("total")),
+                _cell(result.parameters),
+                *(_cell(result.metrics.get(name)) for name in metrics),
+            ]
+        )
+    return text.getvalue()
+
+
+def search_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return search.csv as text: a row per trial that a search planned, keys as columns."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(_plain_cell(row.get(name)) for name in columns)
+    return text.getvalue()
+
+
+def _metric_columns(results: Iterable[TrialResult]) -> list[str]:
+    names = dict.fromkeys(name for result in results for name in result.metrics)
+    parts = ("train_", "val_", "test_")
+    ordered = [
+        name
+        for part in parts
+        for name in sorted(names, key=lambda each: (not each.endswith("_loss"), each))
+        if name.startswith(part)
+    ]
+    return ordered + [name for name in names if not name.startswith(parts)]
+
+
+def _cell(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, int) else format(value, ".9g")
+
+
+def _plain_cell(value: Any) -> str:
+    """Return a value as it can be read back: floats in full, true and false as in YAML."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else repr(value)
