@@ -171,7 +171,9 @@ def _variants(
     found = []
     for column, arm in enumerate(outcomes.arms):
         own = {name: by_variant[column] for name, by_variant in summaries.items()}
-        notes = (note for each in outcomes.of(arm.name) for note in each.notes)
+        trials = outcomes.of(arm.name)
+        notes = (note for each in trials for note in each.notes)
+        cautions = (caution for each in trials for caution in each.cautions)
         found.append(
             VariantSummary(
                 name=arm.name,
@@ -183,6 +185,7 @@ def _variants(
                 origin=arm.origin,
                 alias_of=arm.alias_of,
                 notes=tuple(dict.fromkeys(notes)),
+                cautions=tuple(dict.fromkeys(cautions)),
             )
         )
     return tuple(found)

@@ -91,6 +91,7 @@ class VariantSummary:
     origin: Literal["declared", "factorial", "leave_one_out"] = "declared"
     alias_of: str | None = None
     notes: tuple[str, ...] = ()  # of its trials, each once
+    cautions: tuple[str, ...] = ()  # likewise
 
 
 @dataclass(frozen=True)

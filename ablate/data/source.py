@@ -54,7 +54,8 @@ class Source:
     `validation` and `test` are there if the source gives them. `target` has the structure of y.
     `peak` is the value that raw inputs reach by their nature (16 for the digits), where it is
     not that of their type. `tokens`: the inputs are token numbers and stay integers. `redraw`
-    draws a generated source anew for a seed (split: per_seed).
+    draws a generated source anew for a seed (split: per_seed). `notes` and `cautions` are what plan
+    and report say of the data: a caution is something that may spoil the comparison.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Source:
     peak: float | None = None
     tokens: bool = False
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
     redraw: Callable[[int], Source] | None = None
 
     @property
@@ -97,6 +99,7 @@ class Splits:
     scaling: str
     tokens: bool = False
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:

@@ -66,7 +66,7 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
     if data.split == "per_seed" and source.redraw is not None:
         source = source.redraw(seed)
     rows_train, rows_val, rows_test = _rows(source, data, seed)
-    notes = list(source.notes)
+    notes, cautions = list(source.notes), list(source.cautions)
     if data.only is not None:
         rows_train, rows_val, rows_test = _only(
             source, data.only, (rows_train, rows_val, rows_test)
@@ -109,6 +109,7 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         scaling=_words(scalers, data),
         tokens=source.tokens,
         notes=tuple(notes),
+        cautions=tuple(cautions),
     )
 
 

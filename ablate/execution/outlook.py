@@ -39,6 +39,7 @@ class Row:
     removed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()  # hosts that could not take the position, with the reason
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -199,6 +200,7 @@ def _row(
         removed=tuple(getattr(seen, "removed", ())),
         skipped=tuple(getattr(seen, "skipped", ())),
         notes=tuple(getattr(seen, "notes", ())),
+        cautions=tuple(getattr(seen, "cautions", ())),
     )
 
 

@@ -17,12 +17,13 @@ class Origin:
     """What a base model starts from.
 
     With `kept`, every layer but those named in `fresh` keeps the weights it has; without, all
-    layers are drawn for each seed. `notes` are for the report.
+    layers are drawn for each seed. `notes` and `cautions` are what plan and report say of it.
     """
 
     kept: bool = False
     fresh: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
 
 _origins: WeakKeyDictionary[keras.Model, Origin] = WeakKeyDictionary()

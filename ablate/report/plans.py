@@ -38,7 +38,7 @@ def print_outlook(seen: Any, console: Console) -> None:
         table.add_row(*cells, trials, str(row.done), str(row.epochs))
     console.print(table)
     for row in seen.rows:
-        for text in (*row.skipped, *row.notes):
+        for text in (*(f"Beware: {each}" for each in row.cautions), *row.skipped, *row.notes):
             console.print(f"  {escape(row.variant)}: {escape(text)}", highlight=False)
     if seen.open_sites:
         console.print(

@@ -12,7 +12,8 @@ class VariantPlan:
     `inserted` has each inserted layer with its site in words, `skipped` each host that could
     not take a position, with the reason, `removed` and `frozen` layers of the base model by
     path. `output` is the activation the model ends with, `loss` the loss it is trained with,
-    `steps` the steps of an epoch. `notes` are what to know before training.
+    `steps` the steps of an epoch. `notes` are what to know before training, `cautions` what may
+    spoil the comparison.
     """
 
     name: str
@@ -28,3 +29,4 @@ class VariantPlan:
     steps: int
     notes: tuple[str, ...]
     metrics: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()

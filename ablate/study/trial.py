@@ -82,7 +82,8 @@ class TrialResult:
     inference: tuple[float, ...] = ()  # seconds per 1000 examples, one per timed repeat
     environment: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None  # the traceback of a failure
-    notes: tuple[str, ...] = ()  # what the report should say of it
+    notes: tuple[str, ...] = ()  # what the report should say of its network and data
+    cautions: tuple[str, ...] = ()  # the same, where it may spoil the comparison
     attempts: int = 1
     probes: tuple[str, ...] = ()  # measured, with their arguments, as canonical strings
     saved: str | None = None  # what kind of model was saved: final or best
@@ -100,7 +101,7 @@ class TrialResult:
     def from_json(cls, document: Mapping[str, Any]) -> TrialResult:
         """Read `to_json`'s document; unknown keys (of a later version) are ignored."""
         known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
-        for name in ("inference", "notes", "probes"):
+        for name in ("inference", "notes", "cautions", "probes"):
             known[name] = tuple(known.get(name) or ())
         return cls(**known)
 

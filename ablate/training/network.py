@@ -43,6 +43,7 @@ class Network:
     frozen: tuple[str, ...]
     calibrated: tuple[str, ...]
     notes: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
 
     def calibrate(self, x: Any) -> None:
@@ -80,6 +81,7 @@ def network(spec: Spec, splits: Splits) -> Network:
         frozen=frozen,
         calibrated=calibrated,
         notes=origin.notes,
+        cautions=origin.cautions,
         measured=measured,
     )
 
@@ -139,7 +141,7 @@ def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin, splits: Spli
         base(keras.tree.map_structure(lambda leaf: leaf[:1], splits.x_train))
     _bound(base, spec.train.max_norm)
     kept = frozenset([""]) if origin.kept else frozenset()
-    return Network(base, (("", base),), kept, (), (), (), (), origin.notes)
+    return Network(base, (("", base),), kept, (), (), (), (), origin.notes, origin.cautions)
 
 
 def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:

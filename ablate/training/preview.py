@@ -16,11 +16,10 @@ from ablate.errors import AblateError, StudyError
 from ablate.study.arm import Arm
 from ablate.study.outlook import VariantPlan
 from ablate.study.study import Found, LeaveOneOut
-from ablate.surgery import graph
-from ablate.surgery.cautions import dropout_before_norm
 from ablate.training.listening import Listening
 from ablate.training.network import Network, dtype_policy, network
 from ablate.training.objectives import compile_for, loss_names
+from ablate.training.remarks import remarks
 from ablate.training.rows import Rows, rows_of, weighted
 
 
@@ -82,7 +81,7 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
     with dtype_policy(train.dtype):
         compile_for(made.model, train, rows.splits)
     names = _try(made, rows, listening)
-    model, counts = made.model, rows.splits.rows
+    model, counts, said = made.model, rows.splits.rows, remarks(made, rows)
     return VariantPlan(
         name=arm.name,
         inserted=tuple(
@@ -101,7 +100,8 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
         loss=loss_names(model),
         rows=counts,
         steps=-(-counts["train"] // train.batch_size),
-        notes=(*rows.splits.notes, *made.notes, *_cautions(made)),
+        notes=said.notes,
+        cautions=said.cautions,
         metrics=tuple(sorted(names)),
     )
 
@@ -129,13 +129,3 @@ def _try(made: Network, rows: Rows, listening: Listening) -> set[str]:
         names |= {f"val_{name}" for name in names}
     listening.check(names)
     return names
-
-
-def _cautions(made: Network) -> list[str]:
-    if not graph.is_container(made.model):
-        return []
-    return [
-        f"'{dropout}' feeds '{norm}': Dropout changes the variance between training and "
-        "inference, and the normalization learns the one and meets the other"
-        for dropout, norm in dropout_before_norm(made.model)
-    ]

@@ -34,6 +34,7 @@ class Record:
     epochs: int = 0
     diverged: dict[str, int] | None = None
     notes: list[str] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
     before: float = 0.0  # seconds of earlier attempts, from a checkpoint
 
@@ -82,6 +83,7 @@ class Record:
             majority=majority(splits),
             inference=tuple(self.clock.inference[-_TIMED:]),
             notes=tuple(self.notes),
+            cautions=tuple(self.cautions),
             **fields,
         )
 

@@ -24,6 +24,7 @@ from ablate.training import bench, checkpoint, listening, rows, seeding, setup
 from ablate.training.loop import Listener, Loop
 from ablate.training.probing import Context, Probing
 from ablate.training.record import Record, numbers
+from ablate.training.remarks import remarks
 from ablate.training.rows import weighted
 from ablate.training.schedules import Rates
 
@@ -127,7 +128,9 @@ class _Running:
             listener=Listener(self._epoch, self._divergence, self._breathe),
             clock=self.record.clock,
         )
-        self.record.notes += [*self.rows.splits.notes, *self.bench.network.notes]
+        said = remarks(self.bench.network, self.rows)
+        self.record.notes += said.notes
+        self.record.cautions += said.cautions
         self.probing = Probing(self.trial.probes)
 
     def _trace(self) -> None:

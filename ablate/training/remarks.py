@@ -1,0 +1,40 @@
+"""What plan, run and report must say of a variant's network and data.
+
+`remarks` is asked by the preview and by each trial, so that what is said before training is what
+stands in the records, and from there in every report. A note is good to know; a caution is
+something that may spoil the comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ablate.surgery import graph
+from ablate.surgery.cautions import dropout_before_norm
+from ablate.training.network import Network
+from ablate.training.rows import Rows
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """Sentences without the variant's name and without a full stop at their end."""
+
+    notes: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+
+def remarks(made: Network, rows: Rows) -> Remarks:
+    """Return what is to be said of a network and of the rows that it trains on."""
+    notes = [*rows.splits.notes, *made.notes, *_dropout_before_norm(made)]
+    cautions = [*rows.splits.cautions, *made.cautions]
+    return Remarks(tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(cautions)))
+
+
+def _dropout_before_norm(made: Network) -> list[str]:
+    if not graph.is_container(made.model):
+        return []
+    return [
+        f"'{dropout}' feeds '{norm}': Dropout changes the variance between training and "
+        "inference, and the normalization learns the one and meets the other"
+        for dropout, norm in dropout_before_norm(made.model)
+    ]
