@@ -17,6 +17,7 @@ ROOT = Path(ablate.__file__).parent
 RANKS = {
     "errors": 0,
     "quiet": 0,
+    "reasons": 0,
     "_version": 0,
     "study": 1,
     "config": 2,
@@ -37,7 +38,18 @@ RANKS = {
 }
 
 #: Parts that never import Keras or TensorFlow, at the top or in a function.
-LIGHT = {"errors", "quiet", "_version", "study", "config", "store", "analysis", "report", "events"}
+LIGHT = {
+    "errors",
+    "quiet",
+    "reasons",
+    "_version",
+    "study",
+    "config",
+    "store",
+    "analysis",
+    "report",
+    "events",
+}
 HEAVY = {"keras", "tensorflow", "keras_tuner", "torch", "jax"}
 
 FILES = sorted(ROOT.rglob("*.py"))
