@@ -37,6 +37,13 @@ class StoreError(AblateError):
     """Say which file under the logs folder cannot be read, written or locked."""
 
 
+class Notice(UserWarning):
+    """Say what a person should know of and what stops nothing, such as a damaged file.
+
+    Issued with `warnings.warn`; the command line prints each once, on the error stream.
+    """
+
+
 class MissingExtraError(AblateError):
     """Name the extra that has to be installed for what was asked."""
 

@@ -118,6 +118,15 @@ class Store:
         """Write the resolved study."""
         write_text(self.study_file, text)
 
+    def kept_study_file(self, numerics: int) -> Path:
+        """The study as it was when its trials were trained under other numerics."""
+        return self.root / f"study.numerics-{numerics}.yaml"
+
+    def keep_study(self, numerics: int) -> None:
+        """Keep the study's file under another name, so that what it planned stays readable."""
+        with _told(self.study_file):
+            self.study_file.replace(self.kept_study_file(numerics))
+
     def read_study(self) -> str:
         """Return the text of the resolved study.
 

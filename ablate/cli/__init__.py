@@ -8,12 +8,16 @@ message and an exit status here, once.
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
 from ablate._version import __version__
-from ablate.errors import AblateError, nearest
+from ablate.errors import AblateError, Notice, nearest
 
 #: The commands in the order in which `ablate --help` lists them.
 COMMANDS = (
@@ -79,7 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run_cli(arguments: list[str] | None = None) -> int:
     """Run the command line and return its status: 0, 1, 2 or 130 (DESIGN.md section 7)."""
     try:
-        status = cli.main(args=arguments, prog_name="ablate", standalone_mode=False)
+        with _noticing():
+            status = cli.main(args=arguments, prog_name="ablate", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort as error:  # click's name for Ctrl-C
@@ -95,6 +100,24 @@ def run_cli(arguments: list[str] | None = None) -> int:
         sys.stderr.close()  # the reader of a pipe (head, less) has had enough
         return DONE
     return status if isinstance(status, int) else DONE
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    """Print notices as a person reads them, each once; other warnings as they were."""
+    with warnings.catch_warnings():
+        before, told = warnings.showwarning, set[str]()
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+            if not issubclass(category, Notice):
+                before(message, category, *rest)
+            elif str(message) not in told:
+                told.add(str(message))
+                click.echo(f"Note: {message}", err=True)
+
+        warnings.simplefilter("always", Notice)
+        warnings.showwarning = show
+        yield
 
 
 def _say_goodbye(error: BaseException | None) -> None:

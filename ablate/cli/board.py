@@ -104,10 +104,11 @@ def _bring_up_to_date(store: Store, study: str, *, rebuild: bool, all_runs: bool
 def _written(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     from ablate import events
     from ablate.errors import StoreError
-    from ablate.execution.plan import plan, with_searched
+    from ablate.execution.plan import plan, resolved_before, with_searched
     from ablate.report.probes import illustrate
 
-    made, points = with_searched(plan(find_study(study, store.logs), store), store)
+    found, earlier = find_study(study, store.logs), resolved_before(store)
+    made, points = with_searched(plan(found, store, earlier=earlier, recorded=True), store)
     outcome = made.outcome(made.results, store)
     if not outcome.results:
         raise StoreError(f"Study '{store.name}' has no results under {store.logs}/ yet.")

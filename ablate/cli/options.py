@@ -83,7 +83,7 @@ def find_study(
     for name, value in execution.items():
         if value is not None:
             changes.append(f"execution.{name}={value}")
-    place = Path(study)
+    place, folder = Path(study), None
     if not place.is_file():
         known = studies(logs)
         name = place.name if place.is_dir() and place.parent.resolve() == logs.resolve() else study
@@ -94,5 +94,9 @@ def find_study(
                 f"'{study}' is neither a study file nor a study under {logs}/."
                 f"{nearest(study, [*known, *files])}{there}"
             )
-        place = Store(logs, name).study_file
-    return load_study(place, overrides=changes, profile=profile, seeds=seeds)
+        place, folder = Store(logs, name).study_file, name
+    found = load_study(place, overrides=changes, profile=profile, seeds=seeds)
+    if folder is not None and found.study != folder:
+        # The folder was renamed, as `--fresh` does: what was trained lies in it all the same.
+        return found.model_copy(update={"study": folder})
+    return found

@@ -134,7 +134,7 @@ def _material(path: Path, logs: Path) -> tuple[Material, str | None] | None:
             command += f" --seeds {','.join(map(str, resolved.seed_list))}"
         # What is claimed may have been mended since; it is no part of a trial.
         resolved = resolved.model_copy(update={"expect": study.expect})
-    made = plan(resolved, store, earlier=resolved)
+    made = plan(resolved, store, earlier=resolved, recorded=True)
     if not any(result.final for result in made.results.values()):
         return None
     return material_of(made.outcome(made.results, store), command=command), profile

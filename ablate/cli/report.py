@@ -71,6 +71,7 @@ def read(study: str, logs: Path) -> Material:
         StudyError: there is no such study, or its file cannot be obeyed.
     """
     from ablate.cli.options import find_study
+    from ablate.execution.chain import with_trained_model
     from ablate.execution.plan import plan
     from ablate.execution.run import resolved_before
     from ablate.report import material_of
@@ -80,7 +81,8 @@ def read(study: str, logs: Path) -> Material:
 
     found = find_study(study, logs)
     store = Store(logs, found.study)
-    made = plan(found, store, earlier=resolved_before(store))
+    found = with_trained_model(found, logs, recorded=True)
+    made = plan(found, store, earlier=resolved_before(store), recorded=True)
     again = study if Path(study).is_file() else store.study_file.as_posix()
     left_out = len(made.dropped)
     warnings = (

@@ -20,7 +20,11 @@ from ablate.study.trial import Trial
 
 
 def with_trained_model(
-    study: Study, logs: str | Path, train: Callable[[Study], object] | None = None
+    study: Study,
+    logs: str | Path,
+    train: Callable[[Study], object] | None = None,
+    *,
+    recorded: bool = False,
 ) -> Study:
     """Return `study` with the network that its `model.study` leaves.
 
@@ -28,6 +32,7 @@ def with_trained_model(
         study: any study; one that names no other is returned as it is.
         logs: where both studies' results are.
         train: trains a study; without it nothing is trained.
+        recorded: look for the trial as it was trained (`ablate.execution.plan.plan`).
 
     Raises:
         StudyError: the other study has no such trial, saves no model, or its trial failed.
@@ -39,7 +44,7 @@ def with_trained_model(
     if other.model.study is not None:
         raise StudyError(f"{where} starts from a third study; one step back is supported.")
     store = Store(logs, other.study)
-    trial = _trial(study.model, other, store, where)
+    trial = _trial(study.model, other, store, where, recorded)
     if trial.spec.train.save == "none":
         raise StudyError(f"{where} saves no model. Add train: {{save: final}} to it.")
     if train is not None:
@@ -56,11 +61,11 @@ def with_trained_model(
     return _with(study, trial.spec.model)
 
 
-def _trial(model: Model, other: Study, store: Store, where: str) -> Trial:
+def _trial(model: Model, other: Study, store: Store, where: str, recorded: bool) -> Trial:
     asked = model.complete_arguments()
     variant = asked["variant"] or other.baseline_name
     seed = other.seed_list[0] if asked["seed"] is None else asked["seed"]
-    trials = plan(other, store, earlier=resolved_before(store)).trials
+    trials = plan(other, store, earlier=resolved_before(store), recorded=recorded).trials
     for trial in trials:
         if (trial.variant, trial.seed) == (variant, seed):
             return trial

@@ -106,8 +106,8 @@ def progress(study: Study, *, logs: str | Path) -> Outlook:
     What workers have handed in counts, though no driver may be there to save it.
     """
     store = Store(logs, study.study)
-    study = with_trained_model(study, logs)
-    made = plan(study, store, earlier=resolved_before(store))
+    study = with_trained_model(study, logs, recorded=True)
+    made = plan(study, store, earlier=resolved_before(store), recorded=True)
     handed = {
         trial.id: said.result
         for trial in made.todo

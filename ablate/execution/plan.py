@@ -7,18 +7,19 @@ model, no Keras is imported: ten thousand trials are planned in a second or so.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ablate.config import load_study
-from ablate.errors import AblateError
+from ablate.config import dump_study, load_study
+from ablate.errors import AblateError, Notice
 from ablate.execution.devices import cores
 from ablate.store import Store
 from ablate.study.arm import Arm
 from ablate.study.data import example_shape
 from ablate.study.expand import carry_sites, wanted_sites, with_sites
-from ablate.study.identity import resolve_threads, trial_ids
+from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
 from ablate.study.results import StudyResults
 from ablate.study.study import Found, LeaveOneOut, Study
 from ablate.study.trial import Spec, Trial, TrialResult, probe_key
@@ -32,7 +33,8 @@ class Plan:
 
     `trials` has one per arm and seed, aliases included; `results` the records of all of them
     that exist; `todo` the distinct trials without an outcome that stands; `dropped` the ids of
-    outcomes on disk that are no longer planned.
+    outcomes on disk that are no longer planned; `replaces` the numerics under which the study in
+    the store was trained, where this plan is for another.
     """
 
     study: Study
@@ -41,6 +43,7 @@ class Plan:
     results: Mapping[str, TrialResult]
     todo: tuple[Trial, ...]
     dropped: tuple[str, ...]
+    replaces: int | None = None
 
     @property
     def kept(self) -> int:
@@ -74,14 +77,19 @@ def plan(
     *,
     look_inside: LookInside | None = None,
     earlier: Study | None = None,
+    recorded: bool = False,
 ) -> Plan:
     """Return what a study asks for and what is left of it to do.
 
     `look_inside` is called for studies whose arms depend on the layers of a built model, unless
     `earlier`, the study as it was resolved before, knows them already. Without it such a study
-    is planned without those arms.
+    is planned without those arms. `recorded` plans under the numerics that the study was trained
+    under, for those who show what is there; else it is today's, and what stands under another is
+    trained again.
     """
     study = with_threads(study, earlier)
+    replaces = None if earlier is None or recorded else _replaced(earlier)
+    study = _with_numerics(study, earlier, recorded)
     if earlier is not None:
         study = carry_sites(study, earlier)
     if look_inside is not None and (arm := wanted_sites(study)) is not None:
@@ -105,7 +113,9 @@ def plan(
     dropped = tuple(
         each for each, result in everything.items() if each not in known and result.final
     )
-    return Plan(study, arms, trials, results, todo, dropped)
+    if replaces is not None:
+        _say_replaced(store, replaces)
+    return Plan(study, arms, trials, results, todo, dropped, replaces)
 
 
 def with_searched(made: Plan, store: Store) -> tuple[Plan, dict[str, str]]:
@@ -143,7 +153,7 @@ def trials_of(study: Study, arms: Sequence[Arm], memory: dict[str, Any]) -> list
     seeds = study.seed_list
     trials = []
     for arm in arms:
-        ids = trial_ids(arm.spec, seeds, salt=arm.salt, memory=memory)
+        ids = trial_ids(arm.spec, seeds, salt=arm.salt, memory=memory, numerics=study.numerics)
         trials += [
             Trial(
                 id=each, variant=arm.name, seed=seed, spec=arm.spec,
@@ -165,6 +175,55 @@ def with_threads(study: Study, earlier: Study | None = None) -> Study:
     if study.train.threads == threads:
         return study
     return study.model_copy(update={"train": study.train.model_copy(update={"threads": threads})})
+
+
+def trained_under(earlier: Study) -> int:
+    """Return the numerics that a study in the store was trained under."""
+    return UNRECORDED_NUMERICS if earlier.numerics is None else earlier.numerics
+
+
+def _replaced(earlier: Study) -> int | None:
+    before = trained_under(earlier)
+    return None if before == NUMERICS else before
+
+
+def _with_numerics(study: Study, earlier: Study | None, recorded: bool) -> Study:
+    """Return the study with the numerics to plan under."""
+    numerics = NUMERICS
+    if recorded:
+        before = NUMERICS if earlier is None else trained_under(earlier)
+        numerics = before if study.numerics is None else study.numerics
+    if numerics != NUMERICS:
+        warnings.warn(
+            Notice(
+                f"Study '{study.study}' was trained under numerics {numerics}; this version trains "
+                f"under {NUMERICS}. What is shown is what was trained then; `ablate run` would "
+                "train every trial again."
+            ),
+            stacklevel=3,
+        )
+    if study.numerics == numerics:
+        return study
+    return study.model_copy(update={"numerics": numerics})
+
+
+def _say_replaced(store: Store, before: int) -> None:
+    warnings.warn(
+        Notice(
+            f"The numbers that trials give have changed since study '{store.name}' was trained "
+            f"(numerics {before}, now {NUMERICS}): a run trains its trials again. The earlier "
+            "outcomes stay on disk, unmixed; after the run, `ablate report "
+            f"{store.kept_study_file(before)}` shows them."
+        ),
+        stacklevel=3,
+    )
+
+
+def write_study(made: Plan, store: Store) -> None:
+    """Write the study as planned; keep the file of one that was trained under other numerics."""
+    if made.replaces is not None:
+        store.keep_study(made.replaces)
+    store.write_study(dump_study(made.study))
 
 
 def stands(result: TrialResult | None, trial: Trial, store: Store) -> bool:

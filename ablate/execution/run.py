@@ -13,14 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ablate.config import dump_study
 from ablate.errors import StudyError
 from ablate.execution import worker
 from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
-from ablate.execution.plan import Plan, plan, resolved_before, with_searched
+from ablate.execution.plan import Plan, plan, resolved_before, with_searched, write_study
 from ablate.execution.runner import Run, Watcher, checked, recover
 from ablate.store import Store
 from ablate.study.arm import Arm
@@ -121,7 +120,7 @@ class Session:
     def carry_out(self, made: Plan, watchers: Sequence[Watcher] = ()) -> None:
         """Train what a plan leaves to do; previews every variant concerned first."""
         store = self._store
-        store.write_study(dump_study(made.study))
+        write_study(made, store)
         trials = {trial.id: trial for trial in made.todo}
         recovered = recover(store, trials)
         todo = [trial for trial in made.todo if not _recovered(recovered, trial)]

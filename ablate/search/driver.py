@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablate.config import dump_study
 from ablate.errors import StudyError, nearest
 from ablate.execution import worker
 from ablate.execution.chain import with_trained_model
 from ablate.execution.messages import Executor
-from ablate.execution.plan import Plan, plan, resolved_before, stands
+from ablate.execution.plan import Plan, plan, resolved_before, stands, write_study
 from ablate.execution.run import Session, asked, run
 from ablate.execution.runner import Run, Watcher, checked, recover
 from ablate.search import record
@@ -113,7 +112,7 @@ class _Search:
 
     def go(self) -> SearchResults:
         """Search every variant and return what was found."""
-        self.store.write_study(dump_study(self.study))
+        write_study(self.made, self.store)
         before = self.store.searched()
         recover(self.store, dict.fromkeys([*before, *(t.id for t in self.made.todo)]))  # type: ignore[arg-type]
         for arm in self.arms:
@@ -233,7 +232,9 @@ class _Search:
         spec = spec_at(arm, values)
         if not confirming:  # a model of every point would fill the disk
             spec = spec.model_copy(update={"train": spec.train.model_copy(update={"save": "none"})})
-        ids = trial_ids(spec, seeds, salt=arm.salt, memory=self.memory)
+        ids = trial_ids(
+            spec, seeds, salt=arm.salt, memory=self.memory, numerics=self.study.numerics
+        )
         for trial, seed in zip(ids, seeds, strict=True):
             self.known.setdefault(
                 trial,

@@ -26,6 +26,9 @@ from ablate.study.trial import Spec
 #: Raise this when our own code changes the numbers that a trial gives.
 NUMERICS = 1
 
+#: What studies were trained under whose files do not say: those of 0.1.
+UNRECORDED_NUMERICS = 1
+
 #: Fields of `train` that no number depends on.
 _NOT_NUMBERS = {"metrics", "save", "time_limit", "threads"}
 
@@ -34,12 +37,18 @@ SMALL_EXAMPLE = 64 * 64 * 3
 
 
 def trial_ids(
-    spec: Spec, seeds: Iterable[int], *, salt: str = "", memory: Memory | None = None
+    spec: Spec,
+    seeds: Iterable[int],
+    *,
+    salt: str = "",
+    memory: Memory | None = None,
+    numerics: int | None = None,
 ) -> list[str]:
     """Return the id of `spec` with each of `seeds`.
 
     `spec.train.threads` must be resolved to an integer. `salt` tells declared duplicates of an
-    A/A study apart. `memory` keeps file digests between calls.
+    A/A study apart. `memory` keeps file digests between calls. `numerics` is what the trials were
+    trained under, by default today's `NUMERICS`.
 
     Raises:
         StudyError: a file that the spec names is not there, or a call has no module.
@@ -50,7 +59,7 @@ def trial_ids(
     document: dict[str, Any] = {
         "spec": identity_spec(spec, memory),
         "threads": spec.train.threads,
-        "numerics": NUMERICS,
+        "numerics": NUMERICS if numerics is None else numerics,
     }
     if salt:
         document["salt"] = salt

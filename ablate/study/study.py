@@ -272,6 +272,14 @@ class Study(Strict):
         default=[], description="Published values that a reproduction is held against."
     )
 
+    numerics: int | None = Field(
+        default=None,
+        ge=1,
+        description="Written by `ablate` itself: the version of its numbers that the trials were "
+        "trained under. `report` and `status` look for those trials; `run` always trains under "
+        "today's.",
+    )
+
     _live: Live | None = PrivateAttr(default=None)
     _known: _Remembered = PrivateAttr(default_factory=lambda: _Remembered())
 

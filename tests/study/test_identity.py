@@ -12,7 +12,7 @@ import pytest
 
 from ablate.errors import StudyError
 from ablate.study.digests import digest, source_digest
-from ablate.study.identity import identity_spec, resolve_threads, trial_ids
+from ablate.study.identity import NUMERICS, identity_spec, resolve_threads, trial_ids
 from ablate.study.placement import Placement
 from ablate.study.trial import Spec
 
@@ -82,6 +82,29 @@ def test_what_decides_no_number_is_not(changed):
 def test_a_placements_name_is_not_in_it():
     named = spec(insert=[Placement(layer="Dropout", rate=0.5, name="drop")])
     assert one(named) == one(spec(insert=[Placement(layer="Dropout", rate=0.5)]))
+
+
+def test_the_ids_of_studies_on_disk_stay():
+    """These two ids may never change: studies of 0.1 are found by them.
+
+    A change that moves a trial's numbers raises `NUMERICS`, which moves all ids but these; a new
+    field of a spec is null by default and has no part in them.
+    """
+    golden = "18cb42c158e61655ca30faeb733097ab863725aabda494fbf2dcc34f483299d2"
+    inserted = "460f55d381539cfee5d61f80b77e216a13a0cd5efcc6fb82366f3930757f1235"
+    assert trial_ids(spec(), [3], numerics=1) == [golden]
+    full = spec(
+        data={"name": "digits", "limit": 96},
+        model={"name": "mlp", "units": [12]},
+        train={"threads": 2, "optimizer": {"name": "adam"}, "early_stopping": {"patience": 2}},
+        insert=[{"layer": "Dropout", "rate": 0.5, "at": "after_activation", "where": "Dense"}],
+    )
+    assert trial_ids(full, [3], numerics=1) == [inserted]
+
+
+def test_what_trials_are_trained_under_is_in_it():
+    assert one(spec(), numerics=1) != one(spec(), numerics=2)
+    assert one(spec()) == one(spec(), numerics=NUMERICS)
 
 
 def test_seeds_and_salts_tell_trials_apart():
