@@ -40,6 +40,10 @@ _HEADINGS = re.compile(
     r"|Example error message for object (?P<object><\w+ name=[^,>]+)[^\n]*?):\s+(?=\S)",
     re.DOTALL,
 )
+#: Of a configuration that precedes the sentence: whose it is.
+_MAKING = re.compile(
+    r"Error when deserializing class '(?P<cls>\w+)' using config=\{(?:'name': '(?P<name>[^']*)')?"
+)
 #: Dumps: what matters stands before them.
 _DUMPS = re.compile(
     r"\s*(?:Full object config: |List of objects that could not be loaded:|config=\{"
@@ -122,6 +126,8 @@ def _sentence(kind: str, said: str) -> str:
     if "in user code:" in said:
         said = _user_code(said, kind)
     if (match := _HEADINGS.match(said)) is not None:
+        for made in _MAKING.finditer(said):
+            places.append(f"{made['cls']} '{made['name']}'" if made["name"] else made["cls"])
         places += [f"{match['object']}>"] if match["object"] else []
         said = said[match.end() :]
     if (match := _NODE.search(said)) is not None:

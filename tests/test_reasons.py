@@ -57,6 +57,11 @@ def read_on_until_it_breaks():
         pass
 
 
+def make_with_unknown_argument():
+    config = {**keras.layers.Dense(2, name="head").get_config(), "groups": 1}
+    keras.layers.deserialize({"class_name": "Dense", "config": config})
+
+
 @tf.function
 def of_two_kinds(x):
     if x > 0:  # noqa: SIM108
@@ -106,6 +111,11 @@ ERRORS: dict[str, tuple[Callable[..., object], str]] = {
     ),
     "graph": (embed_unknown_word, "InvalidArgumentError: indices[0,0] = 9 is not in [0, 4)"),
     "class": (load_unknown_class, "TypeError: Could not locate class 'Stranger'."),
+    "configuration": (
+        make_with_unknown_argument,
+        "TypeError: Unrecognized keyword arguments passed to Dense: {'groups': 1} "
+        "(in Dense 'head')",
+    ),
     "weights": (
         load_other_shape,
         "ValueError: The shape of the target variable and the shape of the target value in "

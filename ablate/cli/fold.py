@@ -12,6 +12,7 @@ from ablate.cli.options import json_option, quiet_option
 from ablate.cli.source import image_options, open_model, weights_option, writable
 
 if TYPE_CHECKING:
+    from ablate.cli.source import Opened
     from ablate.surgery.fold import FoldReport
 
 #: Layers that are kept and told of one by one; all stand in the JSON.
@@ -60,7 +61,7 @@ def command(
         new,
         place,
         images,
-        _story(opened.words, FoldReport(tuple(told))),
+        _story(opened, FoldReport(tuple(told))),
         batch_size=batch_size,
         quiet=quiet,
         as_json=as_json,
@@ -68,8 +69,8 @@ def command(
     return 0
 
 
-def _story(words: str, report: FoldReport) -> Story:
-    lines = [f"In {words}: {report.summary}."]
+def _story(opened: Opened, report: FoldReport) -> Story:
+    lines = [f"In {opened.words}: {report.summary}."]
     for action in ("merged", "removed"):
         if names := [each.layer for each in report.foldings if each.action == action]:
             lines.append(f"{action.capitalize()}: {some(names)}.")
@@ -77,4 +78,5 @@ def _story(words: str, report: FoldReport) -> Story:
     lines += [f"Kept {each.layer}: {each.reason}." for each in kept[:SHOWN]]
     if len(kept) > SHOWN:
         lines.append(f"… and {len(kept) - SHOWN} more kept; --json lists them all.")
-    return Story(lines, document={"folded": [asdict(each) for each in report.foldings]})
+    document = {"folded": [asdict(each) for each in report.foldings]}
+    return Story(lines, list(opened.notes), document)

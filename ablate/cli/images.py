@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ablate.errors import DataError, nearest
+from ablate.reasons import reason
 from ablate.study.factories import APPLICATIONS
 
 if TYPE_CHECKING:
@@ -165,9 +166,8 @@ class _Folder:
         except DataError:
             raise
         except Exception as trouble:
-            first = str(trouble).splitlines()[0] if str(trouble) else type(trouble).__name__
             raise DataError(
-                f"IMAGES: an image cannot be read: {first} "
+                f"IMAGES: an image cannot be read: {reason(trouble)} "
                 "Expected whole JPEG, PNG, BMP or GIF files."
             ) from trouble
 

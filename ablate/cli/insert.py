@@ -15,6 +15,7 @@ from ablate.study.positions import POSITIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ablate.cli.source import Opened
     from ablate.study.placement import Placement
     from ablate.surgery.insert import SiteDecision
 
@@ -112,7 +113,7 @@ def command(
         new,
         place,
         given.get(check or calibrate or "") or random_inputs(opened.model),
-        _story(opened.words, placement, decisions, dropout_before_norm(new)),
+        _story(opened, placement, decisions, dropout_before_norm(new)),
         batch_size=batch_size,
         quiet=quiet,
         as_json=as_json,
@@ -154,7 +155,7 @@ def _placement(
 
 
 def _story(
-    words: str,
+    opened: Opened,
     placement: Placement,
     decisions: Sequence[SiteDecision],
     cautions: list[tuple[str, str]],
@@ -162,7 +163,7 @@ def _story(
     done = [each for each in decisions if each.skipped is None]
     skipped = [each for each in decisions if each.skipped is not None]
     lines = [
-        f"Into {words}: {len(done)} × {placement.layer} at {placement.at}: "
+        f"Into {opened.words}: {len(done)} × {placement.layer} at {placement.at}: "
         f"{some([str(each.path) for each in done])}."
     ]
     if splits := [each.splits for each in done if each.splits]:
@@ -173,7 +174,8 @@ def _story(
         lines.append(f"Skipped {each.host}: {each.skipped}.")
     if len(skipped) > 10:
         lines.append(f"… and {len(skipped) - 10} more skipped; --json lists them all.")
-    warnings = [
+    warnings = [*opened.notes]
+    warnings += [
         f"Dropout '{dropout}' feeds '{norm}': its variance differs between training and inference."
         for dropout, norm in cautions
     ]

@@ -62,7 +62,8 @@ def command(
         images,
         Story(
             [f"Out of {opened.words}: {len(gone)} layers: {some(gone)}."],
-            document={"removed": gone},
+            list(opened.notes),
+            {"removed": gone},
         ),
         batch_size=batch_size,
         quiet=quiet,

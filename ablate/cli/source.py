@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,8 +23,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ablate.errors import StoreError, SurgeryError, nearest
+from ablate.errors import AblateError, StoreError, SurgeryError, nearest
 from ablate.quiet import quiet_start
+from ablate.reasons import reason
 
 if TYPE_CHECKING:
     import keras
@@ -39,11 +39,13 @@ _SUFFIXES = (".keras", ".h5", ".hdf5")
 
 @dataclass(frozen=True)
 class Opened:
-    """A model, the application whose preprocessing it expects (if known), and its origin."""
+    """A model, the application whose preprocessing it expects (if known), its origin, and what
+    there is to note of how it loaded."""
 
     model: keras.Model
     application: str | None
     words: str
+    notes: tuple[str, ...] = ()
 
 
 weights_option = click.option(
@@ -147,7 +149,7 @@ def write(out: Path, model: keras.Model, certificate: Certificate) -> Path:
             os.replace(new_model, out)
             os.replace(new_certificate, beside)
         except Exception as trouble:
-            raise StoreError(f"'{out}' could not be written: {_words(trouble)}") from trouble
+            raise StoreError(f"'{out}' could not be written: {reason(trouble)}") from trouble
     return beside
 
 
@@ -208,7 +210,7 @@ def _application(name: str, weights: str | None) -> Opened:
         )
         raise SurgeryError(
             f"--weights: '{weights or 'imagenet'}' could not be loaded into "
-            f"{application.function}. {remedy} Keras says: {_words(trouble)}"
+            f"{application.function}. {remedy} Keras says: {reason(trouble)}"
         ) from trouble
     return Opened(model, name, words)
 
@@ -225,18 +227,16 @@ def _file(place: Path) -> Opened:
             f"({place.stat().st_size} bytes). Expected a file that model.save('….keras') wrote."
         )
     _start()
-    import keras
+    from ablate.models import file
 
-    from ablate.surgery.depth import deep_graphs
-
+    notes: list[str] = []
     try:
-        with warnings.catch_warnings(), deep_graphs():
-            warnings.simplefilter("ignore")
-            model = keras.models.load_model(place)
-    except Exception as trouble:
-        raise SurgeryError(_not_loaded(place, trouble)) from trouble
+        model = file.load(place, compiled=True, notes=notes)
+    except AblateError as trouble:
+        raise SurgeryError(f"SOURCE: {trouble}") from trouble
     known = model.name.lower().replace("_", "")
-    return Opened(model, known if known in APPLICATIONS else None, str(place))
+    application = known if known in APPLICATIONS else None
+    return Opened(model, application, str(place), tuple(notes))
 
 
 def _looks_like_a_model(place: Path) -> bool:
@@ -249,35 +249,8 @@ def _looks_like_a_model(place: Path) -> bool:
         return stream.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
-def _not_loaded(place: Path, trouble: Exception) -> str:
-    text = str(trouble)
-    if "lambda" in text.lower() and "safe" in text.lower():
-        return (
-            f"SOURCE: '{place}' holds Python code (a Lambda layer or a lambda), which Keras's safe "
-            "mode does not load, since it would run. If you trust the file, load it in Python "
-            "with keras.models.load_model(…, safe_mode=False) and call ablate.insert there."
-        )
-    if "Could not locate" in text or "Unknown layer" in text or "not registered" in text:
-        return (
-            f"SOURCE: '{place}' needs a class that this process does not know. Load it in Python "
-            "where the class is registered (keras.saving.register_keras_serializable) and call "
-            f"ablate.insert there. Keras says: {_words(trouble)}"
-        )
-    if place.suffix != ".keras" and "No model config" in text:
-        return (
-            f"SOURCE: '{place}' holds weights only. Expected a whole model, as model.save writes."
-        )
-    return f"SOURCE: '{place}' could not be loaded. Keras says: {_words(trouble)}"
-
-
 def _neighbours(place: Path) -> list[Path]:
     folder = place.parent
     if not folder.is_dir():
         return []
     return [each for each in sorted(folder.iterdir()) if each.suffix in _SUFFIXES][:200]
-
-
-def _words(trouble: Exception) -> str:
-    """The first sentence of a foreign error, kept short."""
-    lines = [line.strip() for line in str(trouble).splitlines() if line.strip()]
-    return (lines[0] if lines else type(trouble).__name__)[:300]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from ablate.errors import StudyError, nearest
+from ablate.errors import AblateError, StudyError, nearest
+from ablate.models import file
 from ablate.models.ends import Fits
 from ablate.models.origin import Origin, note
 from ablate.models.replace_head import replace_head
@@ -104,17 +104,12 @@ def _load(path: Path, given: str) -> keras.Model:
             "model.save wrote (.keras, .h5)."
         )
     try:
-        loaded: Any = keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        first = str(error).strip().splitlines()
+        return file.load(path)
+    except AblateError as error:
         raise StudyError(
-            f"model.file: '{given}' cannot be loaded: {first[0] if first else error!r} "
-            "Expected: a file that model.save wrote (.keras, .h5). A model with layers of your "
-            "own is loaded by a function of yours that knows them: model.call."
+            f"model.file: {error} (A model with layers of your own is loaded by a function of "
+            "yours that knows them: model.call.)"
         ) from error
-    if not isinstance(loaded, keras.Model):
-        raise StudyError(f"model.file: '{given}' holds a {type(loaded).__name__}, no model.")
-    return loaded
 
 
 def _fresh(model: keras.Model) -> keras.Model:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError, nearest
+from ablate.reasons import reason
 from ablate.study.placement import Placement
 from ablate.surgery.clone import copy_of
 from ablate.surgery.sites import Point, Site
@@ -231,9 +232,8 @@ def _misfit(recipe: Recipe, fitted: dict[str, Any], shape: Any, dtype: str) -> s
     try:
         result = layer(tensor)
     except Exception as trouble:
-        lines = [line.strip() for line in str(trouble).splitlines() if line.strip()]
-        reason = (lines[0] if lines else type(trouble).__name__).rstrip(".")
-        return f"{recipe.layer_class} does not take a tensor of shape {shape}: {reason}"
+        said = reason(trouble).rstrip(".")
+        return f"{recipe.layer_class} does not take a tensor of shape {shape}: {said}"
     if not isinstance(result, keras.KerasTensor) or tuple(result.shape) != tuple(shape):
         return f"{recipe.layer_class} would change the shape {shape}, which surgery does not allow"
     return None

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
+from ablate.reasons import reason
 from ablate.surgery import graph
 
 Configure = Callable[[dict[str, Any]], dict[str, Any]]
@@ -132,7 +133,7 @@ def compile_as(old: keras.Model, new: keras.Model) -> None:
             f"The new model could not be compiled as '{old.name}' ({type(old).__name__}) was. "
             "Losses and metrics that go by an output's name need that output: leave the output "
             "layers whole, or operate on the model before it is compiled. "
-            f"Keras says: {_first_line(trouble)}"
+            f"Keras says: {reason(trouble)}"
         ) from trouble
     if old.optimizer is not None and old.optimizer.built:
         new.optimizer.build(new.trainable_variables)
@@ -159,7 +160,7 @@ def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer
                 f"Layer '{layer.name}' ({type(layer).__name__}) cannot be rebuilt from its own "
                 "configuration, which surgery has to do to leave the given model as it is. Give "
                 "it a get_config() that returns all the arguments of its constructor. "
-                f"Keras says: {_first_line(trouble)}"
+                f"Keras says: {reason(trouble)}"
             ) from trouble
     for key, function in lambdas.items():
         if key in config and config[key] is None:
@@ -255,8 +256,3 @@ def _anew(value: Any) -> Any:
         with keras.saving.custom_object_scope(functions):
             return type(value).from_config(value.get_config())
     return value
-
-
-def _first_line(trouble: Exception) -> str:
-    lines = [line.strip() for line in str(trouble).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(trouble).__name__)[:300]

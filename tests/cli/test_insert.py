@@ -8,6 +8,7 @@ import pytest
 
 from ablate.surgery import inserted
 from tests.cli.surgical import certificate, images, network, run
+from tests.models.test_file import forget_the_optimizer, rewrite_h5
 
 
 @pytest.fixture
@@ -151,3 +152,20 @@ def test_an_application_without_weights(tmp_path, capsys):
     assert status == 0
     assert "Into MobileNet with random weights (seed 0): 1 × Dropout at after: conv_pw_1_d" in said
     assert said.endswith("identical\n")
+
+
+def test_a_file_whose_optimizer_is_gone_is_operated_on_all_the_same(tmp_path, capsys):
+    source, out = tmp_path / "old.h5", tmp_path / "new.keras"
+    model = network()
+    model.compile("adam", keras.losses.MeanSquaredError())
+    model.save(source)
+    rewrite_h5(source, "training_config", forget_the_optimizer)
+    status, said, noted = run(
+        capsys, "insert", source, out, "--layer", "Dropout", "--arg", "rate=0.5", "--where", "fc"
+    )
+    assert (status, said.splitlines()[-1].endswith("identical")) == (0, True)
+    assert "'lr'" in noted and "the model is not compiled" in noted
+    for command in ("remove", "fold"):
+        again = tmp_path / f"{command}.keras"
+        assert run(capsys, command, out if command == "remove" else source, again)[0] == 0
+    assert run(capsys, "inspect", source)[0] == 0

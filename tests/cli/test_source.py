@@ -67,7 +67,11 @@ def with_unknown_class():
         ("folder.keras", lambda path: path.mkdir(), "a folder"),
         ("model.pb", lambda path: path.write_text("?"), "a file that ends in '.pb'"),
         ("lambda.keras", lambda path: with_lambda().save(path), "safe mode"),
-        ("class.keras", lambda path: with_unknown_class().save(path), "needs a class"),
+        (
+            "class.keras",
+            lambda path: with_unknown_class().save(path),
+            "needs a class or function that this process does not know: 'Unknown'",
+        ),
         ("cut.keras", lambda path: cut(path), "is not a Keras model file, or not a whole one"),
         ("only.weights.h5", lambda path: network().save_weights(path), "holds weights only"),
     ],
@@ -110,7 +114,9 @@ def test_both_files_are_written_or_none(tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(model, "save", fail)
-    with pytest.raises(StoreError, match=r"out.keras' could not be written: No space left"):
+    with pytest.raises(
+        StoreError, match=r"out.keras' could not be written: OSError: No space left"
+    ):
         write(out, model, evidence)
     assert out.read_bytes() == kept
     assert sorted(each.name for each in tmp_path.iterdir()) == [

@@ -100,8 +100,8 @@ def test_files_that_are_no_model(tmp_path, saved):
     model.save_weights(tmp_path / "m.weights.h5")
     for file, says in (
         (tmp_path / "mine.kers", "Did you mean 'mine.keras'?"),
-        (tmp_path / "broken.keras", "cannot be loaded"),
-        (tmp_path / "odd.keras", "cannot be loaded.*model.call"),
+        (tmp_path / "broken.keras", "is not a .keras file"),
+        (tmp_path / "odd.keras", "needs a class or function.*'Odd'.*model.call"),
         (tmp_path / "m.weights.h5", "weights without a model"),
     ):
         with pytest.raises(StudyError, match=says):
