@@ -249,6 +249,11 @@ class Guard:
     text: str
     variants: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """The text behind the word that says how grave it is, as every format has it."""
+        return f"{'Beware' if self.severity == 'warning' else 'Note'}: {self.text}"
+
 
 @dataclass(frozen=True)
 class Expectation:

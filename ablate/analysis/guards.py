@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ablate.analysis import comparability, convergence
+from ablate.analysis import comparability, convergence, remarks
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted
@@ -27,6 +27,8 @@ COVERAGE_UNDER_SKEW = (0.81, 0.93)
 def guard(facts: Facts) -> list[Guard]:
     """Return every guard that the study calls for: warnings first, then notes."""
     found = [each for check in GUARDS for each in _abridged(list(check(facts)))]
+    # Every text of a trial is one of its own: none is counted among others.
+    found += remarks.of_trials(facts)
     return sorted(found, key=lambda each: each.severity != "warning")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -27,6 +28,7 @@ from ablate.events.tree import Summary, Written, refresh, write_means
 from ablate.events.trials import Arrays, epoch_points, write_trial
 from ablate.store import Store
 from ablate.study.arm import Arm
+from ablate.study.results import StudyResults
 from ablate.study.study import Study
 from ablate.study.trial import Trial, TrialResult
 
@@ -174,8 +176,13 @@ class LiveEvents:
         """Leave the board as `rebuild` would: means, texts, columns, shared trials."""
         for trial in list(self._open):
             self._close(trial)
-        said = texts_of(self._plan.study, self._plan.arms, self._named())
-        self._board = replace(self._board, texts={**self._board.texts, **said})
+        outcome = StudyResults(
+            study=self._plan.study,
+            arms=tuple(self._plan.arms),
+            results=tuple(self._named()),
+            planned=Counter(each.variant for each in self._trials),
+        )
+        self._board = replace(self._board, texts={**self._board.texts, **texts_of(outcome)})
         self._refresh()
 
     def _refresh(self) -> None:

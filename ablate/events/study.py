@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ablate.events.board import RUNS, Board
-from ablate.events.tables import baseline_of, texts_of
+from ablate.events.tables import texts_of
 from ablate.events.tree import Sources, Written, rebuild_tree, refresh
 from ablate.events.trials import DRAWN, Illustrate
 from ablate.store import Store
@@ -71,8 +71,7 @@ def behind(store: Store) -> bool:
 
 
 def _with_texts(board: Board, outcome: StudyResults) -> Board:
-    texts = {**board.texts, **texts_of(outcome.study, outcome.arms, outcome.results)}
-    return replace(board, texts=texts)
+    return replace(board, texts={**board.texts, **texts_of(outcome)})
 
 
 def board_of(
@@ -88,7 +87,7 @@ def board_of(
         texts["study"] = f"```yaml\n{store.read_study()}\n```"
     return Board(
         study=study.study,
-        baseline=baseline_of(study, arms),
+        baseline=study.baseline or (arms[0].name if arms else ""),
         confidence=study.analysis.confidence,
         texts=texts,
         points=points or {},

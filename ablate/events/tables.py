@@ -1,32 +1,18 @@
-"""The Text tab's table of effects and its certificates, as Markdown.
+"""The Text tab's account of a study, as Markdown.
 
-What the analysis found enters; Markdown by title leaves. This is the short form: one row per
-variant for the headline metric. The report has the rest.
+What the analysis found enters; Markdown by title leaves. This is the short form: the answer, one
+row per variant for the headline metric, and all that must be said. The report has the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ablate.analysis import Analysis
-from ablate.study.arm import Arm
-from ablate.study.study import Study
-from ablate.study.trial import TrialResult
+from ablate.analysis import Analysis, analyze
+from ablate.study.results import StudyResults
 
 
-def texts_of(study: Study, arms: Sequence[Arm], results: Sequence[TrialResult]) -> dict[str, str]:
-    """Return the table of effects and what trials say of their models, by title."""
-    said = certificates(results)
-    if any(each.status == "completed" for each in results):
-        from ablate.analysis import analyze
-
-        said["table"] = table(analyze(results, arms, baseline_of(study, arms), study.analysis))
-    return said
-
-
-def baseline_of(study: Study, arms: Sequence[Arm]) -> str:
-    """Return the name of the baseline: the declared one, else the first arm."""
-    return study.baseline or (arms[0].name if arms else "")
+def texts_of(outcome: StudyResults) -> dict[str, str]:
+    """Return what is said of a study's results, by title; nothing where there are none."""
+    return {"table": table(analyze(outcome))} if outcome.results else {}
 
 
 def table(found: Analysis) -> str:
@@ -47,23 +33,8 @@ def table(found: Analysis) -> str:
             _number(effect.p_holm) if effect else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *(f"- {guard.text}" for guard in found.guards)]
+    lines += ["", *(f"- {guard.words}" for guard in found.guards)]
     return "\n".join(lines)
-
-
-def certificates(results: Sequence[TrialResult]) -> dict[str, str]:
-    """Return what trials say of their models (what calibration changed, and the like)."""
-    said: dict[str, list[str]] = {}
-    for each in results:
-        for note in each.notes:
-            said.setdefault(note, []).append(f"{each.variant} seed {each.seed}")
-    if not said:
-        return {}
-    return {"notes": "\n".join(f"- {note} ({_among(who)})" for note, who in said.items())}
-
-
-def _among(who: Sequence[str]) -> str:
-    return ", ".join(who[:4]) + (f" and {len(who) - 4} more" if len(who) > 4 else "")
 
 
 def _cells(

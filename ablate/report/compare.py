@@ -108,7 +108,8 @@ def _side_by_side(
         seeds=tuple(sorted({seed for part in parts for seed in part.seeds})),
         trials={key: sum(part.trials.get(key, 0) for part in parts) for key in parts[0].trials},
         factors={},
-        **fields,
+        **fields
+        | {"guards": tuple(sorted(fields["guards"], key=lambda g: g.severity != "warning"))},
     )
     return _gathered(merged, results, arms, materials, warnings)
 

@@ -47,7 +47,6 @@ def as_html(
 ) -> str:
     """Return the report as one self-contained page."""
     analysis = material.analysis
-    guards = sorted(analysis.guards, key=lambda each: each.severity != "warning")
     first, *others = tables.tables(material)
     parts: list[Section] = [*sections, *material.sections]
     return _template("report.html.j2").render(
@@ -56,7 +55,7 @@ def as_html(
         progress=progress(material),
         running=material.running,
         warnings=material.warnings,
-        guards=guards,
+        guards=analysis.guards,
         headline=first,
         variants=tables.what_variants_are(material),
         open_tables=[each for each in others if each.name in _OPEN],
@@ -66,7 +65,6 @@ def as_html(
         environment=tables.environment(material),
         mixed=[key for key, values in material.environment.items() if len(values) > 1],
         errors=_errors(material),
-        notes=_notes(material),
         study_text=material.study_text,
         command=material.command,
         words=[each.words for each in analysis.effects if each.metric == analysis.metric],
@@ -79,7 +77,7 @@ def fragment(material: Material) -> str:
     return _template("fragment.html.j2").render(
         answer=material.analysis.answer,
         headline=tables.headline(material),
-        guards=[each for each in material.analysis.guards if each.severity == "warning"],
+        guards=material.analysis.guards,
     )
 
 
@@ -105,10 +103,6 @@ def _errors(material: Material) -> list[tuple[str, str]]:
         ("; ".join(trials[:6]) + (f" and {len(trials) - 6} more" if len(trials) > 6 else ""), text)
         for text, trials in list(found.items())[:10]
     ]
-
-
-def _notes(material: Material) -> list[tuple[str, str]]:
-    return [(each.name, note) for each in material.analysis.variants for note in each.notes]
 
 
 @cache

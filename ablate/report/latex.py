@@ -1,7 +1,8 @@
 """The report as LaTeX: booktabs tables to `\\input` in a paper.
 
 One `table` per table of the report (`longtable` where a page would not hold it), captioned with
-what a reader needs: n, the level, pairing, Holm. Everything is escaped; a name without a break
+what a reader needs: n, the level, pairing, Holm; below them a list of what must be said of the
+numbers. Everything is escaped; a name without a break
 may break at its punctuation, so that long names do not run off the page.
 """
 
@@ -52,7 +53,7 @@ def as_latex(material: Material) -> str:
         title=_comment(f"{material.name}: {' '.join(material.analysis.answer)}"),
         more=" \\usepackage{longtable}" if long else "",
     )
-    return head + "\n" + "\n".join(_table(each, material) for each in shown)
+    return "\n".join([head, *(_table(each, material) for each in shown), _beware(material)])
 
 
 def escape(text: str) -> str:
@@ -71,6 +72,13 @@ def escape(text: str) -> str:
             plain = unicodedata.normalize("NFKD", each).encode("ascii", "ignore").decode("ascii")
             out.append(plain if plain.isalnum() else "?")
     return "".join(out)
+
+
+def _beware(material: Material) -> str:
+    """Return what must be said of the numbers, as a list below the tables."""
+    said = [rf"\item {escape(each.words)}" for each in material.analysis.guards]
+    lines = [r"{\footnotesize\begin{itemize}", *said, r"\end{itemize}}"]
+    return "\n".join(lines) + "\n" if said else ""
 
 
 def _without_seeds(table: Table) -> Table:

@@ -38,9 +38,9 @@ def as_markdown(
     parts += [f"> **Beware:** {escape(each)}" for each in material.warnings]
     first, *others = tables.tables(material)
     parts += [as_table(first), *(_plot(each, where) for each in plots if each.name in where)]
-    guards = sorted(analysis.guards, key=lambda each: each.severity != "warning")
-    if guards:
-        parts += ["## What to beware of", "\n".join(f"- {escape(each.text)}" for each in guards)]
+    if analysis.guards:
+        said = [f"- {escape(each.words)}" for each in analysis.guards]
+        parts += ["## What to beware of", "\n".join(said)]
     parts += [as_table(each) for each in others]
     for section in (*sections, *material.sections):
         parts += [f"## {escape(section.title)}", *map(escape, section.text)]

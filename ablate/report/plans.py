@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ablate.analysis import Guard
+from ablate.analysis.remarks import remarks
 from ablate.report.live import count, duration
 
 #: Inserted layers named in full; more are counted.
@@ -37,9 +39,8 @@ def print_outlook(seen: Any, console: Console) -> None:
         trials = f"= {escape(row.alias_of)}" if row.alias_of else str(row.trials)
         table.add_row(*cells, trials, str(row.done), str(row.epochs))
     console.print(table)
-    for row in seen.rows:
-        for text in (*(f"Beware: {each}" for each in row.cautions), *row.skipped, *row.notes):
-            console.print(f"  {escape(row.variant)}: {escape(text)}", highlight=False)
+    for guard in _said(seen):
+        console.print(escape(guard.words), highlight=False)
     if seen.open_sites:
         console.print(
             "The leave-one-out variants depend on the built model; plan without --quick lists "
@@ -88,6 +89,19 @@ def _layers(row: Any) -> str:
         shown.append(f"and {more} more")
     shown += [f"less {escape(str(name))}" for name in row.removed]
     return "\n".join(shown) or "none"
+
+
+def _said(seen: Any) -> list[Guard]:
+    """Return what the variants say of themselves, each text once, in the words of the reports."""
+    rows = [row for row in seen.rows if row.alias_of is None]
+    return [
+        *remarks("warning", {row.variant: [(0, row.cautions)] for row in rows}),
+        *remarks(
+            "note",
+            {row.variant: [(0, [f"skipped {each}" for each in row.skipped])] for row in rows},
+        ),
+        *remarks("note", {row.variant: [(0, row.notes)] for row in rows}),
+    ]
 
 
 def _left(seen: Any) -> str:

@@ -171,9 +171,8 @@ def _section(each: Reproduction, addresses: Mapping[str, str]) -> list[str]:
     if factors is not None and found is None:
         parts.append(as_table(factors, level=3))
     parts.append(as_table(replace(tables.headline(material), title="Every variant"), level=3))
-    warnings = [guard.text for guard in material.analysis.guards if guard.severity == "warning"]
-    if warnings:
-        parts.append("\n".join(f"- Beware: {escape(text)}" for text in warnings))
+    if material.analysis.guards:
+        parts.append("\n".join(f"- {escape(each.words)}" for each in material.analysis.guards))
     for name, address in addresses.items():
         parts.append(f"![{escape(each.name)}: {escape(name)}](<{address}>)")
     parts += [escape(_circumstances(material)), fenced(each.command, "sh")]

@@ -227,9 +227,9 @@ def _show_guards(screen: Console, material: Material) -> None:
     if not guards:
         return
     screen.print()
-    for guard in sorted(guards, key=lambda each: each.severity != "warning"):
-        word, style = ("Beware", "yellow") if guard.severity == "warning" else ("Note", "dim")
-        _line(screen, Text(f"{word}: {guard.text}", style=style))
+    for guard in guards:
+        style = "yellow" if guard.severity == "warning" else "dim"
+        _line(screen, Text(guard.words, style=style))
 
 
 def _line(screen: Console, text: str | Text) -> None:

@@ -65,8 +65,7 @@ class SearchEvents:
         own = self._made.outcome(self._made.results, self._store)
         results = [*own.results, *_of_points(found)]
         board = board_of(self._store, found.study, self._made.arms, points, SEARCH_RUNS)
-        texts = texts_of(found.study, self._made.arms, own.results) if own.results else {}
-        board = replace(board, texts={**board.texts, **texts})
+        board = replace(board, texts={**board.texts, **texts_of(own)})
         sources = sources_of(self._store, None)
         try:
             refresh(self._store.tensorboard, board, results, sources)

@@ -82,8 +82,6 @@ class Record:
             rows=splits.rows,
             majority=majority(splits),
             inference=tuple(self.clock.inference[-_TIMED:]),
-            notes=tuple(self.notes),
-            cautions=tuple(self.cautions),
             **fields,
         )
 
@@ -103,6 +101,8 @@ class Record:
             "epochs": self.epochs,
             "seconds": {name: round(value, 4) for name, value in seconds.items()},
             "environment": setup.environment(),
+            "notes": tuple(self.notes),
+            "cautions": tuple(self.cautions),
         }
 
 

@@ -99,6 +99,36 @@ def test_at_the_end_the_board_is_what_a_rebuild_makes(tmp_path, plan, result, ar
     assert written == live.written
 
 
+def text_of(root, tag) -> str:
+    """What stands in the Text tab under `tag`."""
+    (found,) = (
+        value.tensor.string_val[0].decode()
+        for path in event_files(root)
+        for event in read(path)
+        for value in event.summary.value
+        if value.tag == tag
+    )
+    return found
+
+
+def test_the_text_tells_of_trials_that_are_still_to_come(tmp_path, plan, result):
+    store = Store(tmp_path, "mine")
+    live = LiveEvents(store, plan)
+    live.begin(4, 0)
+    trial = plan.trials[0]
+    done = result(trial.variant, trial.seed, notes=("limit 9",))
+    plan.results[trial.id] = done
+    live.finished(trial, done, {})
+    live.end()
+    said = text_of(store.tensorboard, "mine/table")
+    assert "3 of 4 trials are still to come" in said
+    assert "Note: limit 9 (plain)." in said
+
+    outcome = StudyResults(plan.study, tuple(plan.arms), (done,), {"plain": 2, "dropout": 2})
+    rebuild(store, outcome)
+    assert "3 of 4 trials are still to come" in text_of(store.tensorboard, "mine/table")
+
+
 def test_a_trial_taken_up_again_keeps_its_earlier_epochs(tmp_path, plan):
     store = Store(tmp_path, "mine")
     trial = plan.trials[0]

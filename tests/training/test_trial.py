@@ -141,6 +141,13 @@ def test_a_failure_is_recorded_and_the_next_trial_goes_on(callbacks):
     assert "Traceback" not in results[1].error
 
 
+def test_a_trial_that_failed_still_says_what_its_data_and_network_are(callbacks):
+    spec = spec_of(data={"limit": 5000}, callbacks=callbacks("Failing"))
+    ((result, _, _),) = run_group([trial_of(spec)])
+    assert result.status == "failed"
+    assert result.notes == ("limit 5000: there are only 1222 training rows",)
+
+
 def test_a_callback_that_touches_the_model_has_it_for_itself(callbacks):
     plain, touched = spec_of(), spec_of(callbacks=callbacks("Touching"))
     before, changed, after = run(trial_of(plain), trial_of(touched), trial_of(plain))
