@@ -78,7 +78,7 @@ def reason(error: BaseException | str) -> str:
             if error.__traceback__
             else f"{type(error).__name__}: {error}"
         )
-    text = _REMOTE.sub("", _ESCAPES.sub("", error)).strip("\n")
+    text = _REMOTE.sub("", printable(error)).strip("\n")
     if "Exception Group Traceback" in text:
         text = _MARGIN.sub("", text)
     if _TRACEBACK not in text:
@@ -89,6 +89,25 @@ def reason(error: BaseException | str) -> str:
     if cause.partition(": ")[2] not in said:
         said += f"\n(from {' '.join(cause.split())})"
     return _short(f"{before.removesuffix('Exception Group ').strip()}\n{said}")
+
+
+def printable(text: str) -> str:
+    """Return a text without terminal sequences and control characters; line ends and tabs stay.
+
+    >>> printable(f"red: {chr(27)}[31mno{chr(27)}[0m")
+    'red: no'
+    """
+    return _ESCAPES.sub("", text)
+
+
+def sentence(error: BaseException | str) -> str:
+    """Return the reason on one line, closed by a full stop: other sentences may follow it.
+
+    >>> sentence(ValueError("no such layer"))
+    'ValueError: no such layer.'
+    """
+    said = " ".join(reason(error).split())
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
 
 
 def _raised(block: str) -> str:

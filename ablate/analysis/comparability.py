@@ -1,8 +1,8 @@
 """Guards on comparability: do the arms differ in more than was declared?
 
-Each takes the facts of a study and yields guards: parameters, epochs and data that differ without
-a word in the study file, failures that were not equal, trials from different environments, and
-validation rows that are the test rows.
+Each takes the facts of a study and yields guards: trials that failed, and whether variants lost
+equally many; parameters, epochs and data that differ without a word in the study file, trials from
+different environments, and validation rows that are the test rows.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
-from ablate.analysis.naming import counted, differing, rows_phrase
+from ablate.analysis.naming import counted, differing, rows_phrase, seeds_phrase
 from ablate.analysis.words import listing
+from ablate.reasons import sentence
 from ablate.study.arm import Arm
 from ablate.study.metrics import bare
 from ablate.study.placement import RATED, Placement
@@ -26,6 +27,19 @@ REGULARIZERS = frozenset(RATED) | {"GaussianNoise"}
 _OF_A_RUN = frozenset(
     {"host", "hostname", "node", "pid", "worker", "started", "finished", "time", "cores"}
 )
+
+
+def failed(facts: Facts) -> Iterator[Guard]:
+    """Say why trials failed: each reason once, with the trials that ended in it."""
+    reasons: dict[str, dict[str, list[int]]] = {}
+    for arm in facts.arms:
+        for each in facts.outcomes.of(arm.name):
+            if each.status == "failed":
+                found = reasons.setdefault(sentence(each.error or ""), {})
+                found.setdefault(arm.name, []).append(each.seed)
+    for why, seeds in reasons.items():
+        trials = [f"{name} ({seeds_phrase(each)})" for name, each in seeds.items()]
+        yield Guard("failed", "warning", f"{counted(trials)} failed: {why}", tuple(seeds))
 
 
 def unequal_failures(facts: Facts) -> Iterator[Guard]:

@@ -142,6 +142,7 @@ def _unknown_direction(facts: Facts) -> Iterator[Guard]:
 GUARDS: tuple[Callable[[Facts], Iterator[Guard]], ...] = (
     _pending,
     _few_seeds,
+    comparability.failed,
     comparability.unequal_failures,
     convergence.at_chance,
     comparability.undeclared_data,

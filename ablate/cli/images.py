@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ablate.errors import DataError, nearest
-from ablate.reasons import reason
+from ablate.reasons import sentence
 from ablate.study.factories import APPLICATIONS
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def _npy(place: Path) -> Any:
         return np.load(place, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as trouble:
         raise DataError(
-            f"IMAGES: '{place}' is not an npy file of numbers: {trouble}. Expected a file that "
-            "numpy.save wrote."
+            f"IMAGES: '{place}' is not an npy file of numbers: {sentence(trouble)} "
+            "Expected a file that numpy.save wrote."
         ) from trouble
 
 
@@ -167,7 +167,7 @@ class _Folder:
             raise
         except Exception as trouble:
             raise DataError(
-                f"IMAGES: an image cannot be read: {reason(trouble)} "
+                f"IMAGES: an image cannot be read: {sentence(trouble)} "
                 "Expected whole JPEG, PNG, BMP or GIF files."
             ) from trouble
 

@@ -15,6 +15,7 @@ import numpy as np
 from ablate.data.check import source
 from ablate.data.source import Source
 from ablate.errors import DataError, nearest
+from ablate.reasons import sentence
 from ablate.study.data import Data
 
 _PARTS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
@@ -93,11 +94,10 @@ def _read(place: Path, names: list[str], data: Data) -> tuple[np.ndarray, np.nda
         )
         batches = list(dataset.as_numpy_iterator())
     except ValueError as error:
-        raise DataError(f"data.directory: '{place}' cannot be read: {error}") from None
+        raise DataError(f"data.directory: '{place}' cannot be read: {sentence(error)}") from None
     except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"data.directory: an image under '{place}' cannot be read: {first} "
+            f"data.directory: an image under '{place}' cannot be read: {sentence(error)} "
             "Expected: whole JPEG, PNG, BMP or GIF files."
         ) from error
     # Resizing gives fractions; as uint8 the images are a quarter as large and x/255 applies.

@@ -21,6 +21,7 @@ from ablate.data import npz
 from ablate.data.check import source
 from ablate.data.source import Source
 from ablate.errors import DataError
+from ablate.reasons import sentence
 from ablate.study.data import Data
 from ablate.study.sources import KERAS_SETS
 
@@ -88,9 +89,9 @@ def _not_fetched(name: str, error: Exception) -> str:
     url = re.search(r"https?://[^\s:]+", str(error))
     origin = url.group() if url else facts.origin
     return (
-        f"data.name: '{name}' could not be fetched from {origin} ({error}). Put the file there "
-        f"yourself: {files}; or give an npz file with the arrays x_train, y_train, x_test, "
-        f"y_test: --set data.path={name}.npz"
+        f"data.name: '{name}' could not be fetched from {origin}. {sentence(error)} Put the "
+        f"file there yourself: {files}; or give an npz file with the arrays x_train, y_train, "
+        f"x_test, y_test: --set data.path={name}.npz"
     )
 
 

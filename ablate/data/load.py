@@ -24,6 +24,7 @@ from ablate.data.memory import Memory
 from ablate.data.source import Source
 from ablate.data.trees import nbytes
 from ablate.errors import DataError
+from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.data import Data
 
@@ -97,7 +98,7 @@ def _called(call: str, arguments: dict[str, Any], labels: bool) -> Source:
     try:
         value = function(**arguments)
     except Exception as error:
-        raise DataError(f"data.call: '{call}' raised {type(error).__name__}: {error}") from error
+        raise DataError(f"data.call: '{call}' raised {reason(error)}") from error
     named = gather(value, f"data.call: {call}")
     facts = {key: named.pop(key) for key in FACTS if key in named}
     if facts.get("class_names") is not None:

@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from ablate.errors import DataError
+from ablate.reasons import sentence
 
 _ALLOWED = {
     ("numpy", "ndarray"),
@@ -51,8 +52,8 @@ def read(path: str, *, ragged: bool = False, field: str = "data.path") -> dict[s
         ) from None
     except (ValueError, pickle.UnpicklingError) as error:
         raise DataError(
-            f"{field}: '{path}' cannot be read: {error}. Expected: plain arrays of numbers or "
-            "texts, not of Python objects."
+            f"{field}: '{path}' cannot be read: {sentence(error)} Expected: plain arrays of "
+            "numbers or texts, not of Python objects."
         ) from None
     except OSError as error:
         raise DataError(f"{field}: '{path}' cannot be read: {error.strerror or error}.") from None

@@ -29,6 +29,7 @@ from ablate.execution import worker
 from ablate.execution.devices import Lane
 from ablate.execution.mailbox import Mailbox, Teller, forget_events
 from ablate.execution.messages import Done, Epoch, Finished, Lost, Message, Started, Task
+from ablate.reasons import reason
 from ablate.study.trial import Trial, TrialResult
 
 #: How often the work folders are looked at, in seconds.
@@ -230,12 +231,8 @@ def _ending(task: Task, future: ProcessFuture, complete: bool) -> Done | Lost:
     except pebble.ProcessExpired as error:
         return Done(task) if complete else Lost(task, f"its worker died ({_death(error)})")
     except Exception as error:
-        return Done(task) if complete else Lost(task, _raised(error), again=False)
+        return Done(task) if complete else Lost(task, reason(error), again=False)
     return Done(task) if complete else Lost(task, "its worker returned without it")
-
-
-def _raised(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _death(error: pebble.ProcessExpired) -> str:

@@ -18,6 +18,7 @@ from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.mailbox import collect
 from ablate.execution.plan import Plan, plan, resolved_before
+from ablate.reasons import sentence
 from ablate.store import Store
 from ablate.study.study import Study
 from ablate.study.trial import Trial
@@ -59,7 +60,7 @@ class Outlook:
     threads: int
     seconds: float | None = None  # estimated for what is left, on this machine
     basis: str = ""  # what the estimate rests on
-    failures: tuple[tuple[str, int, str], ...] = ()  # variant, seed, last line of the error
+    failures: tuple[tuple[str, int, str], ...] = ()  # variant, seed, the reason
     running: tuple[tuple[str, int], ...] = ()  # variant, seed
     open_sites: bool = False  # leave-one-out arms are not known without building a model
 
@@ -170,7 +171,7 @@ def _outlook(
         seconds=seconds,
         basis=basis,
         failures=tuple(
-            (trial.variant, trial.seed, _last_line(made.results[trial.id].error))
+            (trial.variant, trial.seed, sentence(made.results[trial.id].error or ""))
             for trial in made.trials
             if trial.id in made.results and made.results[trial.id].status == "failed"
         ),
@@ -235,8 +236,3 @@ def _running(todo: Sequence[Trial], store: Store) -> list[tuple[str, int]]:
         return []
     there = {each.name for each in store.works.iterdir()}
     return [(trial.variant, trial.seed) for trial in todo if trial.id in there]
-
-
-def _last_line(error: str | None) -> str:
-    lines = (error or "no reason recorded").strip().splitlines()
-    return lines[-1] if lines else "no reason recorded"

@@ -28,8 +28,9 @@ from ablate.execution.landing import travelling
 from ablate.execution.local import Processes
 from ablate.execution.mailbox import QUIET
 from ablate.execution.messages import Done, Epoch, Lost, Message, Started, Task
-from ablate.execution.ray_cluster import connect, imported, last_line, room
+from ablate.execution.ray_cluster import connect, imported, room
 from ablate.execution.ray_worker import SHARED, Parcel
+from ablate.reasons import reason
 from ablate.study.study import Execution
 from ablate.study.trial import Trial
 
@@ -243,8 +244,8 @@ class RayTasks:
         try:
             self._ray.get(errand.reference)
         except exceptions.RayTaskError as error:
-            reason = f"{type(error.cause).__name__}: {error.cause}" if error.cause else str(error)
-            return Done(task) if complete else Lost(task, last_line(reason), again=False)
+            why = reason(error.cause or str(error))
+            return Done(task) if complete else Lost(task, why, again=False)
         except exceptions.TaskCancelledError:
             return Done(task) if complete else Lost(task, "its worker was stopped")
         except exceptions.OutOfMemoryError:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ablate.errors import MissingExtraError, StudyError
+from ablate.reasons import sentence
 from ablate.study.study import Execution
 
 #: Seconds within which a cluster must take a connection.
@@ -98,9 +99,9 @@ def connect(ray: Any, address: str | None) -> bool:
             **({} if joins else {"include_dashboard": False}),
         )
     except Exception as error:  # Ray raises bare ones, too
-        told = getattr(error, "strerror", None) or last_line(str(error))
+        told = sentence(getattr(error, "strerror", None) or error)
         raise StudyError(
-            f"No Ray cluster answers at '{joins or 'this machine'}': {told}. Start one with "
+            f"No Ray cluster answers at '{joins or 'this machine'}': {told} Start one with "
             "'ray start --head', or leave --address out to use this machine."
         ) from None
     return True
@@ -111,8 +112,3 @@ def _knock(address: str | None) -> None:
     place = urlsplit(address if address and "://" in address else f"//{address or ''}")
     if place.hostname and place.port:
         socket.create_connection((place.hostname, place.port), timeout=KNOCK).close()
-
-
-def last_line(text: str) -> str:
-    """Return the last line of what Ray says of an error."""
-    return (text.strip().splitlines() or ["it ended with an error"])[-1]

@@ -27,6 +27,7 @@ from ablate.execution.messages import (
     Started,
     Task,
 )
+from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.trial import Status, Trial, TrialResult
 
@@ -255,6 +256,4 @@ def checked(executor: Executor, function: Callable[..., Any], *arguments: Any) -
     except AblateError:
         raise
     except Exception as error:
-        raise AblateError(
-            f"The study could not be planned: {type(error).__name__}: {error}"
-        ) from error
+        raise AblateError(f"The study could not be planned: {reason(error)}") from error

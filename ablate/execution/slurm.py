@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from ablate.execution.devices import Lane
 from ablate.execution.local import Processes
 from ablate.execution.mailbox import Letters, Mailbox, forget_events
 from ablate.execution.messages import Done, Lost, Message, Task
+from ablate.reasons import reason, sentence
 from ablate.store import write_text
 from ablate.study.study import Execution
 from ablate.study.trial import Trial, TrialResult
@@ -177,7 +178,7 @@ class SlurmJobs:
                 with self._cluster.batch():
                     jobs = [self._cluster.submit(errand) for errand in errands]
             except (utils.FailedJobError, utils.FailedSubmissionError, OSError) as error:
-                raise StudyError(f"Slurm took no job: {_last_line(str(error))}") from None
+                raise StudyError(f"Slurm took no job: {sentence(str(error))}") from None
             for task, job, errand in zip(some, jobs, errands, strict=True):
                 names = tuple(trial.id for trial in task.trials)
                 note = {"job": job.job_id, "trials": names, "mark": errand.mark}
@@ -203,15 +204,15 @@ class SlurmJobs:
         if box.current is None:
             self._clear(job, logs=True)
             return [*messages, Done(task)]
-        reason, again = self._reason(job)
+        why, again = self._reason(job)
         self._clear(job, logs=False)
-        return [*messages, Lost(task, reason, again)]
+        return [*messages, Lost(task, why, again)]
 
     def _reason(self, job: Any) -> tuple[str, bool]:
         """Return why a job ended, and whether another may fare better."""
         log = job.paths.stderr
         if job.paths.result_pickle.is_file() and (error := job.exception()) is not None:
-            return f"its job {job.job_id} ended: {_last_line(str(error))} (see {log})", False
+            return f"its job {job.job_id} ended: {reason(str(error))} (see {log})", False
         return f"its job {job.job_id} ended without it ({job.state}; see {log})", True
 
     def _clear(self, job: Any, *, logs: bool) -> None:
@@ -343,11 +344,6 @@ def _alive(process: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _last_line(text: str) -> str:
-    lines: Iterable[str] = (line.strip() for line in text.splitlines())
-    return ([line for line in lines if line] or ["no reason was given"])[-1]
 
 
 def _submitit() -> Any:

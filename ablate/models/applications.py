@@ -27,6 +27,7 @@ from ablate.models.ends import Aim
 from ablate.models.origin import Origin, note
 from ablate.models.replace_head import last_dense, replace_head
 from ablate.models.style import Style, flatten, global_pool, output_form
+from ablate.reasons import sentence
 from ablate.study.factories import APPLICATIONS, Transfer
 
 _IMAGENET_CLASSES = 1000
@@ -109,7 +110,7 @@ def _refusal(name: str, shape: tuple[int, ...], weights: str | None, error: Exce
             f"model.weights: the weights of '{name}' could not be fetched from {url.group()}. "
             f"Put the file there yourself: {file}; or give its path: --set model.weights=PATH"
         )
-    return f"model.name: '{name}' cannot be built for images of shape {shape}: {error}"
+    return f"model.name: '{name}' cannot be built for images of shape {shape}: {sentence(error)}"
 
 
 def _with_own_top(

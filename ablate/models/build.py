@@ -24,6 +24,7 @@ from ablate.models.origin import note, origin
 from ablate.models.resnet import resnet
 from ablate.models.saved import from_call, from_file
 from ablate.models.vgg import vgg
+from ablate.reasons import sentence
 from ablate.study.factories import Network, Transfer
 from ablate.study.model import Model
 from ablate.study.placement import Placement
@@ -151,8 +152,8 @@ def _recast(model: keras.Model, dtype: str) -> keras.Model:
         new = keras.models.clone_model(model, clone_function=again, recursive=True)
     except Exception as error:
         raise StudyError(
-            f"train.dtype: '{model.name}' cannot be made again as {dtype}: {error}. Use the type "
-            "it was saved with."
+            f"train.dtype: '{model.name}' cannot be made again as {dtype}: {sentence(error)} "
+            "Use the type it was saved with."
         ) from error
     new.set_weights(model.get_weights())
     return note(new, origin(model))

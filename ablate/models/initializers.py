@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from ablate.errors import StudyError
+from ablate.reasons import sentence
 
 
 def for_kernel(named: str | dict[str, Any]) -> keras.initializers.Initializer:
@@ -62,7 +63,7 @@ def initializer(named: str | dict[str, Any]) -> keras.initializers.Initializer:
         made = getattr(keras.initializers, name, None) or keras.saving.get_registered_object(name)
         return made(**arguments)
     except (TypeError, ValueError) as error:
-        raise StudyError(f"model: initializer '{name}' cannot be made: {error}.") from None
+        raise StudyError(f"model: initializer '{name}' cannot be made: {sentence(error)}") from None
 
 
 def _name(named: str | dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from ablate.models import file
 from ablate.models.ends import Fits
 from ablate.models.origin import Origin, note
 from ablate.models.replace_head import replace_head
+from ablate.reasons import reason, sentence
 from ablate.study.calls import resolve
 from ablate.study.model import Model
 
@@ -81,7 +82,7 @@ def from_call(model: Model, fits: Fits) -> keras.Model:
     try:
         made = function(**arguments, **wanted)
     except Exception as error:
-        raise StudyError(f"model.call: '{call}' raised {type(error).__name__}: {error}") from error
+        raise StudyError(f"model.call: '{call}' raised {reason(error)}") from error
     if not isinstance(made, keras.Model):
         raise StudyError(
             f"model.call: '{call}' returned a {type(made).__name__}. Expected: a Keras model."
@@ -123,7 +124,7 @@ def _fresh(model: keras.Model) -> keras.Model:
     except Exception as error:
         raise StudyError(
             f"model.weights: '{model.name}' cannot be made again from its configuration: "
-            f"{error}. Use weights: keep, or build it by model.call."
+            f"{sentence(error)} Use weights: keep, or build it by model.call."
         ) from error
 
 

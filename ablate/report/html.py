@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ablate._version import __version__
+from ablate.reasons import printable
 from ablate.report import tables
 from ablate.report.material import Material, Plot, Section
 from ablate.report.terminal import progress
@@ -96,7 +97,7 @@ def _errors(material: Material) -> list[tuple[str, str]]:
     found: dict[str, list[str]] = {}
     for result in material.results:
         if result.status == "failed" and result.error:
-            found.setdefault(result.error.strip(), []).append(
+            found.setdefault(printable(result.error).strip(), []).append(
                 f"{result.variant}, seed {result.seed}"
             )
     return [

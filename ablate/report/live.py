@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from ablate.reasons import sentence
 from ablate.study.trial import Trial, TrialResult
 
 #: Seconds between two plain lines.
@@ -89,8 +90,8 @@ class Display:
             self._counts[result.status] += 1
         self._advance()
         if result.status == "failed":
-            reason = (result.error or "no reason recorded").strip().splitlines()[-1]
-            self._say(f"[red]failed[/red]    {_name(trial)}: {_plain(reason)}")
+            why = _plain(sentence(result.error or ""))
+            self._say(f"[red]failed[/red]    {_name(trial)}: {why}")
         elif result.status == "diverged":
             at = result.diverged or {}
             self._say(

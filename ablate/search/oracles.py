@@ -20,6 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ablate.errors import StudyError
+from ablate.reasons import reason
 from ablate.search.space import Values, every, finite, space_of
 from ablate.study.arm import Arm
 from ablate.study.calls import resolve
@@ -222,7 +223,7 @@ def _made(kind: type, arguments: dict[str, Any], name: str) -> kt.Oracle:
     try:
         oracle = driven(**taken)
     except (TypeError, ValueError) as error:
-        raise StudyError(f"search.oracle: '{name}' cannot be made: {error}") from error
+        raise StudyError(f"search.oracle: '{name}' cannot be made: {reason(error)}") from error
     for key in arguments.keys() - taken.keys():
         setattr(oracle, key, arguments[key])
         if key == "seed":

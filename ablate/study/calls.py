@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import StudyError, nearest
+from ablate.reasons import reason
 
 
 def resolve(call: str, field: str = "call") -> Any:
@@ -40,9 +41,7 @@ def resolve(call: str, field: str = "call") -> Any:
             ) from None
         raise StudyError(f"{field}: '{module_name}' needs a module: {error}.") from error
     except Exception as error:
-        raise StudyError(
-            f"{field}: importing '{module_name}' raised {type(error).__name__}: {error}"
-        ) from error
+        raise StudyError(f"{field}: importing '{module_name}' raised {reason(error)}") from error
     for part in name.split("."):
         if not hasattr(found, part):
             known = [each for each in vars(found) if not each.startswith("_")]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import StudyError
+from ablate.reasons import sentence
 
 Memory = MutableMapping[str, Any]
 
@@ -59,7 +60,7 @@ def source_digest(call: str, memory: Memory | None = None) -> str:
     try:
         spec = _spec(module)
     except Exception as error:  # a package that had to be imported may raise anything
-        raise StudyError(f"The module of '{call}' cannot be found: {error}.") from None
+        raise StudyError(f"The module of '{call}' cannot be found: {sentence(error)}") from None
     if spec is None:
         raise StudyError(
             f"There is no module '{module}' for '{call}'. It is looked for in the current folder "

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from ablate.errors import StudyError, nearest
+from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.metrics import direction_of
 from ablate.study.train import Called, EarlyStopping, Train
@@ -106,7 +107,7 @@ def _called(called: Called) -> keras.callbacks.Callback:
     try:
         made = kind(**called.arguments)
     except TypeError as error:
-        raise StudyError(f"train.callbacks: '{called.call}' refused: {error}") from error
+        raise StudyError(f"train.callbacks: '{called.call}' refused: {reason(error)}") from error
     if not isinstance(made, keras.callbacks.Callback):
         raise StudyError(
             f"train.callbacks: expected a keras.callbacks.Callback from '{called.call}'. "

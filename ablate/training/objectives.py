@@ -14,6 +14,7 @@ import keras
 from ablate import models
 from ablate.data import Splits
 from ablate.errors import StudyError, nearest
+from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.keras_names import is_own, loss_name, optimizer_name, snake
 from ablate.study.train import Called, Named, Train
@@ -156,7 +157,9 @@ def _made(field: str, kind: Any, arguments: dict[str, Any]) -> Any:
     try:
         return kind(**arguments) if isinstance(kind, type) else kind
     except (TypeError, ValueError) as error:
-        raise StudyError(f"{field}: {getattr(kind, '__name__', kind)} refused: {error}") from error
+        raise StudyError(
+            f"{field}: {getattr(kind, '__name__', kind)} refused: {reason(error)}"
+        ) from error
 
 
 def _classes(module: Any, parent: type, key: Any) -> dict[str, type]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ablate import models, surgery
 from ablate.errors import AblateError, StudyError
+from ablate.reasons import reason
 from ablate.study.arm import Arm
 from ablate.study.outlook import VariantPlan
 from ablate.study.study import Found, LeaveOneOut
@@ -123,7 +124,7 @@ def _try(made: Network, rows: Rows, listening: Listening) -> set[str]:
     except Exception as error:
         raise StudyError(
             f"train.loss, train.metrics: the model, its loss and its metrics do not fit the "
-            f"data: {error}"
+            f"data: {reason(error)}"
         ) from error
     if rows.validation is not None:
         names |= {f"val_{name}" for name in names}

@@ -23,6 +23,7 @@ import numpy as np
 from ablate.data import Splits
 from ablate.errors import StudyError, nearest
 from ablate.probes import PROBES, Probe
+from ablate.reasons import reason
 from ablate.study.study import Probe as Request
 
 
@@ -138,7 +139,9 @@ def _make(request: Request) -> Probe:
     try:
         made: Probe = PROBES[request.name](**request.arguments)
     except TypeError as error:
-        raise StudyError(f"probes: '{request.name}' refused its arguments: {error}") from error
+        raise StudyError(
+            f"probes: '{request.name}' refused its arguments: {reason(error)}"
+        ) from error
     return made
 
 

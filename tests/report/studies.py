@@ -26,6 +26,8 @@ DIGITS: Mapping[str, tuple[list[dict], float, dict]] = {
     "both": ([BN, DROPOUT], 0.013, {}),
 }
 
+ERROR = 'Traceback (most recent call last):\n  File "trial.py", line 1, in go\nValueError: no\n'
+
 
 def arm(name: str, insert: Sequence[Mapping], train: Mapping[str, Any], **rest: Any) -> Arm:
     spec = Spec(
@@ -86,7 +88,7 @@ def result(
         seconds={"total": 5.0 + noise.normal(0, 0.2), "train": 3 + len(each.spec.insert)},
         inference=tuple(0.02 + 0.004 * len(each.spec.insert) + noise.normal(0, 0.001, 5)),
         environment={"python": "3.11.9", "keras": "3.15.1", "tensorflow": "2.21.0"},
-        error="Traceback …\nValueError: no" if status == "failed" else None,
+        error=ERROR if status == "failed" else None,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ablate.reasons import reason
 from ablate.report.material import Material, Section
 from ablate.study.probes import PROBES
 from ablate.study.trial import TrialResult
@@ -53,7 +54,7 @@ def sections(material: Material) -> Iterator[Section]:
             section = Section(
                 f"probe-{name}",
                 f"Probe: {name}",
-                (f"What this probe stored cannot be drawn ({type(error).__name__}: {error}).",),
+                (f"What this probe stored cannot be drawn ({reason(error)}).",),
             )
         if section is not None:
             yield section
