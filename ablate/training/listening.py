@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from ablate.errors import StudyError, nearest
 from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.metrics import direction_of
 from ablate.study.train import Called, EarlyStopping, Train
-from ablate.training.loop import listens_to_batches
+from ablate.training.loop import listens, listens_to_batches
 from ablate.training.schedules import plateau
 
 
@@ -27,6 +28,28 @@ class BestWeights(keras.callbacks.EarlyStopping):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Leave the model as it is."""
+
+
+class Untouched(keras.callbacks.Callback):
+    """Sees to it that early stopping restores over no weights that a callback has set.
+
+    It stands in the list twice, before and behind those that may set weights at the end.
+    """
+
+    _held: list[Any] | None = None
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Compare the weights with those of the first call."""
+        if self._held is None:
+            self._held = self.model.get_weights()
+            return
+        same = zip(self._held, self.model.get_weights(), strict=True)
+        if not all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in same):
+            raise StudyError(
+                "train.callbacks: a callback set weights in on_train_end, and "
+                "train.early_stopping restores those of its best epoch over them. Leave out the "
+                "one or the other."
+            )
 
 
 @dataclass
@@ -51,12 +74,17 @@ class Listening:
             StudyError: a callback cannot be made, or has nothing to go by.
         """
         own = [_called(each) for each in train.callbacks]
+        for index, each in enumerate(own):
+            _refuse_overridden(each, train, f"train.callbacks[{index}]")
         slope = plateau(train.schedule)
         stopping = None if train.early_stopping is None else _stopping(train.early_stopping)
         keeper = None
         if train.save == "best" and stopping is None:
             keeper = BestWeights("val_loss", patience=train.epochs + 1, restore_best_weights=True)
         found = [*own, *slope, *(each for each in (stopping, keeper) if each is not None)]
+        if stopping is not None and any(_acts_at_the_end(each) for each in own):
+            untouched = Untouched()
+            found = [untouched, *own, untouched, *slope, stopping]
         if not validated:
             _refuse_unvalidated(train, found)
         return cls(
@@ -133,6 +161,36 @@ def _stopping(wanted: EarlyStopping) -> keras.callbacks.EarlyStopping:
         mode=mode,
         restore_best_weights=True,
     )
+
+
+def _refuse_overridden(callback: keras.callbacks.Callback, train: Train, field: str) -> None:
+    """Refuse a callback of Keras's whose doing the loop, or another callback, would undo."""
+    name, callbacks = type(callback).__name__, keras.callbacks
+    rate_setters = (callbacks.ReduceLROnPlateau, callbacks.LearningRateScheduler)
+    scheduled = train.schedule is not None and train.schedule.name != "plateau"
+    if scheduled and isinstance(callback, rate_setters):
+        assert train.schedule is not None
+        raise StudyError(
+            f"{field}: '{name}' sets the learning rate, and train.schedule ('{train.schedule.name}'"
+            ") sets it anew for every step. Leave out the one or the other; a plateau is also "
+            "train.schedule: {name: plateau}."
+        )
+    stops = isinstance(callback, callbacks.EarlyStopping) and callback.restore_best_weights
+    if stops and train.early_stopping is not None:
+        raise StudyError(
+            f"{field}: '{name}' restores its best weights, and train.early_stopping restores its "
+            "own over them. Leave out the one or the other."
+        )
+    if isinstance(callback, callbacks.BackupAndRestore):
+        raise StudyError(
+            f"{field}: '{name}' goes on from epochs that the trial did not train. Leave it out: a "
+            "trial that is interrupted goes on from its last checkpoint anyway."
+        )
+
+
+def _acts_at_the_end(callback: keras.callbacks.Callback) -> bool:
+    own = not type(callback).__module__.startswith("keras.")
+    return own and listens(callback, ("on_train_end",))
 
 
 def _may_touch(callback: keras.callbacks.Callback) -> bool:

@@ -16,7 +16,8 @@ import keras
 import numpy as np
 
 from ablate.training.program import Batch, Program
-from ablate.training.schedules import Rates
+from ablate.training.schedules import Rates, rate_of
+from ablate.training.watching import Watch
 
 _TRAIN_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 _TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
@@ -74,18 +75,27 @@ class Loop:
     listener: Listener
     clock: Clock
     taken: int = 0  # steps so far
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.program.model, self.callbacks, self.rates.scheduled)
 
     @property
     def steps(self) -> int:
         """Steps per epoch."""
         return -(-_rows(self.train) // self.batch_size)
 
+    def begin(self) -> None:
+        """Tell the callbacks that training begins; called before the steps are traced."""
+        self.watch.begin(self.callbacks.on_train_begin)
+
     def go(self, done: int = 0) -> None:
         """Train from the epoch after `done` to the end, or until something asks to stop.
 
-        `on_train_begin` of the callbacks has been called; `on_train_end` is called here.
+        `begin` has been called, and the steps are traced; `on_train_end` is called here.
         """
         model, logs = self.program.model, None
+        self.watch.traced()
         for epoch in range(done, self.epochs):
             logs = self._epoch(epoch)
             if logs is None or model.stop_training:
@@ -97,19 +107,21 @@ class Loop:
     def _epoch(self, epoch: int) -> dict[str, Any] | None:
         """Train for an epoch and validate; return its logs, None if it diverged."""
         model, callbacks = self.program.model, self.callbacks
-        callbacks.on_epoch_begin(epoch)
+        self.watch.call(callbacks.on_epoch_begin, epoch)
+        self.watch.check(epoch + 1, self.taken)
         rates = self.rates.of(model.optimizer, self.steps, self._counted(epoch))
         began, traced = time.perf_counter(), self.program.traced
         before, after = self._hooks(_TRAIN_HOOKS, "stop_training")
         done = self.program.train(
             self.train, self.order(epoch), rates, self.batch_size,
             before=before, after=after,
+            rate=None if self.rates.scheduled else lambda: rate_of(model.optimizer),
             breathe=lambda step: self.listener.breathe(epoch + 1, step, self.steps),
         )  # fmt: skip
         self._account("train", began, traced)
         self.taken += done.steps
         # A float32 as people write it: 0.05, not 0.05000000074505806.
-        rate = float(str(rates[min(done.steps, self.steps) - 1]))
+        rate = float(str(np.float32(done.rate)))
         if done.diverged is not None:
             self.listener.diverged(epoch + 1, done.diverged, rate)
             return None
@@ -117,7 +129,8 @@ class Loop:
         if self.validation is not None:
             found = self._validate(self.validation)
             logs.update({f"val_{name}": value for name, value in found.items()})
-        callbacks.on_epoch_end(epoch, logs)
+        self.watch.check(epoch + 1, self.taken)
+        self.watch.call(callbacks.on_epoch_end, epoch, logs)
         self.listener.epoch(epoch + 1, logs, rate)
         return logs
 
@@ -131,10 +144,11 @@ class Loop:
     def _validate(self, rows: Batch) -> dict[str, Any]:
         """Evaluate after an epoch; callbacks hear of it as they do in `fit`."""
         began, traced = time.perf_counter(), self.program.traced
-        self.callbacks.on_test_begin()
+        self.program.model.stop_evaluating = False
+        self.watch.call(self.callbacks.on_test_begin)
         before, after = self._hooks(_TEST_HOOKS, "stop_evaluating")
         logs = self.program.evaluate(rows, self.batch_size, before=before, after=after)
-        self.callbacks.on_test_end(logs)
+        self.watch.call(self.callbacks.on_test_end, logs)
         spent = self._account("evaluate", began, traced)
         self.clock.inference.append(1000 * spent / max(1, _rows(rows)))
         return logs
@@ -154,18 +168,25 @@ class Loop:
         return epoch * self.steps
 
     def _hooks(self, names: Sequence[str], flag: str) -> tuple[Any, Any]:
-        """Return what to call before and after each step, None where no callback listens."""
-        if not any(listens(each, names) for each in self.callbacks.callbacks):
+        """Return what to call before and after each step, None where no callback listens.
+
+        Where one has asked to stop already, a single step is taken, as in `fit`.
+        """
+        asked = getattr(self.program.model, flag, False)
+        if not asked and not any(listens(each, names) for each in self.callbacks.callbacks):
             return None, None
         kind = "train" if flag == "stop_training" else "test"
         begin = getattr(self.callbacks, f"on_{kind}_batch_begin")
         end = getattr(self.callbacks, f"on_{kind}_batch_end")
 
+        def before(step: int) -> None:
+            self.watch.call(begin, step)
+
         def after(step: int, logs: dict[str, Any]) -> bool:
-            end(step, logs)
+            self.watch.call(end, step, logs)
             return bool(getattr(self.program.model, flag, False))
 
-        return begin, after
+        return before, after
 
 
 def listens(callback: keras.callbacks.Callback, names: Sequence[str]) -> bool:

@@ -40,13 +40,15 @@ class Epoch:
 
     `logs` are Keras's running values at its end. `steps` were taken. `diverged` is the step
     (from 1) whose loss was the first that is not finite, or the epoch's last step if a weight
-    was found not finite after it; None otherwise. `stopped`: a hook asked to stop.
+    was found not finite after it; None otherwise. `stopped`: a hook asked to stop. `rate` is
+    the learning rate of the last step.
     """
 
     logs: dict[str, Any]
     steps: int
     diverged: int | None = None
     stopped: bool = False
+    rate: float = 0.0
 
 
 class Program:
@@ -83,6 +85,7 @@ class Program:
         *,
         before: BatchHook | None = None,
         after: BatchLogs | None = None,
+        rate: Callable[[], float] | None = None,
         breathe: Callable[[int], None] | None = None,
     ) -> Epoch:
         """Train for an epoch.
@@ -96,6 +99,8 @@ class Program:
             before: called with the index of each step before it.
             after: called with the index and the running values after each step; returns
                 whether to stop.
+            rate: asked before each step, after the hooks, for the rate to take in the place of
+                those of `rates`: hooks may have set it.
             breathe: called with the number of steps done after each call of the graph.
         """
         steps = -(-len(order) // batch_size)
@@ -108,6 +113,9 @@ class Program:
             start, stop = stop, min(steps, stop + (1 if hooked else self._stride("train")))
             if before is not None:
                 before(start)
+            if hooked and rate is not None:
+                rates = np.full(len(rates), rate(), np.float32)
+                scalars = tf.constant(rates)
             began = time.perf_counter()
             results, bad_step, all_finite = function(
                 data, rows, scalars, base,
@@ -118,12 +126,12 @@ class Program:
             if hooked or bad or stop == steps:
                 logs = _numbers(results)
             if after is not None and after(start, logs):
-                return Epoch(logs, stop, bad or None, stopped=True)
+                return Epoch(logs, stop, bad or None, stopped=True, rate=float(rates[start]))
             if bad:
-                return Epoch(logs, bad, bad)
+                return Epoch(logs, bad, bad, rate=float(rates[bad - 1]))
             if breathe is not None:
                 breathe(stop)
-        return Epoch(logs, steps, None if finite else steps)
+        return Epoch(logs, steps, None if finite else steps, rate=float(rates[steps - 1]))
 
     def evaluate(
         self,

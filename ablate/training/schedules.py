@@ -46,6 +46,11 @@ class Rates:
         self._schedule = keras_schedule(train, steps)
         self._curve: Any = None
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether a schedule sets the rate of every step, so that nobody else may."""
+        return self._schedule is not None
+
     def of(self, optimizer: keras.Optimizer, steps: int, done: int) -> np.ndarray:
         """Return the rates of the next `steps` steps, and the one after them, float32.
 
@@ -57,8 +62,7 @@ class Rates:
             done: steps that schedules have counted so far.
         """
         if self._schedule is None:
-            rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-            return np.full(steps + 1, rate, np.float32)
+            return np.full(steps + 1, rate_of(optimizer), np.float32)
         if self._curve is None:
             # A scalar at a time: vectorised functions round other than those in a step do.
             schedule = self._schedule
@@ -79,6 +83,11 @@ class Rates:
         if self._schedule is None:
             return learning_rate
         return float(keras.ops.convert_to_numpy(self._schedule(0)))
+
+
+def rate_of(optimizer: keras.Optimizer) -> float:
+    """Return the learning rate that an optimizer has now."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
 def keras_schedule(train: Train, steps: int) -> schedules.LearningRateSchedule | None:

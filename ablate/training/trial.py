@@ -94,7 +94,7 @@ class _Running:
         self.seed = f"{self.trial.seed}/{self.trial.salt}" if self.trial.salt else self.trial.seed
         self.listening = listening.Listening.of(train, self.rows.validation is not None)
         self._prepare()
-        self.loop.callbacks.on_train_begin()
+        self.loop.begin()
         self._trace()
         done = self._resume()
         self.report(Event(self.trial.id, "started", done, train.epochs))

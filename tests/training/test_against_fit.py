@@ -100,6 +100,8 @@ CASES = {
     ),
     "callback": spec_of(BN, callbacks=[{"call": HEARD}]),
     "batches": spec_of(DROPOUT, callbacks=[{"call": HEARD + "Batches"}]),
+    "cycle": spec_of(BN, epochs=4, callbacks=[{"call": "tests.training.small:Cycle"}]),
+    "stop": spec_of(BN, epochs=3, callbacks=[{"call": "tests.training.small:Stop"}]),
 }
 
 
