@@ -40,7 +40,7 @@ from ablate.analysis.paired import Family, compare, correlate, specialize
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
 from ablate.study.arm import Arm
-from ablate.study.metrics import direction_of, is_share
+from ablate.study.metrics import is_share
 from ablate.study.results import StudyResults
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
@@ -102,7 +102,9 @@ def analyze(
             f"Expected one of: {', '.join(names)}."
         )
     outcomes = collect(results, arms, measurements)
-    metric, direction = headline(outcomes.metrics, settings.metric, settings.direction)
+    metric, direction = headline(
+        outcomes.metrics, settings.metric, settings.direction, outcomes.declared
+    )
     confidence = settings.confidence
     rng = np.random.default_rng(seed)
     counts = dict(planned or {})
@@ -204,7 +206,7 @@ def _effects(
     families = {"variants": ("declared", "factorial"), "leave one out": ("leave_one_out",)}
     found: list[Effect] = []
     for name in [metric, *(each for each in outcomes.metrics if each != metric)]:
-        way = direction if name == metric else direction_of(name)
+        way = direction if name == metric else outcomes.direction(name)
         if way is None:
             continue  # summarized; a guard says so
         values = outcomes.values(name)

@@ -22,7 +22,7 @@ from ablate.analysis.findings import Direction, Expectation, Failures
 from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.power import MOST_SEEDS, seeds_needed
 from ablate.analysis.words import amount, interval, plural, pretty
-from ablate.study.metrics import SPLITS, direction_of, is_share
+from ablate.study.metrics import SPLITS, is_share
 from ablate.study.study import Expect
 
 #: "Metrics" with which a claim speaks of failures instead.
@@ -150,7 +150,7 @@ def _judge_ordering(
     claim: Expect, outcomes: Outcomes, confidence: float, directions: Mapping[str, Direction]
 ) -> Expectation:
     metric = _metric(outcomes, claim.metric)
-    direction = direction_of(metric, directions.get(metric, "auto"))
+    direction = outcomes.direction(metric, directions.get(metric, "auto"))
     if direction is None:
         reason = f"which way '{metric}' gets better is not known"
         return _tell(claim, Decision("undecided", reason))

@@ -39,11 +39,12 @@ def count_failures(
         outcomes: of the study.
         baseline: the variant that Fisher's test compares with.
         planned: trials planned, by variant.
-        metric: the headline metric; its validation twin is what a collapse is judged by.
+        metric: the headline metric; its validation twin is what a collapse is judged by, and
+            without a number to judge by only an accuracy can be.
         direction: of `metric`.
-        collapse: "auto": the final validation metric of a classification is not above the share
-            of the majority class by a one-sided binomial test; a number: not better than it;
-            "none": not judged.
+        collapse: "auto": the final validation accuracy of a classification is not above the
+            share of the majority class by a one-sided binomial test, where accuracy is the
+            metric; a number: the metric is not better than it; "none": not judged.
         confidence: of Wilson's intervals.
 
     Returns:
@@ -90,7 +91,8 @@ def collapsed(
     """Tell whether a completed trial ended at chance; None when that cannot be judged.
 
     With N validation rows, k = accuracy · N of them right and the majority class a share q of
-    them, it collapsed unless P(Binomial(N, q) ≥ k) ≤ 0.05.
+    them, it collapsed unless P(Binomial(N, q) ≥ k) ≤ 0.05. Where the study's metric is another
+    than accuracy, accuracy says nothing of it: a network of a high AUC may name one class alone.
     """
     if collapse == "none" or result.status != "completed":
         return None
@@ -128,13 +130,10 @@ def fisher(count: int, of: int, reference: int, reference_of: int) -> float | No
 
 
 def _validation_accuracy(result: TrialResult, metric: str) -> float | None:
-    names = [f"val_{bare(metric)}"] if "accuracy" in metric else []
-    names += ["val_accuracy", "val_binary_accuracy", "val_sparse_categorical_accuracy"]
-    for name in names:
-        value = result.metrics.get(name)
-        if value is not None and is_share(name) and np.isfinite(value):
-            return value
-    return None
+    name = f"val_{bare(metric)}"
+    value = result.metrics.get(name)
+    right = name.endswith(("_accuracy", "_acc")) and "top_k" not in name and is_share(name)
+    return value if right and value is not None and np.isfinite(value) else None
 
 
 def _kinds(

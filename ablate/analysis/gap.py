@@ -14,7 +14,7 @@ from ablate.analysis.descriptive import rounding, summarize
 from ablate.analysis.findings import Direction, Gap
 from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.paired import Family, compare, correlate
-from ablate.study.metrics import bare, direction_of
+from ablate.study.metrics import bare
 
 
 def gaps(
@@ -35,7 +35,7 @@ def gaps(
         if not {f"train_{name}", f"{held_out}_{name}"} <= set(outcomes.metrics):
             continue
         pair = outcomes.values(f"train_{name}"), outcomes.values(f"{held_out}_{name}")
-        way = direction if name == bare(metric) else (direction_of(name) or "min")
+        way = direction if name == bare(metric) else (outcomes.direction(name) or "min")
         found += _gaps(outcomes, baseline, (name, held_out), pair, way, confidence, rng)
     return found
 

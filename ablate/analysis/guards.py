@@ -17,7 +17,6 @@ from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted
 from ablate.analysis.opening import TOLD
 from ablate.analysis.words import amount, figure, plural
-from ablate.study.metrics import direction_of
 
 #: Coverage of a nominal 95 % t interval under skew, from lognormal differences at n = 3 to skewed
 #: contamination at n = 20: simulated in the tests of this package.
@@ -128,7 +127,7 @@ def _unknown_direction(facts: Facts) -> Iterator[Guard]:
         name
         for name in facts.outcomes.metrics
         # What a claim takes from a probe or a curve is held against that claim alone.
-        if name != facts.metric and direction_of(name) is None and "/" not in name
+        if name != facts.metric and facts.outcomes.direction(name) is None and "/" not in name
     ]
     if unknown:
         yield Guard(

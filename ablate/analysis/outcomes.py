@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,16 @@ class Outcomes:
     def completed(self, variant: str) -> list[TrialResult]:
         """Return the completed results of `variant`, by seed."""
         return self._completed_of[self._sources[variant]]
+
+    def direction(self, metric: str, declared: str = "auto") -> Direction | None:
+        """Return which way `metric` gets better, as `direction_of` knows those of the study."""
+        return direction_of(metric, declared, self.declared)
+
+    @cached_property
+    def declared(self) -> list[Any]:
+        """The metrics that the variants' `train` sections name."""
+        given = (arm.spec.train.metrics for arm in self.arms)
+        return [each for metrics in given if not isinstance(metrics, str) for each in metrics]
 
     def values(self, metric: str) -> np.ndarray:
         """Return the (seeds, variants) array of `metric`; all NaN when no trial reports it."""
@@ -133,13 +144,17 @@ def sources(arms: Sequence[Arm]) -> dict[str, str]:
 
 
 def headline(
-    available: Iterable[str], metric: str = "auto", direction: str = "auto"
+    available: Iterable[str],
+    metric: str = "auto",
+    direction: str = "auto",
+    declared: Sequence[Any] = (),
 ) -> tuple[str, Direction]:
     """Return the metric that is reported, with its split, and its direction.
 
     "auto" is accuracy, else the loss; on test data, which is evaluated
     once, else on validation data. A name without a split gets one by the same rule. Without any
-    available metric (nothing has completed) the wish stands.
+    available metric (nothing has completed) the wish stands. `declared` are the metrics of the
+    `train` sections, which know the direction of their `as` names.
 
     Raises:
         StudyError: no trial reports `metric`, or its direction is neither known nor given.
@@ -151,7 +166,7 @@ def headline(
             f"analysis.metric: no trial reports '{metric}'.{nearest(metric, names)} "
             f"Expected one of: {', '.join(names)}."
         )
-    found = direction_of(chosen, direction)
+    found = direction_of(chosen, direction, declared)
     if found is None:
         raise StudyError(
             f"analysis.direction: whether a larger '{chosen}' is better is not known. "

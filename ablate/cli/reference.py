@@ -37,7 +37,7 @@ from ablate.study.study import (
     Study,
     Variant,
 )
-from ablate.study.train import Called, EarlyStopping, Named, Train
+from ablate.study.train import Called, CalledMetric, EarlyStopping, Named, NamedMetric, Train
 
 _CONFIG_HEAD = """\
 # Study files
@@ -91,8 +91,10 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str, dict[str, type[BaseModel]]], .
         Train,
         "",
         {
-            "optimizer, schedule, loss, metrics": Named,
-            "callbacks, metrics": Called,
+            "optimizer, schedule, loss": Named,
+            "callbacks": Called,
+            "metrics, by name": NamedMetric,
+            "metrics, of your own": CalledMetric,
             "train.early_stopping": EarlyStopping,
         },
     ),
@@ -108,7 +110,12 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str, dict[str, type[BaseModel]]], .
     ("expect", Expect, "", {}),
 )
 
-_WORDS = {"Named": "name with arguments", "Called": "call with arguments"}
+_WORDS = {
+    "Named": "name with arguments",
+    "Called": "call with arguments",
+    "NamedMetric": "name with arguments",
+    "CalledMetric": "call with arguments",
+}
 
 
 def config_reference() -> str:

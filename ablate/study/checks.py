@@ -8,7 +8,7 @@ others; those that need the arms run only where the arms can be told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from ablate.study.complaints import Path, Problem, Slips
 from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
 from ablate.study.probes import PROBES
 from ablate.study.search_space import apply_point, check_path, parameters_of
+from ablate.study.strict import Open
 from ablate.study.train import Train
 
 if TYPE_CHECKING:
@@ -152,7 +153,10 @@ def _check_analysis(study: Study) -> Iterator[Problem]:
     analysis = study.analysis
     if analysis.metric == "auto" or analysis.direction != "auto":
         return
-    if direction_of(analysis.metric) is None:
+    told = [study.train.metrics, *(each.train.get("metrics") for _, each in _declared(study))]
+    own = [each for metrics in told if isinstance(metrics, list) for each in metrics]
+    known = [each for each in own if isinstance(each, str | Mapping | Open)]
+    if direction_of(analysis.metric, metrics=known) is None:
         yield Problem(("analysis", "direction"), _undirected(analysis.metric))
 
 

@@ -109,6 +109,9 @@ METRICS: frozenset[str] = frozenset(
     }
 )  # fmt: skip
 
+#: The names that Keras gives two of its metrics, which are not the snake case of their classes.
+_CALLED = {"f_beta_score": "fbeta_score", "log_cosh_error": "logcosh"}
+
 #: Our schedules, with the arguments that each takes and those it cannot do without. Every
 #: length may be given in steps or in epochs.
 SCHEDULES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -145,12 +148,12 @@ SCHEDULES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 
 
 def snake(name: str) -> str:
-    """Return a class name in snake case, as Keras names its functions.
+    """Return a class name in snake case, letter by letter as Keras does it.
 
     >>> snake("SparseCategoricalCrossentropy"), snake("KLDivergence"), snake("mse")
     ('sparse_categorical_crossentropy', 'kl_divergence', 'mse')
     """
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
@@ -163,6 +166,16 @@ def loss_name(name: str) -> str:
     """Return the name under which `LOSSES` would have `name` (`mse`, `MeanSquaredError`)."""
     low = snake(name)
     return _SHORT.get(low, low)
+
+
+def metric_name(name: str) -> str:
+    """Return the name under which trials report the metric `name`, whose class is one of Keras's.
+
+    >>> metric_name("AUC"), metric_name("BinaryIoU"), metric_name("mae"), metric_name("FBetaScore")
+    ('auc', 'binary_io_u', 'mae', 'fbeta_score')
+    """
+    low = snake(name)
+    return _CALLED.get(low, low)
 
 
 def is_own(name: str) -> bool:

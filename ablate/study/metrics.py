@@ -1,19 +1,26 @@
-"""Which way a metric points, and what a trial will report, by name alone.
+"""What a metric is called, and which way it points, by name alone.
 
-A metric's name goes in as Keras's history spells it (with or without its split or an output's
-name before it and Keras's counter behind it); whether more of it is better comes out, None where
-a study has to say. No Keras needed.
+A metric has one name in every variant and file: `as` where `train.metrics` says so, else the
+snake case of its class, never Keras's counter (`auc_2`). From a name as Keras's history spells
+it (with or without its split or an output's name before it) follows whether more of it is
+better, None where a study has to say. No Keras needed.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+from ablate.study.keras_names import is_own, metric_name
 
 Direction = Literal["max", "min"]
 
 SPLITS = ("test", "val", "train")
+
+#: What results hold beside metrics.
+RESERVED = frozenset({"loss", "learning_rate"})
 
 #: Metrics that are shares of 1, told in percent and points.
 SHARES = frozenset({
@@ -41,19 +48,27 @@ SMALLER = frozenset({
 })  # fmt: skip
 
 
-def direction_of(metric: str, declared: str = "auto") -> Direction | None:
+def direction_of(
+    metric: str, declared: str = "auto", metrics: str | Sequence[Any] = ()
+) -> Direction | None:
     """Return "max" or "min": which way `metric` gets better; None when that is not known.
 
-    `declared` other than "auto" wins.
+    `declared` other than "auto" wins. `metrics` are those of the `train` section, whose `as`
+    names point as their classes do.
 
     >>> direction_of("val_accuracy"), direction_of("head_loss"), direction_of("charm")
     ('max', 'min', None)
     """
     if declared != "auto":
         return "max" if declared == "max" else "min"
-    if _is_one_of(metric, SMALLER):
+    name = metric
+    for each in () if isinstance(metrics, str) else metrics:
+        given, _, renamed, _ = _parts(each)
+        if renamed is not None and given is not None and _is_one_of(metric, frozenset({renamed})):
+            name = metric_name(given)
+    if _is_one_of(name, SMALLER):
         return "min"
-    return "max" if _is_one_of(metric, LARGER) else None
+    return "max" if _is_one_of(name, LARGER) else None
 
 
 def is_share(metric: str) -> bool:
@@ -71,21 +86,87 @@ def reported(metrics: str | Sequence[Any]) -> list[str] | None:
     """Return the names that trials will report for `train.metrics`; None if that needs Keras."""
     if isinstance(metrics, str):
         return ["loss", "accuracy", "mae"]
-    names = ["loss"]
-    for each in metrics:
-        name = each if isinstance(each, str) else getattr(each, "name", None)
-        if name is None:
-            return None  # anyone's own object names itself
-        names += [name, _snake(name)]
-    return list(dict.fromkeys(names))
+    names = [reported_as(each) for each in metrics]
+    return None if None in names else ["loss", *(name for name in names if name is not None)]
+
+
+def reported_as(metric: Any) -> str | None:
+    """Return the one name of a metric of `train.metrics`; None where its object decides.
+
+    >>> reported_as("AUC"), reported_as({"name": "AUC", "as": "pr", "curve": "PR"})
+    ('auc', 'pr')
+    """
+    name, _, renamed, _ = _parts(metric)
+    if renamed is not None:
+        return renamed
+    return None if name is None or is_own(name) else metric_name(name)
+
+
+def metric_key(metric: Any) -> str:
+    """Return the canonical string of a metric of `train.metrics`, whatever its spelling.
+
+    >>> metric_key("AUC") == metric_key({"name": "auc", "as": None})
+    True
+    """
+    name, call, renamed, arguments = _parts(metric)
+    said = {"name": name if name is None or is_own(name) else metric_name(name), "call": call}
+    document = {**said, "as": renamed, "arguments": arguments}
+    return json.dumps(
+        {key: value for key, value in document.items() if value}, sort_keys=True, default=str
+    )
+
+
+def alike(name: str, one: Any, other: Any) -> str:
+    """Return what to say of two metrics that would both be called `name`."""
+    first, second = (each if isinstance(each, str) else _label(each) for each in (one, other))
+    return (
+        f"'{first}' and '{second}' are both called '{name}'. Keep one, or give one a name of its "
+        f"own: {{name: {second}, …, as: another_name}}."
+    )
+
+
+def without_counters(numbers: Mapping[str, Any], metrics: str | Sequence[Any]) -> dict[str, Any]:
+    """Return results by the stable names of `metrics`, where Keras had counted: `val_auc_2`.
+
+    Trials of earlier versions have such names. A number whose stable name is there already
+    keeps its own.
+    """
+    if isinstance(metrics, str) or not any(key[-1:].isdigit() for key in numbers):
+        return dict(numbers)
+    known = [name for each in metrics if (name := reported_as(each)) is not None]
+    found: dict[str, Any] = {}
+    for key, value in numbers.items():
+        match = re.fullmatch(r"(.+)_\d+", key)
+        plain = match.group(1) if match else key
+        counted = any(plain == name or plain.endswith(f"_{name}") for name in known)
+        itself = any(key == name or key.endswith(f"_{name}") for name in known)
+        found[plain if counted and not itself and plain not in numbers else key] = value
+    return found
+
+
+def _parts(metric: Any) -> tuple[str | None, str | None, str | None, dict[str, Any]]:
+    """Return name, call, as and arguments of a metric, given as text, mapping or section."""
+    if isinstance(metric, str):
+        return metric, None, None, {}
+    if isinstance(metric, Mapping):
+        rest = {key: value for key, value in metric.items() if key not in _OWN_KEYS}
+        return metric.get("name"), metric.get("call"), metric.get("as", metric.get("as_")), rest
+    return (
+        getattr(metric, "name", None),
+        getattr(metric, "call", None),
+        getattr(metric, "as_", None),
+        metric.arguments,
+    )
+
+
+_OWN_KEYS = frozenset({"name", "call", "as", "as_"})
+
+
+def _label(metric: Any) -> str:
+    name, call, _, _ = _parts(metric)
+    return str(name or call)
 
 
 def _is_one_of(metric: str, known: frozenset[str]) -> bool:
     name = re.sub(r"_\d+$", "", bare(metric)).lower()
     return name in known or any(name.endswith(f"_{each}") for each in known)
-
-
-def _snake(name: str) -> str:
-    """Return the name Keras gives an object of class `name`: AUC → auc, F1Score → f1_score."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

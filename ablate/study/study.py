@@ -153,7 +153,8 @@ class Analysis(Strict):
     collapse: Literal["auto", "none"] | float = Field(
         default="auto",
         description="When a trial counts as collapsed. auto: its validation accuracy is not above "
-        "the majority class by a binomial test; a number: a metric not better than it.",
+        "the majority class by a binomial test (judged where accuracy is the metric); a number: a "
+        "metric not better than it.",
     )
     target: float | None = Field(
         default=None,

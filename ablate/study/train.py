@@ -9,6 +9,7 @@ one trial. What only a model can tell (does this loss fit this output?) is settl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ from ablate.study.keras_names import (
     optimizer_name,
     snake,
 )
+from ablate.study.metrics import RESERVED, alike, bare, reported_as
 from ablate.study.strict import Open, Strict
 
 
@@ -43,6 +45,25 @@ class Called(Open):
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$",
         description="Where it is imported from: package.module:Class",
     )
+
+
+_AS = Field(
+    default=None,
+    alias="as",
+    description="What trials report it as, in place of the snake case of its class",
+)
+
+
+class NamedMetric(Named):
+    """A Keras metric by name, its arguments and what it is reported `as` beside the name."""
+
+    as_: str | None = _AS
+
+
+class CalledMetric(Called):
+    """Anyone's own metric: a class, or a function of targets and outputs."""
+
+    as_: str | None = _AS
 
 
 class EarlyStopping(Strict):
@@ -100,8 +121,11 @@ class Train(Strict):
         default="auto",
         description="A Keras loss, or one per output; auto reads labels and output.",
     )
-    metrics: Literal["auto"] | list[str | Named | Called] = Field(
-        default="auto", description="Keras metrics; auto: accuracy, or mae for regression."
+    metrics: Literal["auto"] | list[str | NamedMetric | CalledMetric] = Field(
+        default="auto",
+        description="Keras metrics; auto: accuracy, or mae for regression. A metric is reported "
+        "under the snake case of its class (AUC: auc, BinaryIoU: binary_io_u), or as what "
+        "{name: AUC, as: roc} says.",
     )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop; the best weights are restored."
@@ -176,6 +200,7 @@ class Train(Strict):
             if name is None or is_own(name) or snake(name) in METRICS:
                 continue
             raise slip(_no_such("metric", name, METRICS, snake(name)), index)
+        _check_metric_names(metrics)
         return metrics
 
     @model_validator(mode="after")
@@ -205,6 +230,31 @@ def _one_loss(loss: Loss, *path: str | int) -> Loss:
         raise slip(_no_such("loss", given, LOSSES, name), *path)
     _check_arguments(name, arguments, LOSSES[name] | LOSS_ARGUMENTS, "", *path)
     return Named(**{**arguments, "name": name}) if arguments else name
+
+
+def _check_metric_names(metrics: list[Any]) -> None:
+    """Refuse two metrics of one name, and names that mean something else in results."""
+    first: dict[str, Any] = {}
+    for index, each in enumerate(metrics):
+        name = reported_as(each)
+        if name is None:
+            continue  # anyone's own object names itself
+        if re.fullmatch(r"[A-Za-z][\w.-]*", name) is None:
+            raise slip(
+                "expected a name of letters, digits, '.', '_' and '-' that begins with a letter. "
+                f"Received: '{name}'.",
+                index,
+                "as",
+            )
+        if name in RESERVED or bare(name) != name:
+            raise slip(
+                f"A metric cannot be called '{name}': results have that name for something else.",
+                index,
+                *(["as"] if getattr(each, "as_", None) else []),
+            )
+        if name in first:
+            raise slip(alike(name, first[name], each), index)
+        first[name] = each
 
 
 def _no_such(what: str, given: str, known: Iterable[str], name: str) -> str:

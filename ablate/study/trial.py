@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ablate.study.data import Data
+from ablate.study.metrics import without_counters
 from ablate.study.model import Model
 from ablate.study.placement import Placement, Removal
 from ablate.study.strict import Strict
@@ -103,12 +104,22 @@ class TrialResult:
         known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
         for name in ("inference", "notes", "cautions", "probes"):
             known[name] = tuple(known.get(name) or ())
+        for name in ("metrics", "curves"):
+            if isinstance(known.get(name), Mapping):
+                known[name] = without_counters(known[name], _declared(known.get("spec")))
         return cls(**known)
 
 
 def probe_key(probe: Probe) -> str:
     """Return the canonical string of a probe and its arguments, as `TrialResult.probes` has it."""
     return json.dumps(probe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def _declared(spec: Any) -> Any:
+    """Return the metrics of a recorded spec; auto where it has none."""
+    train = spec.get("train") if isinstance(spec, Mapping) else None
+    metrics = train.get("metrics") if isinstance(train, Mapping) else None
+    return metrics if isinstance(metrics, list) else "auto"
 
 
 def _finite(value: Any) -> Any:

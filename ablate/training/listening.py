@@ -77,7 +77,7 @@ class Listening:
         for index, each in enumerate(own):
             _refuse_overridden(each, train, f"train.callbacks[{index}]")
         slope = plateau(train.schedule)
-        stopping = None if train.early_stopping is None else _stopping(train.early_stopping)
+        stopping = None if train.early_stopping is None else _stopping(train.early_stopping, train)
         keeper = None
         if train.save == "best" and stopping is None:
             keeper = BestWeights("val_loss", patience=train.epochs + 1, restore_best_weights=True)
@@ -144,10 +144,10 @@ def _called(called: Called) -> keras.callbacks.Callback:
     return made
 
 
-def _stopping(wanted: EarlyStopping) -> keras.callbacks.EarlyStopping:
+def _stopping(wanted: EarlyStopping, train: Train) -> keras.callbacks.EarlyStopping:
     mode = wanted.mode
     if mode == "auto":
-        direction = direction_of(wanted.monitor)
+        direction = direction_of(wanted.monitor, metrics=train.metrics)
         if direction is None:
             raise StudyError(
                 f"train.early_stopping: whether less or more of '{wanted.monitor}' is better "

@@ -6,6 +6,7 @@ tells. Whatever does not fit is an error before any training.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,8 +17,9 @@ from ablate.data import Splits
 from ablate.errors import StudyError, nearest
 from ablate.reasons import reason
 from ablate.study.calls import resolve
-from ablate.study.keras_names import is_own, loss_name, optimizer_name, snake
-from ablate.study.train import Called, Named, Train
+from ablate.study.keras_names import is_own, loss_name, metric_name, optimizer_name, snake
+from ablate.study.metrics import alike
+from ablate.study.train import CalledMetric, Named, NamedMetric, Train
 
 
 def compile_for(model: keras.Model, train: Train, splits: Splits) -> None:
@@ -102,7 +104,18 @@ def _metrics(model: keras.Model, train: Train, splits: Splits) -> Any:
     if given == "auto":
         found = models.auto_metrics(model, splits)
         return found if isinstance(found, dict) else list(found)
-    return _per_output(model, splits, lambda: [_metric(each) for each in given])
+    return _per_output(model, splits, lambda: _distinct(given, [_metric(each) for each in given]))
+
+
+def _distinct(given: list[Any], made: list[Any]) -> list[Any]:
+    """Return the metrics, none of which is called as another is."""
+    first: dict[str, Any] = {}
+    for each, metric in zip(given, made, strict=True):
+        name = metric if isinstance(metric, str) else metric.name
+        if name in first:
+            raise StudyError(f"train.metrics: {alike(name, first[name], each)}")
+        first[name] = each
+    return made
 
 
 def _per_output(model: keras.Model, splits: Splits, make: Callable[[], Any]) -> Any:
@@ -122,24 +135,46 @@ def _loss(given: str | Named) -> Any:
     return _made("train.loss", kind, arguments)
 
 
-def _metric(given: str | Named | Called) -> Any:
-    if isinstance(given, Called):
+def _metric(given: str | NamedMetric | CalledMetric) -> Any:
+    """Return a metric under its one name; a short form of Keras's as the text it is."""
+    if isinstance(given, CalledMetric):
         found = resolve(given.call, "train.metrics")
         if isinstance(found, type):
-            return _made("train.metrics", found, given.arguments)
-        return found(**given.arguments) if given.arguments else found
+            found = _made("train.metrics", found, given.arguments)
+        elif given.arguments:
+            found = found(**given.arguments)
+        return _called(found, given.as_)
     name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
+    renamed = None if isinstance(given, str) else given.as_
     if is_own(name):
-        return _made("train.metrics", _registered("train.metrics", name), arguments)
+        found = _made("train.metrics", _registered("train.metrics", name), arguments)
+        return _called(found, renamed)
     kind = _METRICS.get(snake(name)) if name not in _SHORT else None
     if kind is not None:
-        return _made("train.metrics", kind, arguments)
-    if arguments:
+        return _called(_made("train.metrics", kind, arguments), renamed or metric_name(name))
+    if arguments or renamed:
+        what = "arguments" if arguments else "other name"
         raise StudyError(
             f"train.metrics: '{name}' is a short form, of which Keras chooses the class; it takes "
-            f"no arguments. Name the class.{nearest(name, _METRICS)}"
+            f"no {what}. Name the class.{nearest(name, _METRICS)}"
         )
     return name
+
+
+def _called(metric: Any, name: str | None) -> Any:
+    """Return a metric that is called `name`; by itself, without the counter of Keras.
+
+    Keras counts the metrics of a class in a process (`auc`, `auc_2`), so that the name would
+    hang on which variants were built before.
+    """
+    kind = snake(getattr(metric, "__name__", None) or type(metric).__name__)
+    own = str(getattr(metric, "name", kind))
+    name = name or re.sub(r"\W", "", kind if re.fullmatch(rf"{re.escape(kind)}_\d+", own) else own)
+    if not isinstance(metric, keras.Metric):
+        # A function of targets and outputs, which Keras would average in the same way.
+        return keras.metrics.MeanMetricWrapper(metric, name=name)
+    metric.name = name
+    return metric
 
 
 def _registered(field: str, name: str) -> Any:

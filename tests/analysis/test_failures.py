@@ -67,6 +67,14 @@ def test_collapse_is_not_judged_without_a_majority_or_when_told_not_to() -> None
     assert collapsed(result("plain", 0, status="diverged"), "test_accuracy", "max") is None
 
 
+def test_collapse_is_not_judged_by_accuracy_where_another_metric_is_the_studys() -> None:
+    trial = result("plain", 0, metrics={"val_accuracy": 0.1, "val_auc": 0.9, "val_loss": 1.0})
+    assert collapsed(trial, "test_accuracy", "max") is True
+    assert collapsed(trial, "test_auc", "max") is None
+    assert collapsed(trial, "test_loss", "min") is None
+    assert collapsed(trial, "test_auc", "max", 0.9) is True
+
+
 def test_a_declared_threshold_is_held_against_the_validation_metric() -> None:
     trial = result("plain", 0, metrics={"val_loss": 2.3, "test_loss": 0.1})
     assert collapsed(trial, "test_loss", "min", 2.3) is True

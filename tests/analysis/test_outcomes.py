@@ -61,3 +61,5 @@ def test_headline_refuses_what_no_trial_reports_and_what_has_no_direction() -> N
     with pytest.raises(StudyError, match=r"analysis\.direction.*'test_charm'"):
         headline(["test_charm"], "charm")
     assert headline(["test_charm"], "charm", "min") == ("test_charm", "min")
+    named = [{"name": "AUC", "as": "charm"}]
+    assert headline(["test_charm"], "charm", "auto", named) == ("test_charm", "max")

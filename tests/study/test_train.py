@@ -3,7 +3,7 @@
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.train import Called, Named, Train
+from ablate.study.train import CalledMetric, Named, Train
 
 
 def test_names_are_brought_to_one_spelling():
@@ -27,7 +27,7 @@ def test_what_is_anyones_own_is_left_to_keras():
         metrics=["mine>Metric", {"call": "a.b:C", "x": 1}, {"name": "AUC", "curve": "PR"}],
     )
     assert train.optimizer.arguments == {"speed": 3}
-    assert train.metrics[1] == Called(call="a.b:C", x=1)
+    assert train.metrics[1] == CalledMetric(call="a.b:C", x=1)
 
 
 @pytest.mark.parametrize(

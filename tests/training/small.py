@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 
 from ablate.study.trial import Spec, Trial
 from ablate.training import run_group
@@ -19,6 +20,25 @@ def spec_of(*insert, model=None, data=None, remove=(), **train):
         train={"epochs": 2, "learning_rate": 0.1, **train},
         insert=list(insert),
         remove=list(remove),
+    )
+
+
+def two_classes():
+    """Return 160 rows of four numbers, of two classes that overlap."""
+    draw = np.random.default_rng(0)
+    y = draw.integers(0, 2, 160)
+    x = draw.normal(size=(160, 4)).astype("float32")
+    x[:, 0] += y
+    return x, y
+
+
+def binary_spec(*insert, model=None, **train):
+    """Return the spec of a small network with one sigmoid unit, for two classes."""
+    return Spec(
+        data={"call": f"{__name__}:two_classes"},
+        model=model or {"name": "mlp", "units": [4], "output_activation": "sigmoid"},
+        train={"epochs": 2, "learning_rate": 0.1, **train},
+        insert=list(insert),
     )
 
 

@@ -11,7 +11,7 @@ from ablate.data import Target
 from ablate.study.progress import Event
 from ablate.training import bench, run_group
 from ablate.training.rows import rows_of
-from tests.training.small import BN, DROPOUT, run, spec_of, trial_of
+from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of
 
 
 def test_a_result_has_curves_metrics_and_what_it_cost():
@@ -39,6 +39,21 @@ def test_a_result_has_curves_metrics_and_what_it_cost():
     ]  # fmt: skip
     assert events[2].logs["loss"] == result.curves["loss"][1]
     assert isinstance(events[0], Event) and events[0].trial == "trial-2"
+
+
+def test_a_metric_has_one_name_in_every_variant(fresh):
+    asked = {
+        "metrics": ["AUC", {"name": "AUC", "as": "pr", "curve": "PR"}],
+        "early_stopping": {"monitor": "val_pr", "patience": 5},
+    }
+    specs = [binary_spec(**asked), binary_spec(BN, **asked), binary_spec(DROPOUT, **asked)]
+    results = run(*(trial_of(spec, name=f"v{at}") for at, spec in enumerate(specs)))
+    expected = {f"{s}_{n}" for s in ("train", "val", "test") for n in ("loss", "auc", "pr")}
+    assert [set(each.metrics) for each in results] == [expected] * 3
+    # The worse of two areas is not the better: `as` points as its class does.
+    assert all(
+        each.curves["val_pr"][each.best_epoch] == max(each.curves["val_pr"][1:]) for each in results
+    )
 
 
 def test_no_epochs_measure_the_beginning():
