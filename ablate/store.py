@@ -3,12 +3,13 @@
 Results go in and come out; every file is written beside its place and moved there, so that it
 is whole or absent. The driver writes everything here but `work/<trial id>/`, which belongs to
 the worker that trains that trial. A lock that the kernel frees keeps two drivers apart.
+
+What is read is checked. A file that is unsound counts as absent, and a notice names it; who holds
+the lock also sets it aside (`<name>.unsound`), so that it is neither lost nor met again.
 """
 
 from __future__ import annotations
 
-import csv
-import errno
 import gc
 import io
 import json
@@ -17,15 +18,28 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from pydantic_core import from_json
 
+from ablate.disk import (
+    DamagedError,
+    check_arrays,
+    make_way,
+    move,
+    notice,
+    read_arrays,
+    set_aside,
+    told,
+    write_bytes,
+    write_text,
+)
 from ablate.errors import StoreError
-from ablate.study.tables import results_table, search_table
+from ablate.study.record_check import UnsoundRecord
+from ablate.study.tables import read_search_table, results_table, search_table
 from ablate.study.trial import Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -39,6 +53,7 @@ class Store:
         self.logs = Path(logs)
         self.name = study
         self.root = self.logs / study
+        self._held = False  # whether this store has the lock, so that it may rename files
 
     # Paths -----------------------------------------------------------------------------------
 
@@ -112,7 +127,7 @@ class Store:
 
     def exists(self) -> bool:
         """Whether a study has been planned here."""
-        return self.study_file.is_file()
+        return os.path.lexists(self.study_file)
 
     def write_study(self, text: str) -> None:
         """Write the resolved study."""
@@ -124,8 +139,15 @@ class Store:
 
     def keep_study(self, numerics: int) -> None:
         """Keep the study's file under another name, so that what it planned stays readable."""
-        with _told(self.study_file):
+        with told(self.study_file):
             self.study_file.replace(self.kept_study_file(numerics))
+
+    def refuse_study(self, why: str) -> None:
+        """Say that the study's file cannot be obeyed; set it aside if this store has the lock."""
+        kept = f" It is kept as {set_aside(self.study_file).name}." if self._held else ""
+        notice(
+            f"What was resolved before cannot be read, so the study is resolved anew.{kept} {why}"
+        )
 
     def read_study(self) -> str:
         """Return the text of the resolved study.
@@ -135,7 +157,12 @@ class Store:
         """
         try:
             return self.study_file.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        except (OSError, UnicodeDecodeError) as error:
+            if not isinstance(error, FileNotFoundError):
+                raise StoreError(
+                    f"{self.study_file} cannot be read ({error}). Expected the study as it was "
+                    "resolved: `ablate run` with your study file writes it again."
+                ) from None
             there = studies(self.logs)
             known = f" There are: {', '.join(there)}." if there else " There is none yet."
             raise StoreError(f"No study '{self.name}' lies under {self.logs}/.{known}") from None
@@ -150,7 +177,7 @@ class Store:
         while target.exists():
             target = self.logs / f"{self.name}.{stamp}-{count}"
             count += 1
-        with _told(self.root):
+        with told(self.root):
             self.root.rename(target)
         return target
 
@@ -161,17 +188,18 @@ class Store:
         Raises:
             StoreError: another driver that is alive holds it; its process is named.
         """
-        with _told(self.root):
+        with told(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-        owner = self.root / ".owner"
-        lock = FileLock(self.root / ".lock")
+        owner, place = self.root / ".owner", self.root / ".lock"
+        lock = FileLock(place)
         try:
-            with _told(self.root):
+            with told(place):
+                make_way(place)
                 lock.acquire(timeout=0)
         except Timeout:
             try:
-                held_by = owner.read_text(encoding="utf-8").strip()
-            except OSError:
+                held_by = owner.read_text(encoding="utf-8").strip() or "another process"
+            except (OSError, UnicodeDecodeError):
                 held_by = "another process"
             raise StoreError(
                 f"Study '{self.name}' is being run by {held_by}. Wait for it, or stop it; "
@@ -180,9 +208,12 @@ class Store:
         try:
             stamp = time.strftime("%Y-%m-%d %H:%M:%S")
             write_text(owner, f"process {os.getpid()} on {socket.gethostname()} (since {stamp})\n")
+            self._held = True
             yield
         finally:
-            owner.unlink(missing_ok=True)
+            self._held = False
+            with suppress(OSError):
+                owner.unlink(missing_ok=True)
             lock.release()
 
     # Results ---------------------------------------------------------------------------------
@@ -193,46 +224,111 @@ class Store:
         arrays: Mapping[str, np.ndarray] | None = None,
         model: Path | None = None,
     ) -> None:
-        """Record a trial: its arrays and its model first, the record that names them last."""
+        """Record a trial: its arrays and its model first, the record that names them last.
+
+        Each is on the disk before the next is written, so that not even a machine that loses its
+        power leaves a record without what it names.
+        """
         if arrays:
             import numpy as np
 
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
-            write_bytes(self.arrays_file(result.id), buffer.getvalue())
+            write_bytes(self.arrays_file(result.id), buffer.getvalue(), flush=True)
         if model is not None:
-            with _told(self.trials):
-                self.trials.mkdir(parents=True, exist_ok=True)
-                shutil.move(model, self.model_file(result.id))
+            move(model, self.model_file(result.id))
         text = json.dumps(result.to_json(), separators=(",", ":"), allow_nan=False)
-        write_text(self.result_file(result.id), text)
+        write_bytes(self.result_file(result.id), text.encode(), flush=True)
 
     def load(self, trial: str) -> TrialResult | None:
-        """Return the record of a trial, None if there is none."""
-        return _read_result(self.result_file(trial))
+        """Return the record of a trial, None if there is none that is sound."""
+        return self._read(trial, self.result_file(trial))
 
     def results(self, ids: Iterable[str] | None = None) -> dict[str, TrialResult]:
-        """Return the records of `ids` (all there are, if None) that exist, by id."""
+        """Return the sound records of `ids` (all there are, if None), by id."""
         try:
             with os.scandir(self.trials) as entries:
                 there = {each.name[:-5] for each in entries if each.name.endswith(".json")}
         except FileNotFoundError:
             return {}
+        except NotADirectoryError:
+            raise StoreError(
+                f"{self.trials} is a file. Expected the folder of the trials' records: move the "
+                "file away and run again."
+            ) from None
         wanted = there if ids is None else [each for each in ids if each in there]
         folder = str(self.trials)  # paths cost more than what they lead to, ten thousand times
         with _uncollected():
-            found = {trial: _read_result(f"{folder}{os.sep}{trial}.json") for trial in wanted}
+            found = {each: self._read(each, f"{folder}{os.sep}{each}.json") for each in wanted}
         return {trial: result for trial, result in found.items() if result is not None}
 
-    def arrays(self, trial: str) -> dict[str, np.ndarray]:
-        """Return what a trial's probes measured, empty if nothing."""
-        import numpy as np
-
+    def _read(self, trial: str, path: str | Path) -> TrialResult | None:
+        later = False
         try:
-            with np.load(self.arrays_file(trial), allow_pickle=False) as archive:
-                return dict(archive)
+            with open(path, "rb") as stream:
+                document = from_json(stream.read(), allow_inf_nan=False)
+            result = TrialResult.from_json(document)
+            if result.id == trial:
+                return result
+            reason = f"it is the record of another trial, {result.id[:12]}"
+        except FileNotFoundError:
+            if not os.path.islink(path):
+                return None
+            reason = "it is a link to nothing"
+        except UnsoundRecord as error:
+            reason, later = str(error), error.later
+        except ValueError as error:
+            reason = f"it is not JSON ({str(error)[:120]})"
+        except OSError as error:
+            reason = f"it cannot be read ({error.strerror or error})"
+        self.refuse(Path(path), f"no sound record: {reason}", later=later)
+        return None
+
+    def refuse(self, path: Path, why: str, *, later: bool = False) -> None:
+        """Say that a file of a trial is unsound, and set it aside if this store has the lock.
+
+        Args:
+            path: the file.
+            why: what is wrong with it, as in "x.json is {why}".
+            later: a later version of ablate may have written it, which then knows it.
+        """
+        kept = set_aside(path) if self._held else None
+        if kept is not None:
+            what = f"It is kept as {kept.name}, and its trial is trained again."
+        else:
+            what = "It is not counted; `ablate run` sets it aside and trains its trial again."
+        if later:
+            what += (
+                " It seems to come from a later version of ablate: to keep its outcome, use that "
+                f"version{f', with {path.name} as its name again' if kept is not None else ''}."
+            )
+        notice(f"{path} is {why}. {what}")
+
+    def arrays(self, trial: str) -> dict[str, np.ndarray]:
+        """Return what a trial's probes measured, empty if nothing or if it cannot be read."""
+        try:
+            return read_arrays(self.arrays_file(trial))
         except FileNotFoundError:
             return {}
+        except DamagedError as error:
+            self.refuse(self.arrays_file(trial), f"damaged: {error}")
+            return {}
+
+    def has_arrays(self, trial: str) -> bool:
+        """Whether what a trial's probes measured is there, and sound.
+
+        Who holds the lock looks at every byte; others only at whether the archive is complete.
+        """
+        place = self.arrays_file(trial)
+        try:
+            check_arrays(place, whole=self._held)
+        except DamagedError as error:
+            if os.path.lexists(place):
+                self.refuse(place, f"damaged: {error}")
+            else:
+                notice(f"{place} is not there, and the trial's record names it: trained again.")
+            return False
+        return True
 
     def clear_work(self, trial: str) -> None:
         """Remove a trial's work folder: the trial is final."""
@@ -261,12 +357,21 @@ class Store:
         write_text(self.search_csv, search_table(rows))
 
     def read_search(self) -> list[dict[str, str]]:
-        """Return the rows of search.csv, none if there was no search."""
+        """Return the rows of search.csv, none if there was no search or it cannot be read."""
         try:
-            with self.search_csv.open(encoding="utf-8", newline="") as stream:
-                return list(csv.DictReader(stream))
+            return read_search_table(self.search_csv.read_bytes())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            reason = f"it cannot be read ({error.strerror or error})"
+        except ValueError as error:
+            reason = str(error)
+        kept = f"It is kept as {set_aside(self.search_csv).name}. " if self._held else ""
+        notice(
+            f"{self.search_csv} does not say what was searched: {reason}. {kept}`ablate search` "
+            "writes it anew from the trials that are there."
+        )
+        return []
 
     def searched(self) -> dict[str, str]:
         """Return the point of each trial that a search planned, by trial id."""
@@ -277,13 +382,15 @@ class Store:
     def read_digests(self) -> dict[str, Any]:
         """Return the digests of files remembered for all studies under the logs folder."""
         try:
-            return dict(json.loads((self.logs / ".digests.json").read_text(encoding="utf-8")))
+            found = from_json((self.logs / ".digests.json").read_bytes())
         except (OSError, ValueError):
-            return {}
+            return {}  # only time is lost: what is not remembered is worked out again
+        return found if isinstance(found, dict) else {}
 
     def write_digests(self, memory: Mapping[str, Any]) -> None:
-        """Remember the digests of files."""
-        write_text(self.logs / ".digests.json", json.dumps(memory))
+        """Remember the digests of files, where that can be written down."""
+        with suppress(StoreError):
+            write_text(self.logs / ".digests.json", json.dumps(memory))
 
 
 def studies(logs: str | os.PathLike[str]) -> list[str]:
@@ -292,40 +399,6 @@ def studies(logs: str | os.PathLike[str]) -> list[str]:
     if not place.is_dir():
         return []
     return sorted(each.parent.name for each in place.glob("*/study.yaml"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        StoreError: the disk is full, the folder read-only, … with what to do.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(content)
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-
-
-def _read_result(path: str | Path) -> TrialResult | None:
-    try:
-        with open(path, "rb") as stream:
-            document = from_json(stream.read())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        # Written whole or not at all by us; a file spoilt by others is no result.
-        return None
-    return TrialResult.from_json(document)
 
 
 @contextmanager
@@ -338,24 +411,3 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what the system says of a file into what a person can do about it."""
-    remedies = {
-        errno.ENOSPC: "The disk is full: free some space and run again",
-        errno.EDQUOT: "The disk quota is used up: free some space and run again",
-        errno.EROFS: "It is on a read-only file system: choose another folder with --logs",
-        errno.EACCES: "You may not write there: choose another folder with --logs",
-        errno.EPERM: "You may not write there: choose another folder with --logs",
-    }
-    try:
-        yield
-    except Timeout:  # an OSError too, but a lock that is held is not a disk that fails
-        raise
-    except OSError as error:
-        remedy = remedies.get(error.errno or 0, str(error))
-        raise StoreError(
-            f"{path} cannot be written. {remedy}; what is finished is kept."
-        ) from error

@@ -140,7 +140,7 @@ def _put(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
-    from ablate.store import write_text
+    from ablate.disk import write_text
 
     write_text(output, text)
     click.echo(str(output))

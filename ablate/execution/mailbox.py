@@ -11,6 +11,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydantic_core import from_json
 
+from ablate.disk import notice, read_arrays, set_aside, write_bytes, write_text
 from ablate.execution.messages import Epoch, Finished, Message, Started
-from ablate.store import write_bytes, write_text
 from ablate.study.trial import TrialResult
 
 _EVENTS, _RESULT, _ARRAYS, _MODEL = "events.jsonl", "result.json", "probes.npz", "model.keras"
@@ -81,7 +84,7 @@ class Letters(Teller):
         if arrays:
             buffer = io.BytesIO()
             np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-            write_bytes(place / _ARRAYS, buffer.getvalue())
+            write_bytes(place / _ARRAYS, buffer.getvalue(), flush=True)
         if model is not None and model != place / _MODEL:
             model.replace(place / _MODEL)
         write_text(place / _RESULT, json.dumps(result.to_json(), allow_nan=False))
@@ -132,39 +135,69 @@ class Mailbox:
             with (self.works / trial / _EVENTS).open("rb") as stream:
                 stream.seek(self._offset)
                 text = stream.read()
-        except FileNotFoundError:
+        except OSError:
             return []
         whole = text[: text.rfind(b"\n") + 1]  # a line being written is left for the next look
         self._offset += len(whole)
         return [each for line in whole.splitlines() if (each := _parse(trial, line)) is not None]
 
 
-def collect(works: Path, trial: str) -> Finished | None:
-    """Return what a worker handed in for a trial, None if it has not."""
+def collect(works: Path, trial: str, *, keep: bool = False) -> Finished | None:
+    """Return what a worker handed in for a trial, None if it has not.
+
+    What is no result of this trial, or lacks a part, is as good as none: a notice says so, and the
+    trial is trained again.
+
+    Args:
+        works: the folder of the work folders.
+        trial: the trial's id.
+        keep: leave an unsound message where it is; else it is set aside, so that it is met once.
+    """
     place = works / trial
     try:
-        result = TrialResult.from_json(json.loads((place / _RESULT).read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        document = from_json((place / _RESULT).read_bytes(), allow_inf_nan=False)
+        result = TrialResult.from_json(document)
+        if result.id != trial:
+            raise ValueError(f"it is of another trial, {result.id[:12]}")
+        # Arrays were there before the result; a shared disk may show them after it.
+        arrays = read_arrays(place / _ARRAYS) if result.probes or _stands(place / _ARRAYS) else {}
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    arrays: dict[str, np.ndarray] = {}
-    if (place / _ARRAYS).is_file():
-        with np.load(place / _ARRAYS, allow_pickle=False) as archive:
-            arrays = dict(archive)
+    except (OSError, ValueError) as error:
+        if not keep:
+            set_aside(place / _RESULT)
+        notice(
+            f"{place / _RESULT} is no sound message of a worker ({str(error)[:200]}): it is left "
+            "out, and the trial is trained again."
+        )
+        return None
     model = place / _MODEL
     return Finished(result, arrays, model if model.is_file() else None)
 
 
 def forget_events(works: Path, trial: str) -> None:
     """Remove what an earlier attempt said and handed in; its checkpoint stays."""
-    for name in (_EVENTS, _RESULT):
-        (works / trial / name).unlink(missing_ok=True)
+    place = works / trial
+    for each in (place / _EVENTS, place / _RESULT, place / _ARRAYS):
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each, ignore_errors=True)
+        elif place.is_dir():
+            each.unlink(missing_ok=True)
+    if _stands(place) and not place.is_dir():
+        place.unlink()  # no folder, and nothing that a worker wrote
+
+
+def _stands(path: Path) -> bool:
+    return os.path.lexists(path)
 
 
 def _parse(trial: str, line: bytes) -> Message | None:
+    """Return what a line says, None if it is none of ours: progress is a courtesy."""
     try:
         said = json.loads(line)
-    except ValueError:
+        if "started" in said:
+            return Started(trial, int(said["started"]))
+        logs = {str(name): value for name, value in said["logs"].items()}
+        return Epoch(trial, int(said["epoch"]), int(said["epochs"]), logs)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    if "started" in said:
-        return Started(trial, said["started"])
-    return Epoch(trial, said["epoch"], said["epochs"], said["logs"])

@@ -112,7 +112,7 @@ def progress(study: Study, *, logs: str | Path) -> Outlook:
     handed = {
         trial.id: said.result
         for trial in made.todo
-        if (said := collect(store.works, trial.id)) is not None
+        if (said := collect(store.works, trial.id, keep=True)) is not None
     }
     left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
     return _outlook(replace(made, todo=left, results={**made.results, **handed}), store, {})

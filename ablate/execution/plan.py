@@ -141,10 +141,14 @@ def _spec(result: TrialResult) -> Spec:
 
 def resolved_before(store: Store) -> Study | None:
     """Return the study as it was resolved the last time, None if never or unreadable now."""
+    if not store.exists():
+        return None
     try:
-        return load_study(store.study_file) if store.exists() else None
-    except AblateError:
-        return None  # written by another version, or changed by hand: it is resolved anew
+        return load_study(store.study_file)
+    except AblateError as error:
+        # Written by another version, damaged, or changed by hand: it is resolved anew.
+        store.refuse_study(str(error))
+        return None
 
 
 def trials_of(study: Study, arms: Sequence[Arm], memory: dict[str, Any]) -> list[Trial]:
@@ -239,7 +243,9 @@ def stands(result: TrialResult | None, trial: Trial, store: Store) -> bool:
     if wanted != recorded and not _covers(recorded, wanted):
         return False
     save = trial.spec.train.save
-    return save == "none" or (result.saved == save and store.model_file(trial.id).is_file())
+    if save != "none" and (result.saved != save or not store.model_file(trial.id).is_file()):
+        return False
+    return not trial.probes or store.has_arrays(trial.id)
 
 
 def _covers(recorded: Any, wanted: Any) -> bool:

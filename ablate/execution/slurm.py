@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ablate.disk import write_text
 from ablate.errors import MissingExtraError, StudyError
 from ablate.execution import worker
 from ablate.execution.devices import Lane
@@ -28,7 +29,6 @@ from ablate.execution.local import Processes
 from ablate.execution.mailbox import Letters, Mailbox, forget_events
 from ablate.execution.messages import Done, Lost, Message, Task
 from ablate.reasons import reason, sentence
-from ablate.store import write_text
 from ablate.study.study import Execution
 from ablate.study.trial import Trial, TrialResult
 

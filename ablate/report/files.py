@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablate.disk import write_bytes, write_text
 from ablate.report.html import as_html
 from ablate.report.markdown import as_markdown
 from ablate.report.material import Material, Plot, Section
-from ablate.store import write_bytes, write_text
 
 if TYPE_CHECKING:
     from ablate.report.reproductions import Reproduction

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Iterator, MutableMapping
@@ -87,7 +88,8 @@ def _file(place: Path, memory: Memory) -> str:
     stat = place.stat()
     stamp = [stat.st_size, stat.st_mtime_ns]
     known = memory.get(str(place))
-    if known is not None and known[:2] == stamp:
+    # The memory is a file that anything may have happened to.
+    if isinstance(known, list) and known[:2] == stamp and _is_digest(known[2:]):
         return str(known[2])
     if place.suffix == ".keras" and zipfile.is_zipfile(place):
         value = _archive(place)
@@ -96,6 +98,14 @@ def _file(place: Path, memory: Memory) -> str:
             value = hashlib.file_digest(stream, "sha256").hexdigest()
     memory[str(place)] = [*stamp, value]
     return value
+
+
+def _is_digest(rest: list[Any]) -> bool:
+    return (
+        len(rest) == 1
+        and isinstance(rest[0], str)
+        and re.fullmatch(r"[0-9a-f]{64}", rest[0]) is not None
+    )
 
 
 def _archive(place: Path) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from ablate.study.trial import Trial, TrialResult
 
 _LEADING = ("variant", "seed")
+#: Columns that every search.csv has.
+_SEARCHED = ("variant", "point", "seed", "status", "trial")
 _FACTS = ("status", "epochs", "seconds", "parameters")
 
 
@@ -49,6 +51,31 @@ def search_table(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         writer.writerow(_plain_cell(row.get(name)) for name in columns)
     return text.getvalue()
+
+
+def read_search_table(content: bytes) -> list[dict[str, str]]:
+    """Return the rows of a search.csv.
+
+    Raises:
+        ValueError: it is none, with the reason.
+    """
+    if content == search_table([]).encode():
+        return []
+    try:
+        lines = content.decode("utf-8")
+        table = csv.DictReader(io.StringIO(lines, newline=""), strict=True)
+        rows = list(table)
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"it is no table ({error})") from None
+    missing = [each for each in _SEARCHED if each not in (table.fieldnames or ())]
+    if missing:
+        raise ValueError(f"it has no column '{missing[0]}'")
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values() or not row["seed"].isdecimal():
+            raise ValueError(f"its line {number} is not whole")
+    return rows
 
 
 def _metric_columns(results: Iterable[TrialResult]) -> list[str]:

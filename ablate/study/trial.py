@@ -10,12 +10,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ablate.study.data import Data
 from ablate.study.metrics import without_counters
 from ablate.study.model import Model
 from ablate.study.placement import Placement, Removal
+from ablate.study.record_check import check
 from ablate.study.strict import Strict
 from ablate.study.train import Train
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ablate.study.study import Probe
 
 Status = Literal["completed", "diverged", "failed", "interrupted"]
+
+STATUSES: tuple[str, ...] = get_args(Status)
 
 #: Outcomes that are not trained again.
 FINAL: frozenset[str] = frozenset({"completed", "diverged"})
@@ -99,13 +102,18 @@ class TrialResult:
         return _finite(asdict(self))
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> TrialResult:
-        """Read `to_json`'s document; unknown keys (of a later version) are ignored."""
+    def from_json(cls, document: Any) -> TrialResult:
+        """Read `to_json`'s document; unknown keys (of a later version) are ignored.
+
+        Raises:
+            UnsoundRecord: it is no record of a trial, with the reason.
+        """
+        check(document, STATUSES)
         known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
         for name in ("inference", "notes", "cautions", "probes"):
-            known[name] = tuple(known.get(name) or ())
+            known[name] = tuple(known.get(name, ()))
         for name in ("metrics", "curves"):
-            if isinstance(known.get(name), Mapping):
+            if name in known:
                 known[name] = without_counters(known[name], _declared(known.get("spec")))
         return cls(**known)
 

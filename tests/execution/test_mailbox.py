@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+import json
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from ablate.errors import Notice, StoreError
 from ablate.execution import mailbox
 from ablate.execution.mailbox import Letters, Mailbox, collect, forget_events
 from ablate.execution.messages import Epoch, Finished, Started
@@ -64,6 +69,115 @@ def test_what_was_handed_in_is_found_without_its_worker(tmp_path):
     np.testing.assert_array_equal(found.arrays["gamma"], np.ones(2))
     assert found.model.read_bytes() == b"weights"
     assert collect(tmp_path, "two") is None
+
+
+def handed_in(works):
+    letters = Letters(works)
+    mine = replace(result("one"), probes=("activations",))
+    letters.finished(mine, {"gamma": np.ones(50)}, None)
+    assert collect(works, "one").result == mine
+    return works / "one"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("result.json", json.dumps(result("two").to_json()).encode(), "of another trial, two"),
+        ("result.json", b"{}", "no 'id'"),
+        ("result.json", b"null", "received null"),
+        ("result.json", b"[" * 100_000, ""),
+        ("result.json", b'{"id": "one", "sta', "EOF"),
+        ("result.json", b"", "EOF"),
+        ("result.json", None, "Is a directory"),
+        ("probes.npz", b"", "empty"),
+        ("probes.npz", b"PK spoilt", "no whole npz file"),
+        ("probes.npz", None, "a folder"),
+    ],
+)
+def test_a_message_that_is_unsound_is_none_and_said(tmp_path, file, content, reason):
+    place = handed_in(tmp_path)
+    (place / file).unlink()
+    if content is None:
+        (place / file).mkdir()
+    else:
+        (place / file).write_bytes(content)
+    for _ in range(2):  # who only looks leaves it where it is
+        with pytest.warns(Notice, match=f"no sound message of a worker .*{reason}"):
+            assert collect(tmp_path, "one", keep=True) is None
+    with pytest.warns(Notice, match="the trial is trained again"):
+        assert Mailbox(tmp_path, ("one",)).read() == []
+    assert (place / "result.json.unsound").exists()
+    assert collect(tmp_path, "one") is None
+    forget_events(tmp_path, "one")
+    handed_in(tmp_path)
+
+
+def test_a_result_waits_for_the_arrays_that_it_names(tmp_path):
+    """On a shared disk they may be seen after it."""
+    place = handed_in(tmp_path)
+    (place / "probes.npz").rename(place / "elsewhere")
+    assert collect(tmp_path, "one") is None
+    (place / "elsewhere").rename(place / "probes.npz")
+    assert set(collect(tmp_path, "one").arrays) == {"gamma"}
+
+
+def test_arrays_are_handed_in_before_the_result(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise StoreError("The disk is full")
+
+    monkeypatch.setattr(mailbox, "write_bytes", full)
+    with pytest.raises(StoreError):
+        Letters(tmp_path).finished(result("one"), {"gamma": np.ones(2)}, None)
+    assert collect(tmp_path, "one") is None
+
+
+@pytest.mark.parametrize("when", ["before the look at the result", "after it"])
+def test_what_was_written_before_the_result_is_read_before_it(tmp_path, monkeypatch, when):
+    """Also where the worker finishes while the driver looks at the folder."""
+    letters, box = Letters(tmp_path), Mailbox(tmp_path, ("one",))
+    letters.started("one", 0)
+    look, ended = mailbox.collect, []
+
+    def finish():
+        if not ended:
+            ended.append(True)
+            letters._told = -1e10
+            letters.epoch("one", 1, 1, {"loss": 0.5})
+            letters.finished(result("one"), {}, None)
+
+    def finishing(works, trial, **options):
+        if when.startswith("before"):
+            finish()
+        found = look(works, trial, **options)
+        finish()
+        return found
+
+    monkeypatch.setattr(mailbox, "collect", finishing)
+    heard = box.read() + box.read()
+    assert heard == [Started("one", 0), Epoch("one", 1, 1, {"loss": 0.5}), Finished(result("one"))]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["3", "{}", "null", "[[[", "[" * 100_000, '{"epoch": 1}', '{"started": null}',
+     '{"epoch": 1, "epochs": 2, "logs": 3}'],
+)  # fmt: skip
+def test_a_line_that_says_nothing_is_passed_over(tmp_path, line):
+    letters, box = Letters(tmp_path), Mailbox(tmp_path, ("one",))
+    (letters.folder("one") / "events.jsonl").write_text(line + "\n")
+    letters.started("one", 0)
+    assert box.read() == [Started("one", 0)]
+
+
+def test_what_lies_in_the_place_of_a_work_folder_or_its_files_makes_way(tmp_path):
+    (tmp_path / "one").write_text("no folder")
+    assert collect(tmp_path, "one") is None
+    forget_events(tmp_path, "one")
+    (Letters(tmp_path).folder("one") / "events.jsonl" / "inside").mkdir(parents=True)
+    assert Mailbox(tmp_path, ("one",)).read() == []
+    forget_events(tmp_path, "one")
+    Letters(tmp_path).started("one", 2)
+    assert Mailbox(tmp_path, ("one",)).read() == [Started("one", 2)]
 
 
 def test_a_new_attempt_forgets_the_events_of_the_last(tmp_path):

@@ -91,3 +91,28 @@ def test_a_study_set_aside_is_read_where_it_lies(tmp_path, capsys):
     place = store.set_aside()
     assert run_cli(["status", place.name, "--logs", str(tmp_path)]) == 0
     assert "4 completed" in capsys.readouterr().out
+
+
+def test_a_trial_whose_arrays_are_gone_or_damaged_is_trained_again_when_a_probe_asks(tmp_path):
+    asks = small(probes=["activations"])
+    store = finish(asks, tmp_path)
+    assert plan(asks, store).todo == ()
+    first, second = (plan(asks, store).trials[index] for index in (0, 3))
+    store.arrays_file(first.id).unlink()
+    store.arrays_file(second.id).write_bytes(b"PK spoilt")
+    with pytest.warns(Notice) as said:
+        made = plan(asks, store)
+    assert made.todo == (first, second)
+    assert [f"{store.arrays_file(each.id)} is" in str(note.message)
+            for each, note in zip((first, second), said, strict=True)] == [True, True]  # fmt: skip
+    assert plan(small(), store).todo == ()  # nothing asks for them
+
+
+def test_a_resolved_study_that_cannot_be_read_is_kept_and_resolved_anew(tmp_path):
+    store = finish(small(), tmp_path)
+    store.study_file.write_text("study: [")
+    with pytest.warns(Notice, match=r"resolved anew\. .*study\.yaml"):
+        assert resolved_before(store) is None
+    with store.lock(), pytest.warns(Notice, match="kept as study.yaml.unsound"):
+        assert resolved_before(store) is None
+    assert (store.root / "study.yaml.unsound").read_text() == "study: ["
