@@ -53,10 +53,16 @@ def check_searchable(search: Search) -> None:
             raise StudyError(f"search.space.{path}: cannot be searched: {refused[path]}.")
 
 
-def declare(hp: kt.HyperParameters, parameters: Mapping[str, Dimension], search: Search) -> Values:
+def declare(
+    hp: kt.HyperParameters,
+    parameters: Mapping[str, Dimension],
+    search: Search,
+    defaults: Mapping[str, Any] | None = None,
+) -> Values:
     """Declare `parameters` on `hp` and return the values that are active there, by path.
 
-    A placement's `present` is declared before the fields that hang on it.
+    A placement's `present` is declared before the fields that hang on it. `defaults` are values
+    of the space (see `nearest_in`); a parameter without one has Keras Tuner's own default.
     """
     values: Values = {}
     ordered = sorted(parameters, key=lambda path: condition_of(path, search) in parameters)
@@ -65,7 +71,8 @@ def declare(hp: kt.HyperParameters, parameters: Mapping[str, Dimension], search:
         condition = {} if parent not in parameters else {
             "parent_name": parent, "parent_values": [True],
         }  # fmt: skip
-        value = _declare(hp, path, parameters[path], condition)
+        default = (defaults or {}).get(path)
+        value = _declare(hp, path, parameters[path], condition | {"default": default})
         if value is not None:
             values[path] = value
     return values
@@ -125,19 +132,55 @@ def stepped(dimension: Dimension) -> list[float] | list[int]:
     return [float(f"{float(each):.12g}") for each in found]
 
 
-def _declare(hp: kt.HyperParameters, path: str, dim: Dimension, condition: Values) -> Any:
+def nearest_in(dimension: Dimension, value: Any) -> Any:
+    """Return the value of a dimension that is nearest to `value`, itself if it is there.
+
+    Numbers are compared as the dimension is sampled, by distance or by ratio; what is no number,
+    and no value of the dimension either, gives the first of them.
+
+    >>> nearest_in(Dimension(**{"float": [1e-4, 0.1], "sampling": "log"}), 0.5)
+    0.1
+    >>> nearest_in(Dimension(choice=[16, 32, 64]), 40)
+    32
+    """
+    values = _listed(dimension)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if values is None:
+        assert dimension.bounds is not None
+        low, high = dimension.bounds
+        inside = min(max(value, low), high) if number else low
+        return round(inside) if dimension.kind == "int" else float(inside)
+    if value in values:
+        return values[values.index(value)]
+    if not number or not all(isinstance(each, int | float) for each in values):
+        return values[0]
+    by_ratio = dimension.sampling != "linear" and value > 0
+
+    def distance(each: float) -> float:
+        return abs(math.log(each / value)) if by_ratio else abs(each - value)
+
+    return min(values, key=distance)
+
+
+def _declare(hp: kt.HyperParameters, path: str, dim: Dimension, rest: Values) -> Any:
+    values = _listed(dim)
+    if values is None:
+        assert dim.bounds is not None
+        kind = hp.Int if dim.kind == "int" else hp.Float
+        return kind(path, *dim.bounds, sampling=dim.sampling, **rest)
+    if set(values) == {True, False} and isinstance(values[0], bool):
+        # A Choice would turn them into numbers.
+        return hp.Boolean(path, **{**rest, "default": bool(rest["default"])})
+    return hp.Choice(path, values, ordered=True if dim.step is not None else None, **rest)
+
+
+def _listed(dim: Dimension) -> list[Any] | None:
+    """Return the values of a dimension in order, as Keras Tuner takes them; None for a range."""
     if dim.bool_:
-        return hp.Boolean(path, **condition)
+        return [False, True]
     if dim.choice is not None:
-        if all(isinstance(each, bool) for each in dim.choice) and len(dim.choice) == 2:
-            return hp.Boolean(path, **condition)  # a Choice would turn them into numbers
-        return hp.Choice(path, _of_one_type(dim.choice), **condition)
-    if dim.step is not None:
-        return hp.Choice(path, list(stepped(dim)), ordered=True, **condition)
-    assert dim.bounds is not None
-    low, high = dim.bounds
-    kind = hp.Int if dim.kind == "int" else hp.Float
-    return kind(path, low, high, sampling=dim.sampling, **condition)
+        return _of_one_type(dim.choice)
+    return list(stepped(dim)) if dim.step is not None else None
 
 
 def _of_one_type(choice: Sequence[Any]) -> list[Any]:

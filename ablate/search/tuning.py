@@ -3,36 +3,40 @@
 A study with a `search` section and the name of a variant go in. `build` declares the space,
 takes the point that a tuner chose, and returns the compiled network as a trial of `ablate` would
 begin it: same graph, same initial weights, same optimizer; `fit` adds the point's batch size,
-callbacks and class weights. The tuner clears the session before each build, which wipes seeds
-and the dtype policy: both are set again there.
+callbacks and class weights. Where a tuner chooses nothing the study's own values stand. The tuner
+clears the session before each build, which wipes seeds and the dtype policy: both are set again
+there. What a point gives depends on the point alone, and on which execution of it this is.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections import Counter
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner as kt
 import numpy as np
+from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
 
 from ablate.config import load_study
 from ablate.errors import StudyError, nearest
 from ablate.search.findings import SEARCH_SEEDS
-from ablate.search.space import check_searchable, declare
+from ablate.search.space import check_searchable, declare, nearest_in
 from ablate.study.arm import Arm
-from ablate.study.search_space import apply_point, parameters_of
+from ablate.study.search_space import Dimension, apply_point, parameters_of, values_at
 from ablate.study.study import Study
 from ablate.study.trial import Spec
+from ablate.surgery.additions import recipe_of
 from ablate.training import derive
 from ablate.training.listening import Listening
 from ablate.training.network import dtype_policy, network
-from ablate.training.objectives import compile_for
+from ablate.training.objectives import compile_for, optimizer_of
 from ablate.training.rows import labels_of, rows_of
-from ablate.training.schedules import keras_schedule
+from ablate.training.schedules import keras_schedule, plateau
 from ablate.training.seeding import Beginnings, seeded
 
 
@@ -41,11 +45,16 @@ def hypermodel(
 ) -> VariantHyperModel:
     """Return a variant as a `keras_tuner.HyperModel`.
 
+    The default of each hyperparameter is the study's own value, so that a tuner with
+    `tune_new_entries=False` trains the study's network. Where the space does not hold that value
+    the default is the nearest that it holds, and a warning says so.
+
     Args:
         study: a study with a `search` section, or its file.
         variant: its name; the baseline by default.
         seed: of the first execution of each point; further executions count on from it, so that
-            `executions_per_trial` gives repetitions and not copies.
+            `executions_per_trial` gives repetitions and not copies. The tuner's own seed decides
+            which points it tries; Keras Tuner takes 0 for none there.
 
     Raises:
         StudyError: there is no such variant, or no `search` section.
@@ -81,9 +90,10 @@ class VariantHyperModel(kt.HyperModel):
         assert study.search is not None
         self.study, self.arm, self.seed = study, arm, seed
         self._parameters = parameters_of(arm, study.search)
+        self._defaults = _defaults(arm, self._parameters)
         self._policy = keras.config.dtype_policy()
-        self._fitted: Counter[str] = Counter()
-        self._beginnings: tuple[keras.Model, Beginnings] | None = None
+        self._built: tuple[keras.Model, Callable[[int], None]] | None = None
+        self._executions: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
         """Return the compiled network at the point that `hp` holds."""
@@ -102,9 +112,14 @@ class VariantHyperModel(kt.HyperModel):
             return network(spec, rows.splits).layers
 
         beginnings = Beginnings(made.layers, made.keep, again)
-        self._beginnings = made.model, beginnings
-        _begin(beginnings, self.seed)
-        made.calibrate(rows.splits.x_train)
+
+        def begin(seed: int) -> None:
+            for variable, value in beginnings.of(seed):
+                variable.assign(value)
+            made.calibrate(rows_of(spec, seed).splits.x_train)
+
+        begin(self.seed)
+        self._built = made.model, begin
         return made.model
 
     def fit(self, hp: kt.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
@@ -119,13 +134,13 @@ class VariantHyperModel(kt.HyperModel):
         validated = bool(kwargs.get("validation_data") or kwargs.get("validation_split"))
         own = Listening.of(train, validated).callbacks
         kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), *own]
-        self._repeat(hp, model, kwargs)
-        return model.fit(*args, **kwargs)
+        with seeded(self._begin(model, kwargs)):
+            return model.fit(*args, **kwargs)
 
     def spec(self, hp: kt.HyperParameters) -> Spec:
         """Return what the variant is at the point that `hp` holds."""
         assert self.study.search is not None
-        values = declare(hp, self._parameters, self.study.search)
+        values = declare(hp, self._parameters, self.study.search, self._defaults)
         return apply_point(self.arm.spec, values) if values else self.arm.spec
 
     @property
@@ -137,15 +152,27 @@ class VariantHyperModel(kt.HyperModel):
             rows["validation_data"] = (splits.x_val, splits.y_val)
         return rows
 
-    def _repeat(self, hp: kt.HyperParameters, model: keras.Model, kwargs: dict[str, Any]) -> None:
-        """Give each further execution of a point a seed of its own."""
-        point = {key: hp.values[key] for key in sorted(hp.values) if not key.startswith("tuner/")}
-        key = json.dumps(point, sort_keys=True, default=str)
-        ordinal = 0 if kwargs.get("initial_epoch") else self._fitted[key]
-        self._fitted[key] += not kwargs.get("initial_epoch")
-        if ordinal and self._beginnings is not None and self._beginnings[0] is model:
-            _begin(self._beginnings[1], self.seed + ordinal)
-        keras.utils.set_random_seed(derive(self.seed + ordinal, "", "fit"))
+    def _begin(self, model: keras.Model, kwargs: Mapping[str, Any]) -> int:
+        """Give each further execution of a trial weights of its own; return the seed to fit by."""
+        seed, epoch = self.seed + self._execution(kwargs["callbacks"]), kwargs.get("initial_epoch")
+        if epoch:  # weights of an earlier rung are loaded already
+            return derive(seed, "", f"fit/{epoch}")
+        if seed != self.seed and self._built is not None and self._built[0] is model:
+            self._built[1](seed)
+        return derive(seed, "", "fit")
+
+    def _execution(self, callbacks: list[Any]) -> int:
+        """Return which execution of a tuner's trial this is, from 0.
+
+        A tuner tells neither `build` nor `fit`, but one checkpoint serves all executions of a
+        trial and no other trial. What has none is no repetition.
+        """
+        for each in callbacks:
+            if isinstance(each, SaveBestEpoch):
+                found = self._executions.get(each, 0)
+                self._executions[each] = found + 1
+                return found
+        return 0
 
     def _class_weight(self, train: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if train.class_weight != "balanced":
@@ -156,9 +183,38 @@ class VariantHyperModel(kt.HyperModel):
         return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def _begin(beginnings: Beginnings, seed: int) -> None:
-    for variable, value in beginnings.of(seed):
-        variable.assign(value)
+def _defaults(arm: Arm, parameters: Mapping[str, Dimension]) -> dict[str, Any]:
+    """Return the variant's own value of each parameter, or the nearest in the space, said so."""
+    found = {}
+    for path, dimension in parameters.items():
+        own = values_at(arm.spec, path) or _left_to_keras(arm.spec, path)
+        found[path] = nearest_in(dimension, own[0] if own else None)
+        if own != (found[path],):
+            there = " and ".join(map(repr, own)) if own else "nothing"
+            warnings.warn(
+                f"search.space.{path}: variant '{arm.name}' has {there} here, which the space "
+                f"does not hold. The default of this hyperparameter is {found[path]!r} instead.",
+                stacklevel=4,
+            )
+    return found
+
+
+def _left_to_keras(spec: Spec, path: str) -> tuple[Any, ...]:
+    """Return the value that Keras gives an argument which the study does not state."""
+    owner, _, field = path.rpartition(".")
+    settings: Mapping[str, Any] = {}
+    if owner == "train.optimizer":
+        settings = optimizer_of(spec.train).get_config()
+    elif owner == "train.schedule" and spec.train.schedule is not None:
+        schedule = keras_schedule(spec.train, 1)
+        settings = (
+            vars(plateau(spec.train.schedule)[0]) if schedule is None else schedule.get_config()
+        )
+    elif owner.startswith("insert."):
+        label = owner.removeprefix("insert.")
+        recipe = next(recipe_of(each) for each in spec.insert if each.label == label)
+        settings = recipe.cls(**recipe.arguments).get_config()
+    return (settings[field],) if field in settings else ()
 
 
 def _is_array(x: Any) -> bool:

@@ -247,6 +247,25 @@ def apply_point(spec: Spec, point: Mapping[str, Any]) -> Spec:
     return spec.model_copy(update=update)
 
 
+def values_at(spec: Spec, path: str) -> tuple[Any, ...]:
+    """Return what `spec` has at a path of `parameters_of`: the inverse of `apply_point`.
+
+    Returns:
+        one value; none where the spec leaves the field to Keras; more than one where placements
+        of one name differ.
+    """
+    if path.startswith("train."):
+        sections: list[Any] = [_fields(spec.train)]
+        keys = path.split(".")[1:]
+    else:
+        label, _, last = path.removeprefix("insert.").rpartition(".")
+        placements = [_fields(each) for each in spec.insert if each.label == label]
+        sections, keys = [{"present": True, **each} for each in placements], [last]
+    for key in keys:
+        sections = [each[key] for each in sections if isinstance(each, Mapping) and key in each]
+    return tuple(each for at, each in enumerate(sections) if each not in sections[:at])
+
+
 def slip_for(path: str, labels: set[str]) -> Slips:
     """Return the complaint about a path that leads nowhere."""
     expected = f"Expected train.<field> or insert.<placement>.<field>, placements being " \
