@@ -145,6 +145,8 @@ def _told(data: Data, application: str | None, seed: int, variants: list[str]) -
         "scaling": splits.scaling,
         "split": data.split,
         "parts": _parts(splits),
+        "files_not_read": {reason: list(names) for reason, names in source.skipped.items()},
+        "cautions": list(splits.cautions),
         "notes": list(splits.notes),
     }
 
@@ -215,6 +217,8 @@ def _print(told: dict[str, Any]) -> None:
             escape(_counts(part["class_counts"], told["class_names"])),
         )
     screen.print(table)
+    for caution in told["cautions"]:
+        screen.print(f"[bold]caution[/bold]: {escape(caution)}", highlight=False)
     for note in told["notes"]:
         screen.print(f"note: {escape(note)}", highlight=False)
 

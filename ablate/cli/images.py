@@ -7,7 +7,8 @@ expects, and a note on where they come from for the certificate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Names under which an npz usually holds inputs, in order of preference.
 _USUAL = ("images", "x", "x_train", "x_test", "inputs", "arr_0")
+
+#: Images of a folder that are held at once.
+_BATCH = 32
 
 #: Rows of random inputs where no images are given.
 RANDOM_ROWS = 32
@@ -45,7 +49,7 @@ def read_images(
 
     Args:
         path: An npz (arrays by the names of the inputs, or `images`, `x`, …), an npy, or a
-            folder of JPEG, PNG, BMP or GIF files, at any depth.
+            folder of JPEG, PNG, GIF, BMP or WebP files, at any depth.
         model: The model that will take them.
         application: The network of `keras.applications` that the model comes from, if known.
         preprocessing: `auto`, `none`, or a name of `keras.applications`.
@@ -156,24 +160,27 @@ def _npz(place: Path, model: keras.Model) -> Any:
 class _Folder:
     """The images under a folder, batch by batch, each time anew."""
 
-    def __init__(self, dataset: Any, scaler: Scaler | None):
-        self.dataset, self.scaler = dataset, scaler
+    def __init__(
+        self, files: Sequence[Path], size: tuple[int, int], channels: int, scaler: Scaler | None
+    ):
+        self.files, self.size, self.channels, self.scaler = files, size, channels, scaler
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        from ablate.data.images import decoded
+
         try:
-            for batch in self.dataset.as_numpy_iterator():
-                yield batch if self.scaler is None else self.scaler.apply(batch)
-        except DataError:
-            raise
-        except Exception as trouble:
-            raise DataError(
-                f"IMAGES: an image cannot be read: {sentence(trouble)} "
-                "Expected whole JPEG, PNG, BMP or GIF files."
-            ) from trouble
+            images = decoded(self.files, self.size, self.channels)
+            while batch := list(itertools.islice(images, _BATCH)):
+                whole = np.stack(batch)
+                yield whole if self.scaler is None else self.scaler.apply(whole)
+        except DataError as trouble:
+            raise DataError(f"IMAGES: {trouble}") from None
 
 
 def _folder(place: Path, model: keras.Model, application: str | None, preprocessing: str) -> Images:
     import keras
+
+    from ablate.data.folder import accounted, sort_files
 
     shape = tuple(model.inputs[0].shape)
     first = keras.config.image_data_format() == "channels_first"
@@ -184,24 +191,25 @@ def _folder(place: Path, model: keras.Model, application: str | None, preprocess
             f"{', '.join(str(tuple(each.shape)) for each in model.inputs)}. Give an npz."
         )
     usual = APPLICATIONS[application].size if application else 224
-    sides = [size or usual for size in (shape[2:] if first else shape[1:3])]
-    try:
-        dataset = keras.utils.image_dataset_from_directory(
-            place, labels=None, image_size=tuple(sides), shuffle=False, verbose=False,
-            color_mode={1: "grayscale", 3: "rgb", 4: "rgba"}[channels],
-        )  # fmt: skip
-    except ValueError as trouble:
+    tall, wide = (size or usual for size in (shape[2:] if first else shape[1:3]))
+    images, skipped = sort_files(place, [place])
+    said = "; ".join(text for texts in accounted(skipped) for text in texts)
+    if not images[place]:
         raise DataError(
-            f"IMAGES: there are no images in '{place}'. Expected JPEG, PNG, BMP or GIF files, "
-            "there or in folders below."
-        ) from trouble
+            f"IMAGES: there are no images in '{place}'. Expected JPEG, PNG, GIF, BMP or WebP "
+            f"files, there or in folders below. Found: {said or 'nothing'}."
+        )
     words = "from 0 to 255"
     scaler = None
     if preprocessing != "none":
-        photo = np.zeros((1, *sides, channels), "uint8")
+        photo = np.zeros((1, tall, wide, channels), "uint8")
         scaler = _scaler(photo, application, preprocessing)
         words = scaler.words
-    return Images(_Folder(dataset, scaler), f"the images under {place}, {words}")
+    words = f"the {len(images[place])} images under {place}, {words}"
+    return Images(
+        _Folder(images[place], (tall, wide), channels, scaler),
+        words + (f" ({said})" if said else ""),
+    )
 
 
 def _sizes(shape: Any) -> list[int]:

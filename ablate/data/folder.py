@@ -1,24 +1,35 @@
-"""Images in folders, a folder per class, read once through Keras.
+"""Images in folders, a folder per class, read once; every file is accounted for.
 
 A directory goes in, a `Source` of uint8 images comes out. With `train/` inside (and `val/` or
 `validation/`, and `test/`) each part has its own class folders, which must agree; without them
 all images are one part that is split later. Classes are numbered by the sorted folder names.
+What is not read stands in the source's notes, with the reason.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ablate.data.check import source
+from ablate.data.images import Losses, decoded, named, told
 from ablate.data.source import Source
 from ablate.errors import DataError, nearest
-from ablate.reasons import sentence
-from ablate.study.data import Data
+from ablate.study.data import CHANNELS, Data
+from ablate.study.image_files import OTHER_IMAGES, is_hidden, is_image, visible_files
 
 _PARTS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+
+#: Why a file is not read.
+_HIDDEN = "hidden"
+_OUTSIDE = "outside the class folders"
+_NO_IMAGE = "no image by its name"
+_NOT_DECODED = "in a format that TensorFlow does not decode"
 
 
 def folder(data: Data, labels: bool = True) -> Source:
@@ -44,30 +55,123 @@ def folder(data: Data, labels: bool = True) -> Source:
                 f"data.directory: '{root}' has other classes in {part} than in train: "
                 f"{', '.join(odd)}. Expected: the same folders in each part."
             )
-    arrays: dict[str, Any] = {}
-    for part, place in places.items():
-        arrays[f"x_{part}"], arrays[f"y_{part}"] = _read(place, classes[part], data)
     names = tuple(classes["train"])
-    return source(str(data.directory), arrays, labels=labels, classes=len(names), class_names=names)
+    files = {place / name: (part, name) for part, place in places.items() for name in names}
+    images, skipped = sort_files(root, list(files))
+    for place in files:
+        if not images[place]:
+            raise DataError(_no_images(root, place, skipped))
+    losses = Losses()
+    arrays: dict[str, Any] = {}
+    for part in places:
+        mine = {place: images[place] for place, (of, _) in files.items() if of == part}
+        arrays[f"x_{part}"] = _read(
+            root, [file for each in mine.values() for file in each], data, losses
+        )
+        arrays[f"y_{part}"] = np.repeat(
+            np.arange(len(names)), [len(each) for each in mine.values()]
+        )
+    made = source(str(data.directory), arrays, labels=labels, classes=len(names), class_names=names)
+    notes, cautions = _said(root, images, skipped, losses)
+    return replace(
+        made,
+        notes=(*made.notes, *notes),
+        cautions=(*made.cautions, *cautions),
+        skipped=skipped,
+    )
+
+
+def sort_files(
+    root: Path, places: Sequence[Path]
+) -> tuple[dict[Path, list[Path]], dict[str, tuple[str, ...]]]:
+    """Return the images under each of `places`, and every other file under `root` by reason.
+
+    Images are in the order in which they are read: folder by folder, then by name.
+    """
+    visible, hidden = visible_files(root)
+    images: dict[Path, list[Path]] = {place: [] for place in places}
+    skipped: dict[str, list[str]] = {}
+
+    def skip(file: Path, reason: str) -> None:
+        end = "/" if file.is_dir() else ""
+        skipped.setdefault(reason, []).append(file.relative_to(root).as_posix() + end)
+
+    for file in visible:
+        place = next((each for each in file.parents if each in images), None)
+        if place is None and (is_image(file) or is_image(file, OTHER_IMAGES)):
+            skip(file, _OUTSIDE)
+        elif is_image(file) and place is not None:
+            images[place].append(file)
+        else:
+            skip(file, _NOT_DECODED if is_image(file, OTHER_IMAGES) else _NO_IMAGE)
+    for file in hidden:
+        skip(file, _HIDDEN)
+    return images, {reason: tuple(names) for reason, names in skipped.items()}
+
+
+def accounted(skipped: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
+    """Return notes and cautions on files that are not read: what is no image is only noted."""
+    notes, cautions = [], []
+    for reason, names in skipped.items():
+        noun = "file" if len(names) == 1 else "files"
+        text = f"{len(names)} {noun} not read ({reason}): {named(names)}"
+        (cautions if reason in (_NOT_DECODED, _OUTSIDE) else notes).append(text)
+    return notes, cautions
+
+
+def _said(
+    root: Path,
+    images: Mapping[Path, Sequence[Path]],
+    skipped: Mapping[str, Sequence[str]],
+    losses: Losses,
+) -> tuple[list[str], list[str]]:
+    """Return what is to be said of the files."""
+    notes, cautions = accounted(skipped)
+    below = Counter(
+        file.parent.relative_to(root).as_posix() + "/"
+        for place, files in images.items()
+        for file in files
+        if file.parent != place
+    )
+    if below:
+        notes.append(
+            f"{sum(below.values())} images lie in folders below those of their classes and are "
+            f"read as theirs: {named([f'{name} ({count})' for name, count in below.items()])}"
+        )
+    lost = told(losses, root)
+    return [*notes, *lost[0]], [*cautions, *lost[1]]
 
 
 def _places(root: Path) -> dict[str, Path]:
     """Return the folder of each part; all is one training part where there is no train/."""
-    inside = {each.name: each for each in sorted(root.iterdir()) if each.is_dir()}
+    inside = {
+        each.name: each
+        for each in sorted(root.iterdir())
+        if each.is_dir() and not is_hidden(each.name)
+    }
     if "train" not in inside:
+        if inside and set(inside) <= set(_PARTS):
+            raise DataError(
+                f"data.directory: '{root}' has {', '.join(f'{name}/' for name in inside)} but no "
+                "train/. Expected: train/ beside them, or a folder per class."
+            )
         return {"train": root}
-    strange = [name for name in inside if name not in _PARTS and not name.startswith(".")]
+    strange = [name for name in inside if name not in _PARTS]
     if strange:
         raise DataError(
             f"data.directory: '{root}' has train/ and '{strange[0]}'.{nearest(strange[0], _PARTS)} "
             "Beside train/ only val/ (or validation/) and test/ are parts."
         )
-    return {_PARTS[name]: place for name, place in inside.items() if name in _PARTS}
+    if {"val", "validation"} <= set(inside):
+        raise DataError(
+            f"data.directory: '{root}' has val/ and validation/. Expected: one of them."
+        )
+    return {_PARTS[name]: place for name, place in inside.items()}
 
 
 def _classes(place: Path) -> list[str]:
     names = sorted(
-        each.name for each in place.iterdir() if each.is_dir() and not each.name.startswith(".")
+        each.name for each in place.iterdir() if each.is_dir() and not is_hidden(each.name)
     )
     if len(names) < 2:
         found = f"the folder '{names[0]}'" if names else "no folder"
@@ -77,36 +181,41 @@ def _classes(place: Path) -> list[str]:
     return names
 
 
-def _read(place: Path, names: list[str], data: Data) -> tuple[np.ndarray, np.ndarray]:
-    import keras
+def _no_images(root: Path, place: Path, skipped: Mapping[str, Sequence[str]]) -> str:
+    inside = place.relative_to(root).as_posix() + "/"
+    there = [
+        f"{name} ({reason})"
+        for reason, names in skipped.items()
+        for name in names
+        if name.startswith(inside)
+    ]
+    return (
+        f"data.directory: '{place}' has no images. Expected: JPEG, PNG, GIF, BMP or WebP files in "
+        f"every class folder. Found: {named(there) or 'nothing'}. Remove the folder if it is no "
+        "class, or add or convert its images."
+    )
 
-    try:
-        dataset = keras.utils.image_dataset_from_directory(
-            place,
-            labels="inferred",
-            label_mode="int",
-            class_names=names,
-            image_size=data.image_size,
-            batch_size=64,
-            shuffle=False,
-            verbose=False,
-            **data.complete_arguments(),
-        )
-        batches = list(dataset.as_numpy_iterator())
-    except ValueError as error:
-        raise DataError(f"data.directory: '{place}' cannot be read: {sentence(error)}") from None
-    except Exception as error:
-        raise DataError(
-            f"data.directory: an image under '{place}' cannot be read: {sentence(error)} "
-            "Expected: whole JPEG, PNG, BMP or GIF files."
-        ) from error
+
+def _read(root: Path, files: Sequence[Path], data: Data, losses: Losses) -> np.ndarray:
+    assert data.image_size is not None  # a directory has one
+    arguments = data.complete_arguments()
+    images = decoded(
+        files,
+        data.image_size,
+        CHANNELS[arguments["color_mode"]],
+        interpolation=arguments["interpolation"],
+        crop=arguments["crop_to_aspect_ratio"],
+        root=root,
+        losses=losses,
+    )
     # Resizing gives fractions; as uint8 the images are a quarter as large and x/255 applies.
-    x = np.concatenate([np.clip(np.rint(images), 0, 255).astype(np.uint8) for images, _ in batches])
-    y = np.concatenate([labels for _, labels in batches])
-    counts = np.bincount(y, minlength=len(names))
-    if not counts.all():
-        raise DataError(
-            f"data.directory: '{place / names[int(counts.argmin())]}' has no images. Expected: "
-            "JPEG, PNG, BMP or GIF files in every class folder."
-        )
-    return x, y
+    x: np.ndarray | None = None
+    try:
+        for index, image in enumerate(images):
+            if x is None:
+                x = np.empty((len(files), *image.shape), np.uint8)
+            x[index] = np.clip(np.rint(image), 0, 255)
+    except DataError as error:
+        raise DataError(f"data.directory: '{data.directory}': {error}") from None
+    assert x is not None  # every class has an image
+    return x

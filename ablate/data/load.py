@@ -27,6 +27,7 @@ from ablate.errors import DataError
 from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.data import Data
+from ablate.study.image_files import visible_files
 
 #: What decides a source: the rest of the section decides the split.
 _FIELDS = ("name", "path", "directory", "call", "image_size", "target")
@@ -58,14 +59,19 @@ _sources: Memory[Source] = Memory(_size)
 
 
 def _stamp(data: Data) -> list[Any]:
-    """Return what changes when the file behind a source does."""
+    """Return what changes when the file or the folder behind a source does."""
+    if data.directory is not None:
+        files, hidden = visible_files(Path(data.directory).expanduser())
+        return [*map(_state, files), *map(str, hidden)]
     if data.path is None:
         return []
     place = Path(data.path).expanduser()
-    if not place.is_file():
-        return []
-    status = place.stat()
-    return [str(place.absolute()), status.st_size, status.st_mtime_ns]
+    return [_state(place)] if place.is_file() else []
+
+
+def _state(file: Path) -> list[Any]:
+    status = file.stat()
+    return [str(file.absolute()), status.st_size, status.st_mtime_ns]
 
 
 def _load(data: Data) -> Source:

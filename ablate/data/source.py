@@ -8,8 +8,8 @@ several inputs or outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -54,7 +54,8 @@ class Source:
     `validation` and `test` are there if the source gives them. `target` has the structure of y.
     `peak` is the value that raw inputs reach by their nature (16 for the digits), where it is
     not that of their type. `tokens`: the inputs are token numbers and stay integers. `redraw`
-    draws a generated source anew for a seed (split: per_seed). `notes` and `cautions` are what plan
+    draws a generated source anew for a seed (split: per_seed). `skipped` names the files of a
+    folder that are not read, by the reason. `notes` and `cautions` are what plan
     and report say of the data: a caution is something that may spoil the comparison.
     """
 
@@ -67,6 +68,7 @@ class Source:
     tokens: bool = False
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     redraw: Callable[[int], Source] | None = None
 
     @property

@@ -88,7 +88,6 @@ def plan(
     trained again.
     """
     study = with_threads(study, earlier)
-    replaces = None if earlier is None or recorded else _replaced(earlier)
     study = _with_numerics(study, earlier, recorded)
     if earlier is not None:
         study = carry_sites(study, earlier)
@@ -99,6 +98,11 @@ def plan(
     memory = store.read_digests()
     before = dict(memory)
     trials = tuple(trials_of(study, arms, memory))
+    replaces = None
+    if earlier is not None and not recorded:
+        replaces = _other_numerics(study, arms, trained_under(earlier), memory)
+    if recorded and _other_numerics(study, arms, NUMERICS, memory) is not None:
+        _say_recorded(study)
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
     everything = store.results()
@@ -186,9 +190,15 @@ def trained_under(earlier: Study) -> int:
     return UNRECORDED_NUMERICS if earlier.numerics is None else earlier.numerics
 
 
-def _replaced(earlier: Study) -> int | None:
-    before = trained_under(earlier)
-    return None if before == NUMERICS else before
+def _other_numerics(
+    study: Study, arms: Sequence[Arm], numerics: int, memory: dict[str, Any]
+) -> int | None:
+    """Return `numerics` if trials have other ids under them: a rise need not concern them all."""
+    if numerics == study.numerics:
+        return None
+    other = study.model_copy(update={"numerics": numerics})
+    now, then = (trials_of(each, arms, memory) for each in (study, other))
+    return numerics if [trial.id for trial in now] != [trial.id for trial in then] else None
 
 
 def _with_numerics(study: Study, earlier: Study | None, recorded: bool) -> Study:
@@ -197,18 +207,20 @@ def _with_numerics(study: Study, earlier: Study | None, recorded: bool) -> Study
     if recorded:
         before = NUMERICS if earlier is None else trained_under(earlier)
         numerics = before if study.numerics is None else study.numerics
-    if numerics != NUMERICS:
-        warnings.warn(
-            Notice(
-                f"Study '{study.study}' was trained under numerics {numerics}; this version trains "
-                f"under {NUMERICS}. What is shown is what was trained then; `ablate run` would "
-                "train every trial again."
-            ),
-            stacklevel=3,
-        )
     if study.numerics == numerics:
         return study
     return study.model_copy(update={"numerics": numerics})
+
+
+def _say_recorded(study: Study) -> None:
+    warnings.warn(
+        Notice(
+            f"Study '{study.study}' was trained under numerics {study.numerics}; this version "
+            f"trains under {NUMERICS}. What is shown is what was trained then; `ablate run` would "
+            "train every trial that this concerns again."
+        ),
+        stacklevel=3,
+    )
 
 
 def _say_replaced(store: Store, before: int) -> None:

@@ -34,7 +34,7 @@ Scale = Literal["auto", "none", "unit", "standard", "application"]
 Split = Literal["fixed", "per_seed"]
 
 _SOURCES = ("name", "path", "directory", "call")
-_CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
+CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
 
 
 class Shift(Strict):
@@ -172,7 +172,7 @@ def example_shape(data: Data) -> tuple[int, ...] | None:
     if data.name is not None:
         return KERAS_SETS[data.name].shape
     if data.directory is not None and data.image_size is not None:
-        return (*data.image_size, _CHANNELS[arguments["color_mode"]])
+        return (*data.image_size, CHANNELS[arguments["color_mode"]])
     if data.path is not None:
         return _npz_shape(Path(data.path).expanduser(), arguments["add_channel"])
     return None

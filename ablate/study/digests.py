@@ -13,19 +13,25 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
 from ablate.errors import StudyError
 from ablate.reasons import sentence
+from ablate.study.image_files import visible_files
 
 Memory = MutableMapping[str, Any]
 
 
-def digest(path: str | os.PathLike[str], memory: Memory | None = None) -> str:
+def digest(
+    path: str | os.PathLike[str], memory: Memory | None = None, *, hidden: bool = False
+) -> str:
     """Return the SHA-256 (hex) of a file, or of a folder's file names and contents.
+
+    Hidden files and folders do not count, at any depth. `hidden` digests a folder as numerics 1
+    did: what lies in hidden folders counts, and what lies behind links to folders does not.
 
     A `.keras` archive is digested by its members less `metadata.json`, which holds the time of
     saving and would make two savings of one model differ.
@@ -37,7 +43,7 @@ def digest(path: str | os.PathLike[str], memory: Memory | None = None) -> str:
     place = Path(path).expanduser().resolve()
     try:
         if place.is_dir():
-            return _folder(place, memory)
+            return _folder(place, _files(place) if hidden else visible_files(place)[0], memory)
         return _file(place, memory)
     except FileNotFoundError:
         raise StudyError(f"No file stands at '{path}' (looked at {place}).") from None
@@ -121,14 +127,14 @@ def _archive(place: Path) -> str:
     return whole.hexdigest()
 
 
-def _folder(place: Path, memory: Memory) -> str:
+def _folder(place: Path, files: Iterable[Path], memory: Memory) -> str:
     whole = hashlib.sha256()
-    for file in _files(place):
+    for file in sorted(files):
         whole.update(f"{file.relative_to(place).as_posix()}\0{_file(file, memory)}\0".encode())
     return whole.hexdigest()
 
 
 def _files(place: Path) -> Iterator[Path]:
-    for file in sorted(place.rglob("*")):
+    for file in place.rglob("*"):
         if file.is_file() and not file.name.startswith("."):
             yield file

@@ -20,11 +20,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablate.study.digests import Memory, digest, source_digest
+from ablate.study.image_files import read_otherwise_before
 from ablate.study.train import Train
 from ablate.study.trial import Spec
 
-#: Raise this when our own code changes the numbers that a trial gives.
-NUMERICS = 1
+#: Raise this when our own code changes the numbers that a trial gives. Since 2, images in folders
+#: are turned as their EXIF orientation says and WebP is read.
+NUMERICS = 2
 
 #: What studies were trained under whose files do not say: those of 0.1.
 UNRECORDED_NUMERICS = 1
@@ -56,10 +58,11 @@ def trial_ids(
     """
     if not isinstance(spec.train.threads, int):
         raise ValueError("train.threads must be resolved before a trial has an identity")
+    numerics = NUMERICS if numerics is None else numerics
     document: dict[str, Any] = {
-        "spec": identity_spec(spec, memory),
+        "spec": identity_spec(spec, memory, numerics),
         "threads": spec.train.threads,
-        "numerics": NUMERICS if numerics is None else numerics,
+        "numerics": _concerning(spec, numerics, memory),
     }
     if salt:
         document["salt"] = salt
@@ -73,8 +76,26 @@ def trial_ids(
     return ids
 
 
-def identity_spec(spec: Spec, memory: Memory | None = None) -> dict[str, Any]:
-    """Return the part of `spec` that its identity covers, files replaced by their digests."""
+def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
+    """Return the last rise of the numerics that changed what this trial gives.
+
+    The rise to 2 changed how some folders of images are read, and nothing else: all other trials
+    keep their ids.
+    """
+    if numerics != 2:
+        return numerics
+    if spec.data.directory is None:
+        return 1
+    return 2 if read_otherwise_before(Path(spec.data.directory).expanduser(), memory) else 1
+
+
+def identity_spec(
+    spec: Spec, memory: Memory | None = None, numerics: int = NUMERICS
+) -> dict[str, Any]:
+    """Return the part of `spec` that its identity covers, files replaced by their digests.
+
+    Numerics 1 read what hidden folders of a `directory` hold, and counted it.
+    """
     document = spec.model_dump(mode="json", by_alias=True)
     _drop_unset(spec, document)
     document["train"] = {
@@ -84,7 +105,8 @@ def identity_spec(spec: Spec, memory: Memory | None = None) -> dict[str, Any]:
         placement.pop("name", None)  # what a placement is called decides nothing
     for section, key in (("data", "path"), ("data", "directory"), ("model", "file")):
         if document[section].get(key) is not None:
-            document[section][key] = {"sha256": digest(document[section][key], memory)}
+            content = digest(document[section][key], memory, hidden=numerics == 1)
+            document[section][key] = {"sha256": content}
     weights = document["model"].get("weights")
     if weights is not None and _is_path(weights):
         document["model"]["weights"] = {"sha256": digest(weights, memory)}

@@ -51,10 +51,21 @@ def test_a_study_of_the_first_version_does_not_say_and_means_one(tmp_path, risen
     text = store.read_study()
     store.write_study(text.replace("numerics: 1\n", ""))
     assert "numerics" not in store.read_study() != text
-    risen(2)
+    risen(3)
     with pytest.warns(Notice, match="under numerics 1"):
         made = plan(small(), store, earlier=resolved_before(store), recorded=True)
     assert made.kept == 4
+
+
+def test_a_rise_that_does_not_concern_a_study_leaves_it_as_it_is(tmp_path, risen, recwarn):
+    """Numerics 2 changed how some folders of images are read; this study has none."""
+    risen(1)
+    store = finish(small(), tmp_path)
+    risen(2)
+    made = plan(small(), store, earlier=resolved_before(store))
+    assert (made.kept, made.todo, made.replaces, made.study.numerics) == (4, (), None, 2)
+    plan(small(), store, earlier=resolved_before(store), recorded=True)
+    assert not [each for each in recwarn if issubclass(each.category, Notice)]
 
 
 def test_a_run_trains_again_says_so_and_keeps_what_was(tmp_path, risen, capsys):

@@ -103,7 +103,7 @@ def test_the_ids_of_studies_on_disk_stay():
 
 
 def test_what_trials_are_trained_under_is_in_it():
-    assert one(spec(), numerics=1) != one(spec(), numerics=2)
+    assert one(spec(), numerics=1) != one(spec(), numerics=3)
     assert one(spec()) == one(spec(), numerics=NUMERICS)
 
 
@@ -210,3 +210,57 @@ def test_a_call_into_a_package_imports_no_part_of_it(tmp_path, monkeypatch):
     assert not [name for name in sys.modules if name.startswith("package_for_identity")]
     with pytest.raises(StudyError, match=r"There is no module 'json\.nowhere'"):
         source_digest("json.nowhere:load")
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder of images that was read rightly before: two classes of one PNG."""
+    from PIL import Image
+
+    for kind in ("ant", "bee"):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        Image.new("RGB", (4, 3)).save(tmp_path / "set" / kind / "a.png")
+    return tmp_path / "set"
+
+
+def of(root, **arguments):
+    return one(spec(data={"directory": str(root), "image_size": [4, 3]}), **arguments)
+
+
+def test_hidden_files_have_no_part_in_a_folders_id_and_all_others_have(images):
+    before = of(images)
+    (images / "ant" / "._a.png").write_bytes(b"fork")
+    for place in (".git", "ant/.ipynb_checkpoints", "__MACOSX", "bee/.x/y"):
+        (images / place).mkdir(parents=True)
+        (images / place / "a.png").write_bytes(b"checkpoint")
+    assert of(images) == before
+    (images / "bee" / "x").symlink_to(images / "ant")
+    linked = of(images)
+    assert linked != before
+    (images / "bee" / "x").unlink()
+    (images / "bee" / "notes.txt").write_text("a")
+    assert of(images) not in (before, linked)
+
+
+def test_only_folders_that_are_read_otherwise_get_new_ids(images):
+    """Numerics 2 turns images and reads WebP; it also passes over what hidden folders hold."""
+    from PIL import Image
+
+    assert of(images) == of(images, numerics=1)
+    (images / "ant" / ".x").mkdir()
+    (images / "ant" / ".x" / "b.png").write_bytes(b"counted before")
+    assert of(images) != of(images, numerics=1)
+    (images / "ant" / ".x" / "b.png").unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    Image.new("RGB", (4, 3)).save(images / "ant" / "b.jpg", exif=exif)
+    assert of(images) == of(images, numerics=1)
+    memory = {}
+    same = of(images, memory=memory)
+    exif[0x0112] = 6
+    Image.new("RGB", (4, 3)).save(images / "ant" / "b.jpg", exif=exif)
+    assert of(images, memory=memory) not in (same, of(images, numerics=1))
+    (images / "ant" / "b.jpg").unlink()
+    assert of(images) == of(images, numerics=1)
+    Image.new("RGB", (4, 3)).save(images / "ant" / "b.webp")
+    assert of(images) != of(images, numerics=1)

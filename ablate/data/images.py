@@ -1,0 +1,257 @@
+"""Image files, decoded by TensorFlow, turned as their EXIF says, resized as Keras resizes.
+
+Files go in; float32 images of one size come out one by one, in order, and what was lost on the
+way is noted. For folders of a study and for the images of a command alike.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ablate.errors import DataError
+from ablate.reasons import reason
+from ablate.study.image_files import orientation_of
+
+#: Files decoded ahead of the one that is asked for.
+_AHEAD = 64
+
+#: Files named in a sentence.
+_NAMED = 3
+
+
+@dataclass
+class Losses:
+    """What decoding changed or left out, by file."""
+
+    turned: list[Path] = field(default_factory=list)
+    deep: list[Path] = field(default_factory=list)  # 16 bits, cut to the upper 8
+    deepest: int = 0  # the largest value of those, of 65535
+    clear: list[Path] = field(default_factory=list)  # transparent pixels, alpha dropped
+    moving: list[Path] = field(default_factory=list)  # several frames, the first read
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a file says of itself beside its pixels."""
+
+    orientation: int = 1
+    deepest: int | None = None
+    clear: bool = False
+    frames: int = 1
+
+
+def decoded(
+    files: Sequence[Path],
+    size: tuple[int, int],
+    channels: int,
+    *,
+    interpolation: str = "bilinear",
+    crop: bool = False,
+    root: Path | None = None,
+    losses: Losses | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield each file's image as float32 of shape (height, width, channels), 0 to 255.
+
+    Images come out channels first where Keras is configured so.
+
+    Args:
+        files: JPEG, PNG, GIF (its first frame), BMP and WebP files.
+        size: height and width, in pixels.
+        channels: 1, 3 or 4; alpha is dropped where it is not asked for.
+        interpolation: how to resize.
+        crop: crop to the aspect ratio of `size` before resizing.
+        root: what file names in messages are relative to.
+        losses: takes note of what is lost.
+
+    Raises:
+        DataError: a file is no whole image; every such file among `files` is counted.
+    """
+    losses = Losses() if losses is None else losses
+
+    def one(file: Path) -> tuple[np.ndarray, _Facts] | str:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            return error.strerror or str(error)
+        if not content:
+            return "the file is empty"
+        try:
+            facts = _facts(content, channels)
+            image = _turned(_pixels(content, channels), facts.orientation)
+            return _resized(image, size, interpolation, crop), facts
+        except Exception as error:
+            return reason(error).removeprefix("InvalidArgumentError: ").rstrip(".")
+
+    wrong: list[tuple[Path, str]] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(files), _AHEAD):
+            ahead = files[start : start + _AHEAD]
+            for file, made in zip(ahead, pool.map(one, ahead), strict=True):
+                if isinstance(made, str):
+                    wrong.append((file, made))
+                elif not wrong:
+                    _note(losses, file, made[1])
+                    yield made[0]
+    if wrong:
+        raise DataError(_unreadable(wrong, root))
+
+
+def told(losses: Losses, root: Path) -> tuple[list[str], list[str]]:
+    """Return notes and cautions on what was lost."""
+    notes, cautions = [], []
+    if losses.turned:
+        notes.append(f"{_count(losses.turned, root)} turned as the EXIF orientation says")
+    if losses.moving:
+        notes.append(f"{_count(losses.moving, root)} with several frames: the first is read")
+    if losses.clear:
+        notes.append(
+            f"{_count(losses.clear, root)} with transparent pixels: alpha is dropped and the "
+            "colour under it is read (color_mode: rgba keeps it)"
+        )
+    if losses.deep:
+        levels = losses.deepest // 256 + 1
+        cautions.append(
+            f"{_count(losses.deep, root)} of 16 bits cut to the upper 8: values reach "
+            f"{losses.deepest} of 65535, so at most {levels} of 256 levels are left (for more, "
+            "rescale them to 8 bits, or give arrays by path or call)"
+        )
+    return notes, cautions
+
+
+def _count(files: Sequence[Path], root: Path) -> str:
+    noun = "image" if len(files) == 1 else "images"
+    return f"{len(files)} {noun} ({named([relative(each, root) for each in files])})"
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first names of a list, and that there are more."""
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+
+
+def relative(file: Path, root: Path | None) -> str:
+    """Return what messages call a file: its path below `root`."""
+    return file.relative_to(root).as_posix() if root else str(file)
+
+
+def _note(losses: Losses, file: Path, facts: _Facts) -> None:
+    if facts.orientation != 1:
+        losses.turned.append(file)
+    if facts.deepest is not None:
+        losses.deep.append(file)
+        losses.deepest = max(losses.deepest, facts.deepest)
+    if facts.clear:
+        losses.clear.append(file)
+    if facts.frames > 1:
+        losses.moving.append(file)
+
+
+def _unreadable(wrong: Sequence[tuple[Path, str]], root: Path | None) -> str:
+    file, why = wrong[0]
+    more = f" Nor can {len(wrong) - 1} more: " if len(wrong) > 1 else ""
+    more += named([relative(each, root) for each, _ in wrong[1:]]) + "." if more else ""
+    return (
+        f"the image '{relative(file, root)}' cannot be read: {why}.{more} Expected: whole JPEG, "
+        "PNG, GIF, BMP or WebP files. Replace or remove what is none."
+    )
+
+
+def _facts(content: bytes, channels: int) -> _Facts:
+    """Read what the header says; a file that Pillow does not know is TensorFlow's to judge."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            deep = any("16" in str(tile[3]) for tile in image.tile)
+            frames = int(getattr(image, "n_frames", 1))
+            clear = channels != 4 and image.has_transparency_data and _is_clear(image)
+            way = orientation_of(image)
+    except Exception:
+        return _Facts()
+    return _Facts(way, _deepest(content) if deep else None, clear, frames)
+
+
+def _is_clear(image: Any) -> bool:
+    low, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return bool(low < 255)
+
+
+def _deepest(content: bytes) -> int | None:
+    """Return the largest value of a 16-bit PNG, None if its lower 8 bits say nothing."""
+    import tensorflow as tf
+
+    values = tf.io.decode_png(content, dtype=tf.uint16).numpy()
+    return None if np.array_equal(values >> 8, values & 255) else int(values.max())
+
+
+def _pixels(content: bytes, channels: int) -> np.ndarray:
+    """Decode to uint8 with so many channels, also where TensorFlow's decoder will not convert."""
+    import tensorflow as tf
+
+    try:
+        image = tf.image.decode_image(content, channels=channels, expand_animations=False).numpy()
+    except tf.errors.InvalidArgumentError:
+        # WebP, GIF and BMP files come only with the channels that they have.
+        image = tf.image.decode_image(content, expand_animations=False).numpy()
+        image = _with_channels(image, channels)
+    return image
+
+
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    import tensorflow as tf
+
+    colour, alpha = image[..., :3], image[..., 3:]
+    if channels == 1:
+        return tf.image.rgb_to_grayscale(colour).numpy() if colour.shape[-1] == 3 else colour
+    if colour.shape[-1] == 1:
+        colour = np.repeat(colour, 3, axis=-1)
+    if channels == 3:
+        return colour
+    opaque = np.full((*image.shape[:2], 1), 255, np.uint8)
+    return np.concatenate([colour, alpha if alpha.shape[-1] else opaque], axis=-1)
+
+
+def _turned(image: np.ndarray, way: int) -> np.ndarray:
+    """Turn and mirror as an EXIF orientation says, so that it stands as it was seen."""
+    if way >= 5:
+        image = image.swapaxes(0, 1)
+    if way in (3, 4, 7, 8):
+        image = image[::-1]
+    if way in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image
+
+
+def _resized(
+    image: np.ndarray, size: tuple[int, int], interpolation: str, crop: bool
+) -> np.ndarray:
+    """Resize as `keras.utils.image_dataset_from_directory` does, to the bit."""
+    import keras
+    import tensorflow as tf
+
+    if crop:
+        image = _cropped(image, size)
+        resized = keras.ops.image.resize(
+            image, size, interpolation=interpolation, data_format="channels_last"
+        )
+        made = np.asarray(keras.ops.convert_to_numpy(resized), np.float32)
+    else:
+        made = tf.image.resize(np.ascontiguousarray(image), size, method=interpolation).numpy()
+        made = made.astype(np.float32, copy=False)
+    return made.transpose(2, 0, 1) if keras.config.image_data_format() == "channels_first" else made
+
+
+def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Cut the middle out in the aspect ratio of `size`; float32, as Keras computes it."""
+    (height, width), (tall, wide) = image.shape[:2], size
+    rows = max(min(height, int(np.float32(width * tall) / np.float32(wide))), 1)
+    columns = max(min(width, int(np.float32(height * wide) / np.float32(tall))), 1)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return np.ascontiguousarray(image[top : top + rows, left : left + columns])
