@@ -8,6 +8,7 @@ found by trying one on the site's tensor.
 from __future__ import annotations
 
 import inspect
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +60,17 @@ def recipe_of(layer: Any, arguments: dict[str, Any] | None = None) -> Recipe:
             f"Received: {layer!r}."
         )
     recipe = Recipe(recipe.cls, {key: _named(key, each) for key, each in recipe.arguments.items()})
+    axis = recipe.arguments.get("axis")
+    if isinstance(axis, list | tuple) and recipe.layer_class in _OF_ONE_AXIS:
+        raise SurgeryError(
+            f"axis: {recipe.layer_class} takes a single axis. Received: {list(axis)}."
+        )
     _construct(recipe, {})
     return recipe
+
+
+#: Layers whose `axis` is one number, which Keras says in words of Python's.
+_OF_ONE_AXIS = ("BatchNormalization", "GroupNormalization")
 
 
 @dataclass(frozen=True)
@@ -227,6 +237,9 @@ def _misfit(recipe: Recipe, fitted: dict[str, Any], shape: Any, dtype: str) -> s
     """Try the layer on a tensor like the site's; say why it does not fit."""
     if "float" not in dtype:
         return f"the values there are {dtype}, not floating point"
+    arguments = {**fitted, **recipe.arguments}
+    if said := _axis_misfit(recipe, arguments, shape) or _noise_misfit(arguments, shape):
+        return said
     layer = _construct(recipe, fitted)
     tensor = keras.KerasTensor(shape, dtype=dtype)
     try:
@@ -237,3 +250,31 @@ def _misfit(recipe: Recipe, fitted: dict[str, Any], shape: Any, dtype: str) -> s
     if not isinstance(result, keras.KerasTensor) or tuple(result.shape) != tuple(shape):
         return f"{recipe.layer_class} would change the shape {shape}, which surgery does not allow"
     return None
+
+
+def _axis_misfit(recipe: Recipe, arguments: dict[str, Any], shape: Any) -> str | None:
+    """Say so where a normalization's axis is none of the tensor's, or has no size of its own."""
+    axis = arguments.get("axis")
+    if axis is None or not recipe.layer_class.endswith("Normalization"):
+        return None
+    for each in axis if isinstance(axis, list | tuple) else [axis]:
+        if not isinstance(each, int) or not -len(shape) <= each < len(shape):
+            return f"axis {each} is not among the {len(shape)} axes of {shape}"
+        if shape[each] is None:
+            return f"axis {each} of {shape} has no fixed size" + (
+                ": it is the batch" if each % len(shape) == 0 else ""
+            )
+    return None
+
+
+def _noise_misfit(arguments: dict[str, Any], shape: Any) -> str | None:
+    """Say so where a Dropout's noise does not spread over the tensor; null is the tensor's own."""
+    noise = arguments.get("noise_shape")
+    if noise is None:
+        return None
+    sizes = [shape[i] if size is None and i < len(shape) else size for i, size in enumerate(noise)]
+    ends = zip(reversed(sizes), reversed(shape), strict=False)
+    fits = len(sizes) <= len(shape) and all(
+        size in (1, None, wanted) or wanted is None for size, wanted in ends
+    )
+    return None if fits else f"noise_shape {json.dumps(list(noise))} does not fit {shape}"

@@ -20,6 +20,7 @@ from ablate.study.study import Found, LeaveOneOut
 from ablate.training.listening import Listening
 from ablate.training.network import Network, dtype_policy, network
 from ablate.training.objectives import compile_for, loss_names
+from ablate.training.rehearsal import rehearse
 from ablate.training.remarks import remarks
 from ablate.training.rows import Rows, rows_of, weighted
 
@@ -78,10 +79,11 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
     rows = rows_of(spec, seed)
     made = network(spec, rows.splits)
     listening = Listening.of(train, rows.validation is not None)
-    weighted(rows.train, rows.splits, train.class_weight)
+    examples = weighted(rows.train, rows.splits, train.class_weight)
     with dtype_policy(train.dtype):
         compile_for(made.model, train, rows.splits)
     names = _try(made, rows, listening)
+    rehearse(made, spec, examples)
     model, counts, said = made.model, rows.splits.rows, remarks(made, rows)
     return VariantPlan(
         name=arm.name,
