@@ -203,21 +203,13 @@ def _effects(
 ) -> tuple[Effect, ...]:
     """Compare each arm with the baseline: declared ones and those left out in families apart."""
     reference = outcomes.column(baseline)
-    families = {"variants": ("declared", "factorial"), "leave one out": ("leave_one_out",)}
     found: list[Effect] = []
     for name in [metric, *(each for each in outcomes.metrics if each != metric)]:
         way = direction if name == metric else outcomes.direction(name)
         if way is None:
             continue  # summarized; a guard says so
         values = outcomes.values(name)
-        for family, origins in families.items():
-            columns = [
-                column
-                for column, arm in enumerate(outcomes.arms)
-                if arm.origin in origins and arm.alias_of is None and column != reference
-            ]
-            if not columns:
-                continue
+        for family, columns in outcomes.families(baseline).items():
             own, base = values[:, columns], values[:, [reference]]
             compared = compare(
                 own - base,

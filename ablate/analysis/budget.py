@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ablate.analysis.descriptive import ROUNDING, rounding
 from ablate.analysis.findings import Direction, Effect
 from ablate.analysis.paired import Family, compare, correlate, specialize
 from ablate.analysis.words import DECADES, effect_words
@@ -146,6 +147,7 @@ def compare_tolerance(
         confidence=confidence,
         family=Family("range of learning rates", len(names)),
         rng=rng,
+        noise=rounding(reference, own),
         correlations=correlate(reference, own),
     )
     effects = [
@@ -170,8 +172,9 @@ def _run(rates: np.ndarray, row: np.ndarray, tolerance: float) -> tuple[float, f
     if not np.isfinite(row).any():
         return np.nan, np.nan, np.nan
     at = int(np.nanargmax(row))
-    # A hair of slack: 0.97 - 0.96 is a little more than 0.01 in binary.
-    near = np.nan_to_num(row, nan=-np.inf) >= row[at] - tolerance - 1e-12
+    # A hair of slack: 0.97 - 0.96 is a little more than 0.01 in single precision.
+    slack = ROUNDING * abs(row[at])
+    near = np.nan_to_num(row, nan=-np.inf) >= row[at] - tolerance - slack
     first = last = at
     while first > 0 and near[first - 1]:
         first -= 1

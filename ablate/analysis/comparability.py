@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from ablate.analysis.descriptive import close
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted, differing, rows_phrase, seeds_phrase
@@ -175,7 +176,7 @@ def validation_is_test(facts: Facts) -> Iterator[Guard]:
     both = [each for each in done if _twins(each)]
     if not both:
         return
-    equal = all(val == test for each in both for val, test in _twins(each))
+    equal = all(close(val, test) for each in both for val, test in _twins(each))
     if equal and len(both) * len(_twins(both[0])) > 1:
         yield Guard(
             "validation equal to test",

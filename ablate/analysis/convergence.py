@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis.comparability import REGULARIZERS
-from ablate.analysis.descriptive import moments
+from ablate.analysis.descriptive import ROUNDING, moments
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted, seeds_phrase, weights_kept
@@ -80,7 +80,8 @@ def _late_gain(curves: np.ndarray, confidence: float) -> float | None:
     gains = np.nanmean(curves[:, -k:], axis=1) - np.nanmean(curves[:, -2 * k : -k], axis=1)
     gain = float(np.mean(gains))
     total = float(np.mean(np.nanmax(curves, axis=1) - curves[:, 0]))
-    if not gain > 0 or gain < 0.02 * total:
+    rounded = ROUNDING * float(np.nanmax(np.abs(curves)))
+    if not gain > rounded or gain < 0.02 * total:
         return None
     if len(gains) < 3:
         return gain if np.all(gains > 0) else None

@@ -17,6 +17,10 @@ from ablate.analysis.findings import MetricSummary, Spread
 #: Seeds from which an interval is given; below, everything is description.
 MINIMUM_SEEDS = 3
 
+#: What rounding can make of a difference of two metrics, as a share of their size. Metrics are
+#: computed in single precision: 7/12 minus 6/12 comes out a few 1e-8 beside 1/12.
+ROUNDING = 4e-7
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -40,12 +44,14 @@ def moments(
 
     mean ± t(1 - α/2; n - 1) · sd / √n, with α = 1 - confidence. The mean needs one value, the
     deviation two, the interval three; a column whose values are all the same has a deviation of
-    exactly 0 and, as nothing can be inferred from no spread, no interval.
+    exactly 0 and, as nothing can be inferred from no spread, no interval. A mean that is no larger
+    than the noise of the values on average is exactly 0.
 
     Args:
         values: (seeds, variants), NaN for missing.
         confidence: of the interval, in (0, 1).
-        noise: values closer together than this are the same (see `rounding`).
+        noise: of differences, (seeds, variants) or what broadcasts to it: what of each value may
+            be rounding alone (see `rounding`).
         share: whether the values are shares of 1. The interval of their mean then ends at 0 and
             1, which no mean lies beyond: it covers as often as the whole one.
 
@@ -57,10 +63,14 @@ def moments(
     filled = np.where(present, values, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = filled.sum(axis=0) / n
+        blur = np.where(present, noise, 0.0)
+        of_mean = blur.sum(axis=0) / n
         centred = np.where(present, values - mean, 0.0)
         sd = np.sqrt((centred**2).sum(axis=0) / (n - 1))
-        least = np.maximum(noise, 1e-12 * np.abs(filled).max(axis=0, initial=0.0))
-        sd = np.where(np.abs(centred).max(axis=0, initial=0.0) <= least, 0.0, sd)
+        mean = np.where(np.abs(mean) <= of_mean, 0.0, mean)
+        exact = 1e-12 * np.abs(filled).max(axis=0, initial=0.0)
+        least = np.maximum(np.maximum(blur, of_mean), exact)
+        sd = np.where((np.abs(centred) <= least).all(axis=0), 0.0, sd)
         half = t_quantile(n, confidence) * sd / np.sqrt(n)
     mean = np.where(n >= 1, mean, np.nan)
     sd = np.where(n >= 2, sd, np.nan)
@@ -72,14 +82,23 @@ def moments(
 
 
 def rounding(*arrays: np.ndarray) -> np.ndarray:
-    """Return, per column, what rounding alone can make of values of this size.
+    """Return, entry by entry, what of a difference of values of this size may be rounding alone.
 
-    Metrics are computed in single precision: three differences of exactly one row in 360 come out
-    with a spread of 1e-8, which a t test would believe. Some units in the last place of the
-    largest value are taken as no spread.
+    Three differences of exactly one row in 360 come out with a spread of 1e-8, which a t test would
+    believe; two that cancel, with a mean of 1e-8, which a sentence would tell.
     """
-    sizes = [np.max(np.abs(np.nan_to_num(each)), axis=0, initial=0.0) for each in arrays]
-    return 4e-7 * np.max(np.broadcast_arrays(*sizes), axis=0)
+    sizes = [np.abs(np.nan_to_num(each)) for each in arrays]
+    return ROUNDING * np.max(np.broadcast_arrays(*sizes), axis=0)
+
+
+def snapped(differences: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
+    """Return the differences with exactly 0 where they may be rounding alone."""
+    return np.where(np.abs(differences) <= noise, 0.0, differences)
+
+
+def close(left: float, right: float) -> bool:
+    """Whether two metrics differ by no more than rounding."""
+    return abs(left - right) <= ROUNDING * max(abs(left), abs(right))
 
 
 def t_quantile(n: np.ndarray | int, confidence: float) -> np.ndarray:
@@ -93,10 +112,18 @@ def t_quantile(n: np.ndarray | int, confidence: float) -> np.ndarray:
 
 
 def summarize(
-    values: np.ndarray, seeds: Sequence[int], confidence: float, *, share: bool = False
+    values: np.ndarray,
+    seeds: Sequence[int],
+    confidence: float,
+    noise: np.ndarray | float = 0.0,
+    *,
+    share: bool = False,
 ) -> list[MetricSummary]:
-    """Return the summary of each column of a (seeds, variants) array; `share` as in `moments`."""
-    stats = moments(values, confidence, share=share)
+    """Return the summary of each column of a (seeds, variants) array.
+
+    `noise` and `share` are as in `moments`.
+    """
+    stats = moments(values, confidence, noise, share=share)
     return [
         MetricSummary(
             values=by_seed(values[:, column], seeds),

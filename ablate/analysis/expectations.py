@@ -16,7 +16,16 @@ from typing import Literal
 
 import numpy as np
 
-from ablate.analysis.descriptive import MINIMUM_SEEDS, moments, number, t_quantile, wilson
+from ablate.analysis.descriptive import (
+    MINIMUM_SEEDS,
+    ROUNDING,
+    moments,
+    number,
+    rounding,
+    snapped,
+    t_quantile,
+    wilson,
+)
 from ablate.analysis.failures import fisher
 from ablate.analysis.findings import Direction, Expectation, Failures
 from ablate.analysis.outcomes import Outcomes
@@ -156,7 +165,8 @@ def _judge_ordering(
         return _tell(claim, Decision("undecided", reason))
     values = outcomes.values(metric)
     own, other = (outcomes.column(name) for name in (claim.variant, claim.than or ""))
-    ours = _sample(values[:, own] - values[:, other], confidence)
+    pair = values[:, own], values[:, other]
+    ours = _sample(pair[0] - pair[1], confidence, rounding(*pair))
     border = abs(claim.value or 0.0)
     # Exactly the border is not beyond it.
     above = (np.nextafter(border, math.inf), math.inf)
@@ -175,7 +185,8 @@ def _judge_ratio(claim: Expect, outcomes: Outcomes, confidence: float) -> Expect
     if np.any(pair <= 0):
         reason = f"a ratio of '{metric}' asks for positive values"
         return _tell(claim, Decision("undecided", reason))
-    logs = _sample(np.log(pair[:, 0]) - np.log(pair[:, 1]), confidence)
+    # What rounding is to a value, it is to a difference of logarithms in all.
+    logs = _sample(np.log(pair[:, 0]) - np.log(pair[:, 1]), confidence, ROUNDING)
     region = published_region(claim, confidence)
     borders = None
     if region is not None:
@@ -246,8 +257,9 @@ def _sizes() -> list[int]:
     return sizes[:-1]
 
 
-def _sample(values: np.ndarray, confidence: float) -> Sample:
-    stats = moments(values[:, None], confidence)
+def _sample(values: np.ndarray, confidence: float, noise: np.ndarray | float = 0.0) -> Sample:
+    noise = np.broadcast_to(noise, values.shape)
+    stats = moments(snapped(values, noise)[:, None], confidence, noise[:, None])
     n, mean, sd = int(stats.n[0]), number(stats.mean[0]), number(stats.sd[0])
     low, high = number(stats.low[0]), number(stats.high[0])
     return Sample(n, mean, low, high, sd)

@@ -3,7 +3,8 @@
 In goes an array with an axis for the seeds and one per factor, out come its contrasts: for a main
 effect y1 - y0, for an interaction of two y11 - y10 - y01 + y00, of three the difference of two
 such; each averaged over the levels of the factors not involved. A factor with more than two levels
-gives a contrast for each level against its first. A seed counts when it completed every cell.
+gives a contrast for each level against its first. A seed counts when it completed every cell of the
+contrast: those of the two levels that it compares, with every level of the other factors.
 """
 
 from __future__ import annotations
@@ -50,14 +51,17 @@ def factor_effects(
 ) -> list[FactorEffect]:
     """Return all main effects, then all interactions of two and of three factors.
 
-    Holm takes them all together. An effect whose cells no seed completed has n = 0 and names them.
+    Holm takes them all together. An effect that no seed completed every cell of has n = 0 and names
+    those of its cells that none completed.
     """
     levels = {name: own for name, own in factor_levels(outcomes).items() if len(own) > 1}
     if not levels:
         return []
-    table, empty = cells(outcomes, metric, levels)
+    table = cells(outcomes, metric, levels)
     contrasts = list(all_contrasts([len(own) for own in levels.values()]))
     differences = np.stack([contrast_by_seed(table, each) for each in contrasts], axis=1)
+    # A contrast of order k takes 2^k cells together, of whatever sizes the seed has.
+    sizes = rounding(outcomes.values(metric)).max(axis=1, initial=0.0, keepdims=True)
     compared = compare(
         differences,
         seeds=outcomes.seeds,
@@ -66,36 +70,30 @@ def factor_effects(
         confidence=confidence,
         family=Family("factors", len(contrasts)),
         rng=rng,
-        noise=rounding(outcomes.values(metric).reshape(-1, 1)),
+        noise=sizes * [2.0 ** (len(each.factors) - 1) for each in contrasts],
     )
     return [
         specialize(
-            comparison, FactorEffect, **_labels(contrast, levels), missing_cells=tuple(empty)
+            comparison,
+            FactorEffect,
+            **_labels(contrast, levels),
+            missing_cells=tuple(_empty_cells(table, contrast, levels)),
         )
         for comparison, contrast in zip(compared, contrasts, strict=True)
     ]
 
 
-def cells(
-    outcomes: Outcomes, metric: str, levels: Mapping[str, Sequence[str]]
-) -> tuple[np.ndarray, list[str]]:
-    """Return (seeds, levels of factor 1, levels of factor 2, …) and the cells without a value."""
+def cells(outcomes: Outcomes, metric: str, levels: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """Return (seeds, levels of factor 1, levels of factor 2, …), NaN where none completed."""
     values = outcomes.values(metric)
-    shape = [len(own) for own in levels.values()]
-    table = np.full((len(outcomes.seeds), *shape), np.nan)
+    table = np.full((len(outcomes.seeds), *(len(own) for own in levels.values())), np.nan)
     for column, arm in enumerate(outcomes.arms):
         if set(levels) <= set(arm.factors):
             at: tuple[Any, ...] = tuple(
                 own.index(arm.factors[name]) for name, own in levels.items()
             )
             table[(slice(None), *at)] = values[:, column]
-    reached = np.isfinite(table).any(axis=0)
-    empty = [
-        ",".join(f"{name}={level}" for name, level in zip(levels, cell, strict=True))
-        for cell, some in zip(product(*levels.values()), reached.ravel(), strict=True)
-        if not some
-    ]
-    return table, empty
+    return table
 
 
 def all_contrasts(sizes: Sequence[int]) -> Iterator[Contrast]:
@@ -126,6 +124,21 @@ def contrast_by_seed(table: np.ndarray, contrast: Contrast) -> np.ndarray:
         else:
             found = found.mean(axis=axis)
     return found
+
+
+def _empty_cells(
+    table: np.ndarray, contrast: Contrast, levels: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return the cells of a contrast that no seed completed, named by their levels."""
+    compared = {
+        factor: (0, level) for factor, level in zip(contrast.factors, contrast.levels, strict=True)
+    }
+    places = [compared.get(axis, range(len(own))) for axis, own in enumerate(levels.values())]
+    return [
+        ",".join(f"{name}={own[at]}" for (name, own), at in zip(levels.items(), cell, strict=True))
+        for cell in product(*places)
+        if not np.isfinite(table[(slice(None), *cell)]).any()
+    ]
 
 
 def _labels(contrast: Contrast, levels: Mapping[str, Sequence[str]]) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from ablate.analysis.descriptive import wilson
+from ablate.analysis.descriptive import close, wilson
 from ablate.analysis.findings import Direction, Failures, Rate
 from ablate.analysis.outcomes import Outcomes
 from ablate.study.metrics import bare, is_share
@@ -100,7 +100,8 @@ def collapsed(
         value = result.metrics.get(f"val_{bare(metric)}", result.metrics.get(metric))
         if value is None:
             return None
-        return value <= collapse if direction == "max" else value >= collapse
+        beyond = value <= collapse if direction == "max" else value >= collapse
+        return beyond or close(value, collapse)
     rows, accuracy = result.rows.get("validation"), _validation_accuracy(result, metric)
     if not rows or accuracy is None or result.majority is None:
         return None

@@ -164,7 +164,7 @@ class FactorEffect(Comparison):
     factors: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
-    missing_cells: tuple[str, ...] = ()  # cells that no seed completed: why n is 0
+    missing_cells: tuple[str, ...] = ()  # those of its cells that no seed completed
 
 
 @dataclass(frozen=True)
@@ -306,8 +306,17 @@ class Analysis:
         return self._by_name[name]
 
     def effect(self, variant: str, metric: str | None = None) -> Effect | None:
-        """Return the effect of `variant` on `metric` (default: the headline), or None."""
-        return self._by_variant.get((variant, metric or self.metric))
+        """Return the effect of `variant` on `metric` (default: the headline), or None.
+
+        A variant that is the same as another has that one's effect.
+        """
+        return self._by_variant.get((self.source(variant), metric or self.metric))
+
+    def source(self, variant: str) -> str:
+        """Return the variant whose trials `variant` has: itself, unless it is an alias."""
+        while (known := self._by_name.get(variant)) is not None and known.alias_of is not None:
+            variant = known.alias_of
+        return variant
 
     @cached_property
     def _by_name(self) -> dict[str, VariantSummary]:

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from ablate.analysis.descriptive import rounding, summarize
-from ablate.analysis.findings import Direction, Gap
+from ablate.analysis.descriptive import rounding, snapped, summarize
+from ablate.analysis.findings import Comparison, Direction, Gap
 from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.paired import Family, compare, correlate
 from ablate.study.metrics import bare
@@ -28,6 +28,7 @@ def gaps(
     """Return each variant's gap of the headline metric and of the loss, as far as measured.
 
     The held-out part is the test data, else the validation data. A smaller gap is called better.
+    Holm's families are those of the effects, for each of the two metrics anew.
     """
     found = []
     for name in dict.fromkeys([bare(metric), "loss"]):
@@ -50,30 +51,33 @@ def _gaps(
     rng: np.random.Generator,
 ) -> list[Gap]:
     name, held_out = what
-    gap = pair[0] - pair[1]
-    reference = gap[:, [outcomes.column(baseline)]]
-    compared = compare(
-        gap - reference,
-        seeds=outcomes.seeds,
-        metric=f"gap_{name}" if held_out == "test" else f"gap_val_{name}",
-        # Train above test is the usual sign where more is better, below it where less is.
-        direction="min" if direction == "max" else "max",
-        confidence=confidence,
-        family=Family(f"gap in {name}", max(1, len(outcomes.arms) - 1)),
-        rng=rng,
-        noise=2 * rounding(*pair),
-        correlations=correlate(reference, gap),
-    )
+    noise = rounding(*pair)
+    gap = snapped(pair[0] - pair[1], noise)
+    summaries = summarize(gap, outcomes.seeds, confidence, noise)
+    reference = [outcomes.column(baseline)]
+    against: dict[str, Comparison] = {}
+    for family, columns in outcomes.families(baseline).items():
+        compared = compare(
+            gap[:, columns] - gap[:, reference],
+            seeds=outcomes.seeds,
+            metric=f"gap_{name}" if held_out == "test" else f"gap_val_{name}",
+            # Train above test is the usual sign where more is better, below it where less is.
+            direction="min" if direction == "max" else "max",
+            confidence=confidence,
+            family=Family(f"gap in {name}: {family}", len(columns)),
+            rng=rng,
+            noise=noise[:, columns] + noise[:, reference],
+            correlations=correlate(gap[:, reference], gap[:, columns]),
+        )
+        against |= zip((outcomes.names[column] for column in columns), compared, strict=True)
     return [
         Gap(
             variant=variant,
             metric=name,
             summary=summary,
-            against=None if variant == baseline else comparison,
+            against=against.get(outcomes.source(variant)),
             held_out=held_out,
         )
-        for variant, summary, comparison in zip(
-            outcomes.names, summarize(gap, outcomes.seeds, confidence), compared, strict=True
-        )
+        for variant, summary in zip(outcomes.names, summaries, strict=True)
         if summary.n
     ]

@@ -162,8 +162,9 @@ def _opened(comparison: Comparison, confidence: float, names: dict[str, str], ba
     name = _name(comparison, names)
     by = amount(comparison.metric, abs(comparison.mean), half_width(comparison), difference=True)
     if comparison.verdict == "described":
-        way = "above" if comparison.mean > 0 else "below"
-        return f"{pretty(comparison.metric)} of {name} was {by} {way} that of {baseline}"
+        way = f"{by} {'above' if comparison.mean > 0 else 'below'} that of {baseline}"
+        same = f"the same as that of {baseline} ({by})"
+        return f"{pretty(comparison.metric)} of {name} was {way if comparison.mean else same}"
     way = "raised" if comparison.mean > 0 else "lowered"
     proof = evidence(comparison, confidence, brief=True)
     return f"{name} {way} {pretty(comparison.metric)} by {by} {proof}"

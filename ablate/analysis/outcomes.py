@@ -39,6 +39,10 @@ class Outcomes:
         """Return the column of `variant`."""
         return self._columns[variant]
 
+    def source(self, variant: str) -> str:
+        """Return the variant whose trials `variant` has: itself, unless it is an alias."""
+        return self._sources[variant]
+
     def of(self, variant: str) -> list[TrialResult]:
         """Return the results of `variant` (an alias: of what it stands for), by seed."""
         return self._trials_of[self._sources[variant]]
@@ -61,6 +65,19 @@ class Outcomes:
         """Return the (seeds, variants) array of `metric`; all NaN when no trial reports it."""
         empty = np.full((len(self.seeds), len(self.arms)), np.nan)
         return self.metrics.get(metric, empty)
+
+    def families(self, baseline: str) -> dict[str, list[int]]:
+        """Return the columns compared with `baseline`, by the family that Holm takes together.
+
+        Declared variants are one family, what is left out of one another; the trials that are the
+        baseline's own, or another variant's, are not compared a second time.
+        """
+        found: dict[str, list[int]] = {}
+        for column, arm in enumerate(self.arms):
+            if arm.alias_of is None and arm.name != self._sources[baseline]:
+                name = "leave one out" if arm.origin == "leave_one_out" else "variants"
+                found.setdefault(name, []).append(column)
+        return dict(sorted(found.items(), reverse=True))
 
     @cached_property
     def _columns(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ablate.analysis import power, resampling
-from ablate.analysis.descriptive import MINIMUM_SEEDS, Moments, by_seed, moments, number
+from ablate.analysis.descriptive import MINIMUM_SEEDS, Moments, by_seed, moments, number, snapped
 from ablate.analysis.findings import Comparison, Direction, Verdict
 
 Kind = TypeVar("Kind", bound=Comparison)
@@ -52,15 +52,16 @@ def compare(
             tested count as tests that did not reject, so that p_holm of a study that is still
             running does not depend on what has come so far being all.
         rng: for the bootstrap.
-        noise: (comparisons,), what rounding can make of equal values (`descriptive.rounding`);
-            smaller differences are taken as 0, a smaller spread as none.
+        noise: what of each difference may be rounding alone, (seeds, comparisons) or what
+            broadcasts to it (`descriptive.rounding`): smaller differences and means are taken as
+            0, a smaller spread as none.
         correlations: (comparisons,), between the two sides.
 
     Returns:
         The comparisons, in the order of the columns.
     """
     alpha = 1 - confidence
-    differences = np.where(np.abs(differences) <= noise, 0.0, differences)
+    differences = snapped(differences, noise)
     stats = moments(differences, confidence, noise)
     p = t_test(stats)
     adjusted = holm(p, family.size)
@@ -185,7 +186,8 @@ def _checks(
 ) -> list[dict[str, Any]]:
     """Return the sensitivity checks that each column's n allows."""
     found: list[dict[str, Any]] = [{} for _ in range(differences.shape[1])]
-    limits = np.broadcast_to(noise, differences.shape[1:])
+    present = np.isfinite(differences)
+    blur = np.where(present, noise, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     by_count: dict[int, list[int]] = {}
     for column in range(differences.shape[1]):
         sample = _present(differences, column)
@@ -195,12 +197,12 @@ def _checks(
     for n, columns in sorted(by_count.items()):
         samples = np.stack([_present(differences, column) for column in columns], axis=1)
         if resampling.sign_flip_allowed(n, family.size, 1 - confidence):
-            flips = resampling.sign_flip(samples, rng, limits[columns])
+            flips = resampling.sign_flip(samples, rng, blur[columns])
             for index, column in enumerate(columns):
                 found[column]["sign_flip_p"] = float(flips[index])
         if n < resampling.BOOTSTRAP_SEEDS:
             continue
-        low, high = resampling.bca(samples, confidence, rng)
+        low, high = resampling.bca(samples, confidence, rng, blur[columns])
         for index, column in enumerate(columns):
             share, below, above = resampling.improvement(samples[:, index], direction, confidence)
             found[column] |= {

@@ -38,7 +38,7 @@ def sign_flip(
     Args:
         differences: (n, columns), without NaN.
         rng: used beyond 30 seeds only; the columns share the flips.
-        noise: (columns,), what rounding can add to one difference.
+        noise: (columns,), what rounding can add to one difference, on average.
 
     Returns:
         (columns,).
@@ -58,7 +58,10 @@ def sign_flip(
 
 
 def bca(
-    differences: np.ndarray, confidence: float, rng: np.random.Generator
+    differences: np.ndarray,
+    confidence: float,
+    rng: np.random.Generator,
+    noise: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the bias-corrected and accelerated bootstrap interval of each column's mean.
 
@@ -70,6 +73,7 @@ def bca(
         differences: (n, columns) without NaN; n of at least 20.
         confidence: of the interval.
         rng: draws the rows, as `rng.integers(0, n, (9999, n))`.
+        noise: (columns,), what rounding can add to one difference, on average.
 
     Returns:
         (low, high), each (columns,); NaN for a column without spread.
@@ -81,8 +85,9 @@ def bca(
     n, columns = differences.shape
     means = _resampled_means(differences, rng)
     observed = differences.mean(axis=0)
-    # A resample equal to the sample is a tie; half of the ties lie below (as in SciPy).
-    slack = 1e-12 * np.abs(differences).max(axis=0, initial=0.0)
+    # A resample whose mean is that of the sample, but for rounding, is a tie; half of the ties lie
+    # below (as in SciPy).
+    slack = np.maximum(noise, 1e-12 * np.abs(differences).max(axis=0, initial=0.0))
     below = ((means < observed - slack).mean(0) + (means <= observed + slack).mean(0)) / 2
     jackknife = (differences.sum(axis=0) - differences) / (n - 1)
     lean = jackknife.mean(axis=0) - jackknife

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from statistics import median
 
+from ablate.analysis.descriptive import close
 from ablate.analysis.findings import Direction, LearningSpeed
 from ablate.analysis.outcomes import Outcomes
 from ablate.study.metrics import bare
@@ -90,9 +91,15 @@ def final(result: TrialResult, curve: str) -> float | None:
 
 
 def epochs_to(points: list[float | None], target: float, direction: Direction) -> int | None:
-    """Return the first epoch (0: before training) whose value reaches `target`, or None."""
+    """Return the first epoch (0: before training) whose value reaches `target`, or None.
+
+    Rounding is no miss: 0.9 in single precision is a little less than 0.9.
+    """
     for epoch, value in enumerate(points):
-        if value is not None and (value >= target if direction == "max" else value <= target):
+        if value is None:
+            continue
+        beyond = value >= target if direction == "max" else value <= target
+        if beyond or close(value, target):
             return epoch
     return None
 

@@ -114,7 +114,7 @@ def factor_words(effect: FactorEffect, confidence: float) -> str:
     levels = [f"{name}={level}" for name, level in zip(effect.factors, effect.levels, strict=True)]
     empty = effect.missing_cells
     why = f" ({listing(empty[:3])} never did)" if empty else ""
-    missing = f"{effect.name} cannot be estimated: no seed completed every cell{why}"
+    missing = f"{effect.name} cannot be estimated: no seed completed every cell of it{why}"
     if effect.order == 1:
         against = f"{effect.factors[0]}={effect.references[0]}"
         return _sentence(effect, confidence, subject=levels[0], missing=missing, against=against)
@@ -129,7 +129,8 @@ def factor_words(effect: FactorEffect, confidence: float) -> str:
     by = amount(effect.metric, abs(effect.mean), half_width(effect), difference=True)
     way = "higher" if effect.mean > 0 else "lower"
     if effect.verdict == "described":
-        return f"{what} was {by} {way} {given}, in {few(effect.n)}"
+        same = f"the same ({by}) {given.replace(' than ', ' as ')}"
+        return f"{what} was {f'{by} {way} {given}' if effect.mean else same}, in {few(effect.n)}"
     if effect.verdict == "undecided":
         return f"{effect.name}: no interaction that {seen(effect.n)}{_estimate(effect, confidence)}"
     return f"{what} is {by} {way} {given} {evidence(effect, confidence)}"
@@ -146,7 +147,8 @@ def contribution_words(part: Contribution, confidence: float) -> str:
     way = "raises" if part.mean > 0 else "lowers"
     text = f"{part.what} {way} {pretty(part.metric)} of {part.origin} by {by}"
     if part.verdict == "described":
-        return f"{text} in {few(part.n)}"
+        same = f"{part.what} leaves {pretty(part.metric)} of {part.origin} the same ({by})"
+        return f"{text if part.mean else same} in {few(part.n)}"
     if part.verdict == "undecided":
         return (
             f"{part.what} contributes nothing to {part.origin} that "
@@ -170,9 +172,9 @@ def _sentence(
     by = amount(comparison.metric, abs(comparison.mean), half_width(comparison), difference=True)
     if comparison.verdict == "described":
         way = "higher" if comparison.mean > 0 else "lower"
-        same = f"{metric} of {subject} was the same as that of {against} in {few(comparison.n)}"
+        same = f"{metric} of {subject} was the same as that of {against} ({by}) in"
         text = f"{metric} of {subject} was {by} {way} than that of {against} in"
-        return f"{text} {few(comparison.n)}" if comparison.mean else same
+        return f"{text if comparison.mean else same} {few(comparison.n)}"
     if comparison.verdict == "undecided":
         text = f"{subject} made no difference to {metric} that {seen(comparison.n)}"
         return text + _estimate(comparison, confidence)

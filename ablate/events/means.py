@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.analysis.descriptive import moments
+from ablate.analysis.descriptive import moments, rounding, snapped
 from ablate.study.metrics import is_share
 from ablate.study.trial import TrialResult
 
@@ -60,7 +60,9 @@ def differences(
             theirs = [reference[seed].curves.get(curve, []) for seed in shared]
             ours, others = _table(mine), _table(theirs)
             width = min(ours.shape[1], others.shape[1])
-            band = _band(ours[:, :width] - others[:, :width], confidence)
+            ours, others = ours[:, :width], others[:, :width]
+            noise = rounding(ours, others)
+            band = _band(snapped(ours - others, noise), confidence, noise)
             if band is not None:
                 found.setdefault(variant, {})[curve] = band
     return found
@@ -87,9 +89,15 @@ def _table(curves: Sequence[Sequence[float | None]]) -> np.ndarray:
     return table
 
 
-def _band(table: np.ndarray, confidence: float, *, share: bool = False) -> Band | None:
+def _band(
+    table: np.ndarray,
+    confidence: float,
+    noise: np.ndarray | float = 0.0,
+    *,
+    share: bool = False,
+) -> Band | None:
     """Reduce (seeds, epochs) to a band over the epochs that have a value; None without one."""
-    found = moments(table, confidence, share=share)
+    found = moments(table, confidence, noise, share=share)
     epochs = np.flatnonzero(found.n)
     if not epochs.size:
         return None

@@ -118,8 +118,19 @@ def test_aliases_are_told_but_not_counted_or_tested_twice() -> None:
     assert again.metrics == bn.metrics
     assert again.alias_of == "bn"
     assert analysis.trials["planned"] == 15
-    assert analysis.effect("again") is None
+    assert analysis.effect("again") is analysis.effect("bn")
+    assert [each.variant for each in analysis.effects if each.metric == "test_accuracy"] == [
+        "bn", "dropout",
+    ]  # fmt: skip
     assert analysis.contributions[0].without == "again"
+
+
+def test_the_trials_of_the_baseline_are_not_held_against_themselves() -> None:
+    arms = [*ARMS, arm("again", alias_of="bn", origin="leave_one_out", left_out=("dropout", "x"))]
+    analysis = analyze(study(VALUES), arms, "again")
+    of_accuracy = [each for each in analysis.effects if each.metric == "test_accuracy"]
+    assert {each.variant: each.family_size for each in of_accuracy} == {"plain": 2, "dropout": 2}
+    assert analysis.effect("bn") is None
 
 
 def test_left_out_variants_are_a_family_of_their_own() -> None:

@@ -15,6 +15,7 @@ from ablate.analysis.factorial import (
 )
 from ablate.analysis.findings import FactorEffect
 from ablate.analysis.outcomes import collect
+from ablate.analysis.words import factor_words
 from tests.analysis.simulated import arm, study
 
 LEVELS = {"bn": ("off", "on"), "dropout": ("off", "on")}
@@ -86,6 +87,31 @@ def test_more_than_two_levels_are_held_against_the_first() -> None:
     assert list(found["lr=high"].differences.values()) == pytest.approx(expected)
     interaction = table[:, 1, 1] - table[:, 1, 0] - table[:, 0, 1] + table[:, 0, 0]
     assert list(found["lr=mid × bn"].differences.values()) == pytest.approx(interaction)
+
+
+def test_a_level_that_never_completed_takes_nothing_from_the_other_levels() -> None:
+    levels = {"lr": ("low", "mid", "high"), "bn": ("off", "on")}
+    values: dict[str, list[float | None]] = {
+        f"lr={lr},bn={bn}": [0.9, 0.91, 0.92] for lr, bn in product(*levels.values())
+    }
+    values["lr=high,bn=on"] = [None] * 3
+    values["lr=mid,bn=on"][2] = None
+    found = effects(values, levels)
+    assert {name: (each.n, each.missing_cells) for name, each in found.items()} == {
+        "lr=mid": (2, ()),
+        "lr=high": (0, ("lr=high,bn=on",)),
+        "bn": (0, ("lr=high,bn=on",)),
+        "lr=mid × bn": (2, ()),
+        "lr=high × bn": (0, ("lr=high,bn=on",)),
+    }
+    # Each cell was completed by some seed, and yet none completed them all.
+    values = {f"lr={lr},bn={bn}": [0.9, 0.9] for lr, bn in product(*levels.values())}
+    values["lr=mid,bn=on"], values["lr=low,bn=off"] = [None, 0.9], [0.9, None]
+    missing = effects(values, levels)["lr=mid"]
+    assert (missing.n, missing.missing_cells) == (0, ())
+    assert factor_words(missing, 0.95) == (
+        "lr=mid cannot be estimated: no seed completed every cell of it"
+    )
 
 
 @settings(max_examples=30, deadline=None)

@@ -63,6 +63,35 @@ def test_gaps_that_are_equal_but_for_rounding_are_equal() -> None:
     assert (against.mean, against.sd, against.p) == (0.0, 0.0, 1.0)
 
 
+def test_holm_counts_the_gaps_that_are_compared_and_no_more() -> None:
+    """Not the baseline's own, not an alias's, and what is left out in a family of its own."""
+    rng = np.random.default_rng(3)
+    arms = [
+        arm("plain"), arm("bn"), arm("dropout"),
+        arm("bn-without-x", origin="leave_one_out", left_out=("bn", "x")),
+        arm("bn-without-y", origin="leave_one_out", left_out=("bn", "y"), alias_of="dropout"),
+    ]  # fmt: skip
+    results = [
+        trial(each.name, seed, 0.97, 0.9 + rng.normal(0.01 * at, 0.01))
+        for at, each in enumerate(arms[:4])
+        for seed in range(5)
+    ]
+    outcomes = collect(results, arms)  # type: ignore[arg-type]
+    found = gaps(outcomes, "plain", "test_accuracy", "max", 0.95, np.random.default_rng(0))
+    against = {each.variant: each.against for each in found if each.metric == "accuracy"}
+    assert against.pop("plain") is None
+    assert against["bn-without-y"] is against["dropout"]
+    sizes = {name: (each.family, each.family_size) for name, each in against.items() if each}
+    assert sizes == {
+        "bn": ("gap in accuracy: variants", 2),
+        "dropout": ("gap in accuracy: variants", 2),
+        "bn-without-x": ("gap in accuracy: leave one out", 1),
+        "bn-without-y": ("gap in accuracy: variants", 2),
+    }
+    p = [against[name].p for name in ("bn", "dropout")]  # type: ignore[union-attr]
+    assert min(against[name].p_holm for name in ("bn", "dropout")) == 2 * min(p)  # type: ignore
+
+
 def test_without_training_metrics_there_is_no_gap() -> None:
     results = [result("plain", 0, metrics={"test_accuracy": 0.9})]
     outcomes = collect(results, [arm("plain")])

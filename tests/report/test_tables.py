@@ -8,7 +8,7 @@ from ablate.report import gather, tables
 from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.arm import Arm
 from ablate.study.study import Expect
-from tests.report.studies import BN, DIGITS, arm, factorial, material_of, result, study
+from tests.report.studies import BN, DIGITS, DROPOUT, arm, factorial, material_of, result, study
 
 
 def titles(table):
@@ -168,3 +168,48 @@ def test_published_claims_are_drawn_a_panel_for_each_scale():
         "Test accuracy (%)", "Test loss: ratio", "Test accuracy: difference (points)",
     ]  # fmt: skip
     assert draw_expectations(study(seeds=3)) == []
+
+
+def left_out():
+    """Two declared variants, and three left out of one of them, one of those an alias."""
+    rest = {"origin": "leave_one_out"}
+    arms = [
+        arm("plain", [], {}), arm("bn", [BN], {}), arm("both", [BN, DROPOUT], {}),
+        arm("both-without-a", [BN], {}, left_out=("both", "a"), **rest),
+        arm("both-without-b", [BN], {}, left_out=("both", "b"), **rest),
+        arm("both-without-c", [BN], {}, left_out=("both", "c"), alias_of="bn", **rest),
+        arm("both-without-d", [], {}, left_out=("both", "d"), alias_of="plain", **rest),
+    ]  # fmt: skip
+    results = [
+        result(each, seed, 0.01 * bool(each.spec.insert))
+        for each in arms
+        if each.alias_of is None
+        for seed in range(5)
+    ]
+    return material_of(arms, results, seeds=range(5))
+
+
+def test_the_headline_names_every_family_that_holm_corrects_over():
+    material = left_out()
+    assert tables.headline(material).notes == (
+        "Differences are paired by seed, variant minus baseline; intervals are per comparison, p "
+        "is Holm's, each family for itself: over 2 comparisons (variants) and over 2 comparisons "
+        "(leave one out).",
+    )
+    assert (
+        tables.contributions(material)
+        .notes[0]
+        .endswith("Intervals are per contribution, p is Holm's over 4 comparisons.")
+    )
+    assert tables.headline(study()).notes == (
+        "Differences are paired by seed, variant minus baseline; intervals are per comparison, p "
+        "is Holm's over 3 comparisons.",
+    )
+    assert "p is Holm's over 3 comparisons" in tables.factors(factorial()).notes[0]
+
+
+def test_an_alias_is_compared_as_what_it_is_the_same_as():
+    table = tables.headline(left_out())
+    rows = {row[0]: row for row in table.rows}
+    assert rows["both-without-c (= bn)"][-4:] == rows["bn"][-4:]
+    assert rows["both-without-d (= plain)"][-4:] == ("", "", "", "baseline")

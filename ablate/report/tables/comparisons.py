@@ -9,6 +9,7 @@ from ablate.report.tables.table import (
     Table,
     comparison_columns,
     difference_cells,
+    holm_words,
     in_unit,
     mark,
     scale_of,
@@ -38,7 +39,8 @@ def factors(material: Material) -> Table | None:
         ),
         (
             "A main effect is the level against its factor's first, averaged over the others. An "
-            "interaction is a difference of differences: zero when the factors add up.",
+            "interaction is a difference of differences: zero when the factors add up. Intervals "
+            f"are per effect{holm_words(rows)}.",
         ),
         tuple(mark(False, each) for each in rows),
     )
@@ -71,7 +73,10 @@ def contributions(material: Material) -> Table | None:
             )
             for each in rows
         ),
-        ("The whole minus the same without the part, seed by seed, whatever the baseline is.",),
+        (
+            "The whole minus the same without the part, seed by seed, whatever the baseline is. "
+            f"Intervals are per contribution{holm_words(rows)}.",
+        ),
         tuple(mark(False, each) for each in rows),
     )
 

@@ -10,6 +10,7 @@ from ablate.report.tables.table import (
     Column,
     Table,
     difference_cells,
+    holm_words,
     in_unit,
     mark,
     scale_of,
@@ -51,7 +52,8 @@ def headline(material: Material) -> Table:
         for value in each.metrics.get(analysis.metric, MetricSummary()).values.values()
     ]
     widest = max(map(len, everything), default=1)
-    baselines = {analysis.baseline, *(each.baseline for each in analysis.effects)}
+    compared_with = (analysis.baseline, *(each.baseline for each in analysis.effects))
+    baselines = {analysis.source(each) for each in compared_with}
     rows, marks = [], []
     for name in material.order:
         variant = analysis.variant(name)
@@ -67,14 +69,15 @@ def headline(material: Material) -> Table:
         if inline:
             values = [scale.value(summary.values.get(each)) for each in analysis.seeds]
             row.append("  ".join(f"{each:>{widest}}" for each in values))
-        if name in baselines:
+        baseline = analysis.source(name) in baselines
+        if baseline:
             row += ["", "", "", "baseline"]
         elif effect is None:
             row += [wording.NONE, wording.NONE, wording.NONE, VERDICTS["missing"]]
         else:
             row += difference_cells(effect, scale)
         rows.append(tuple(row))
-        marks.append(mark(name in baselines, effect, variant))
+        marks.append(mark(baseline, effect, variant))
     better = "higher" if analysis.direction == "max" else "lower"
     title = f"{wording.metric_title(analysis.metric).capitalize()} ({better} is better)"
     return Table(
@@ -145,10 +148,9 @@ def _headline_notes(material: Material) -> tuple[str, ...]:
         notes.append("Means and differences are over the trials that completed.")
     effects = [each for each in analysis.effects if each.metric == analysis.metric]
     if any(each.low is not None for each in effects):
-        family = max((each.family_size for each in effects), default=0)
         notes.append(
-            "Differences are paired by seed, variant minus baseline; intervals are per comparison"
-            + (f", p is Holm's over {family} comparisons." if family > 1 else ".")
+            "Differences are paired by seed, variant minus baseline; intervals are per "
+            f"comparison{holm_words(effects)}."
         )
     elif effects and any(each.n for each in effects):
         notes.append("Under three seeds there are no intervals and no tests: nothing is inferred.")

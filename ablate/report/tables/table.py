@@ -6,6 +6,7 @@ are written here, so that they read alike everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -84,6 +85,24 @@ def difference_cells(effect: Comparison, scale: wording.Scale) -> list[str]:
         wording.probability(effect.p_holm),
         VERDICTS[effect.verdict],
     ]
+
+
+def holm_words(rows: Sequence[Comparison]) -> str:
+    """Return over how many comparisons Holm's p is taken, family by family; "" of a single test."""
+    families = {
+        (each.family, getattr(each, "baseline", "")): each.family_size for each in rows if each.n
+    }
+    if max(families.values(), default=0) < 2:
+        return ""
+    if len(families) == 1:
+        return f", p is Holm's over {next(iter(families.values()))} comparisons"
+    several = len({baseline for _, baseline in families}) > 1
+    sizes = [
+        f"over {wording.counted(size, 'comparison')} "
+        f"({family}{f' with {baseline}' if several else ''})"
+        for (family, baseline), size in families.items()
+    ]
+    return f", p is Holm's, each family for itself: {wording.listed(sizes)}"
 
 
 def share_text(share: float | None, low: float | None, high: float | None) -> str:
