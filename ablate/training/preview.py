@@ -84,7 +84,7 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
         compile_for(made.model, train, rows.splits)
     names = _try(made, rows, listening)
     rehearse(made, spec, examples)
-    model, counts, said = made.model, rows.splits.rows, remarks(made, rows)
+    model, counts, said = made.model, rows.splits.rows, remarks(made, rows, spec)
     return VariantPlan(
         name=arm.name,
         inserted=tuple(

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.cautions import dropout_before_norm
 from ablate.training.network import Network
+from ablate.training.norms import said_of_norms
 from ablate.training.rows import Rows
 
 
@@ -23,10 +25,11 @@ class Remarks:
     cautions: tuple[str, ...]
 
 
-def remarks(made: Network, rows: Rows) -> Remarks:
-    """Return what is to be said of a network and of the rows that it trains on."""
-    notes = [*rows.splits.notes, *made.notes, *_dropout_before_norm(made)]
-    cautions = [*rows.splits.cautions, *made.cautions]
+def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
+    """Return what is to be said of a variant's network and of the rows that it trains on."""
+    noted, warned = said_of_norms(made, rows.splits.rows["train"], spec.train)
+    notes = [*rows.splits.notes, *made.notes, *_dropout_before_norm(made), *noted]
+    cautions = [*rows.splits.cautions, *made.cautions, *warned]
     return Remarks(tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(cautions)))
 
 

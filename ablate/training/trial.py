@@ -128,7 +128,7 @@ class _Running:
             listener=Listener(self._epoch, self._divergence, self._breathe),
             clock=self.record.clock,
         )
-        said = remarks(self.bench.network, self.rows)
+        said = remarks(self.bench.network, self.rows, self.trial.spec)
         self.record.notes += said.notes
         self.record.cautions += said.cautions
         self.probing = Probing(self.trial.probes)

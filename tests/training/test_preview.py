@@ -6,7 +6,7 @@ from ablate.errors import StudyError, SurgeryError
 from ablate.study.arm import Arm
 from ablate.study.study import Found, LeaveOneOut
 from ablate.training import found_in, preview
-from tests.training.small import BN, DROPOUT, spec_of
+from tests.training.small import BN, DROPOUT, run, spec_of, trial_of
 
 TWO = {"name": "mlp", "units": [8, 6]}
 
@@ -81,3 +81,13 @@ def test_leave_one_out_finds_sites_and_layers():
     ]
     rule = LeaveOneOut(**{"from": "both", "by": "layer", "where": "hidden"})
     assert [found.host for found in found_in(arm, rule)] == ["dense1", "dense2"]
+
+
+def test_plan_and_trial_say_the_same():
+    spec = spec_of(BN, batch_size=33)
+    (plan,) = preview([Arm("mine", spec)])
+    (result,) = run(trial_of(spec))
+    assert (plan.notes, plan.cautions) == (result.notes, result.cautions)
+    (caution,) = plan.cautions
+    assert "'dense1_bn' normalizes one value per channel in the last step" in caution
+    assert "(100 rows in batches of 33)" in caution and "train.batch_size of 32 leaves" in caution
