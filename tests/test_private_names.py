@@ -68,6 +68,13 @@ def registry() -> Any:
     return ops.gradient_registry
 
 
+def context() -> Any:
+    from tensorflow.python.eager.context import context
+
+    keras.utils.set_random_seed(1)
+    return context()
+
+
 @dataclass(frozen=True)
 class Private:
     """A private name: what has it, whose it is, and what to do when it is gone."""
@@ -87,7 +94,14 @@ ORACLE = (
     "what refuses duplicates and what saves has other names now."
 )
 
+SEEDS = (
+    "data/reading.py puts TensorFlow's and Keras's seeds back after rows were read under its own; "
+    "look in tf.random.set_seed and keras.utils.set_random_seed for where they are kept now."
+)
+
 PRIVATE = (
+    Private("_seed", "tensorflow's eager context", context, SEEDS),
+    Private("_rng", "tensorflow's eager context", context, SEEDS),
     Private("_keras_history", "keras.KerasTensor", lambda: model().output, GRAPH),
     Private("_inbound_nodes", "keras.Operation", lambda: model().layers[0], GRAPH),
     Private("_outbound_nodes", "keras.Operation", lambda: model().layers[0], GRAPH),
@@ -146,6 +160,13 @@ PRIVATE = (
 #: Modules that are internal, or public in no document: what is imported from each, and the remedy.
 MODULES = {
     "tensorflow.python.framework": ({"ops"}, "See `_registry` above."),
+    "tensorflow.python.eager.context": ({"context"}, SEEDS),
+    "keras.src.backend.common": ({"global_state"}, SEEDS),
+    "tensorflow.python.util": (
+        {"_pywrap_determinism"},
+        "tf.config.experimental.enable_op_determinism switches it on for good; rows are read with "
+        "it and trained without.",
+    ),
     "keras_tuner.src.engine.tuner_utils": (
         {"SaveBestEpoch"},
         "A hypermodel counts the executions of a trial by this callback; in Tuner.run_trial find "

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ablate.data.reading import in_order
 from ablate.data.trees import Tree
 from ablate.errors import DataError, nearest
+from ablate.reasons import sentence
 
 #: The arrays a source may have, and what may stand beside them.
 ARRAYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
@@ -135,7 +137,16 @@ def _read(dataset: Any, name: str) -> tuple[Tree, Tree | None]:
     """Read a tf.data dataset once, batched or not, into arrays."""
     if int(dataset.cardinality()) == -1:
         raise DataError(f"{name}: the dataset never ends (repeat()). Give it with take(n).")
-    elements = list(dataset.as_numpy_iterator())
+    try:
+        with in_order():
+            elements = list(dataset.as_numpy_iterator())
+    except Exception as error:
+        hint = (
+            " Make the dataset inside the function that is called, or seed what it draws."
+            if "determinism" in str(error)
+            else ""
+        )
+        raise DataError(f"{name}: the dataset cannot be read: {sentence(error)}{hint}") from error
     if not elements:
         raise DataError(f"{name}: the dataset has no elements.")
     spec = dataset.element_spec

@@ -55,8 +55,9 @@ class Source:
     `peak` is the value that raw inputs reach by their nature (16 for the digits), where it is
     not that of their type. `tokens`: the inputs are token numbers and stay integers. `redraw`
     draws a generated source anew for a seed (split: per_seed). `skipped` names the files of a
-    folder that are not read, by the reason. `notes` and `cautions` are what plan
-    and report say of the data: a caution is something that may spoil the comparison.
+    folder that are not read, by the reason. `digest` is that of what a `call` returned.
+    `notes` and `cautions` are what plan and report say of the data: a caution is something that may
+    spoil the comparison.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Source:
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    digest: str | None = None
     redraw: Callable[[int], Source] | None = None
 
     @property

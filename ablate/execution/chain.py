@@ -49,6 +49,7 @@ def with_trained_model(
         raise StudyError(f"{where} saves no model. Add train: {{save: final}} to it.")
     if train is not None:
         train(other)
+        trial = _trial(study.model, other, store, where, recorded)  # what it reads is known now
     file = store.model_file(trial.id)
     if file.is_file():
         return _with(study, Model(file=str(file), weights="keep"))

@@ -90,7 +90,10 @@ def outlook(study: Study, *, logs: str | Path, build: bool) -> Outlook:
 
     execution = study.execution.model_copy(update={"executor": "serial"})
     with _inputs(study, store) as told, Session(store, execution) as session:
-        made = plan(told, store, look_inside=session.look_inside, earlier=resolved_before(store))
+        made = plan(
+            told, store, look_inside=session.look_inside, read=session.read,
+            earlier=resolved_before(store),
+        )  # fmt: skip
         threads = made.arms[0].spec.train.threads
         assert isinstance(threads, int)
         found = checked(session.executor(threads), worker.preview, list(made.arms))

@@ -15,6 +15,7 @@ from typing import Any
 from ablate.config import dump_study, load_study
 from ablate.errors import AblateError, Notice
 from ablate.execution.devices import cores
+from ablate.execution.readings import Read, with_digests
 from ablate.store import Store
 from ablate.study.arm import Arm
 from ablate.study.data import example_shape
@@ -76,16 +77,20 @@ def plan(
     store: Store,
     *,
     look_inside: LookInside | None = None,
+    read: Read | None = None,
     earlier: Study | None = None,
     recorded: bool = False,
+    anew: bool = False,
 ) -> Plan:
     """Return what a study asks for and what is left of it to do.
 
     `look_inside` is called for studies whose arms depend on the layers of a built model, unless
     `earlier`, the study as it was resolved before, knows them already. Without it such a study
-    is planned without those arms. `recorded` plans under the numerics that the study was trained
-    under, for those who show what is there; else it is today's, and what stands under another is
-    trained again.
+    is planned without those arms. `read` reads what a `call` of data returns, where no earlier
+    reading is known (`anew`: known from this study); without it such trials are planned without
+    the digest of their rows, as if nobody had trained them. `recorded` plans under the numerics
+    that the study was trained under, for those who show what is there; else it is today's, and
+    what stands under another is trained again.
     """
     study = with_threads(study, earlier)
     study = _with_numerics(study, earlier, recorded)
@@ -94,9 +99,13 @@ def plan(
     if look_inside is not None and (arm := wanted_sites(study)) is not None:
         assert study.leave_one_out is not None  # or no site would be wanted
         study = with_sites(study, look_inside(arm, study.leave_one_out))
-    arms = study.arms
     memory = store.read_digests()
     before = dict(memory)
+    everything = store.results()
+    arms = with_digests(
+        study.arms, study.seed_list, everything, memory,
+        numerics=study.numerics, read=read, anew=anew,
+    )  # fmt: skip
     trials = tuple(trials_of(study, arms, memory))
     replaces = None
     if earlier is not None and not recorded:
@@ -105,7 +114,6 @@ def plan(
         _say_recorded(study)
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
-    everything = store.results()
     planned = {trial.id: trial for trial in trials[::-1]}
     results = {trial: everything[trial] for trial in planned if trial in everything}
     todo = tuple(

@@ -26,7 +26,7 @@ from ablate.study.arm import Arm
 from ablate.study.programs import groups
 from ablate.study.results import StudyResults
 from ablate.study.study import Execution, Found, LeaveOneOut, Study
-from ablate.study.trial import Trial
+from ablate.study.trial import Spec, Trial
 
 
 def run(
@@ -71,8 +71,9 @@ def run(
         study = study.materialised(store.inputs)
         with Session(store, study.execution) as session:
             made = plan(
-                study, store, look_inside=session.look_inside, earlier=resolved_before(store)
-            )
+                study, store, look_inside=session.look_inside, read=session.read,
+                earlier=resolved_before(store), anew=fresh,
+            )  # fmt: skip
             session.carry_out(made, watchers)
             return finish(made, store)
 
@@ -116,6 +117,11 @@ class Session:
         executor = self.executor(_threads(arm.spec.train.threads))
         found: Sequence[Found] = checked(executor, worker.look_inside, arm, rule)
         return found
+
+    def read(self, spec: Spec) -> str:
+        """Read what the `call` of a spec's data returns in a worker, and return its digest."""
+        digest: str = checked(self.executor(_threads(spec.train.threads)), worker.read, spec)
+        return digest
 
     def carry_out(self, made: Plan, watchers: Sequence[Watcher] = ()) -> None:
         """Train what a plan leaves to do; previews every variant concerned first."""

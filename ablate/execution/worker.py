@@ -22,7 +22,7 @@ from ablate.execution.messages import Task
 from ablate.quiet import quiet_start
 from ablate.study.arm import Arm
 from ablate.study.study import Found, LeaveOneOut
-from ablate.study.trial import Trial
+from ablate.study.trial import Spec, Trial
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,13 @@ def look_inside(arm: Arm, rule: LeaveOneOut) -> list[Found]:
     from ablate.training import found_in
 
     return list(found_in(arm, rule))
+
+
+def read(spec: Spec) -> str:
+    """Read the rows of a spec, and return the digest of what its `call` returned."""
+    from ablate.data import load
+
+    return str(load(spec.data).digest)
 
 
 def pace(trial: Trial) -> float:

@@ -84,8 +84,9 @@ def search(
         study = study.materialised(store.inputs)
         with Session(store, study.execution) as session:
             made = plan(
-                study, store, look_inside=session.look_inside, earlier=resolved_before(store)
-            )
+                study, store, look_inside=session.look_inside, read=session.read,
+                earlier=resolved_before(store), anew=fresh,
+            )  # fmt: skip
             return _Search(made, store, session, watchers).go()
 
 

@@ -59,6 +59,11 @@ class Data(Open):
     call: str | None = Field(
         default=None, description="package.module:function, which returns the arrays."
     )
+    digest: str | None = Field(
+        default=None,
+        description="Of a call: the SHA-256 of what it returned when it was first read. Written by "
+        "`ablate` with the trials; a later reading that differs is refused.",
+    )
     image_size: Annotated[tuple[int, int], Field(strict=False)] | None = Field(
         default=None, description="Height and width that the images of a folder are read at."
     )
@@ -131,6 +136,8 @@ class Data(Open):
                 "'image_size' belongs to a 'directory' of images; this source has its own size.",
                 "image_size",
             )
+        if self.digest is not None and self.call is None:
+            raise slip("A 'digest' belongs to what a 'call' returns.", "digest")
         return self
 
     @model_serializer(mode="wrap")

@@ -25,7 +25,7 @@ from ablate.study.train import Train
 from ablate.study.trial import Spec
 
 #: Raise this when our own code changes the numbers that a trial gives. Since 2, images in folders
-#: are turned as their EXIF orientation says and WebP is read.
+#: are turned as their EXIF orientation says, WebP is read, and a `call` of data runs under seeds.
 NUMERICS = 2
 
 #: What studies were trained under whose files do not say: those of 0.1.
@@ -79,10 +79,10 @@ def trial_ids(
 def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     """Return the last rise of the numerics that changed what this trial gives.
 
-    The rise to 2 changed how some folders of images are read, and nothing else: all other trials
-    keep their ids.
+    The rise to 2 changed how some folders of images and what a `call` of data returns are read:
+    all other trials keep their ids.
     """
-    if numerics != 2:
+    if numerics != 2 or spec.data.call is not None:
         return numerics
     if spec.data.directory is None:
         return 1
@@ -94,10 +94,13 @@ def identity_spec(
 ) -> dict[str, Any]:
     """Return the part of `spec` that its identity covers, files replaced by their digests.
 
-    Numerics 1 read what hidden folders of a `directory` hold, and counted it.
+    Numerics 1 read what hidden folders of a `directory` hold, and counted it; it did not look at
+    what a `call` of data returns.
     """
     document = spec.model_dump(mode="json", by_alias=True)
     _drop_unset(spec, document)
+    if numerics == 1:
+        document["data"].pop("digest", None)
     document["train"] = {
         key: value for key, value in document["train"].items() if key not in _NOT_NUMBERS
     }

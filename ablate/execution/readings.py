@@ -1,0 +1,91 @@
+"""What the `call` of a study's data returned when it was first read, set into its arms.
+
+Arms go in, the same arms come out with the digest of those rows in their data: it is in the ids of
+their trials, and every worker holds its own reading against it. The digest is known from the
+study's own records, or from `.digests.json`, where it stands under the declaration (the call, the
+digest of its source, its arguments), or a worker reads the rows now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ablate.study.arm import Arm
+from ablate.study.data import Data
+from ablate.study.digests import source_digest
+from ablate.study.identity import trial_ids
+from ablate.study.trial import Spec, TrialResult
+
+Read = Callable[[Spec], str]
+
+
+def with_digests(
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    results: Mapping[str, TrialResult],
+    memory: MutableMapping[str, Any],
+    *,
+    numerics: int | None = None,
+    read: Read | None = None,
+    anew: bool = False,
+) -> tuple[Arm, ...]:
+    """Return the arms, those whose data is a `call` with the digest of its rows.
+
+    Args:
+        arms: the variants; a digest that stands in them already stays.
+        seeds: the study's.
+        results: the study's records, by trial id.
+        memory: digests by declaration; takes up what is read.
+        numerics: what the trials are planned under.
+        read: reads the rows of a spec and returns their digest; without it, what is not known
+            stays open.
+        anew: read even where a digest is remembered.
+    """
+    data = arms[0].spec.data  # variants differ in limit and scale, never in where rows come from
+    if data.call is None or data.digest is not None:
+        return tuple(arms)
+    key = _declaration(data, memory)
+    known = _recorded(arms, seeds, results, memory, numerics)
+    if known is None and not anew:
+        known = memory.get(key)
+    if known is None and read is not None:
+        known = read(arms[0].spec)
+    if known is None:
+        return tuple(arms)
+    memory[key] = known
+    return tuple(_digested(arm, known) for arm in arms)
+
+
+def _declaration(data: Data, memory: MutableMapping[str, Any]) -> str:
+    arguments = json.dumps(data.complete_arguments(), sort_keys=True, default=str)
+    return f"rows of {data.call} {source_digest(str(data.call), memory)} {arguments}"
+
+
+def _recorded(
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    results: Mapping[str, TrialResult],
+    memory: MutableMapping[str, Any],
+    numerics: int | None,
+) -> str | None:
+    """Return the digest under which trials of these very arms were trained, if any were."""
+    candidates = {
+        section["digest"]: None
+        for result in results.values()
+        if (section := result.spec.get("data", {})).get("call") == arms[0].spec.data.call
+        and section.get("digest")
+    }
+    for digest in candidates:
+        for arm in (_digested(each, digest) for each in arms):
+            ids = trial_ids(arm.spec, seeds, salt=arm.salt, memory=memory, numerics=numerics)
+            if any(each in results for each in ids):
+                return str(digest)
+    return None
+
+
+def _digested(arm: Arm, digest: str) -> Arm:
+    data = arm.spec.data.model_copy(update={"digest": digest})
+    return replace(arm, spec=arm.spec.model_copy(update={"data": data}))
