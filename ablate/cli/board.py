@@ -45,7 +45,8 @@ def command(
     It runs on this machine alone, shows a study while it runs, and ends with Ctrl-C. The event
     files follow from the results: where they are missing or out of date they are written first.
     """
-    from ablate.events.server import address, runs_in, serve
+    from ablate.errors import StoreError
+    from ablate.events.server import address, has_charts, runs_in, serve
 
     stores = _stores(study, logs)
     for store, found in stores:
@@ -53,9 +54,15 @@ def command(
         if said and not (quiet or as_json):
             click.echo(f"{store.name}: {said}")
     with _stoppable(), _logdir([store for store, _ in stores], whole=study is not None) as logdir:
+        if not runs_in(logdir) and not any(_being_run(store) for store, _ in stores):
+            names = ", ".join(f"'{store.name}'" for store, _ in stores)
+            raise StoreError(
+                f"There is nothing to show under {logs}/ yet: no trial of {names} has an outcome. "
+                f"Run it first, such as: ablate run {stores[0][1]}"
+            )
         try:
             with serve(logdir, port) as serving:
-                opening = address(serving.url, runs_in(logdir))
+                opening = address(serving.url, runs_in(logdir), charts=has_charts(logdir))
                 if as_json:
                     click.echo(json.dumps({"url": opening, "logdir": str(logdir)}))
                 else:
@@ -99,6 +106,17 @@ def _bring_up_to_date(store: Store, study: str, *, rebuild: bool, all_runs: bool
             raise
         # What is there can be shown all the same, and grows if the study is running.
         return f"shown as it is. {error}"
+
+
+def _being_run(store: Store) -> bool:
+    """Whether something runs that will write event files soon."""
+    from ablate.errors import StoreError
+
+    try:
+        with store.lock():
+            return False
+    except StoreError:
+        return True
 
 
 def _written(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:

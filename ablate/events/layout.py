@@ -29,6 +29,9 @@ from ablate.events.files import Point
 from ablate.events.means import Band
 from ablate.events.summaries import scalar
 
+#: Under which TensorBoard looks for the layout.
+LAYOUT = "custom_scalars__config__"
+
 #: What a chart is about, as it stands in tags.
 MEAN, DIFFERENCE = "mean", "difference"
 
@@ -66,7 +69,7 @@ def layout(
     ]
     message = Layout(category=[each for each in categories if each.chart])
     return Summary.Value(
-        tag="custom_scalars__config__",
+        tag=LAYOUT,
         metadata=SummaryMetadata(
             plugin_data=SummaryMetadata.PluginData(plugin_name="custom_scalars"),
             data_class=DATA_CLASS_TENSOR,

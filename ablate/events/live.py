@@ -24,7 +24,7 @@ from ablate.events.board import RUNS, Board, choose, session
 from ablate.events.files import EventFile, Point
 from ablate.events.study import board_of, named, sources_of
 from ablate.events.tables import texts_of
-from ablate.events.tree import Summary, Written, refresh, write_means
+from ablate.events.tree import Summary, Written, refresh, write_means, write_summary
 from ablate.events.trials import Arrays, epoch_points, write_trial
 from ablate.store import Store
 from ablate.study.arm import Arm
@@ -112,6 +112,7 @@ class LiveEvents:
         self._shown = {each.id: each for each in reversed(choose(self._board, self._trials))}
         self._open: dict[str, dict[str, EventFile]] = {}
         self._changed: set[str] = set()
+        self._charts = Summary.of(self._board, self._named()).charts
         self._not_before = 0.0
 
     @_harmless
@@ -192,8 +193,14 @@ class LiveEvents:
         began = time.monotonic()
         # Every difference is to the baseline, so all of them change when it does.
         every = self._board.baseline in self._changed
-        summary = Summary.of(self._board, self._named())
-        write_means(self._root, self._board, summary, None if every else self._changed)
+        results = self._named()
+        summary = Summary.of(self._board, results)
+        if summary.charts == self._charts:
+            write_means(self._root, self._board, summary, None if every else self._changed)
+        else:  # the first means: without charts for them their tab would stay empty
+            self._charts = summary.charts
+            shown = sum(each.id in self._shown for each in results)
+            self.written = write_summary(self._root, self._board, results, shown, self._columns)
         self._changed.clear()
         now = time.monotonic()
         self._not_before = now + max(_PAUSE, (now - began) / _SHARE)

@@ -2,11 +2,13 @@
 
 A logdir enters; an address that answers leaves. TensorBoard runs as a process of its own, on the
 loopback interface, and ends with the block that started it, whatever ends that. The address opens
-on a choice of runs that the page shows at once: with more than 40 it would show none of them.
+on a tab that has data, and on a choice of runs that the page shows at once: with more than 40 it
+would show none of them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -18,12 +20,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from ablate.errors import AblateError
+from ablate.events.files import event_files, read
+from ablate.events.layout import LAYOUT
 
 HOST = "127.0.0.1"
 
@@ -33,10 +37,11 @@ PORT = 6006
 #: With more runs than this matching, most of TensorBoard's tabs begin with every run unticked.
 TICKED = 40
 
-_FIRST_SEED = "^((?!/seed(?!{seed}(/|$))).)*$"
+#: A run of a trial: of a search's, or of the study's own.
+_SEARCHED = re.compile(r"(?:^|/)search/([^/]+)/([^/]+)/seed(\d+)(?:/|$)")
+_TRIAL = re.compile(r"^(.+)/seed(\d+)(?:/|$)")
 
-#: Which runs to show first, from all to the variants' means alone.
-_CHOICES = ("", _FIRST_SEED, _FIRST_SEED[:-1] + "(?<!/train)(?<!/validation)$", "^((?!/seed).)*$")
+_ONE_SEED = "^((?!/seed(?!{seed}(/|$))).)*$"
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,22 @@ def serve(logdir: Path, port: int | None = None, patience: float = 120.0) -> Ite
     Raises:
         AblateError: the port is taken, or TensorBoard did not start; its own words are added.
     """
-    port = _free_port() if port is None else _claimed(port)
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
+    with ExitStack() as stack:
+        free = _free_port() if port is None else _claimed(port)
+        try:
+            serving = stack.enter_context(_started(logdir, free, patience))
+        except AblateError:
+            if port is not None:
+                raise
+            # Another process may have taken the port since it was found free.
+            serving = stack.enter_context(_started(logdir, _free_port(anew=True), patience))
+        yield serving
+
+
+@contextmanager
+def _started(logdir: Path, port: int, patience: float) -> Iterator[Serving]:
+    place = str(logdir.absolute())
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", place]
     command += ["--host", HOST, "--port", str(port), "--reload_interval", "5"]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -83,37 +102,77 @@ def serve(logdir: Path, port: int | None = None, patience: float = 120.0) -> Ite
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             start_new_session=True,  # Ctrl-C reaches us, and we stop all that it started
         )
+        url = f"http://{HOST}:{port}/"
         try:
-            url = f"http://{HOST}:{port}/"
-            _await(url, process, patience)
+            if not _answers(url, place, process, patience):
+                log.seek(0)
+                said = " / ".join(log.read().decode(errors="replace").split("\n")[-6:]).strip()
+                raise AblateError(
+                    f"TensorBoard did not start on port {port}. It said: {said or 'nothing'}"
+                )
             yield Serving(url, process)
-        except ChildProcessError:
-            log.seek(0)
-            said = " / ".join(log.read().decode(errors="replace").split("\n")[-6:]).strip()
-            raise AblateError(
-                f"TensorBoard did not start on port {port}. It said: {said or 'nothing'}"
-            ) from None
         finally:
             _stop(process)
 
 
-def address(url: str, runs: Collection[str], seed: int = 0, tab: str = "custom_scalars") -> str:
-    """Return the address that opens on `tab` with as many runs as the page shows at once.
+def address(url: str, runs: Collection[str], *, charts: bool) -> str:
+    """Return the address that opens on a tab that has data, with runs that the page shows at once.
 
-    The choice stands in the page's field of runs, where it can be changed: all; the trials of one
-    seed; those without their curves; the means of the variants alone.
+    The choice of runs stands in the page's field of runs, where it can be changed: all; the trials
+    of one seed; those without their curves; the means of the variants alone. Of a search: the
+    validation curves of all points, or of as many as are shown at once.
 
     Args:
         url: TensorBoard's address.
         runs: the names of the runs in the logdir.
-        seed: the seed whose trials are shown when there are too many.
-        tab: the tab to open.
+        charts: whether the Custom Scalars tab has charts there (`has_charts`).
     """
-    for choice in _CHOICES:
-        pattern = choice.replace("{seed}", str(seed))
-        if sum(bool(re.search(pattern, f"/{run}")) for run in runs) <= TICKED:
-            break
+    shown = {pattern: sum(_shows(pattern, run) for run in runs) for pattern in _patterns(runs)}
+    fitting = [pattern for pattern, count in shown.items() if 0 < count <= TICKED]
+    pattern = fitting[0] if fitting else ""
+    if charts and fitting:
+        tab = "custom_scalars"
+    elif any(_TRIAL.search(run) for run in runs):
+        tab = "hparams"  # which lists every trial, whichever runs are ticked
+    else:
+        tab = "text"
     return f"{url}#{tab}" + (f"&regexInput={quote(pattern, safe='')}" if pattern else "")
+
+
+def has_charts(logdir: Path) -> bool:
+    """Return whether a study below a logdir has charts for the Custom Scalars tab."""
+    inside = logdir.iterdir() if logdir.is_dir() else ()
+    roots = [logdir, *(each for each in inside if each.is_dir())]
+    files = (path for root in roots for path in event_files(root))
+    return any(
+        value.tag == LAYOUT for path in files for e in read(path) for value in e.summary.value
+    )
+
+
+def _shows(pattern: str, run: str) -> bool:
+    return re.search(pattern, run) is not None
+
+
+def _patterns(runs: Collection[str]) -> Iterator[str]:
+    """Yield expressions for which runs to show, each for fewer than the one before."""
+    yield ""
+    searched = [found for run in runs if (found := _SEARCHED.search(run))]
+    own = [
+        found for run in runs if not _SEARCHED.search(run) and (found := _TRIAL.search(run))
+    ]  # fmt: skip
+    if own:
+        one = _ONE_SEED.format(seed=min(int(found[2]) for found in own))
+        yield one
+        yield one[:-1] + "(?<!/train)(?<!/validation)$"
+        if {found[1] for found in own} & set(runs):  # means are there
+            yield "^((?!/seed).)*$"
+    elif searched:
+        seed = min(int(found[3]) for found in searched)
+        curves = f"/seed{seed}/validation$"
+        yield curves
+        points = sorted({found[2] for found in searched if int(found[3]) == seed})
+        room = TICKED // len({found[1] for found in searched})
+        yield f"/({'|'.join(map(re.escape, points[: max(room, 1)]))}){curves}"
 
 
 def runs_in(logdir: Path) -> list[str]:
@@ -125,18 +184,23 @@ def runs_in(logdir: Path) -> list[str]:
     return sorted(found)
 
 
-def _await(url: str, process: subprocess.Popen[bytes], patience: float) -> None:
-    """Return when the address answers; ChildProcessError when the process ended or is silent."""
+def _answers(url: str, place: str, process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Wait until the address answers for `place`; False when the process ended or is silent.
+
+    What answers may be another's TensorBoard, which took the port at the same moment.
+    """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ChildProcessError
+            return False
         try:
-            with urllib.request.urlopen(f"{url}data/environment", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise ChildProcessError
+            with urllib.request.urlopen(f"{url}data/environment", timeout=5) as answer:
+                if json.load(answer).get("data_location") == place:
+                    return True
+        except (urllib.error.URLError, OSError, ValueError):
+            pass
+        time.sleep(0.1)
+    return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -153,8 +217,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _free_port() -> int:
-    for port in (PORT, 0):
+def _free_port(anew: bool = False) -> int:
+    for port in (0,) if anew else (PORT, 0):
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))

@@ -60,6 +60,11 @@ class Summary:
     means: dict[str, dict[str, Band]]
     paired: dict[str, dict[str, Band]]
 
+    @property
+    def charts(self) -> tuple[list[str], list[str]]:
+        """The curves that are drawn: as means, and as differences to the baseline."""
+        return _names(self.means), _names(self.paired)
+
     @classmethod
     def of(cls, board: Board, results: Sequence[TrialResult]) -> Summary:
         """Summarise the study's own trials."""
@@ -128,11 +133,28 @@ def refresh(root: Path, board: Board, results: Sequence[TrialResult], sources: S
                 illustrate=illustrate,
                 ended=sources.ended(each.id),
             )
+    return write_summary(root, board, results, len(shown), columns)
+
+
+def write_summary(
+    root: Path, board: Board, results: Sequence[TrialResult], shown: int, columns: Columns
+) -> Written:
+    """Write all that is over several trials anew: the means, their charts, texts and columns.
+
+    Args:
+        root: the board's folder.
+        board: as `rebuild_tree` has it.
+        results: the trials that have an outcome.
+        shown: how many of them are written one by one.
+        columns: those of the HParams tab.
+
+    Returns:
+        what the board holds.
+    """
     summary = Summary.of(board, results)
     write_means(root, board, summary)
-    done = Written(
-        len(shown), len(results) - len(shown), 1 + len(summary.means) + RUNS_PER_TRIAL * len(shown)
-    )
+    runs = 1 + len(summary.means) + RUNS_PER_TRIAL * shown
+    done = Written(shown, len(results) - shown, runs)
     write_root(root, board, summary, columns, _metrics(results), str(done))
     return done
 
@@ -161,9 +183,9 @@ def write_root(
     points = [
         Point(text(f"{board.study}/{title}", markdown), 0, now) for title, markdown in texts.items()
     ]
-    curves = _names(summary.means)
+    curves, paired = summary.charts
     if curves:
-        charts = layout.layout(board.study, board.baseline, curves, _names(summary.paired))
+        charts = layout.layout(board.study, board.baseline, curves, paired)
         points.append(Point(charts, 0, now))
     replace(root, "texts", points)
     if columns:

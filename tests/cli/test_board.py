@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from ablate.events.files import read
 from ablate.events.server import runs_in
 from ablate.execution.plan import plan
 from ablate.store import Store
-from ablate.study.trial import TrialResult
+from ablate.study.trial import Spec, TrialResult
 
 STUDY = """
 study: {name}
@@ -45,13 +47,13 @@ def logs(tmp_path: Path) -> Path:
 def finished(logs):
     """Return a function that puts a study with results under the logs folder."""
 
-    def make(name: str, seeds: int = 2) -> Store:
+    def make(name: str, seeds: int | list[int] = 2, trials: bool = True) -> Store:
         file = logs.parent / f"{name}.yaml"
         file.write_text(STUDY.format(name=name, seeds=seeds))
         store = Store(logs, name)
         study = load_study(file)
         store.write_study(file.read_text())
-        for trial in plan(study, store).trials:
+        for trial in plan(study, store).trials if trials else ():
             store.save(
                 TrialResult(
                     id=trial.id, variant=trial.variant, seed=trial.seed, status="completed",
@@ -89,7 +91,7 @@ def test_a_study_is_written_where_it_is_missing_and_shown(finished, shown, logs,
     assert run_cli(["board", "one", "--logs", str(logs), "--port", "6010"]) == 0
     said = capsys.readouterr().out
     assert "one: 4 trials in 15 TensorBoard runs." in said
-    assert "http://127.0.0.1:6006/#custom_scalars" in said
+    assert "http://127.0.0.1:6006/#custom_scalars\n" in said
     assert "TensorBoard has ended." in said
     assert shown["port"] == 6010
     assert "fast/seed1/validation" in shown["runs"]
@@ -148,6 +150,54 @@ def test_json_is_one_document(finished, shown, logs, capsys):
     run_cli(["board", "one", "--logs", str(logs), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["logdir"] == str(logs / "one/tensorboard")
+
+
+def test_a_search_opens_where_it_has_data(finished, shown, logs, capsys):
+    store = finished("one", trials=False)
+    found = []
+    for variant in ("plain", "fast"):
+        for number in range(12):
+            spec = Spec.model_validate(
+                {"data": {"name": "digits"}, "model": {"name": "mlp"},
+                 "train": {"learning_rate": 0.01 * (number + 1), "threads": 1}}
+            )  # fmt: skip
+            trial = f"{variant}{number}"
+            store.save(TrialResult(
+                id=trial, variant=variant, seed=10000, status="completed",
+                spec=spec.model_dump(mode="json", by_alias=True),
+                curves={"val_loss": [2.0, 1.0]}, metrics={"val_loss": 1.0}, epochs=1,
+            ))  # fmt: skip
+            found.append({"variant": variant, "point": f"p{number:03}", "seed": 10000,
+                          "status": "completed", "trial": trial})  # fmt: skip
+    store.write_search(found)
+    assert run_cli(["board", "one", "--logs", str(logs)]) == 0
+    address = re.search("http://[^\n]+", capsys.readouterr().out)[0]
+    place, pattern = address.split("&regexInput=")
+    assert place == "http://127.0.0.1:6006/#hparams"
+    found = [each for each in shown["runs"] if re.search(unquote(pattern), each)]
+    assert len(found) == 24
+    assert found[0] == "search/fast/p000/seed10000/validation"
+
+
+def test_seeds_need_not_begin_at_0(finished, shown, logs, capsys):
+    finished("one", seeds=[*range(4, 14)])
+    run_cli(["board", "one", "--logs", str(logs)])
+    address = re.search("http://[^\n]+", capsys.readouterr().out)[0]
+    pattern = unquote(address.split("#custom_scalars&regexInput=")[1])
+    found = {each for each in shown["runs"] if re.search(pattern, each)}
+    assert found > {"fast", "plain", "fast/seed4", "plain/seed4/train"}
+    assert not any("seed5" in each for each in found)
+
+
+@pytest.mark.parametrize("arguments", [["one"], ["one", "--json"], ["one", "--rebuild"], []])
+def test_with_nothing_to_show_it_says_so_and_opens_nothing(
+    finished, shown, logs, capsys, arguments
+):
+    finished("one", trials=False)
+    assert run_cli(["board", *arguments, "--logs", str(logs)]) == 2
+    said = capsys.readouterr()
+    assert not shown and not said.out
+    assert "'one'" in said.err and f"under {logs}/" in said.err
 
 
 def test_without_any_study_it_says_what_to_do(shown, logs, capsys):

@@ -4,6 +4,7 @@ import pytest
 
 from ablate.events import LiveEvents, rebuild
 from ablate.events.files import event_files, read
+from ablate.events.server import has_charts
 from ablate.store import Store
 from ablate.study.arm import Arm
 from ablate.study.results import StudyResults
@@ -64,6 +65,18 @@ def test_every_epoch_is_there_at_once(tmp_path, plan):
     folder = store.tensorboard / "plain/seed0"
     assert steps(folder / "validation") == {"epoch_loss": [0]}
     assert steps(folder / "train") == {"epoch_loss": [1], "epoch_learning_rate": [1]}
+    live.end()
+
+
+def test_means_have_charts_as_soon_as_there_are_means(tmp_path, plan, result):
+    store = Store(tmp_path, "mine")
+    live = LiveEvents(store, plan)
+    live.begin(4, 0)
+    assert not has_charts(store.tensorboard)
+    trial = plan.trials[0]
+    live.finished(trial, result(trial.variant, trial.seed))
+    assert has_charts(store.tensorboard)
+    assert live.written.shown == 2  # the twin has it, too
     live.end()
 
 

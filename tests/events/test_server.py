@@ -2,51 +2,123 @@ import json
 import re
 import time
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
 from matplotlib.figure import Figure
 
 from ablate.errors import AblateError
+from ablate.events import server
 from ablate.events.board import Board
-from ablate.events.server import TICKED, address, runs_in, serve
+from ablate.events.server import TICKED, address, has_charts, runs_in, serve
 from ablate.events.tree import Sources, rebuild_tree
 
 URL = "http://127.0.0.1:6006/"
 
 
-def runs(variants: int, seeds: int) -> list[str]:
-    parts = ("", "/train", "/validation")
+PARTS = ("", "/train", "/validation")
+
+
+def runs(variants: int, seeds: int, first: int = 0) -> list[str]:
     found = ["."]
     for variant in range(variants):
         found.append(f"v{variant}")
-        found += [f"v{variant}/seed{seed}{part}" for seed in range(seeds) for part in parts]
+        found += trials(f"v{variant}", range(first, first + seeds))
     return found
 
 
-def shown(url: str, names: list[str]) -> list[str]:
-    pattern = unquote(url.partition("regexInput=")[2])
-    return [name for name in names if re.search(pattern, name)]
+def searched(variants: int, points: int, confirmed: int = 2) -> list[str]:
+    found = ["."]
+    for variant in range(variants):
+        for point in range(points):
+            found += trials(f"search/v{variant}/p{point:03}", [10000])
+        found += trials(f"search/v{variant}/confirmed", range(20000, 20000 + confirmed))
+    return found
+
+
+def trials(place: str, seeds) -> list[str]:
+    return [f"{place}/seed{seed}{part}" for seed in seeds for part in PARTS]
+
+
+def opened(names: list[str], charts: bool = True) -> tuple[str, list[str]]:
+    """The tab that the address opens, and the runs that it shows."""
+    place, _, pattern = address(URL, names, charts=charts).partition("&regexInput=")
+    assert place.startswith(f"{URL}#")
+    return place.removeprefix(f"{URL}#"), [
+        each for each in names if re.search(unquote(pattern), each)
+    ]
 
 
 def test_a_few_runs_are_all_shown():
-    assert address(URL, runs(2, 5)) == f"{URL}#custom_scalars"
+    assert address(URL, runs(2, 5), charts=True) == f"{URL}#custom_scalars"
 
 
+@pytest.mark.parametrize("first", [0, 7, 20000])
 @pytest.mark.parametrize(
     ("variants", "seeds", "expected"),
     [
-        (4, 11, lambda name: "/" not in name or "/seed0" in name),
-        (12, 5, lambda name: "/" not in name or name.endswith("/seed0")),
-        (30, 5, lambda name: "/" not in name),
+        (4, 11, lambda name, first: "/" not in name or f"/seed{first}" in f"{name}/"),
+        (12, 5, lambda name, first: "/" not in name or name.endswith(f"/seed{first}")),
+        (30, 5, lambda name, first: "/" not in name),
     ],
 )
-def test_of_many_runs_as_many_are_shown_as_start_ticked(variants, seeds, expected):
-    names = runs(variants, seeds)
+def test_of_many_runs_as_many_are_shown_as_start_ticked(variants, seeds, expected, first):
+    names = runs(variants, seeds, first)
     assert len(names) > TICKED
-    found = shown(address(URL, names), names)
-    assert found == [name for name in names if expected(name)]
+    tab, found = opened(names)
+    assert tab == "custom_scalars"
+    assert found == [name for name in names if expected(name, first)]
     assert len(found) <= TICKED
+
+
+@pytest.mark.parametrize(
+    ("variants", "points", "curves"),
+    [
+        (1, 3, None),  # so few that all are shown
+        (3, 8, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (3, 60, [*range(13)]),
+        (50, 2, None),  # too many to tick
+    ],
+)
+def test_a_search_opens_on_its_points(variants, points, curves):
+    names = searched(variants, points)
+    tab, found = opened(names, charts=False)
+    assert tab == "hparams"
+    assert found == (
+        names
+        if curves is None
+        else [
+            f"search/v{variant}/p{point:03}/seed10000/validation"
+            for variant in range(variants)
+            for point in curves
+        ]
+    )
+
+
+def test_beside_a_search_a_study_shows_its_own():
+    names = [*runs(3, 3, first=5), *searched(3, 30)[1:]]
+    tab, found = opened(names)
+    assert tab == "custom_scalars"
+    assert found == [each for each in names if "/" not in each or "/seed5" in each]
+
+
+@pytest.mark.parametrize(
+    ("names", "charts", "tab"),
+    [
+        (["."], False, "text"),  # begun, and nothing is finished
+        ([".", *trials("v0", [3])], False, "hparams"),  # its first trial is under way
+        ([".", *trials("v0", range(60))], False, "hparams"),  # all of them failed
+        (runs(60, 1), True, "hparams"),  # more variants than start ticked
+        (["mine", *(f"mine/{each}" for each in searched(2, 2)[1:])], False, "hparams"),
+    ],
+)
+def test_whatever_is_there_something_is_shown(names, charts, tab):
+    place, found = opened(names, charts)
+    assert place == tab
+    assert found
 
 
 def test_a_port_that_is_taken_is_said(tmp_path):
@@ -60,6 +132,55 @@ def test_a_port_that_is_taken_is_said(tmp_path):
             pass
 
 
+@pytest.mark.slow
+def test_of_two_that_take_one_port_each_shows_its_own(tmp_path, result, monkeypatch):
+    for name in "ab":
+        rebuild_tree(tmp_path / name, Board(name, "a"), [result("a")], Sources())
+    with serve(tmp_path / "a") as first:
+        # As if the port had still been free when it was looked for.
+        port = int(first.url.rstrip("/").rpartition(":")[2])
+        found = server._free_port
+        monkeypatch.setattr(
+            server, "_free_port", lambda anew=False: found(anew=True) if anew else port
+        )
+        with serve(tmp_path / "b") as second:
+            assert second.url != first.url
+            with urllib.request.urlopen(f"{second.url}data/environment", timeout=30) as answer:
+                assert json.load(answer)["data_location"] == str(tmp_path / "b")
+
+
+def asking(url: str, root: Path) -> Callable[..., Any]:
+    """What asks a TensorBoard that has read every run of a logdir."""
+
+    def ask(path: str, body: dict | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url + "data/" + path, data)
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    # A TensorBoard that answers may still be reading.
+    deadline = time.monotonic() + 60
+    while len(ask("runs")) < len(runs_in(root)) and time.monotonic() < deadline:
+        pass
+    assert sorted(ask("runs")) == runs_in(root)
+    return ask
+
+
+def test_of_a_search_it_serves_the_tab_that_opens(tmp_path, result):
+    points = [result(variant, 10000, id=f"{variant}{k}") for variant in ("a", "b") for k in "01"]
+    board = Board("mine", "a", points={each.id: f"p00{each.id[-1]}" for each in points})
+    rebuild_tree(tmp_path / "tb", board, points, Sources())
+    assert not has_charts(tmp_path / "tb")
+    tab, found = opened(runs_in(tmp_path / "tb"), charts=False)
+    assert found
+    with serve(tmp_path / "tb") as serving:
+        listing = asking(serving.url, tmp_path / "tb")("plugins_listing")
+    assert listing[tab]["enabled"]
+    assert not listing["custom_scalars"]["enabled"]
+
+
 def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
     def illustrate(result, arrays):
         path = tmp_path / "figure.png"
@@ -69,23 +190,11 @@ def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
     root = tmp_path / "tb"
     board = Board("mine", "plain", texts={"table": "| a |\n|---|\n| 1 |"})
     rebuild_tree(root, board, results, Sources(lambda trial: arrays, illustrate))
+    assert has_charts(root)
 
     with serve(root) as serving:
-        url = serving.url
-
-        def ask(path: str, body: dict | None = None):
-            data = None if body is None else json.dumps(body).encode()
-            request = urllib.request.Request(url + "data/" + path, data)
-            if data is not None:
-                request.add_header("Content-Type", "application/json")
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.load(answer)
-
-        # A TensorBoard that answers may still be reading; wait until it has every run.
-        deadline = time.monotonic() + 60
-        while len(ask("runs")) < len(runs_in(root)) and time.monotonic() < deadline:
-            pass
-        assert sorted(ask("runs")) == runs_in(root)
+        ask = asking(serving.url, root)
+        assert ask("plugins_listing")["custom_scalars"]["enabled"]
 
         scalars = ask(f"plugin/scalars/scalars?tag=epoch_loss&run={quote('plain/seed0/train')}")
         assert [point[1:] for point in scalars] == [[1, 0.75], [2, 0.5]]
