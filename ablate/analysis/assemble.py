@@ -278,9 +278,10 @@ def _coverage(outcomes: Outcomes, baseline: str, metric: str, effects: Sequence[
         each for each in outcomes.trials.values() if each.status == "completed"
     ]
     rows = next((each.rows[key] for each in trials if each.rows.get(key)), None)
+    drawn = next((each.drawn for each in trials if each.drawn is not None), None)
     seeds = max((each.n for each in effects), default=len(outcomes.completed(baseline)))
     arm = outcomes.arms[outcomes.column(baseline)]
-    return coverage_clause(arm, held_out=part, rows=rows, seeds=seeds)
+    return coverage_clause(arm, held_out=part, rows=rows, seeds=seeds, drawn=drawn)
 
 
 def _trial_counts(outcomes: Outcomes, failures: Mapping[str, Failures]) -> dict[str, int]:

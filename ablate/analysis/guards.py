@@ -7,7 +7,7 @@ the statistics themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -64,11 +64,14 @@ def _pending(facts: Facts) -> Iterator[Guard]:
 
 
 def _resolution(facts: Facts) -> Iterator[Guard]:
-    """Say how much of the metric is the luck of a small, fixed test set."""
-    if facts.reference.spec.data.split != "fixed" or "accuracy" not in facts.metric:
-        return
+    """Say how much of the metric is the luck of a small test set that stays the same."""
+    done = facts.outcomes.completed(facts.baseline)
     part = "test" if facts.metric.startswith("test_") else "validation"
-    rows = next((r for e in facts.outcomes.completed(facts.baseline) if (r := e.rows.get(part))), 0)
+    drawn = next((each.drawn for each in done if each.drawn is not None), None)
+    stays = facts.reference.spec.data.split == "fixed" or (drawn is not None and part not in drawn)
+    if not stays or "accuracy" not in facts.metric:
+        return
+    rows = next((r for each in done if (r := each.rows.get(part))), 0)
     values = facts.outcomes.values(facts.metric)[:, facts.outcomes.column(facts.baseline)]
     if not rows or not np.isfinite(values).any():
         return
@@ -80,9 +83,24 @@ def _resolution(facts: Facts) -> Iterator[Guard]:
             "note",
             f"{rows} {part} rows have a sampling error of their own, about "
             f"{figure(facts.metric, error)} points near {amount(facts.metric, share)}; seeds on "
-            "one split do not show it, and another split may shift every variant. To include it, "
-            "set data.split to per_seed.",
+            "these same rows do not show it, and other rows may shift every variant. "
+            + _remedy(part, drawn),
         )
+
+
+def _remedy(part: str, drawn: Sequence[str] | None) -> str:
+    """Return what can help against the luck of one set of rows."""
+    if drawn is None:
+        return (
+            f"To include it, set data.split to per_seed, which redraws the {part} rows unless the "
+            "source brings its own."
+        )
+    if part in drawn:
+        return "To include it, set data.split to per_seed."
+    return (
+        f"The source brings its own {part} part, which no split redraws: only more {part} rows "
+        "make it smaller."
+    )
 
 
 def _pairing(facts: Facts) -> Iterator[Guard]:

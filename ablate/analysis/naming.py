@@ -36,26 +36,43 @@ def weights_kept(arm: Arm) -> bool:
     return model.weights not in (None, "none", "fresh")
 
 
-def coverage_clause(arm: Arm, *, held_out: str, rows: int | None, seeds: int) -> str:
+def coverage_clause(
+    arm: Arm,
+    *,
+    held_out: str,
+    rows: int | None,
+    seeds: int,
+    drawn: Sequence[str] | None = None,
+) -> str:
     """Return the clause that ends the report's first sentence: what the intervals cover.
 
     Args:
         arm: the baseline.
-        held_out: "test" or "validation": where the headline metric is measured.
+        held_out: "test", "validation" or "training": where the headline metric is measured.
         rows: how many such rows there are, if known.
         seeds: the most seeds that any comparison has.
+        drawn: the parts that `split: per_seed` draws anew; None where the records do not say.
     """
     where = f"{rows} {held_out} rows" if rows else f"{held_out} rows"
-    split = arm.spec.data.split
-    on = f"on these {where}" if split == "fixed" else f"on {where}, redrawn with every seed"
+    anew = arm.spec.data.split == "per_seed"
+    redrawn = anew and (drawn is None or {"training": "train"}.get(held_out, held_out) in drawn)
+    on = f"on these {where}"
+    if redrawn:
+        on = f"on {where}, redrawn with every seed"
+        on += f" where the source has no {held_out} part of its own" if drawn is None else ""
     if seeds < 3:
         return f"{on}, and without an interval, which takes 3 seeds"
-    varied = ["the split"] if split == "per_seed" else []
+    varied = []
+    if redrawn:
+        varied.append("the split")
+    elif anew and drawn:
+        parts = ["training" if each == "train" else each for each in drawn]
+        varied.append(f"the draw of {listing(parts)} rows")
     if weights_kept(arm):
         varied += ["batch order", "Dropout", "inserted layers", "a new head"]
         return f"{on}, the intervals covering {listing(varied)} only, as the weights are kept"
     varied += ["initialization", "batch order"]
-    only = " only" if split == "fixed" else ""
+    only = "" if redrawn else " only"
     return f"{on}, the intervals covering {listing(varied)}{only}"
 
 

@@ -87,7 +87,8 @@ class Splits:
     rows, or float32 numbers of at least two axes. A part that is not there is None. `rows_*`
     are the row numbers in the source's own part: `rows_train` and `rows_val` count in the
     source's training rows, `rows_test` too if the source has no test part, and those of a part
-    that the source gives count in that part.
+    that the source gives count in that part. `drawn` names the parts (train, validation, test)
+    that `split: per_seed` draws anew for a seed, whether it is asked for or not.
     """
 
     x_train: Tree
@@ -101,6 +102,7 @@ class Splits:
     rows_val: np.ndarray
     rows_test: np.ndarray
     scaling: str
+    drawn: tuple[str, ...] = ()
     tokens: bool = False
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()

@@ -63,9 +63,11 @@ _remembered: Memory[tuple[Source, Splits]] = Memory(_size)
 
 
 def _split(source: Source, data: Data, seed: int, application: str | None) -> Splits:
+    generated = source.redraw is not None
     if data.split == "per_seed" and source.redraw is not None:
         source = source.redraw(seed)
     rows_train, rows_val, rows_test = _rows(source, data, seed)
+    drawn = _drawn(source, data, rows_train)
     notes, cautions = list(source.notes), list(source.cautions)
     if data.only is not None:
         rows_train, rows_val, rows_test = _only(
@@ -107,6 +109,7 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         rows_val=freeze(rows_val),
         rows_test=freeze(rows_test),
         scaling=_words(scalers, data),
+        drawn=("train", "validation", "test") if generated else drawn,
         tokens=source.tokens,
         notes=tuple(notes),
         cautions=tuple(cautions),
@@ -133,6 +136,20 @@ def _rows(source: Source, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray
     # Classes that fill their share of the other parts early stand first in what is left: shuffle
     # again, so that the first N rows are N rows at random.
     return rest[order(len(rest), seed, "split", "train")], val, test
+
+
+def _drawn(source: Source, data: Data, rows_train: np.ndarray) -> tuple[str, ...]:
+    """Return the parts whose rows depend on the draw: not those that the source brings whole."""
+    drawn = [
+        name
+        for name, own, share in (
+            ("validation", source.validation, data.validation),
+            ("test", source.test, data.test),
+        )
+        if own is None and share > 0
+    ]
+    limited = data.limit is not None and data.limit < len(rows_train)
+    return ("train", *drawn) if drawn or limited else ()
 
 
 def _only(

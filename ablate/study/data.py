@@ -74,7 +74,10 @@ class Data(Open):
         default=0.2, ge=0, lt=1, description="Share of all rows, where the source has no test part."
     )
     split: Split = Field(
-        default="fixed", description="One split for all seeds, or redrawn for each."
+        default="fixed",
+        description=(
+            "One split for all seeds, or one redrawn for each; parts that the source brings stay."
+        ),
     )
     limit: int | None = Field(
         default=None, ge=1, description="First N training rows after split and shuffle."

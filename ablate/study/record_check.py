@@ -100,6 +100,10 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "parameters": (_of(int, NoneType), "a whole number or null"),
     "bn_momentum": (_of(*_NUMBER_OR_NULL), "a number or null"),
     "rows": (_mapping_of(int), "a mapping of whole numbers"),
+    "drawn": (
+        lambda value: value is None or _list_of(str)(value),
+        "null or a list of texts",
+    ),
     "majority": (_of(*_NUMBER_OR_NULL), "a number or null"),
     "seconds": (_mapping_of(*_NUMBER), "a mapping of numbers"),
     "inference": (_list_of(*_NUMBER), "a list of numbers"),

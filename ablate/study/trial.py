@@ -81,6 +81,7 @@ class TrialResult:
     parameters: int | None = None
     bn_momentum: float | None = None  # the largest of the BatchNormalizations that trained
     rows: Mapping[str, int] = field(default_factory=dict)  # train, validation, test
+    drawn: tuple[str, ...] | None = None  # parts that split: per_seed draws anew; None: not noted
     majority: float | None = None  # share of the commonest class among validation rows
     seconds: Mapping[str, float] = field(default_factory=dict)  # total, train, build, evaluate, …
     inference: tuple[float, ...] = ()  # seconds per 1000 examples, one per timed repeat
@@ -112,6 +113,8 @@ class TrialResult:
         known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
         for name in ("inference", "notes", "cautions", "probes"):
             known[name] = tuple(known.get(name, ()))
+        if known.get("drawn") is not None:
+            known["drawn"] = tuple(known["drawn"])
         for name in ("metrics", "curves"):
             if name in known:
                 known[name] = without_counters(known[name], _declared(known.get("spec")))

@@ -80,6 +80,7 @@ class Record:
             **self._common(),
             diverged=self.diverged,
             rows=splits.rows,
+            drawn=splits.drawn,
             majority=majority(splits),
             inference=tuple(self.clock.inference[-_TIMED:]),
             **fields,

@@ -41,6 +41,51 @@ def test_a_redrawn_split_needs_no_such_note() -> None:
     assert "one split" not in guards(study(VALUES), arms)
 
 
+@pytest.mark.parametrize(
+    ("split", "drawn", "remedy"),
+    [
+        ("fixed", ("train", "test"), "To include it, set data.split to per_seed."),
+        (
+            "fixed",
+            ("train", "validation"),
+            "The source brings its own test part, which no split redraws: only more test rows make "
+            "it smaller.",
+        ),
+        (
+            "fixed",
+            None,
+            "To include it, set data.split to per_seed, which redraws the test rows unless the "
+            "source brings its own.",
+        ),
+        (
+            "per_seed",
+            ("train", "validation"),
+            "The source brings its own test part, which no split redraws: only more test rows make "
+            "it smaller.",
+        ),
+        ("per_seed", ("train", "validation", "test"), None),
+        ("per_seed", None, None),
+    ],
+)
+def test_the_note_on_one_split_recommends_what_can_help(
+    split: str, drawn: tuple[str, ...] | None, remedy: str | None
+) -> None:
+    arms = [arm(name, data={"split": split}) for name in ("plain", "bn")]
+    found = guards(study(VALUES, drawn=drawn), arms).get("one split")
+    assert (found is None) == (remedy is None)
+    if found is not None:
+        assert found.text.split(" other rows may shift every variant. ")[1] == remedy
+
+
+def test_a_split_of_which_the_test_part_stays_is_told_so() -> None:
+    arms = [arm(name, data={"split": "per_seed"}) for name in ("plain", "bn")]
+    found = analyze(study(VALUES, drawn=("train", "validation")), arms, "plain")
+    assert found.coverage == (
+        "On these 360 test rows, the intervals covering the draw of training and validation rows, "
+        "initialization and batch order only."
+    )
+
+
 def test_few_seeds_and_an_unfinished_plan() -> None:
     found = guards(study({"plain": [0.9, 0.9]}), [PLAIN, WITH_BN], planned={"plain": 2, "bn": 2})
     assert "2 seeds" in found["few seeds"].text

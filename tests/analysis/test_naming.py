@@ -58,8 +58,8 @@ def test_whether_weights_are_kept(model: dict[str, object], kept: bool) -> None:
         (
             arm("plain", data={"split": "per_seed"}),
             5,
-            "on 360 test rows, redrawn with every seed, the intervals covering the split, "
-            "initialization and batch order",
+            "on 360 test rows, redrawn with every seed where the source has no test part of its "
+            "own, the intervals covering the split, initialization and batch order",
         ),
         (
             arm("plain", model={"name": "vgg16", "weights": "imagenet"}),
@@ -76,6 +76,54 @@ def test_whether_weights_are_kept(model: dict[str, object], kept: bool) -> None:
 )
 def test_coverage_says_what_varied(baseline: Arm, seeds: int, text: str) -> None:
     assert coverage_clause(baseline, held_out="test", rows=360, seeds=seeds) == text
+
+
+@pytest.mark.parametrize(
+    ("drawn", "held_out", "text"),
+    [
+        (
+            ("train", "validation", "test"),
+            "test",
+            "on 360 test rows, redrawn with every seed, the intervals covering the split, "
+            "initialization and batch order",
+        ),
+        (
+            ("train", "validation"),
+            "test",
+            "on these 360 test rows, the intervals covering the draw of training and validation "
+            "rows, initialization and batch order only",
+        ),
+        (
+            ("train", "validation"),
+            "validation",
+            "on 360 validation rows, redrawn with every seed, the intervals covering the split, "
+            "initialization and batch order",
+        ),
+        (
+            ("train",),
+            "training",
+            "on 360 training rows, redrawn with every seed, the intervals covering the split, "
+            "initialization and batch order",
+        ),
+        (
+            (),
+            "test",
+            "on these 360 test rows, the intervals covering initialization and batch order only",
+        ),
+        (
+            None,
+            "test",
+            "on 360 test rows, redrawn with every seed where the source has no test part of its "
+            "own, the intervals covering the split, initialization and batch order",
+        ),
+    ],
+)
+def test_a_part_that_the_source_brings_is_not_redrawn(
+    drawn: tuple[str, ...] | None, held_out: str, text: str
+) -> None:
+    baseline = arm("plain", data={"split": "per_seed"})
+    clause = coverage_clause(baseline, held_out=held_out, rows=360, seeds=5, drawn=drawn)
+    assert clause == text
 
 
 def test_many_names_are_counted() -> None:

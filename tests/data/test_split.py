@@ -91,6 +91,25 @@ def test_parts_that_the_source_gives_are_used(blobs):
     np.testing.assert_array_equal(found.rows_test, np.arange(5))
 
 
+@pytest.mark.parametrize("gives", [(), ("test",), ("val",), ("val", "test")])
+@pytest.mark.parametrize("fields", [{}, {"limit": 20}, {"limit": 1000}, {"test": 0.0}])
+def test_what_is_drawn_is_what_differs_between_seeds(blobs, gives, fields):
+    x, y = blobs
+    arrays = {"x_train": x, "y_train": y}
+    for part in gives:
+        arrays |= {f"x_{part}": x[:12] + 1, f"y_{part}": y[:12]}
+    raw = source("mine", arrays)
+    one, two = (split(raw, data(split="per_seed", **fields), seed) for seed in (1, 2))
+    rows = {
+        "train": (one.rows_train, two.rows_train),
+        "validation": (one.rows_val, two.rows_val),
+        "test": (one.rows_test, two.rows_test),
+    }
+    differ = tuple(name for name, (a, b) in rows.items() if set(a) != set(b))
+    assert one.drawn == two.drawn == differ
+    assert split(raw, data(**fields)).drawn == differ  # what per_seed would redraw
+
+
 def test_parts_of_share_zero_are_absent(mine):
     found = split(mine, data(validation=0.0, test=0.0))
     assert (found.x_val, found.y_test) == (None, None)
@@ -180,6 +199,11 @@ def test_generated_sources_are_redrawn_per_seed():
     three, four = (split(raw, per_seed, seed) for seed in (3, 4))
     assert not np.array_equal(three.y_test, four.y_test)
     np.testing.assert_array_equal(np.sort(three.x_train, axis=0), np.sort(four.x_train, axis=0))
+
+
+def test_all_of_a_generated_source_is_drawn():
+    generated = Data(name="noisy_line")
+    assert split(load(generated), generated).drawn == ("train", "validation", "test")
 
 
 @settings(max_examples=50, deadline=None)
