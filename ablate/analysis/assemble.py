@@ -128,7 +128,15 @@ def analyze(
     clause = _coverage(outcomes, baseline, metric, of_headline)
     reference = arms[names.index(baseline)]
     facts = Facts(
-        outcomes, baseline, metric, direction, confidence, failures, of_headline, found_gaps
+        outcomes,
+        baseline,
+        metric,
+        direction,
+        confidence,
+        failures,
+        of_headline,
+        found_gaps,
+        settings.collapse,
     )
     return Analysis(
         study=study,

@@ -14,7 +14,7 @@ from ablate.analysis.descriptive import close
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted, differing, rows_phrase, seeds_phrase
-from ablate.analysis.words import listing
+from ablate.analysis.words import listing, plural
 from ablate.reasons import sentence
 from ablate.study.arm import Arm
 from ablate.study.metrics import bare
@@ -24,6 +24,9 @@ from ablate.study.trial import TrialResult
 #: Layers that regularize and add no weights.
 REGULARIZERS = frozenset(RATED) | {"GaussianNoise"}
 
+#: Reasons of failed trials that are told; more are counted.
+REASONS = 4
+
 #: Entries of `environment` that may differ between trials of one study.
 _OF_A_RUN = frozenset(
     {"host", "hostname", "node", "pid", "worker", "started", "finished", "time", "cores"}
@@ -31,16 +34,24 @@ _OF_A_RUN = frozenset(
 
 
 def failed(facts: Facts) -> Iterator[Guard]:
-    """Say why trials failed: each reason once, with the trials that ended in it."""
+    """Say why trials failed: each reason once, the commonest first, with its trials."""
     reasons: dict[str, dict[str, list[int]]] = {}
     for arm in facts.arms:
         for each in facts.outcomes.of(arm.name):
             if each.status == "failed":
                 found = reasons.setdefault(sentence(each.error or ""), {})
                 found.setdefault(arm.name, []).append(each.seed)
-    for why, seeds in reasons.items():
+    ordered = sorted(reasons.items(), key=lambda pair: -sum(map(len, pair[1].values())))
+    for why, seeds in ordered[:REASONS]:
         trials = [f"{name} ({seeds_phrase(each)})" for name, each in seeds.items()]
         yield Guard("failed", "warning", f"{counted(trials)} failed: {why}", tuple(seeds))
+    rest = [seeds for _, seeds in ordered[REASONS:]]
+    if rest:
+        count = sum(len(each) for seeds in rest for each in seeds.values())
+        names = tuple(dict.fromkeys(name for seeds in rest for name in seeds))
+        more = plural(len(rest), "more reason")
+        text = f"{plural(count, 'more trial')} of {counted(names)} failed for {more}."
+        yield Guard("failed", "warning", text, names)
 
 
 def unequal_failures(facts: Facts) -> Iterator[Guard]:

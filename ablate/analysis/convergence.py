@@ -45,6 +45,20 @@ def at_chance(facts: Facts) -> Iterator[Guard]:
             )
 
 
+def chance_not_judged(facts: Facts) -> Iterator[Guard]:
+    """Note that no trial of a classification could be told from a guess."""
+    done = [each for arm in facts.arms for each in facts.outcomes.completed(arm.name)]
+    judged = any(facts.failures[arm.name].collapsed.of for arm in facts.arms)
+    if facts.collapse == "auto" and not judged and any(e.majority is not None for e in done):
+        yield Guard(
+            "chance not judged",
+            "note",
+            f"Whether trials ended at chance is not judged: by itself only accuracy tells, and the "
+            f"metric is {pretty(facts.metric)}. To judge by it, set analysis.collapse to what a "
+            "guess gives.",
+        )
+
+
 def still_improving(facts: Facts) -> Iterator[Guard]:
     """Warn of variants whose validation metric still rose when training ended."""
     name = f"val_{bare(facts.metric)}"

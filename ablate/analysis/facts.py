@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class Facts:
     failures: Mapping[str, Failures]
     effects: tuple[Effect, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    collapse: Literal["auto", "none"] | float = "auto"
 
     @cached_property
     def arms(self) -> list[Arm]:

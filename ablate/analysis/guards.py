@@ -162,6 +162,7 @@ GUARDS: tuple[Callable[[Facts], Iterator[Guard]], ...] = (
     comparability.failed,
     comparability.unequal_failures,
     convergence.at_chance,
+    convergence.chance_not_judged,
     comparability.undeclared_data,
     comparability.undeclared_epochs,
     comparability.undeclared_parameters,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from ablate.analysis import analyze
 from ablate.analysis.findings import Analysis, Guard
 from ablate.study.arm import Arm
 from ablate.study.placement import Placement
+from ablate.study.study import Analysis as Settings
 from ablate.study.trial import TrialResult
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, result, study
 
@@ -100,6 +103,42 @@ def test_unequal_failures_name_both_counts() -> None:
     assert found.variants == ("plain", "bn")
     sure = guards(study(VALUES | {"bn": [None] * 5}), [PLAIN, WITH_BN])["unequal failures"]
     assert "chance alone hardly explains bn" in sure.text
+
+
+def test_many_reasons_are_counted_and_not_called_the_same() -> None:
+    reasons = ["no disk", "no memory", "no disk", "no light", "no time", "no rows", "no luck"]
+    results = study({"plain": VALUES["plain"]}) + [
+        result("bn", seed, status="failed", error=f"ValueError: {text}")
+        for seed, text in enumerate(reasons)
+    ]
+    found = analyze(results, [PLAIN, WITH_BN], "plain").guards
+    assert [each.text for each in found if each.kind == "failed"] == [
+        "bn (seeds 0 and 2) failed: ValueError: no disk.",
+        "bn (seed 1) failed: ValueError: no memory.",
+        "bn (seed 3) failed: ValueError: no light.",
+        "bn (seed 4) failed: ValueError: no time.",
+        "2 more trials of bn failed for 2 more reasons.",
+    ]
+
+
+def test_that_chance_is_not_judged_is_said_where_accuracy_is_not_the_metric() -> None:
+    metrics = {"val_auc": 0.9, "test_auc": 0.9, "val_accuracy": 0.1, "test_accuracy": 0.1}
+    results = [result("plain", seed, metrics=metrics) for seed in range(3)]
+
+    def said(**settings: object) -> str:
+        given = Settings(**settings)  # type: ignore[arg-type]
+        found = analyze(results, [PLAIN], "plain", given)
+        return "".join(each.words for each in found.guards if each.kind == "chance not judged")
+
+    assert said(metric="auc") == (
+        "Note: Whether trials ended at chance is not judged: by itself only accuracy tells, and "
+        "the metric is test AUC. To judge by it, set analysis.collapse to what a guess gives."
+    )
+    assert said(metric="accuracy") == ""
+    assert said(metric="auc", collapse="none") == ""
+    assert said(metric="auc", collapse=0.5) == ""
+    results = [replace(each, majority=None) for each in results]
+    assert said(metric="auc") == ""  # a regression has no chance
 
 
 def test_equal_failures_are_no_guard() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ablate.report import gather, tables
 from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.arm import Arm
+from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
 from tests.report.studies import BN, DIGITS, DROPOUT, arm, factorial, material_of, result, study
 
@@ -62,6 +63,18 @@ def test_lost_trials_are_named_by_kind():
     assert column(table, "Failed") == ["0", "1 (seed 3)", "0", "1 (seed 1)"]
     assert column(table, "Lost (95 % interval)")[1] == "2 of 5: 40 % (12 to 77)"
     assert tables.failures(study()) is None
+
+
+def test_what_could_not_be_judged_is_no_zero():
+    def judged(metric):
+        lost = study(
+            status=lambda variant, seed: "diverged" if seed == 0 else "completed",
+            settings=Settings(metric=metric),
+        )
+        return set(column(tables.failures(lost), "Collapsed"))
+
+    assert judged("accuracy") == {"0"}
+    assert judged("loss") == {"–"}
 
 
 def test_a_study_that_still_runs_says_of_how_many():

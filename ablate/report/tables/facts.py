@@ -43,7 +43,10 @@ def failures(material: Material) -> Table | None:
             str(each.failures.completed),
             _count(each.failures.diverged, each.failures.diverged_seeds),
             _count(each.failures.failed, each.failures.failed_seeds),
-            _count(each.failures.collapsed, each.failures.collapsed_seeds),
+            # Where accuracy is not the metric nobody can say.
+            _count(each.failures.collapsed, each.failures.collapsed_seeds)
+            if each.failures.collapsed.of or not each.n
+            else wording.NONE,
             _rate(each.failures.lost),
             wording.probability(each.failures.lost.p),
         )
