@@ -14,7 +14,7 @@ from ablate.analysis.descriptive import close
 from ablate.analysis.facts import Facts
 from ablate.analysis.findings import Guard
 from ablate.analysis.naming import counted, differing, rows_phrase, seeds_phrase
-from ablate.analysis.words import listing, plural
+from ablate.analysis.words import amount, listing, plural
 from ablate.reasons import sentence
 from ablate.study.arm import Arm
 from ablate.study.metrics import bare
@@ -175,10 +175,19 @@ def undeclared_data(facts: Facts) -> Iterator[Guard]:
                     "warning",
                     f"{arm.name} and {facts.baseline} did not see the same data with seed "
                     f"{each.seed}, though no difference was declared: "
-                    f"{rows_phrase(dict(each.rows))} against {rows_phrase(dict(reference.rows))}.",
+                    f"{_seen(each)} against {_seen(reference)}.",
                     (arm.name, facts.baseline),
                 )
                 break
+
+
+def _seen(result: TrialResult) -> str:
+    """Return what the record says of the rows: how many, and how common the commonest class is."""
+    rows = rows_phrase(dict(result.rows))
+    if result.majority is None:
+        return rows
+    share = amount("accuracy", result.majority)
+    return f"{rows} with {share} of the validation rows in the commonest class"
 
 
 def validation_is_test(facts: Facts) -> Iterator[Guard]:

@@ -58,6 +58,23 @@ def test_a_point_exactly_one_tolerance_below_counts() -> None:
     assert found.high.tolist() == [1.0]
 
 
+@pytest.mark.parametrize(
+    ("best", "other", "near"),
+    [
+        (0.97, 0.96, True),
+        (0.7, 0.69, True),  # 0.7 - 0.01 is a hair more than 0.69 in binary
+        (0.97, 0.9599, False),
+        (0.7, 0.689999, False),
+        (float(np.float32(0.97)), float(np.float32(0.96)), True),
+    ],
+)
+def test_the_slack_is_a_hair(best: float, other: float, near: bool) -> None:
+    found = tolerated([0.1, 1.0], [[best, other]], tolerance=0.01)
+    assert found.high.tolist() == [1.0 if near else 0.1]
+    turned = tolerated([0.1, 1.0], [[-best, -other]], tolerance=0.01, direction="min")
+    assert turned.high.tolist() == found.high.tolist()
+
+
 def test_where_less_is_better_the_range_is_around_the_smallest() -> None:
     found = tolerated(
         [0.1, 1.0, 10.0], np.array([[0.3, 0.2, 2.3]]), tolerance=0.15, direction="min"

@@ -4,6 +4,7 @@ from scipy import stats
 
 from ablate.analysis import analyze
 from ablate.analysis.findings import Expectation
+from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
 from ablate.study.trial import TrialResult
 from tests.analysis.simulated import arm, noisy, result, study
@@ -119,6 +120,18 @@ def test_collapse_rates_are_wilsons(claim: dict[str, object], verdict: str) -> N
     if found.variant == "bn":
         expected = stats.binomtest(8, 8).proportion_ci(method="wilson")
         assert (found.ours_low, found.ours_high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("confidence", "verdict"), [(0.9, "refuted"), (0.95, "undecided")])
+def test_rates_are_told_apart_at_the_level_of_the_study(confidence: float, verdict: str) -> None:
+    """Four of eight against none of eight: Fisher's p is 0.077."""
+    claim = Expect(
+        claim="collapse_rate", metric="collapse_rate", variant="bn", than="plain", source="x"
+    )
+    settings = Settings(confidence=confidence)
+    results = lost({"bn": 4, "plain": 0}, 8)
+    analysis = analyze(results, [arm("plain"), arm("bn")], "plain", settings, expect=[claim])
+    assert [each.verdict for each in analysis.expectations] == [verdict]
 
 
 def test_trials_that_would_decide_a_rate_do() -> None:

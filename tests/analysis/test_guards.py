@@ -105,6 +105,19 @@ def test_unequal_failures_name_both_counts() -> None:
     assert "chance alone hardly explains bn" in sure.text
 
 
+@pytest.mark.parametrize(("confidence", "sure"), [(0.9, True), (0.95, False)])
+def test_unequal_failures_are_no_chance_at_the_level_of_the_study(
+    confidence: float, sure: bool
+) -> None:
+    """Four of eight against none of eight: Fisher's p is 0.077."""
+    values = {"plain": [0.9] * 8, "bn": [None] * 4 + [0.9] * 4}
+    found = guards(study(values), [PLAIN, WITH_BN], settings=Settings(confidence=confidence))
+    text = found["unequal failures"].text
+    assert "4 of 8 of bn (Fisher's p = 0.077)" in text
+    assert ("chance alone hardly explains bn" in text) == sure
+    assert ("chance could explain it" in text) != sure
+
+
 def test_many_reasons_are_counted_and_not_called_the_same() -> None:
     reasons = ["no disk", "no memory", "no disk", "no light", "no time", "no rows", "no luck"]
     results = study({"plain": VALUES["plain"]}) + [
@@ -139,6 +152,18 @@ def test_that_chance_is_not_judged_is_said_where_accuracy_is_not_the_metric() ->
     assert said(metric="auc", collapse=0.5) == ""
     results = [replace(each, majority=None) for each in results]
     assert said(metric="auc") == ""  # a regression has no chance
+
+
+def test_equal_numbers_of_rows_with_other_labels_are_other_data() -> None:
+    found = guards(both(majority=0.3), [PLAIN, WITH_BN])["data"]
+    assert found.text == (
+        "bn and plain did not see the same data with seed 0, though no difference was declared: "
+        "1200 train, 200 validation and 360 test rows with 30.0 % of the validation rows in the "
+        "commonest class against 1200 train, 200 validation and 360 test rows with 10.0 % of the "
+        "validation rows in the commonest class."
+    )
+    assert found.variants == ("bn", "plain")
+    assert "data" not in guards(both(majority=0.1), [PLAIN, WITH_BN])
 
 
 def test_equal_failures_are_no_guard() -> None:

@@ -149,3 +149,67 @@ def test_a_comparison_becomes_an_effect_with_all_its_numbers() -> None:
     (found,) = compared(np.random.default_rng(4).normal(0.2, 1, (5, 1)))
     effect = specialize(found, Effect, variant="bn", baseline="plain")
     assert (effect.variant, effect.baseline, effect.p, effect.n) == ("bn", "plain", found.p, 5)
+
+
+#: Five differences whose paired t test has p = 0.0352: better at 95 % alone, not at 99 %.
+FIVE = np.array([0.010, 0.002, 0.014, 0.006, 0.003])
+
+
+@pytest.mark.parametrize(
+    ("confidence", "family", "verdict"),
+    [
+        (0.9, 1, "better"), (0.95, 1, "better"), (0.99, 1, "undecided"),
+        (0.9, 2, "better"), (0.95, 2, "undecided"), (0.8, 5, "better"), (0.9, 5, "undecided"),
+    ],
+)  # fmt: skip
+def test_every_threshold_is_one_minus_the_confidence(
+    confidence: float, family: int, verdict: str
+) -> None:
+    (found,) = compared(FIVE[:, None], confidence=confidence, family=Family("variants", family))
+    p = stats.ttest_1samp(FIVE, 0).pvalue
+    assert p == pytest.approx(0.0352, abs=1e-4)
+    assert found.p == pytest.approx(p)
+    assert found.p_holm == pytest.approx(family * p)
+    assert found.verdict == verdict
+    half = stats.t.ppf(0.5 + confidence / 2, 4) * FIVE.std(ddof=1) / np.sqrt(5)
+    assert (found.low, found.high) == pytest.approx((FIVE.mean() - half, FIVE.mean() + half))
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.99])
+def test_power_is_told_at_the_level_of_the_verdict(confidence: float) -> None:
+    """The noncentral t of SciPy: with this effect, 80 % of studies would reject at this level."""
+    (found,) = compared(FIVE[:, None], confidence=confidence)
+    d, needed = found.detectable_d, found.seeds_needed
+    assert d is not None
+    assert needed is not None
+
+    def power(n: int, effect: float) -> float:
+        critical = stats.t.ppf(0.5 + confidence / 2, n - 1)
+        shift = effect * np.sqrt(n)
+        return stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift)
+
+    assert power(5, d) == pytest.approx(0.8, abs=1e-4)
+    observed = FIVE.mean() / FIVE.std(ddof=1)
+    assert power(needed, observed) >= 0.8 > power(needed - 1, observed)
+
+
+def test_the_sign_flip_test_is_made_where_it_can_reject_at_this_level() -> None:
+    allowed = {
+        confidence: compared(FIVE[:, None], confidence=confidence)[0].sign_flip_p is not None
+        for confidence in (0.9, 0.95)
+    }
+    assert allowed == {0.9: True, 0.95: False}  # 2^-4 = 0.0625
+
+
+def test_bca_and_the_share_of_seeds_have_the_confidence() -> None:
+    differences = np.random.default_rng(0).normal(0.3, 1, (20, 1))
+    (wide,), (narrow,) = (
+        compared(differences, confidence=c, rng=np.random.default_rng(0)) for c in (0.99, 0.8)
+    )
+    assert wide.bca_high - wide.bca_low > 1.5 * (narrow.bca_high - narrow.bca_low)  # type: ignore
+    for found, confidence in ((wide, 0.99), (narrow, 0.8)):
+        wins = int((differences > 0).sum())
+        expected = stats.binomtest(wins, 20).proportion_ci(confidence, method="wilson")
+        assert (found.improvement_low, found.improvement_high) == pytest.approx(
+            (expected.low, expected.high)
+        )

@@ -64,6 +64,32 @@ def test_bca_is_scipys_with_the_same_draws(n: int) -> None:
         assert (low[column], high[column]) == pytest.approx(tuple(expected), rel=1e-9)
 
 
+def test_bca_counts_half_of_the_ties_as_below() -> None:
+    """Whole numbers: sums are exact in SciPy's resamples, and many are the sample's own."""
+    samples = np.stack([np.resize([1.0, 0.0, 0.0, -1.0, 2.0], 20), np.resize([0.0, 3.0], 20)], 1)
+    means = np.array([samples[rng(s).integers(0, 20, 20)].mean(axis=0) for s in range(200)])
+    assert (np.abs(means - samples.mean(axis=0)) < 1e-9).mean(axis=0).min() > 0.05  # ties
+    low, high = bca(samples, 0.9, rng(7))
+    for column in range(2):
+        expected = stats.bootstrap(
+            (samples[:, column],), np.mean, n_resamples=9999, confidence_level=0.9, method="BCa",
+            rng=rng(7),
+        ).confidence_interval  # fmt: skip
+        assert (low[column], high[column]) == pytest.approx(tuple(expected), rel=1e-9)
+
+
+def test_bca_of_a_symmetric_sample_is_the_percentile_interval() -> None:
+    """Eleven ups, eleven downs: half the ties below make the bias 0; the acceleration is 0."""
+    sample = np.resize([1.0, -1.0], 22)
+    sums = 2 * rng(3).integers(0, 22, (9999, 22)).__mod__(2).sum(axis=1)
+    means = np.sort((22 - sums) / 22)
+    share = (means < 0).mean() + (means == 0).mean() / 2
+    z = stats.norm.ppf(share)
+    ends = stats.norm.cdf(2 * z + stats.norm.ppf([0.025, 0.975]))
+    low, high = bca(sample[:, None], 0.95, rng(3))
+    assert (low[0], high[0]) == pytest.approx(tuple(np.quantile(means, ends)), abs=1e-12)
+
+
 def test_bca_has_no_interval_without_spread() -> None:
     samples = np.stack([np.full(20, 0.1), np.arange(20.0)], axis=1)
     low, high = bca(samples, 0.95, rng())

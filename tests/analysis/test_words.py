@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ablate.analysis import analyze
 from ablate.analysis.words import amount, figure, interval, listing, p_words, plural, pretty
+from ablate.study.study import Analysis as Settings
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, study
 
 ARMS = [arm("plain"), arm("bn", insert=[BN]), arm("dropout", insert=[DROPOUT])]
@@ -134,6 +135,22 @@ def test_an_effect_lost_to_holm_says_so() -> None:
     assert effect is not None
     assert effect.verdict == "undecided"
     assert effect.words.endswith("not after Holm's correction for 6 comparisons")
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.99])
+def test_what_holm_took_away_is_told_at_the_level_of_the_study(confidence: float) -> None:
+    """p is 0.035, 0.14 with Holm over four: found at 80 %, lost to Holm at 90 %, none at 99."""
+    arms = [arm("plain"), *(arm(f"v{index}") for index in range(4))]
+    values = {"plain": list(PLAIN), "v0": shifted(0.010, 0.002, 0.014, 0.006, 0.003)}
+    values |= {f"v{index}": noisy(0.94, 0.01, 5, index) for index in range(1, 4)}
+    settings = Settings(confidence=confidence)
+    effect = analyze(study(values), arms, "plain", settings).effect("v0")  # type: ignore[arg-type]
+    assert effect is not None
+    assert effect.p == pytest.approx(0.0352, abs=1e-4)
+    assert effect.verdict == ("better" if confidence == 0.8 else "undecided")
+    assert f"{100 * confidence:g} % interval" in effect.words
+    assert ("after Holm's correction" in effect.words) == (confidence == 0.9)
+    assert ("would probably have shown" in effect.words) == (confidence == 0.99)
 
 
 def factorial(gain: float, missing: bool = False) -> object:
