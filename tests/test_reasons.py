@@ -59,7 +59,7 @@ def read_on_until_it_breaks():
 
 def make_with_unknown_argument():
     config = {**keras.layers.Dense(2, name="head").get_config(), "groups": 1}
-    keras.layers.deserialize({"class_name": "Dense", "config": config})
+    keras.layers.deserialize({"module": "keras.layers", "class_name": "Dense", "config": config})
 
 
 @tf.function

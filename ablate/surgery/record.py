@@ -42,11 +42,15 @@ class Inserted:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the record with the layer it speaks of, and the input that carries it."""
+    """An entry of the record with the layer it speaks of, and the input that carries it.
+
+    `path` is the layer's path as the carrier has it, which holds in its own model.
+    """
 
     inserted: Inserted
     layer: Any
     carrier: Any
+    path: str
 
 
 def inserted(model: keras.Model) -> tuple[Inserted, ...]:
@@ -73,7 +77,8 @@ def entries(model: keras.Model) -> list[Entry]:
                     if each["path"] in layers:
                         here = {key: prefix + each[key] for key in ("host", "path")}
                         layer = layers[each["path"]]
-                        found.append(Entry(Inserted(**{**each, **here}), layer, carrier))
+                        entry = Inserted(**{**each, **here})
+                        found.append(Entry(entry, layer, carrier, each["path"]))
         for operation in graph.read(inner).order:
             if graph.is_container(operation):
                 visit(operation, f"{prefix}{operation.name}/")
@@ -94,11 +99,11 @@ def strike(old: Iterable[Entry], carriers: dict[Any, Any]) -> None:
     """Take entries off the record; `carriers` maps the old model's inputs to the new one's."""
     gone: dict[Any, set[str]] = {}
     for entry in old:
-        gone.setdefault(carriers[entry.carrier], set()).add(entry.inserted.name)
-    for carrier, names in gone.items():
+        gone.setdefault(carriers[entry.carrier], set()).add(entry.path)
+    for carrier, paths in gone.items():
         stored = _unpack(carrier)
         if stored:
-            stored["inserted"] = [each for each in stored["inserted"] if each["name"] not in names]
+            stored["inserted"] = [each for each in stored["inserted"] if each["path"] not in paths]
             _pack(carrier, stored)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from ablate.surgery import Inserted, insert, inserted, remove
+from ablate.surgery import Inserted, fold, insert, inserted, remove
 from tests.surgery.cases import CASES
 
 
@@ -124,3 +124,37 @@ def test_what_is_no_record_is_no_record():
         model = keras.Model(inputs, layers.Dense(2)(inputs))
         model.layers[0].optional = strange
         assert inserted(model) == ()
+
+
+def twins(**arguments):
+    """A model with two nested ones whose layers have equal names."""
+
+    def inner(name):
+        layer = layers.Dense(4, activation="relu", name="d", **arguments)
+        return keras.Sequential([keras.Input((4,)), layer], name=name)
+
+    inputs = keras.Input((4,))
+    outputs = layers.Dense(2, name="o")(inner("b")(inner("a")(inputs)))
+    return keras.Model(inputs, outputs)
+
+
+def test_undoing_one_of_two_layers_of_equal_name_keeps_the_others_record():
+    model = twins()
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    new = insert(model, "BatchNormalization", at="before_activation", where=["a/d", "b/d"])
+    left = remove(new, where="a/d_bn")
+    assert [each.path for each in inserted(left)] == ["b/d_activation", "b/d_bn"]
+    plain = remove(left)
+    assert inserted(plain) == ()
+    assert plain.get_config() == model.get_config()
+    assert np.array_equal(plain(x), model(x))
+
+
+def test_folding_one_of_two_layers_of_equal_name_keeps_the_others_record():
+    model = twins(kernel_constraint="max_norm")
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    new = insert(model, "BatchNormalization", at="before_activation", where="a/d", calibrate=x)
+    new = insert(new, "BatchNormalization", at="before_activation", where="b/d")
+    folded = fold(new)  # the one is the identity and goes, the other meets a constraint
+    assert [each.path for each in inserted(folded)] == ["b/d_activation", "b/d_bn"]
+    assert np.array_equal(remove(folded)(x), model(x))
