@@ -85,7 +85,6 @@ def copy_state(old: keras.Layer, new: keras.Layer) -> None:
     Raises:
         SurgeryError: the rebuilt layer does not have the variables of the original.
     """
-    _build_alike(old, new)
     ours, theirs = old.variables, new.variables
     if [tuple(v.shape) for v in ours] != [tuple(v.shape) for v in theirs]:
         raise SurgeryError(
@@ -217,12 +216,12 @@ def _names(layer: Any, functions: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _build_alike(old: keras.Layer, new: keras.Layer) -> None:
+def build_alike(old: keras.Layer, new: keras.Layer) -> None:
     """Build inner layers that Keras builds only when real data comes by, where `old` has them."""
     if old.built and not new.built:
         new.build_from_config(old.get_build_config())
     for ours, theirs in zip(graph.sublayers(old), graph.sublayers(new), strict=False):
-        _build_alike(ours, theirs)
+        build_alike(ours, theirs)
 
 
 def _copy_own_variables(old: keras.Layer, new: keras.Layer) -> None:

@@ -150,6 +150,49 @@ def sublayers(layer: Any) -> tuple[Any, ...]:
     return tuple(getattr(layer, "_layers", ()))
 
 
+def own_weights(layer: Any) -> list[Any]:
+    """The weights that a layer holds itself, not in the layers inside of it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def exchange(holder: Any, old: Any, new: Any) -> None:
+    """Let `holder` hold the layer or variable `new` wherever it holds `old`."""
+    tracker = holder._tracker
+    for store, (_, held) in tracker.config.items():
+        known = tracker.stored_ids[store]
+        if id(old) in known:
+            place = next(i for i, each in enumerate(held) if each is old)
+            if id(new) in known:
+                del held[place]
+            else:
+                held[place] = new
+            known.discard(id(old))
+            known.add(id(new))
+    for name, value in list(vars(holder).items()):
+        if value is old:
+            setattr(holder, name, new)
+        elif isinstance(value, tuple) and any(each is old for each in value):
+            setattr(holder, name, tuple(new if each is old else each for each in value))
+        else:
+            _exchange_inside(value, old, new)
+
+
+def _exchange_inside(held: Any, old: Any, new: Any) -> None:
+    # The methods of the plain classes: those of Keras's tracked lists would track once more.
+    if isinstance(held, list):
+        for place, each in enumerate(held):
+            if each is old:
+                list.__setitem__(held, place, new)
+            else:
+                _exchange_inside(each, old, new)
+    elif isinstance(held, dict):
+        for key, each in list(held.items()):
+            if each is old:
+                dict.__setitem__(held, key, new)
+            else:
+                _exchange_inside(each, old, new)
+
+
 def forget_calls(operation: Any) -> None:
     """Empty a copied operation's list of calls, so that it shares none with the original."""
     operation._inbound_nodes = []

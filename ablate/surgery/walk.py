@@ -3,8 +3,9 @@
 `evaluate` goes through a graph and hands each call to a function; it serves symbolic tensors (to
 rebuild a model) and real ones (to look inside it) alike. `rebuild` makes a new model out of an
 old one and `Edits`: layers put before or after single calls, layers left out, layers configured
-otherwise. Nested models are rebuilt too, to any depth; what is shared stays shared. Weights are
-copied by the map old layer -> new layer, which is returned, never by order.
+otherwise. Nested models are rebuilt too, to any depth; what is shared stays shared, and weights
+that are tied stay tied. Weights are copied by the map old layer -> new layer, which is returned,
+never by order.
 
     edits = Edits()
     edits.after[call.key] = [keras.layers.Dropout(0.5, name="fc1_dropout")]
@@ -23,6 +24,7 @@ from ablate.errors import SurgeryError
 from ablate.surgery import graph
 from ablate.surgery.clone import (
     Configure,
+    build_alike,
     compile_as,
     copy_flags,
     copy_of,
@@ -31,6 +33,7 @@ from ablate.surgery.clone import (
 )
 from ablate.surgery.depth import deep_graphs
 from ablate.surgery.graph import Call, Graph
+from ablate.surgery.ties import retie
 
 Key = tuple[int, int, int]
 
@@ -79,10 +82,18 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
     new = work.model(model)
     for give_back in work.held:
         give_back()
-    for old_layer, new_layer in work.made.items():
-        whole = isinstance(old_layer, keras.Layer) and not graph.is_container(old_layer)
-        if whole and old_layer not in work.edits.fresh:
-            copy_state(old_layer, new_layer)
+    copied = {
+        old_layer: new_layer
+        for old_layer, new_layer in work.made.items()
+        if isinstance(old_layer, keras.Layer)
+        and not graph.is_container(old_layer)
+        and old_layer not in work.edits.fresh
+    }
+    for old_layer, new_layer in copied.items():
+        build_alike(old_layer, new_layer)
+    retie(work.made)
+    for old_layer, new_layer in copied.items():
+        copy_state(old_layer, new_layer)
     work.restore_flags(model)
     if compiled:
         compile_as(model, new)
