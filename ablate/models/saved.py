@@ -20,6 +20,8 @@ from ablate.models.replace_head import replace_head
 from ablate.reasons import reason, sentence
 from ablate.study.calls import resolve
 from ablate.study.model import Model
+from ablate.surgery import Edits, graph, rebuild
+from ablate.surgery.hosts import paths
 
 
 def from_file(model: Model, fits: Fits) -> keras.Model:
@@ -116,6 +118,9 @@ def _load(path: Path, given: str) -> keras.Model:
 def _fresh(model: keras.Model) -> keras.Model:
     """Return the same network with weights drawn anew."""
     try:
+        if graph.is_container(model):
+            leaves = {layer for layer, _ in paths(model) if not graph.is_container(layer)}
+            return rebuild(model, Edits(fresh=leaves), compiled=False).model
         if isinstance(model, keras.Sequential | keras.Function):
             return keras.models.clone_model(model)
         again = type(model).from_config(model.get_config())

@@ -17,7 +17,8 @@ from keras import ops
 
 from ablate.errors import DataError
 
-#: A batch for `model(...)` or `model.predict_on_batch`: an array, or a list or dict of arrays.
+#: A batch for `model(...)` or `model.predict_on_batch`: an array, or arrays nested as the model's
+#: inputs are.
 Batch = Any
 
 
@@ -29,20 +30,29 @@ def batches(model: keras.Model, x: Any, rows: int) -> Iterator[tuple[Batch, int]
         x: An array `(rows, …)`; a list or dict of arrays for several inputs; or an iterable of
             batches (a generator, a tf.data.Dataset, a keras PyDataset), whose elements are
             inputs or tuples `(inputs, targets, …)`, of which the first part is taken.
-        rows: The most rows in a batch; larger ones of an iterable are cut.
+        rows: The most rows in a batch; larger ones of an iterable are cut. A model whose inputs
+            fix the batch size gets batches of that size, whatever is said here.
 
     Raises:
         DataError: There are no images, a shape does not fit an input, the inputs' numbers of
-            rows differ, or a value is NaN or infinite.
+            rows differ, they do not fill the batches of a fixed size, or a value is NaN or
+            infinite.
     """
     if rows < 1:
         raise DataError(f"batch_size: expected a whole number of at least 1. Received: {rows!r}.")
+    fixed = fixed_rows(model)
+    rows = fixed or rows
     seen = 0
     for whole in _wholes(model, x):
-        count = _check(model, whole, seen)
+        count = _check(model, whole)
+        if fixed and count % fixed:
+            raise DataError(
+                f"images: '{model.name}' takes batches of exactly {fixed} rows, as its inputs are "
+                f"declared. Received: {count} rows. Give a multiple of {fixed}."
+            )
         for start in range(0, count, rows):
-            part = _map(lambda each, at=start: each[at : at + rows], whole)
-            for name, array in _named(model, part):
+            part = keras.tree.map_structure(lambda each, at=start: each[at : at + rows], whole)
+            for name, _, array in _named(model, part):
                 _check_finite(name, array, seen + start)
             yield part, min(rows, count - start)
         seen += count
@@ -55,28 +65,31 @@ def batches(model: keras.Model, x: Any, rows: int) -> Iterator[tuple[Batch, int]
 
 def count_rows(x: Any) -> int | None:
     """Return how many rows `x` holds, or None where only reading it would tell."""
-    if _is_array(x):
-        return len(x)
-    if isinstance(x, dict) and x:
-        return count_rows(next(iter(x.values())))
-    if isinstance(x, list | tuple) and x and all(_is_array(each) for each in x):
-        return len(x[0])
+    leaves = keras.tree.flatten(x) if isinstance(x, dict | list | tuple) else [x]
+    if leaves and all(_is_array(each) and each.shape for each in leaves):
+        return int(leaves[0].shape[0])
     return None
+
+
+def fixed_rows(model: keras.Model) -> int | None:
+    """Return the batch size that the model's inputs are declared with, if they are."""
+    sizes = {tensor.shape[0] for tensor in model.inputs or () if tensor.shape}
+    return max(sizes - {None}, default=None)
 
 
 def _wholes(model: keras.Model, x: Any) -> Iterator[Batch]:
     """Yield what `x` holds: itself if it is arrays, its elements if it is a stream."""
     if _is_array(x) or isinstance(x, dict):
-        yield _map(_to_array, x)
+        yield _arrays(x, model.input)
     elif isinstance(x, list | tuple):
         several = len(model.inputs) > 1 or (len(x) == 1 and _is_array(x[0]))
-        yield [_to_array(each) for each in x] if several else _to_array(x)
+        yield _arrays(list(x), model.input) if several else _to_array(x)
     elif isinstance(x, keras.utils.PyDataset):
         for index in range(len(x)):
-            yield _map(_to_array, _inputs_of(x[index]))
+            yield _arrays(_inputs_of(x[index]), model.input)
     elif isinstance(x, Iterable):
         for element in x:
-            yield _map(_to_array, _inputs_of(element))
+            yield _arrays(_inputs_of(element), model.input)
     else:
         raise DataError(
             "images: expected an array, a list or dict of arrays, or an iterable of batches. "
@@ -95,50 +108,70 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, type)
 
 
+def _arrays(x: Any, like: Any) -> Batch:
+    """Turn what is nested as the model's inputs are into arrays, nested alike."""
+    if isinstance(x, dict):
+        inner = like if isinstance(like, dict) else {}
+        return {key: _arrays(each, inner.get(key)) for key, each in x.items()}
+    if isinstance(x, list | tuple) and not isinstance(like, keras.KerasTensor):
+        inner = like if isinstance(like, list | tuple) and len(like) == len(x) else [None] * len(x)
+        return [_arrays(each, within) for each, within in zip(x, inner, strict=True)]
+    return _to_array(x)
+
+
 def _to_array(value: Any) -> np.ndarray:
     if isinstance(value, np.ndarray):
         return value
     array = ops.convert_to_numpy(value) if _is_array(value) else np.asarray(value)
-    if array.dtype == object:
+    if array.dtype == object and not _is_text(array):
         raise DataError("images: expected rows of one shape. Received: rows of differing shapes.")
     return array
 
 
-def _map(function, batch: Batch) -> Batch:
-    if isinstance(batch, dict):
-        return {key: function(each) for key, each in batch.items()}
-    if isinstance(batch, list | tuple):
-        return [function(each) for each in batch]
-    return function(batch)
+def _is_text(array: np.ndarray) -> bool:
+    if array.dtype == object:
+        return all(isinstance(each, str | bytes) for each in array.ravel()[:100])
+    return array.dtype.kind in "US"
 
 
-def _named(model: keras.Model, batch: Batch) -> list[tuple[str, np.ndarray]]:
-    if isinstance(batch, dict):
-        return list(batch.items())
-    arrays = batch if isinstance(batch, list) else [batch]
+def _named(model: keras.Model, batch: Batch) -> list[tuple[str, Any, np.ndarray]]:
+    """Return name, symbolic input and array of each of the model's inputs.
+
+    Raises:
+        DataError: There is no array for an input, or one too many.
+    """
+    flat = keras.tree.flatten(batch)
     names = [tensor.name for tensor in model.inputs]
-    return list(zip(names, arrays, strict=False))
-
-
-def _check(model: keras.Model, batch: Batch, seen: int) -> int:
-    """Check the number of inputs, their shapes and rows; return the number of rows."""
-    arrays = list(batch.values()) if isinstance(batch, dict) else batch
-    arrays = arrays if isinstance(arrays, list) else [arrays]
-    if len(arrays) != len(model.inputs):
-        names = ", ".join(tensor.name for tensor in model.inputs)
+    if isinstance(batch, dict) and set(batch) == set(names) and len(flat) == len(names):
+        return [(tensor.name, tensor, batch[tensor.name]) for tensor in model.inputs]
+    alike = isinstance(batch, dict) and isinstance(model.input, dict)
+    if len(flat) != len(names) or (alike and set(batch) != set(model.input)):
+        given = f"{len(flat)}"
+        if isinstance(batch, dict):
+            given += f" ({', '.join(str(key) for key in batch)})"
         raise DataError(
-            f"images: expected {len(model.inputs)} array(s), one for each input of "
-            f"'{model.name}' ({names}). Received: {len(arrays)}."
+            f"images: expected {len(names)} array(s), one for each input of '{model.name}' "
+            f"({', '.join(names)}). Received: {given}."
         )
-    by_name = {tensor.name: tensor for tensor in model.inputs}
-    for tensor, (name, array) in zip(model.inputs, _named(model, batch), strict=True):
-        expected = tuple(by_name.get(name, tensor).shape)
+    return list(zip(names, model.inputs, flat, strict=True))
+
+
+def _check(model: keras.Model, batch: Batch) -> int:
+    """Check the number of inputs, their shapes and rows; return the number of rows."""
+    named = _named(model, batch)
+    for name, tensor, array in named:
+        expected = tuple(tensor.shape)
         if not _fits(array.shape, expected):
             raise DataError(
                 f"images: input '{name}' of '{model.name}' expects the shape {expected}. "
                 f"Received: {tuple(array.shape)}. Resize or reshape the images."
             )
-    counts = {len(array) for array in arrays}
+        if (tensor.dtype == "string") != _is_text(array):
+            raise DataError(
+                f"images: input '{name}' of '{model.name}' expects {tensor.dtype}. "
+                f"Received: {array.dtype}."
+            )
+    counts = {len(array) for _, _, array in named}
     if len(counts) > 1:
         raise DataError(
             f"images: expected equally many rows for every input. Received: {sorted(counts)}."

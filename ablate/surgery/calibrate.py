@@ -19,7 +19,7 @@ from ablate.errors import SurgeryError, nearest
 from ablate.surgery import exact, graph
 from ablate.surgery.batches import batches, count_rows
 from ablate.surgery.hosts import paths
-from ablate.surgery.passes import Pass, Watch, largest_row, run
+from ablate.surgery.passes import Pass, Watch, held, largest_row, run, runs_on
 from ablate.surgery.statistics import Moments, merge, reduce
 from ablate.surgery.walk import rebuild
 
@@ -111,7 +111,7 @@ def estimate(
         SurgeryError: An activation is not finite.
         DataError: The images do not fit the model.
     """
-    with _trainable(layers):
+    with _by_the_batch(layers):
         found = moments(model, layers, images, training=True, batch_size=batch_size,
                         progress=progress)  # fmt: skip
     for layer, each in zip(layers, found, strict=True):
@@ -193,9 +193,11 @@ def moments(
     rows = batch_size if training else min(batch_size, _rows_per_step(model, layers))
     total, done = count_rows(x), 0
     found: list[Moments | None] = [None] * len(layers)
-    with graph.losses_held(model):
+    with graph.losses_held(model), held(graph.states_of(model)):
         for part, count in batches(model, x, rows):
-            for place, calls in enumerate(run(looking, part)[0]):
+            with runs_on(model, count):
+                watched = run(looking, part)[0]
+            for place, calls in enumerate(watched):
                 for packed in calls:
                     new, old = Moments.unpack(packed), found[place]
                     found[place] = new if old is None else merge(old, new)
@@ -235,7 +237,7 @@ def _keep_function(layer: keras.layers.BatchNormalization, found: Moments) -> No
 def _assign(layer: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray) -> None:
     layer.moving_mean.assign(mean)
     layer.moving_variance.assign(variance)
-    if getattr(layer, "renorm", False):
+    if layer.renorm:
         deviation = np.sqrt(variance.astype("float64") + layer.epsilon)
         layer.moving_stddev.assign(deviation)
         layer.renorm_mean.assign(mean)
@@ -284,13 +286,22 @@ def _require_scale_and_center(
 
 
 @contextmanager
-def _trainable(layers: Sequence[keras.Layer]) -> Iterator[None]:
-    """Let frozen BN layers take part: Keras gives a frozen one no batch statistics."""
+def _by_the_batch(layers: Sequence[keras.layers.BatchNormalization]) -> Iterator[None]:
+    """Let layers normalize by their batch alone.
+
+    Keras gives a frozen one no batch statistics, and one with `renorm` a correction towards the
+    statistics it has, which are those to be replaced.
+    """
     frozen = [layer for layer in layers if not layer.trainable]
+    renormed = [layer for layer in layers if layer.renorm]
     for layer in frozen:
         layer.trainable = True
+    for layer in renormed:
+        layer.renorm = False
     try:
         yield
     finally:
         for layer in frozen:
             layer.trainable = False
+        for layer in renormed:
+            layer.renorm = True

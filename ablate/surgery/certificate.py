@@ -19,8 +19,9 @@ from rich.table import Table
 
 from ablate.errors import AblateError
 
-#: Execution in which the models ran: op by op, one TensorFlow graph, or compiled by XLA.
-PATHS = ("eager", "graph", "xla")
+#: Execution in which the models ran: op by op, one TensorFlow graph, or compiled by XLA, at
+#: inference; and as plain calls, `model(x)`, in which a `training` that was built in holds.
+PATHS = ("eager", "graph", "xla", "call")
 
 
 @dataclass(frozen=True)

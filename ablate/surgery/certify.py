@@ -8,8 +8,7 @@ training steps will move it. Whatever variable a run moved is put back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +17,11 @@ import numpy as np
 from keras import ops
 
 from ablate.errors import SurgeryError, nearest
-from ablate.surgery import exact, graph, record
-from ablate.surgery.batches import Batch, batches, count_rows
+from ablate.surgery import baked, graph, record
+from ablate.surgery.batches import Batch, batches, count_rows, fixed_rows
 from ablate.surgery.calibrate import Progress, normalizations
 from ablate.surgery.certificate import PATHS, Certificate, Difference, Drift, LayerDifference
-from ablate.surgery.passes import Pass, all_rows, run
+from ablate.surgery.passes import Pass, all_rows, held, run, runs_on
 
 #: Eager execution keeps every activation of a model alive; it gets as many rows at once as
 #: stay under this many bytes.
@@ -46,6 +45,9 @@ def certify(
     inserted into `b`: the same of its output against its input. For `b`'s batch normalization
     (its inserted layers, else all): how far batch statistics move the outputs of `b`.
 
+    Where a call in either model was built with `training=True` or `False`, the path "call" is
+    measured too: `model(x)`, in which such a value holds. `predict` and `evaluate` override it.
+
     Args:
         a: The model before; any Keras model.
         b: The model after. Inserted layers and drift are measured where it is functional or
@@ -53,7 +55,7 @@ def certify(
         x: Images, as for `predict`: an array, a list or dict of arrays, an iterable of batches.
         batch_size: The rows of a batch; eager execution of large models takes fewer at once.
             The drift is that of batches of this many rows.
-        paths: Which of "eager", "graph" and "xla" to run.
+        paths: Which of "eager", "graph", "xla" and "call" to run.
         images: A note on where the images come from, kept on the certificate.
         progress: Called after each batch with the rows done and the rows in all, or None.
 
@@ -70,16 +72,21 @@ def certify(
                 f"certify: paths are {', '.join(PATHS)}, at least one. Received: {path!r}."
                 f"{nearest(path, PATHS)}"
             )
+    if "call" not in paths and any(baked.anywhere(model) for model in (a, b)):
+        paths = (*paths, "call")
+    batch_size = fixed_rows(b) or batch_size
     measured = {path: Comparison() for path in paths}
     runs = {path: (_Path(a, path), _Path(b, path)) for path in paths}
     inside = _Inside(b, batch_size)
     total, done = count_rows(x), 0
-    moved = [*a.non_trainable_variables, *b.non_trainable_variables]
-    with _held(moved), graph.losses_held(a, b):
+    moved = [each for m in (a, b) for each in (*m.non_trainable_variables, *graph.states_of(m))]
+    with held(moved), graph.losses_held(a, b):
         for part, count in batches(b if graph.is_container(b) else a, x, batch_size):
             for path, (first, second) in runs.items():
                 measured[path].add(first(part, count), second(part, count))
-            inside.add(part, count)
+            # Looking inside runs the second model more often: its states must not run ahead.
+            with held(graph.states_of(b)):
+                inside.add(part, count)
             done += count
             if progress is not None:
                 progress(done, total)
@@ -166,14 +173,24 @@ class _Path:
         if path == "xla":
             self.whole.compile(jit_compile=True)
         self.rows = max(1, EAGER_BYTES // all_rows(model)) if graph.is_container(model) else 32
+        self.rows = fixed_rows(model) or self.rows
 
     def __call__(self, part: Batch, count: int) -> list[np.ndarray]:
+        if self.path == "call":
+            # Each call from the same states: what is random draws the same in both models.
+            model = self.model
+            moved = [*model.non_trainable_variables, *graph.states_of(model)]
+            with held(moved), runs_on(model, count):
+                outputs = keras.tree.flatten(self.model(part))
+            return [ops.convert_to_numpy(each) for each in outputs]
         if self.path != "eager":
-            return run(self.whole, part)
+            with runs_on(self.model, count):
+                return run(self.whole, part)
         pieces = []
         for start in range(0, count, self.rows):
             piece = keras.tree.map_structure(lambda v, at=start: v[at : at + self.rows], part)
-            outputs = keras.tree.flatten(self.model(piece, training=False))
+            with runs_on(self.model, min(count, self.rows)):
+                outputs = keras.tree.flatten(self.model(piece, training=False))
             pieces.append([ops.convert_to_numpy(each) for each in outputs])
         return [np.concatenate(each) for each in zip(*pieces, strict=True)]
 
@@ -222,7 +239,7 @@ class _Inside:
             return
         self.rows = count
         # The next batch, on any path, must not meet the averages that this one moves.
-        with _held([v for layer in self.normalizing for v in layer.non_trainable_variables]):
+        with held([v for layer in self.normalizing for v in layer.non_trainable_variables]):
             self.gap.add(outputs, run(self.moving, part)[1])
 
     def differences(self) -> tuple[LayerDifference, ...]:
@@ -283,15 +300,3 @@ def _normalizing(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     inserted = {id(each.layer) for each in record.entries(model)}
     ours = [layer for layer in layers if id(layer) in inserted]
     return [layer for layer in ours or layers if layer.trainable]
-
-
-@contextmanager
-def _held(variables: Sequence[Any]) -> Iterator[None]:
-    """Put back the values of these variables: statistics, states, random seeds."""
-    distinct = {id(variable): variable for variable in variables}.values()
-    values = [(each, exact.value(each)) for each in distinct]
-    try:
-        yield
-    finally:
-        for variable, value in values:
-            variable.assign(value)

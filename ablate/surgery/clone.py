@@ -96,6 +96,8 @@ def copy_state(old: keras.Layer, new: keras.Layer) -> None:
     for ours_one, theirs_one in zip(ours, theirs, strict=True):
         # A copy: JAX would hand the very buffer over, and take it from both when it is donated.
         theirs_one.assign(keras.ops.copy(ours_one.value))
+    for ours_one, theirs_one in zip(graph.states_of(old), graph.states_of(new), strict=True):
+        theirs_one.assign(keras.ops.copy(ours_one.value))
     if type(old).load_own_variables is not keras.Layer.load_own_variables:
         _copy_own_variables(old, new)
     if hasattr(old, "save_assets") and hasattr(old, "load_assets"):

@@ -19,6 +19,7 @@ from ablate.surgery import graph, hosts
 from ablate.surgery.additions import Addition, Recipe, Trials, recipe_of
 from ablate.surgery.naming import free_name, suffix
 from ablate.surgery.sites import Refusal, Site, calls_by_layer, site_at
+from ablate.surgery.ties import held_elsewhere
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,14 @@ def plan_insertions(
     """
     calls = calls_by_layer(model)
     taken = _names_by_model(model)
+    held = held_elsewhere(model)
     splits: set[str] = set()
     decisions: list[SiteDecision] = []
     for number, placement in enumerate(placements):
         recipe = recipes[number] if recipes else recipe_of(placement)
         trials: Trials = {}
         own = [
-            _decide(each, placement, recipe, calls, taken, splits, trials)
+            _decide(each, placement, recipe, calls, taken, held, splits, trials)
             for each in hosts.resolve(model, placement.where, placement.except_)
         ]
         if all(each.skipped for each in own):
@@ -84,11 +86,12 @@ def _decide(
     recipe: Recipe,
     calls: Any,
     taken: dict[Any, set[str]],
+    held: dict[Any, str],
     splits: set[str],
     trials: Trials,
 ) -> SiteDecision:
     host = selected.host
-    made = _try(host, placement.at, recipe, calls, trials)
+    made = _try(host, placement.at, recipe, calls, held, trials)
     plain = SiteDecision(placement, host.path, host.kind, placement.at)
     if isinstance(made, str):
         if selected.named:
@@ -118,11 +121,23 @@ def _decide(
     )
 
 
-def _try(host: hosts.Host, at: Position, recipe: Recipe, calls: Any, trials: Trials) -> Any:
+def _try(
+    host: hosts.Host,
+    at: Position,
+    recipe: Recipe,
+    calls: Any,
+    held: dict[Any, str],
+    trials: Trials,
+) -> Any:
     """The site and the layer for it, or the reason why there is none."""
     site = site_at(host, at, calls)
     if isinstance(site, Refusal):
         return site.reason
+    if site.points[0].side == "split" and host.layer in held:
+        return (
+            f"'{held[host.layer]}' holds it too, so its activation cannot be split off without "
+            "being missed there"
+        )
     addition = Addition.at(recipe, host.layer, site, calls, trials)
     return addition if isinstance(addition, str) else (site, addition)
 

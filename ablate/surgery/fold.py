@@ -18,12 +18,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
-from ablate.surgery import affine, exact, hosts, record
+from ablate.surgery import affine, baked, exact, hosts, record
 from ablate.surgery.affine import Weights
 from ablate.surgery.calibrate import normalizations
 from ablate.surgery.graph import Call, Graph
 from ablate.surgery.remove import fuse
 from ablate.surgery.sites import calls_by_layer
+from ablate.surgery.ties import held_elsewhere
 from ablate.surgery.walk import Edits, Rebuilt, fed, rebuild
 
 Calls = dict[Any, list[tuple[Graph, Call]]]
@@ -99,7 +100,8 @@ def fold(model: keras.Model, *, report: list[Folding] | None = None) -> keras.Mo
 
     Merged are the convolutions of any rank (grouped, dilated, transposed, depthwise, separable)
     and dense layers. A layer is kept where its neighbour is not linear, is shared, feeds
-    something else as well, is an output, or has a constraint; the report says which.
+    something else as well, is an output, has a constraint or weights that another layer holds too,
+    or where the layer was called with `training=True`; the report says which.
 
     Args:
         model: A functional or Sequential model, nested to any depth. Not changed.
@@ -164,19 +166,39 @@ class _Plan:
         return built.model
 
 
+@dataclass(frozen=True)
+class _Bound:
+    """What a layer's weights or its mode are bound to, beyond the graph.
+
+    `held` names another holder of a layer's weights; `training` are the layers that some call of
+    the model runs as in training, whatever is said at inference.
+    """
+
+    held: dict[keras.Layer, str]
+    training: set[keras.Layer]
+
+
+def _passes(operation: Any, bound: _Bound) -> bool:
+    """Whether an operation returns its input however the model is called outside of training."""
+    return isinstance(operation, _PASSING) and operation not in bound.training
+
+
 def _plan(model: keras.Model) -> _Plan:
     """Decide for every BN layer what becomes of it in this round."""
     plan = _Plan()
     calls = calls_by_layer(model)
     paths = dict(hosts.paths(model))
+    training = {layer for layer, at in baked.training_values(model).items() if True in at}
+    bound = _Bound(held_elsewhere(model), training)
     identities = {layer for layer in normalizations(model) if _is_identity(layer)}
+    identities -= {layer for layer in training if layer.trainable}
     for layer in normalizations(model):
         path = paths[layer]
         if layer in identities:
             plan.gone.add(layer)
             plan.told.append(Folding(path, "removed"))
             continue
-        found = _host_of(layer, calls, set(plan.merged), identities)
+        found = _host_of(layer, calls, set(plan.merged), identities, bound)
         if isinstance(found, str):
             plan.told.append(Folding(path, "kept", reason=found))
             continue
@@ -201,23 +223,30 @@ def _host_of(
     calls: Calls,
     busy: set[keras.Layer],
     identities: set[keras.layers.BatchNormalization],
+    bound: _Bound,
 ) -> tuple[keras.Layer, Weights] | str:
     """Return the layer that takes in the normalization, with its weights, or why none can."""
     if type(layer) is not keras.layers.BatchNormalization:
         return f"it is a {type(layer).__name__}, a layer of its own that may compute anything"
     if len(calls[layer]) != 1:
         return f"it is shared: called {len(calls[layer])} times"
+    if layer.trainable and layer in bound.training:
+        return (
+            "it was called with training=True, directly or by a model around it, so calling the "
+            "model normalizes by the batch"
+        )
     read, call = calls[layer][0]
+    passed = identities | {each for each in calls if _passes(each, bound)}
     neighbours = (
-        ("before", _ahead(read, call, identities)),
-        ("after", _behind(read, call, identities)),
+        ("before", _ahead(read, call, passed)),
+        ("after", _behind(read, call, passed)),
     )
     reasons = []
     found: tuple[keras.Layer, Weights] | Call | str
     for side, neighbour in neighbours:
         found = neighbour
         if isinstance(neighbour, Call):
-            found = _merge(layer, neighbour, side, calls, busy)
+            found = _merge(layer, neighbour, side, calls, busy, bound)
         if isinstance(found, tuple):
             return found
         reasons.append(f"{side} it, {found}")
@@ -230,12 +259,17 @@ def _merge(
     side: str,
     calls: Calls,
     busy: set[keras.Layer],
+    bound: _Bound,
 ) -> tuple[keras.Layer, Weights] | str:
     host = neighbour.operation
     if not isinstance(host, keras.Layer):
         return f"'{host.name}' is an operation without weights"
+    if isinstance(host, _PASSING) and host in bound.training:
+        return f"'{host.name}' was called with training=True"
     if reason := affine.refusal(host):
         return reason
+    if host in bound.held:
+        return f"'{bound.held[host]}' holds the weights of '{host.name}' too"
     if len(calls[host]) != 1:
         return f"'{host.name}' is shared: called {len(calls[host])} times"
     if host in busy:
@@ -250,7 +284,7 @@ def _merge(
     return weights if isinstance(weights, str) else (host, weights)
 
 
-def _ahead(read: Graph, call: Call, identities: set[Any]) -> Call | str:
+def _ahead(read: Graph, call: Call, passed: set[Any]) -> Call | str:
     """Return the call whose output the normalization alone sees, or why there is none."""
     while True:
         tensor = fed(call)[0]
@@ -259,19 +293,19 @@ def _ahead(read: Graph, call: Call, identities: set[Any]) -> Call | str:
         above = read.producer[id(tensor)]
         if reason := _seen_by_others(read, above):
             return reason
-        if not isinstance(above.operation, _PASSING) and above.operation not in identities:
+        if above.operation not in passed:
             return above
         call = above
 
 
-def _behind(read: Graph, call: Call, identities: set[Any]) -> Call | str:
+def _behind(read: Graph, call: Call, passed: set[Any]) -> Call | str:
     """Return the only call that sees the normalization's output, or why there is none."""
     while True:
         if reason := _seen_by_others(read, call):
             return reason
         consumers = read.consumers.get(id(call.outputs[0]), ())
         below = consumers[0]
-        if not isinstance(below.operation, _PASSING) and below.operation not in identities:
+        if below.operation not in passed:
             return below
         call = below
 

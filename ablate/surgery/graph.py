@@ -216,10 +216,23 @@ def every(model: keras.Model) -> Iterable[tuple[Graph, Any]]:
     yield from visit(model)
 
 
+def flat_layers(model: keras.Model) -> list[Any]:
+    """The model and all layers inside of it, to any depth, in the graph or not."""
+    return list(model._flatten_layers())
+
+
+def states_of(layer: Any) -> list[Any]:
+    """The variables that stateful layers carry from one batch to the next, which Keras lists
+    among no layer's variables: those of `layer` (or model) and of all layers inside of it."""
+    stateful = [each for each in layer._flatten_layers() if getattr(each, "stateful", False)]
+    found = keras.tree.flatten([getattr(each, "states", None) for each in stateful])
+    return [each for each in found if isinstance(each, keras.Variable)]
+
+
 @contextmanager
 def losses_held(*models: keras.Model) -> Iterator[None]:
     """Put back the losses that calls left on layers; a traced call leaves useless symbols."""
-    layers = {id(each): each for model in models for each in model._flatten_layers()}.values()
+    layers = {id(each): each for model in models for each in flat_layers(model)}.values()
     held = [(layer, list(layer._losses)) for layer in layers]
     try:
         yield

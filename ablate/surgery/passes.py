@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 from keras import ops
 
-from ablate.surgery import graph
+from ablate.errors import AblateError, DataError
+from ablate.reasons import reason
+from ablate.surgery import exact, graph
 from ablate.surgery.graph import Call, Graph
 from ablate.surgery.walk import evaluate, fed
 
@@ -107,6 +110,32 @@ def run(model: keras.Model, part: Any) -> Any:
         logger.removeFilter(_no_note_of_retracing)
 
 
+@contextmanager
+def held(variables: Sequence[Any]) -> Iterator[None]:
+    """Put back the values of these variables: statistics, states, random seeds."""
+    distinct = {id(variable): variable for variable in variables}.values()
+    values = [(each, exact.value(each)) for each in distinct]
+    try:
+        yield
+    finally:
+        for variable, value in values:
+            variable.assign(value)
+
+
+@contextmanager
+def runs_on(model: keras.Model, rows: int) -> Iterator[None]:
+    """Say of a model that does not run on some rows why that is so."""
+    try:
+        yield
+    except AblateError:
+        raise
+    except Exception as trouble:
+        raise DataError(
+            f"images: '{model.name}' does not run on a batch of {rows} rows. Expected inputs, and "
+            f"a batch size, that the model takes. Its reason: {reason(trouble)}"
+        ) from trouble
+
+
 def _no_note_of_retracing(note: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in str(note.msg)
 
@@ -140,7 +169,11 @@ def _bytes_of(tensor: Any) -> int:
 
 def _feeds(model: keras.Model, inputs: Any) -> list[Any]:
     """Return a tensor for each input of the model, of its dtype and rank."""
-    if isinstance(inputs, dict) and isinstance(model.input, dict):
+    if (
+        isinstance(inputs, dict)
+        and isinstance(model.input, dict)
+        and set(inputs) == set(model.input)
+    ):
         flat = keras.tree.flatten({name: inputs[name] for name in model.input})
     elif isinstance(inputs, dict):
         flat = [inputs[tensor.name] for tensor in model.inputs]
