@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ablate.cli.source import write
+from ablate.errors import DataError
 
 if TYPE_CHECKING:
     import keras
@@ -57,15 +58,23 @@ def deliver(
     """
     from ablate.surgery.certify import certify
 
-    with shown_progress("certifying", quiet or as_json) as progress:
-        certificate = certify(
-            before,
-            after,
-            images.x,
-            batch_size=batch_size,
-            images=images.words,
-            progress=progress,
-        )
+    try:
+        with shown_progress("certifying", quiet or as_json) as progress:
+            certificate = certify(
+                before,
+                after,
+                images.x,
+                batch_size=batch_size,
+                images=images.words,
+                progress=progress,
+            )
+    except DataError as trouble:
+        if not images.invented:
+            raise
+        raise DataError(
+            f"The certificate is measured on {images.words}, and these do not fit: {trouble} "
+            "Give inputs that the model takes with --check FILE.npz."
+        ) from trouble
     beside = write(out, after, certificate)
     if as_json:
         click.echo(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +36,14 @@ RANDOM_ROWS = 32
 
 @dataclass(frozen=True)
 class Images:
-    """What a model takes (`x`), and words on where it comes from and how it was prepared."""
+    """What a model takes (`x`), and words on where it comes from and how it was prepared.
+
+    `invented` tells random inputs from images that were given.
+    """
 
     x: Any
     words: str
+    invented: bool = False
 
 
 def read_images(
@@ -70,9 +74,10 @@ def read_images(
     if place.is_dir():
         return _folder(place, model, application, preprocessing)
     if place.suffix == ".npy":
-        return _prepared(_npy(place), path, application, preprocessing)
+        return _prepared(_npy(place), path, model, application, preprocessing)
     if place.suffix == ".npz":
-        return _prepared(_npz(place, model), path, application, preprocessing)
+        prepared = _prepared(_npz(place, model), path, model, application, preprocessing)
+        return replace(prepared, x=_nested(prepared.x, model))
     raise DataError(
         f"IMAGES: expected an npz, an npy or a folder. Received: '{path}', which ends in "
         f"'{place.suffix}'."
@@ -80,31 +85,46 @@ def read_images(
 
 
 def random_inputs(model: keras.Model, rows: int = RANDOM_ROWS, seed: int = 0) -> Images:
-    """Return seeded random inputs: standard normal, or token numbers that an Embedding knows."""
+    """Return seeded random inputs that fit the model's, nested as they are.
+
+    Standard normal, token numbers that an Embedding knows, or words that a lookup knows. As many
+    rows as the model's inputs are declared with, where they fix that.
+    """
+    import keras
+
+    from ablate.surgery.batches import fixed_rows, structure
+
     draw = np.random.default_rng(seed)
-    arrays = {}
+    rows = fixed_rows(model) or rows
+    arrays = []
     for tensor in model.inputs:
         shape = (rows, *_sizes(tensor.shape))
-        if "int" in tensor.dtype or tensor.dtype == "bool":
-            arrays[tensor.name] = draw.integers(0, _vocabulary(model), shape).astype(tensor.dtype)
+        if tensor.dtype == "string":
+            arrays.append(draw.choice(_words_known(model), shape).astype(object))
+        elif "int" in tensor.dtype or tensor.dtype == "bool":
+            arrays.append(draw.integers(0, _vocabulary(model), shape).astype(tensor.dtype))
         else:
-            arrays[tensor.name] = draw.standard_normal(shape).astype("float32")
-    x: Any = arrays if len(arrays) > 1 else next(iter(arrays.values()))
-    if len(arrays) > 1 and not isinstance(model.input, dict):
-        x = list(arrays.values())
-    return Images(x, f"{rows} random inputs (seed {seed}), since no images were given")
+            arrays.append(draw.standard_normal(shape).astype("float32"))
+    x = arrays[0] if len(arrays) == 1 else keras.tree.pack_sequence_as(structure(model), arrays)
+    return Images(x, f"{rows} random inputs (seed {seed}), since no images were given", True)
 
 
-def _prepared(raw: Any, path: str, application: str | None, preprocessing: str) -> Images:
+def _prepared(
+    raw: Any, path: str, model: keras.Model, application: str | None, preprocessing: str
+) -> Images:
     several = isinstance(raw, dict)
     arrays = raw if several else {"images": raw}
-    made, words = {}, ""
+    made, words = {}, "as they are"
+    texts = any(tensor.dtype == "string" for tensor in model.inputs)
     for name, array in arrays.items():
         if array.ndim < 2 or len(array) == 0:
             raise DataError(
                 f"IMAGES: '{path}' holds no images: '{name}' has the shape {array.shape}. "
                 "Expected rows of images, at least one."
             )
+        if texts and array.dtype.kind in "US":
+            made[name] = array
+            continue
         if array.dtype.kind not in "fiub":
             raise DataError(f"IMAGES: '{path}' holds {array.dtype}. Expected numbers.")
         made[name], words = _scaled(array, application, preprocessing)
@@ -155,6 +175,20 @@ def _npz(place: Path, model: keras.Model) -> Any:
         f"input of the model: {', '.join(names)}"
         f"{'; or one of ' + ', '.join(_USUAL) if len(names) == 1 else ''}."
     )
+
+
+def _nested(x: Any, model: keras.Model) -> Any:
+    """Put arrays that go by the inputs' names where the model takes them, if that is elsewhere."""
+    import keras
+
+    from ablate.surgery.batches import structure
+
+    names = [tensor.name for tensor in model.inputs]
+    like = structure(model)
+    flat = isinstance(like, list | tuple) and all(isinstance(e, keras.KerasTensor) for e in like)
+    if not isinstance(x, dict) or flat or (isinstance(like, dict) and set(like) == set(names)):
+        return x
+    return keras.tree.pack_sequence_as(like, [x[name] for name in names])
 
 
 class _Folder:
@@ -228,3 +262,16 @@ def _vocabulary(model: keras.Model) -> int:
         layer.input_dim for layer, _ in paths(model) if isinstance(layer, keras.layers.Embedding)
     ]
     return min(sizes, default=2)
+
+
+def _words_known(model: keras.Model) -> list[str]:
+    """The words of the model's lookups and one that none of them knows."""
+    from ablate.surgery.hosts import paths
+
+    known = [
+        str(word)
+        for layer, _ in paths(model)
+        for word in (layer.get_vocabulary() if hasattr(layer, "get_vocabulary") else ())
+        if isinstance(word, str)
+    ]
+    return sorted({*known, "unheard"})

@@ -32,7 +32,8 @@ _NORMALIZATION = {
 LAYER_ARGUMENTS: dict[str, set[str]] = {
     "BatchNormalization": _COMMON
     | _NORMALIZATION
-    | {"momentum", "moving_mean_initializer", "moving_variance_initializer", "synchronized"},
+    | {"momentum", "moving_mean_initializer", "moving_variance_initializer", "synchronized"}
+    | {"renorm", "renorm_clipping", "renorm_momentum"},
     "LayerNormalization": _COMMON | _NORMALIZATION,
     "GroupNormalization": _COMMON | _NORMALIZATION | {"groups"},
     "Dropout": _COMMON | {"rate", "noise_shape"},
@@ -129,6 +130,8 @@ class Placement(Open):
                     f"Received: {'none' if rate is None else repr(rate)}."
                 )
                 yield Problem(("rate",) if "rate" in arguments else (), text)
+        if self.layer == "BatchNormalization":
+            yield from _check_normalization(arguments)
         if self.layer in LAYER_ARGUMENTS:
             for key, (low, high, words) in _BOUNDS.items():
                 value = arguments.get(key)
@@ -139,8 +142,33 @@ class Placement(Open):
 #: Arguments with bounds that Keras itself does not check.
 _BOUNDS = {
     "momentum": (0.0, 1.0, "from 0 to 1"),
+    "renorm_momentum": (0.0, 1.0, "from 0 to 1"),
     "epsilon": (0.0, float("inf"), "of at least 0"),
 }
+
+
+#: What bounds the correction of batch renormalization: r from rmin to rmax, |d| up to dmax.
+_CLIPPING = ("rmin", "rmax", "dmax")
+
+
+def _check_normalization(arguments: dict[str, Any]) -> Iterator[Problem]:
+    axis = arguments.get("axis", -1)
+    if not isinstance(axis, int) or isinstance(axis, bool):
+        text = f"a BatchNormalization takes a single axis, a whole number. Received: {axis!r}."
+        yield Problem(("axis",), text)
+    clipping = arguments.get("renorm_clipping")
+    if clipping is None:
+        return
+    bounds = clipping if isinstance(clipping, dict) else {}
+    low, high, shift = (bounds.get(key) for key in _CLIPPING)
+    fits = isinstance(clipping, dict) and set(clipping) <= set(_CLIPPING)
+    fits = fits and all(each is None or _is_number(each) for each in bounds.values())
+    if not fits or (low and high and low > high) or (shift is not None and shift < 0):
+        text = (
+            "expected a mapping with some of rmin <= rmax, and dmax >= 0, as "
+            f"{{rmax: 3, rmin: 0.33, dmax: 5}}. Received: {clipping!r}."
+        )
+        yield Problem(("renorm_clipping",), text)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -93,8 +93,8 @@ class Addition:
             alike = (shape, dtype, repr(sorted(fitted.items(), key=str)))
             if alike not in trials:
                 trials[alike] = _misfit(recipe, fitted, shape, dtype)
-            if reason := trials[alike]:
-                return reason
+            if misfit := trials[alike]:
+                return misfit
         if len({tuple(p.tensor.shape)[1:] for p in site.points}) > 1 and recipe.layer_class in (
             "BatchNormalization",
             "LayerNormalization",
@@ -118,7 +118,7 @@ def activation_of(host: keras.Layer, name: str) -> keras.layers.Activation:
     return keras.layers.Activation(
         activation,
         activity_regularizer=host.activity_regularizer,
-        dtype=host.dtype_policy,
+        dtype=_not_quantized(host.dtype_policy),
         name=name,
     )
 
@@ -206,10 +206,15 @@ def _policy(recipe: Recipe, host: Any) -> Any:
     half = policy.variable_dtype in ("float16", "bfloat16")
     if half and recipe.layer_class.endswith("Normalization"):
         return f"mixed_{policy.compute_dtype}"
-    if policy.quantization_mode is not None:
-        mixed = policy.compute_dtype != policy.variable_dtype
-        return f"mixed_{policy.compute_dtype}" if mixed else policy.compute_dtype
-    return policy
+    return _not_quantized(policy)
+
+
+def _not_quantized(policy: Any) -> Any:
+    """The policy by which a quantized layer's neighbours compute: only layers with kernels are."""
+    if policy.quantization_mode is None:
+        return policy
+    mixed = policy.compute_dtype != policy.variable_dtype
+    return f"mixed_{policy.compute_dtype}" if mixed else policy.compute_dtype
 
 
 def _data_format(host: Any, rank: int, calls: Any) -> str | None:
@@ -260,10 +265,10 @@ def _axis_misfit(recipe: Recipe, arguments: dict[str, Any], shape: Any) -> str |
     for each in axis if isinstance(axis, list | tuple) else [axis]:
         if not isinstance(each, int) or not -len(shape) <= each < len(shape):
             return f"axis {each} is not among the {len(shape)} axes of {shape}"
+        if each % len(shape) == 0:
+            return f"axis {each} of {shape} has no fixed size: it is the batch"
         if shape[each] is None:
-            return f"axis {each} of {shape} has no fixed size" + (
-                ": it is the batch" if each % len(shape) == 0 else ""
-            )
+            return f"axis {each} of {shape} has no fixed size"
     return None
 
 

@@ -71,25 +71,31 @@ def count_rows(x: Any) -> int | None:
     return None
 
 
+def structure(model: keras.Model) -> Any:
+    """Return the model's symbolic inputs, nested as it takes them."""
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
 def fixed_rows(model: keras.Model) -> int | None:
     """Return the batch size that the model's inputs are declared with, if they are."""
-    sizes = {tensor.shape[0] for tensor in model.inputs or () if tensor.shape}
+    inputs = getattr(model, "inputs", None) or ()  # a subclassed model may have none
+    sizes = {tensor.shape[0] for tensor in inputs if tensor.shape}
     return max(sizes - {None}, default=None)
 
 
 def _wholes(model: keras.Model, x: Any) -> Iterator[Batch]:
     """Yield what `x` holds: itself if it is arrays, its elements if it is a stream."""
     if _is_array(x) or isinstance(x, dict):
-        yield _arrays(x, model.input)
+        yield _arrays(x, structure(model))
     elif isinstance(x, list | tuple):
         several = len(model.inputs) > 1 or (len(x) == 1 and _is_array(x[0]))
-        yield _arrays(list(x), model.input) if several else _to_array(x)
+        yield _arrays(list(x), structure(model)) if several else _to_array(x)
     elif isinstance(x, keras.utils.PyDataset):
         for index in range(len(x)):
-            yield _arrays(_inputs_of(x[index]), model.input)
+            yield _arrays(_inputs_of(x[index]), structure(model))
     elif isinstance(x, Iterable):
         for element in x:
-            yield _arrays(_inputs_of(element), model.input)
+            yield _arrays(_inputs_of(element), structure(model))
     else:
         raise DataError(
             "images: expected an array, a list or dict of arrays, or an iterable of batches. "
@@ -144,8 +150,9 @@ def _named(model: keras.Model, batch: Batch) -> list[tuple[str, Any, np.ndarray]
     names = [tensor.name for tensor in model.inputs]
     if isinstance(batch, dict) and set(batch) == set(names) and len(flat) == len(names):
         return [(tensor.name, tensor, batch[tensor.name]) for tensor in model.inputs]
-    alike = isinstance(batch, dict) and isinstance(model.input, dict)
-    if len(flat) != len(names) or (alike and set(batch) != set(model.input)):
+    like = structure(model)
+    alike = isinstance(batch, dict) and isinstance(like, dict)
+    if len(flat) != len(names) or (alike and set(batch) != set(like)):
         given = f"{len(flat)}"
         if isinstance(batch, dict):
             given += f" ({', '.join(str(key) for key in batch)})"

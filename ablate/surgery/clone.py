@@ -87,6 +87,13 @@ def copy_state(old: keras.Layer, new: keras.Layer) -> None:
     """
     ours, theirs = old.variables, new.variables
     if [tuple(v.shape) for v in ours] != [tuple(v.shape) for v in theirs]:
+        mode = old.dtype_policy.quantization_mode
+        if mode is not None:
+            raise SurgeryError(
+                f"Layer '{old.name}' ({type(old).__name__}) is quantized to {mode}, which surgery "
+                "does not support. Operate on the model before model.quantize, or with int8 or "
+                "int4."
+            )
         raise SurgeryError(
             f"Layer '{old.name}' ({type(old).__name__}) rebuilt from its own configuration has "
             f"other variables. Expected shapes {[tuple(v.shape) for v in ours]}, received "

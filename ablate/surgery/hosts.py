@@ -151,11 +151,15 @@ def _match(model: keras.Model, hosts: list[Host], selector: str) -> tuple[list[H
     if found := _by_pattern(hosts, selector):
         return found, False
     classes = sorted({host.layer_class for host in hosts})
+    hint = _outputs_hint(hosts, selector)
+    if selector.startswith("hidden") and any(host.kind == "recurrent" for host in hosts):
+        names = ", ".join(host.path for host in hosts if host.kind == "recurrent")
+        hint += f" Recurrent layers ({names}) are selected by 'recurrent'."
     raise SurgeryError(
         f"'{selector}' matches no layer of '{model.name}'."
         f"{nearest(selector, {*(h.path for h in hosts), *classes, *kinds.KINDS} - {selector})} "
         "Expected a layer's name or path, a class, a kind with or without an index, a glob or "
-        f"re:…{_outputs_hint(hosts, selector)} Classes here: {', '.join(classes)}. "
+        f"re:…{hint} Classes here: {', '.join(classes)}. "
         f"Kinds: {', '.join(kinds.KINDS)}. `ablate inspect` lists the layers."
     )
 
