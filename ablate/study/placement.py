@@ -154,8 +154,7 @@ _CLIPPING = ("rmin", "rmax", "dmax")
 def _check_normalization(arguments: dict[str, Any]) -> Iterator[Problem]:
     axis = arguments.get("axis", -1)
     if not isinstance(axis, int) or isinstance(axis, bool):
-        text = f"a BatchNormalization takes a single axis, a whole number. Received: {axis!r}."
-        yield Problem(("axis",), text)
+        yield Problem(("axis",), f"BatchNormalization takes a single axis. Received: {axis!r}.")
     clipping = arguments.get("renorm_clipping")
     if clipping is None:
         return
