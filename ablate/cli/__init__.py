@@ -123,10 +123,10 @@ def _noticing() -> Iterator[None]:
 def _say_goodbye(error: BaseException | None) -> None:
     done, left = getattr(error, "done", None), getattr(error, "left", None)
     if done is None:
-        click.echo("Stopped.", err=True)
-        return
-    click.echo(
-        f"Stopped: {done} trials finished and saved, {left} left. "
-        "Run the same command again to go on from here.",
-        err=True,
-    )
+        said = "Stopped. What was finished before is saved, and nothing is half written."
+    else:
+        said = (
+            f"Stopped: {done} trials finished and saved, {left} left; those under way keep their "
+            "last checkpoints."
+        )
+    click.echo(f"{said} Run the same command again to go on from here.", err=True)

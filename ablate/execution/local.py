@@ -1,34 +1,38 @@
 """The executors of one machine: `processes`, `serial` and `inline`.
 
-Tasks go in, messages come out (`ablate.execution.messages`). `processes` keeps a pool of fresh
-worker processes for each lane of the machine; `serial` is the same with one worker; `inline`
-trains in this very process, for debugging and tests. After one worker was killed the pool
-loses only that worker's task: the others never notice.
+Tasks go in, messages come out (`ablate.execution.messages`). `processes` keeps fresh worker
+processes for each lane of the machine; `serial` is the same with one worker; `inline` trains in
+this very process, for debugging and tests. When a worker was killed only its own task is lost:
+the others never notice.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
-from contextlib import contextmanager
-from multiprocessing.context import SpawnContext, SpawnProcess
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pebble
-from pebble import ProcessFuture, ProcessPool
 
 from ablate.errors import AblateError
 from ablate.execution import worker
 from ablate.execution.devices import Lane
 from ablate.execution.mailbox import Mailbox, Teller, forget_events
-from ablate.execution.messages import Done, Epoch, Finished, Lost, Message, Started, Task
+from ablate.execution.messages import (
+    ATTEMPTS,
+    Done,
+    Epoch,
+    Finished,
+    Lost,
+    Message,
+    Started,
+    Task,
+)
+from ablate.execution.workers import Answer, Death, Worker, main_module
 from ablate.reasons import reason
 from ablate.study.trial import Trial, TrialResult
 
@@ -37,46 +41,69 @@ LOOK = 0.05
 
 
 class Processes:
-    """Run tasks in pools of worker processes, one pool for each lane."""
+    """Run tasks in worker processes, of which each lane of the machine has its own."""
 
     def __init__(self, works: Path, *, threads: int, lanes: list[Lane]) -> None:
         self.slots = sum(lane.workers for lane in lanes)
         self._works = works
-        self._lanes = [_Pool(lane, threads) for lane in lanes]
-        self._flying: dict[int, tuple[Task, Mailbox, ProcessFuture, _Pool]] = {}
+        self._lanes = [[_worker(threads, lane) for _ in range(lane.workers)] for lane in lanes]
+        self._workers = [worker for lane in self._lanes for worker in lane]
+        self._flying: dict[Worker, tuple[Task, Mailbox]] = {}
         self._waiting: deque[Task] = deque()
+        self._stopped: set[int] = set()
+        self._warm = False
 
     def warm(self) -> None:
         """Start the workers now, so that they import while the driver still plans."""
-        for pool in self._lanes:
-            pool.start()
+        if not self._warm:
+            self._warm = True
+            for each in self._workers:
+                each.start()
 
     def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
         """Nothing is under way: workers end with their driver."""
         return []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run a function in a worker and return what it returns, or raise what it raises."""
-        try:
-            return self._lanes[0].schedule(function, *arguments).result()
-        except pebble.ProcessExpired as error:
-            raise AblateError(
-                f"A worker process ended while it planned the study ({_death(error)}). "
-                "If memory ran out, take a smaller model or machine with more memory."
-            ) from None
+        """Run a function in a worker and return what it returns, or raise what it raises.
+
+        Raises:
+            AblateError: every worker that tried it died, or none could be started.
+        """
+        ended: Answer | Death | None = None
+        for _ in range(ATTEMPTS):
+            chosen = self._first_ready()
+            chosen.send(function, *arguments)
+            while (ended := chosen.look()) is None:
+                time.sleep(LOOK)
+            if isinstance(ended, Answer):
+                if ended.raised:
+                    raise ended.value
+                return ended.value
+        raise AblateError(
+            f"{ATTEMPTS} worker processes in a row ended while they planned the study ({ended}). "
+            "If memory ran out, take a smaller model or a machine with more memory. What earlier "
+            "runs finished is kept."
+        )
 
     def submit(self, task: Task) -> None:
         """Take a task; it starts when a worker is free."""
+        self.warm()
         for trial in task.trials:
             forget_events(self._works, trial.id)
         self._waiting.append(task)
         self._launch()
 
     def poll(self, timeout: float) -> list[Message]:
-        """Return what has been said since, waiting up to `timeout` seconds."""
+        """Return what has been said since, waiting up to `timeout` seconds.
+
+        Raises:
+            AblateError: there is something to train and no worker can be started any more.
+        """
         until = time.monotonic() + timeout
         while True:
-            messages = [said for number in list(self._flying) for said in self._look(number)]
+            messages = [said for each in self._workers for said in self._look(each)]
+            self._launch()
             left = until - time.monotonic()
             if messages or left <= 0:
                 return messages
@@ -84,40 +111,82 @@ class Processes:
 
     def stop(self, task: Task) -> None:
         """End a task's worker; a `Lost` follows."""
-        flying = self._flying.get(task.number)
-        if flying is not None:
-            flying[2].cancel()
+        for each, (flying, _) in self._flying.items():
+            if flying.number == task.number:
+                self._stopped.add(task.number)
+                each.kill()
 
     def close(self) -> None:
         """End all workers, at once."""
-        for _, _, future, _ in self._flying.values():
-            future.cancel()
-        for pool in self._lanes:
-            pool.close()
+        for each in self._workers:
+            each.kill()
 
     def _launch(self) -> None:
-        while self._waiting:
-            free = [pool for pool in self._lanes if pool.free > 0]
-            if not free:
-                return
-            pool = max(free, key=lambda each: each.free)
+        while self._waiting and (free := self._free()):
             task = self._waiting.popleft()
-            future = pool.schedule(worker.train, task, self._works)
-            pool.busy += 1
-            box = Mailbox(self._works, tuple(trial.id for trial in task.trials))
-            self._flying[task.number] = (task, box, future, pool)
+            self._flying[free[0]] = (task, Mailbox(self._works, tuple(t.id for t in task.trials)))
+            free[0].send(worker.train, task, self._works)
 
-    def _look(self, number: int) -> list[Message]:
-        task, box, future, pool = self._flying[number]
-        ended = future.done()  # before reading: what was written until then is there
+    def _free(self) -> list[Worker]:
+        """Return the workers that are ready, those of the lane with the most of them first."""
+        ready = [[each for each in lane if each.ready] for lane in self._lanes]
+        return [each for lane in sorted(ready, key=len, reverse=True) for each in lane]
+
+    def _first_ready(self) -> Worker:
+        self.warm()
+        while not (free := self._free()):
+            for each in self._workers:
+                if each not in self._flying:
+                    each.look()
+            self._check_some_left()
+            time.sleep(LOOK)
+        return free[0]
+
+    def _check_some_left(self) -> None:
+        """Raise where no worker is left to wait for."""
+        if all(each.gone is not None for each in self._workers):
+            raise AblateError(
+                "No worker process can be started here: each ended "
+                f"{ATTEMPTS} times in a row before it was ready ({self._workers[0].gone}). What is "
+                "finished is kept; run the same command again to go on, with fewer workers "
+                "(--workers 1) if memory ran out."
+            )
+
+    def _look(self, at: Worker) -> list[Message]:
+        ended = at.look()  # before reading: what was written until then is there
+        if at not in self._flying:
+            if self._waiting:
+                self._check_some_left()
+            return []
+        task, box = self._flying[at]
         messages = box.read()
-        if not ended:
+        if ended is None:
             return messages
-        messages += box.read()
-        del self._flying[number]
-        pool.busy -= 1
-        self._launch()
-        return [*messages, _ending(task, future, box.current is None)]
+        del self._flying[at]
+        return [*messages, self._ending(task, ended, box.current is None)]
+
+    def _ending(self, task: Task, ended: Answer | Death, complete: bool) -> Done | Lost:
+        if complete:
+            return Done(task)
+        if task.number in self._stopped:
+            return Lost(task, "its worker was stopped")
+        if isinstance(ended, Death):
+            return Lost(task, f"its worker died ({ended})")
+        if ended.raised:
+            return Lost(task, reason(ended.value), again=False)
+        return Lost(task, "its worker returned without it")
+
+
+def _worker(threads: int, lane: Lane) -> Worker:
+    return Worker(
+        worker.Settings(
+            threads=threads,
+            gpus=lane.gpus,
+            paths=tuple(path for path in sys.path if path),
+            main=main_module(),
+            parent=os.getpid(),
+        )
+    )
 
 
 class Inline:
@@ -183,110 +252,3 @@ class _Said(Teller):
 
     def _say(self, what: Started | Epoch) -> None:
         self.messages.append(what)
-
-
-class _Pool:
-    """A lane's workers."""
-
-    def __init__(self, lane: Lane, threads: int) -> None:
-        self._lane = lane
-        self.busy = 0
-        settings = worker.Settings(
-            threads=threads,
-            gpus=lane.gpus,
-            paths=tuple(path for path in sys.path if path),
-            parent=os.getpid(),
-        )
-        self._pool = ProcessPool(
-            max_workers=lane.workers,
-            initializer=worker.start,
-            initargs=(settings,),
-            context=_WorkerContext(),
-        )
-
-    @property
-    def free(self) -> int:
-        """Workers without a task."""
-        return self._lane.workers - self.busy
-
-    def start(self) -> None:
-        """Start the workers without a task: the pool does so when asked for its state."""
-        _ = self._pool.active
-
-    def schedule(self, function: Callable[..., Any], *arguments: Any) -> ProcessFuture:
-        """Hand a call to the first free worker."""
-        return self._pool.schedule(function, args=arguments)
-
-    def close(self) -> None:
-        """Stop the workers without waiting for what they do."""
-        self._pool.stop()
-        self._pool.join()
-
-
-def _ending(task: Task, future: ProcessFuture, complete: bool) -> Done | Lost:
-    try:
-        future.result()
-    except CancelledError:
-        return Done(task) if complete else Lost(task, "its worker was stopped")
-    except pebble.ProcessExpired as error:
-        return Done(task) if complete else Lost(task, f"its worker died ({_death(error)})")
-    except Exception as error:
-        return Done(task) if complete else Lost(task, reason(error), again=False)
-    return Done(task) if complete else Lost(task, "its worker returned without it")
-
-
-def _death(error: pebble.ProcessExpired) -> str:
-    code = error.exitcode
-    if code is not None and code < 0:
-        hint = ", as when memory runs out" if code == -9 else ""
-        return f"signal {-code}{hint}"
-    return f"exit status {code}"
-
-
-class _WorkerProcess(SpawnProcess):
-    """A fresh process that does not run an unguarded main script a second time."""
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:
-        with _main_hidden():
-            return SpawnProcess._Popen(process_obj)  # type: ignore[attr-defined]
-
-
-class _WorkerContext(SpawnContext):
-    Process = _WorkerProcess  # type: ignore[assignment]
-
-
-@contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Hide a script that has no `if __name__ == "__main__"` from the worker's start.
-
-    A fresh process imports its parent's main script, which is how it learns of classes that
-    are defined there; a script without the guard would run its study again instead.
-    """
-    main = sys.modules.get("__main__")
-    path = getattr(main, "__file__", None)
-    if main is None or path is None or _guarded(path):
-        yield
-        return
-    spec = getattr(main, "__spec__", None)
-    try:
-        main.__spec__ = None
-        del main.__file__
-        yield
-    finally:
-        main.__file__ = path
-        main.__spec__ = spec
-
-
-def _guarded(path: str) -> bool:
-    try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return any(
-        isinstance(node, ast.If)
-        and any(
-            isinstance(name, ast.Name) and name.id == "__name__" for name in ast.walk(node.test)
-        )
-        for node in tree.body
-    )

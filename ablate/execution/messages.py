@@ -16,6 +16,9 @@ import numpy as np
 
 from ablate.study.trial import Trial, TrialResult
 
+#: How often a trial, or a call, whose worker died is tried in all.
+ATTEMPTS = 3
+
 
 @dataclass(frozen=True)
 class Task:

@@ -8,7 +8,7 @@ that matches nothing or a loss that does not fit costs seconds and not a night.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, with_searched, write_study
-from ablate.execution.runner import Run, Watcher, checked, recover
+from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
 from ablate.store import Store
 from ablate.study.arm import Arm
 from ablate.study.programs import groups
@@ -146,17 +146,31 @@ class Session:
         for watcher in seen:
             watcher.begin(len(todo), kept, len(made.dropped))
         try:
-            for threads in sorted({_threads(trial.spec.train.threads) for trial in todo}):
-                mine = [t for t in todo if _threads(t.spec.train.threads) == threads]
-                executor = self.executor(threads)
-                held = {trial.id for group in under_way[threads] for trial in group}
-                rest = [trial for trial in mine if trial.id not in held]
-                pieces = [*under_way[threads], *(groups(rest, executor.slots) if rest else [])]
-                Run(store, executor, {t.id: t for t in mine}, seen).go(pieces)
+            self._train(todo, under_way, seen)
         finally:
             for watcher in seen:
                 with suppress(OSError):
                     watcher.end()
+
+    def _train(
+        self,
+        todo: Sequence[Trial],
+        under_way: Mapping[int, list[tuple[Trial, ...]]],
+        seen: Sequence[Watcher],
+    ) -> None:
+        """Train on one executor after another: one for each number of threads."""
+        done = 0
+        for threads in sorted({_threads(trial.spec.train.threads) for trial in todo}):
+            mine = [t for t in todo if _threads(t.spec.train.threads) == threads]
+            executor = self.executor(threads)
+            held = {trial.id for group in under_way[threads] for trial in group}
+            rest = [trial for trial in mine if trial.id not in held]
+            pieces = [*under_way[threads], *(groups(rest, executor.slots) if rest else [])]
+            try:
+                done += len(Run(self._store, executor, {t.id: t for t in mine}, seen).go(pieces))
+            except Interrupted as stopped:
+                done += stopped.done
+                raise Interrupted(done, len(todo) - done) from None
 
     def _expect(self, todo: Sequence[Trial]) -> dict[int, list[tuple[Trial, ...]]]:
         """Tell each executor what is to come; return the groups under way, by threads."""

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ablate.errors import AblateError
 from ablate.execution.mailbox import collect
 from ablate.execution.messages import (
+    ATTEMPTS,
     Done,
     Epoch,
     Executor,
@@ -30,9 +31,6 @@ from ablate.execution.messages import (
 from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.trial import Status, Trial, TrialResult
-
-#: How often a trial whose worker died is tried in all.
-ATTEMPTS = 3
 
 #: A trial checks its own time limit between epochs; one that is stuck is stopped from outside
 #: when it is over its limit by half and this many seconds.

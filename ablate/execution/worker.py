@@ -1,25 +1,30 @@
 """What runs inside a worker process, wherever that process is.
 
-Settings go in once, when the process starts: threads, devices, the Keras backend. Then tasks
-go in, and what happens goes out through the trial's work folder. Only this module of the
-package imports the Keras half, and only in the functions that a worker calls.
+Settings go in once, when the process starts: threads, devices, the Keras backend. Then calls
+go in, and answers come out; what happens to trials goes out through their work folders. Only this
+module of the package imports the Keras half, and only in the functions that a worker calls.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
+import runpy
 import signal
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablate.errors import AblateError
 from ablate.execution.mailbox import Letters, Teller
 from ablate.execution.messages import Task
 from ablate.quiet import quiet_start
+from ablate.reasons import reason, sentence
 from ablate.study.arm import Arm
 from ablate.study.study import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
@@ -32,13 +37,87 @@ class Settings:
     threads: int
     gpus: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()  # import path of the driver
+    main: tuple[str, str] | None = None  # its script: ("path" or "module", name)
     parent: int | None = None  # the driver's process; the worker ends when it is gone
 
 
+def serve(pipe: Any, settings: Settings) -> None:
+    """Make this process a worker and answer its driver's calls until that hangs up.
+
+    Goes out: None once it is ready, then for each call (value, False) or (error, True).
+    """
+    start(settings)
+    trouble = _adopt(settings.main)
+    try:
+        pipe.send(None)
+        while True:
+            answer = _answer(pipe, trouble)
+            try:
+                pipe.send(answer)
+            except (pickle.PicklingError, TypeError, AttributeError) as error:
+                pipe.send((_portable(error), True))
+    except (EOFError, OSError):
+        return  # the driver is gone, or needs this worker no more
+
+
+def _answer(pipe: Any, trouble: AblateError | None) -> tuple[Any, bool]:
+    try:
+        function, arguments = pipe.recv()
+    except (EOFError, OSError):
+        raise
+    except Exception as error:  # what it names is not known here
+        return trouble or _portable(error), True
+    try:
+        return function(*arguments), False
+    except BaseException as error:
+        return _portable(error), True
+
+
+def _portable(error: BaseException) -> Exception:
+    """Return the error as it can travel: as it is, or else its reason."""
+    try:
+        if isinstance(error, Exception) and isinstance(
+            pickle.loads(pickle.dumps(error)), Exception
+        ):
+            return error
+    except Exception:
+        pass
+    return RuntimeError(reason(error))
+
+
+def _adopt(main: tuple[str, str] | None) -> AblateError | None:
+    """Import the driver's script, so that what it defines is known here; return what went wrong.
+
+    This is how `multiprocessing` does it, which does it before threads are fixed: a script that
+    makes TensorFlow's objects when it is imported would start TensorFlow with its own threads.
+    """
+    if main is None:
+        return None
+    kind, name = main
+    module = types.ModuleType("__mp_main__")
+    try:
+        if kind == "path":
+            found = runpy.run_path(name, run_name="__mp_main__")
+        else:
+            found = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
+    except (Exception, SystemExit) as error:
+        return AblateError(
+            f"'{name}' cannot be imported by a worker process, which needs what it defines. "
+            f"{sentence(error)} Move what must not run there below "
+            'if __name__ == "__main__".'
+        )
+    module.__dict__.update(found)
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = module
+    return None
+
+
 def start(settings: Settings) -> None:
-    """Make this process a worker: called once, before its first task."""
-    # Ctrl-C reaches the whole process group; the driver alone decides what it means.
+    """Fix what a worker must know before TensorFlow starts."""
+    # Ctrl-C reaches the whole process group; the driver alone decides what it means. It was
+    # held back since this process began.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if settings.parent is not None:
         watch = threading.Thread(target=_follow, args=(settings.parent,), daemon=True)
         watch.start()
@@ -58,7 +137,7 @@ def prepare(threads: int) -> None:
 
             configure(threads)
     except Exception:
-        # The pool would restart a worker that dies here for ever. The task imports the same
+        # A worker that dies here would only be started again. The task imports the same
         # modules again and its failure is then told as the task's.
         return
 
