@@ -6,7 +6,9 @@ it: surgery and saving leave it behind, so ask the base model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
@@ -17,13 +19,15 @@ class Origin:
     """What a base model starts from.
 
     With `kept`, every layer but those named in `fresh` keeps the weights it has; without, all
-    layers are drawn for each seed. `notes` and `cautions` are what plan and report say of it.
+    layers are drawn for each seed. `notes` and `cautions` are what plan and report say of it,
+    `compiled` is the configuration that it came compiled with, of which nothing is used.
     """
 
     kept: bool = False
     fresh: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    compiled: Mapping[str, Any] | None = None
 
 
 _origins: WeakKeyDictionary[keras.Model, Origin] = WeakKeyDictionary()

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 
 from ablate.errors import AblateError, StudyError, nearest
-from ablate.models import file
+from ablate.models import beginnings, file
 from ablate.models.ends import Fits
 from ablate.models.origin import Origin, note
 from ablate.models.replace_head import replace_head
@@ -37,18 +37,46 @@ def from_file(model: Model, fits: Fits) -> keras.Model:
         loaded = _fresh(loaded)
     units = _new_units(loaded, fits)
     if units is None:
-        return note(loaded, Origin(kept=model.keeps_weights))
+        return note(loaded, _origin(loaded, model, path))
     old = loaded.outputs[0].shape[-1]
     changed, name = replace_head(loaded, units)
     text = f"the data has {units} classes, '{path.name}' gave {old}: its last layer is new"
-    return note(
-        changed,
-        Origin(
-            kept=model.keeps_weights,
-            fresh=(name,) if model.keeps_weights else (),
-            notes=(text,),
-        ),
-    )
+    return note(changed, _origin(changed, model, path, (name,), (text,)))
+
+
+def _origin(
+    made: keras.Model,
+    model: Model,
+    path: Path,
+    fresh: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Origin:
+    """Return where the weights of a loaded model come from, with a caution if they look untrained.
+
+    `fresh` names the layers that were exchanged.
+    """
+    compiled = beginnings.compiled_in(path)
+    if not model.keeps_weights:
+        return Origin(notes=notes, compiled=compiled)
+    layers, all_of_them = beginnings.untrained(made, fresh)
+    said, warned = list(notes), []
+    if all_of_them:
+        warned.append(
+            f"'{path.name}' looks untrained (biases and normalizations are as they were "
+            "initialized) and keeps its weights: all seeds start from this one initialization. "
+            "Set model.weights: fresh, or give a function that builds the model, to draw one for "
+            "each seed"
+        )
+    elif layers:
+        shown = ", ".join(f"'{each}'" for each in layers[:3])
+        more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
+        said.append(
+            f"{shown}{more} of '{path.name}' look untrained, and start from the same weights in "
+            "every seed, as the rest does"
+        )
+    else:
+        said.append(f"every seed starts from the weights of '{path.name}'")
+    return Origin(True, fresh, tuple(said), tuple(warned), compiled)
 
 
 def from_call(model: Model, fits: Fits) -> keras.Model:
@@ -91,7 +119,7 @@ def from_call(model: Model, fits: Fits) -> keras.Model:
         )
     if not made.built and not isinstance(fits.input_shape, dict | list):
         made.build((None, *fits.input_shape))
-    return note(made, Origin())
+    return note(made, Origin(compiled=beginnings.compiled_with(made)))
 
 
 def _load(path: Path, given: str) -> keras.Model:

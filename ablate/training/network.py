@@ -7,7 +7,7 @@ the canonical path of every layer, from which seeds derive, and a record of what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class Network:
     of those that start from weights that were there. `decisions` says what became of each
     placement at each host, `removed` and `frozen` name layers of the base model, `calibrated`
     the layers that are to be the identity on the training rows, `measured` those that are only
-    given the statistics of the training rows.
+    given the statistics of the training rows, `compiled` is what the model came compiled with.
     """
 
     model: keras.Model
@@ -45,6 +45,7 @@ class Network:
     notes: tuple[str, ...]
     cautions: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
+    compiled: Mapping[str, Any] | None = None
 
     def calibrate(self, x: Any) -> None:
         """Set the layers that placements mark by the statistics of `x`, as it is."""
@@ -83,6 +84,7 @@ def network(spec: Spec, splits: Splits) -> Network:
         notes=origin.notes,
         cautions=origin.cautions,
         measured=measured,
+        compiled=origin.compiled,
     )
 
 
@@ -141,7 +143,10 @@ def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin, splits: Spli
         base(keras.tree.map_structure(lambda leaf: leaf[:1], splits.x_train))
     _bound(base, spec.train.max_norm)
     kept = frozenset([""]) if origin.kept else frozenset()
-    return Network(base, (("", base),), kept, (), (), (), (), origin.notes, origin.cautions)
+    return Network(
+        base, (("", base),), kept, (), (), (), (), origin.notes, origin.cautions,
+        compiled=origin.compiled,
+    )  # fmt: skip
 
 
 def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ablate.surgery.cautions import dropout_before_norm
 from ablate.training.network import Network
 from ablate.training.norms import said_of_norms
 from ablate.training.rows import Rows
+from ablate.training.surroundings import said_of_compilation, said_of_insertions
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,14 @@ class Remarks:
 
 
 def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
-    """Return what is to be said of a variant's network and of the rows that it trains on."""
-    noted, warned = said_of_norms(made, rows.splits.rows["train"], spec.train)
-    notes = [*rows.splits.notes, *made.notes, *_dropout_before_norm(made), *noted]
-    cautions = [*rows.splits.cautions, *made.cautions, *warned]
+    """Return what is to be said of a variant's network, compiled, and of its training rows."""
+    of_norms = said_of_norms(made, rows.splits.rows["train"], spec.train)
+    of_places = said_of_insertions(made)
+    notes = [
+        *rows.splits.notes, *made.notes, *said_of_compilation(made), *of_places[0],
+        *_dropout_before_norm(made), *of_norms[0],
+    ]  # fmt: skip
+    cautions = [*rows.splits.cautions, *made.cautions, *of_places[1], *of_norms[1]]
     return Remarks(tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(cautions)))
 
 
