@@ -4,6 +4,7 @@
 #   make test-long  every network of Keras        make test-backends   surgery and probes on JAX
 #   make lint       format, lint, types           make docs        the generated documents
 #   make bench      the measurements of benchmarks/
+#   make test-kills   a hundred kills and signals (KILLS=100), start-up included
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 STUDY ?= configs/digits.yaml
 SOURCES := ablate tests benchmarks
 
-.PHONY: demo test test-slow test-long test-backends lint docs bench clean
+.PHONY: demo test test-slow test-long test-kills test-backends lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run $(STUDY)
@@ -27,6 +28,9 @@ LONG := tests/surgery/test_applications.py
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%)
+
+test-kills: $(VENV)/.installed-dev
+	ABLATE_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m slow --timeout=0 tests/execution/test_stress.py
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow --timeout=3600 $(LONG)

@@ -25,11 +25,10 @@ from ablate.execution.mailbox import Mailbox, Teller, forget_events
 from ablate.execution.messages import (
     ATTEMPTS,
     Done,
-    Epoch,
     Finished,
     Lost,
     Message,
-    Started,
+    Progress,
     Task,
 )
 from ablate.execution.workers import Answer, Death, Worker, main_module
@@ -250,5 +249,5 @@ class _Said(Teller):
     ) -> None:
         self.messages.append(Finished(result, arrays, model))
 
-    def _say(self, what: Started | Epoch) -> None:
+    def _say(self, what: Progress) -> None:
         self.messages.append(what)

@@ -23,7 +23,7 @@ import numpy as np
 from pydantic_core import from_json
 
 from ablate.disk import notice, read_arrays, set_aside, write_bytes, write_text
-from ablate.execution.messages import Epoch, Finished, Message, Started
+from ablate.execution.messages import Epoch, Finished, Message, Progress, Started, Step
 from ablate.study.trial import TrialResult
 
 _EVENTS, _RESULT, _ARRAYS, _MODEL = "events.jsonl", "result.json", "probes.npz", "model.keras"
@@ -62,6 +62,10 @@ class Teller(ABC):
             self._told = now
             self._say(Epoch(trial, epoch, epochs, dict(logs)))
 
+    def step(self, trial: str, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Say how far an epoch is; training does so at most once a second."""
+        self._say(Step(trial, epoch, epochs, step, steps))
+
     @abstractmethod
     def finished(
         self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
@@ -69,7 +73,7 @@ class Teller(ABC):
         """Hand in a trial."""
 
     @abstractmethod
-    def _say(self, what: Started | Epoch) -> None:
+    def _say(self, what: Progress) -> None:
         """Send a message."""
 
 
@@ -89,7 +93,7 @@ class Letters(Teller):
             model.replace(place / _MODEL)
         write_text(place / _RESULT, json.dumps(result.to_json(), allow_nan=False))
 
-    def _say(self, what: Started | Epoch) -> None:
+    def _say(self, what: Progress) -> None:
         line: dict[str, object] = {"started": what.epoch}
         if isinstance(what, Epoch):
             finite = {
@@ -97,6 +101,9 @@ class Letters(Teller):
                 for key, value in what.logs.items()
             }
             line = {"epoch": what.epoch, "epochs": what.epochs, "logs": finite}
+        elif isinstance(what, Step):
+            line = {"epoch": what.epoch, "epochs": what.epochs, "step": what.step,
+                    "steps": what.steps}  # fmt: skip
         with (self.folder(what.trial) / _EVENTS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
@@ -197,6 +204,8 @@ def _parse(trial: str, line: bytes) -> Message | None:
         said = json.loads(line)
         if "started" in said:
             return Started(trial, int(said["started"]))
+        if "step" in said:
+            return Step(trial, *(int(said[key]) for key in ("epoch", "epochs", "step", "steps")))
         logs = {str(name): value for name, value in said["logs"].items()}
         return Epoch(trial, int(said["epoch"]), int(said["epochs"]), logs)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -47,6 +47,17 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A trial is inside epoch `epoch` of `epochs`: `step` of its `steps` batches are done."""
+
+    trial: str
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """A trial came to an outcome."""
 
@@ -71,7 +82,10 @@ class Lost:
     again: bool = True  # false where the worker itself raised: another try would do the same
 
 
-Message = Started | Epoch | Finished | Done | Lost
+#: What is said while a trial trains.
+Progress = Started | Epoch | Step
+
+Message = Started | Epoch | Step | Finished | Done | Lost
 
 
 class Executor(Protocol):

@@ -27,7 +27,7 @@ from ablate.execution.devices import Lane
 from ablate.execution.landing import travelling
 from ablate.execution.local import Processes
 from ablate.execution.mailbox import QUIET
-from ablate.execution.messages import Done, Epoch, Lost, Message, Started, Task
+from ablate.execution.messages import Done, Lost, Message, Progress, Started, Task
 from ablate.execution.ray_cluster import connect, imported, room
 from ablate.execution.ray_worker import SHARED, Parcel
 from ablate.reasons import reason
@@ -223,7 +223,7 @@ class RayTasks:
         self._launch()
         return messages
 
-    def _heard(self, errand: _Errand, said: Started | Epoch | Parcel) -> list[Message]:
+    def _heard(self, errand: _Errand, said: Progress | Parcel) -> list[Message]:
         if isinstance(said, Parcel):
             if said.result.id in errand.finished:
                 return []  # begun again by Ray after it had been handed in

@@ -20,7 +20,7 @@ import numpy as np
 
 from ablate.execution import cargo, worker
 from ablate.execution.mailbox import Teller
-from ablate.execution.messages import Epoch, Finished, Started, Task
+from ablate.execution.messages import Finished, Progress, Task
 from ablate.study.trial import Trial, TrialResult
 
 #: In the work folder: a word by which a worker knows that it sees the same folder.
@@ -91,10 +91,10 @@ class _Letters(Teller):
         # An outcome is waited for: once this returns, no loss of this machine can lose it.
         ray.get(self._send(Parcel(result, dict(arrays), content), result.id))
 
-    def _say(self, what: Started | Epoch) -> None:
+    def _say(self, what: Progress) -> None:
         self._send(what)
 
-    def _send(self, what: Started | Epoch | Parcel, finished: str | None = None) -> Any:
+    def _send(self, what: Progress | Parcel, finished: str | None = None) -> Any:
         return self._post.say.remote(self._errand, pickle.dumps(what), finished)
 
 

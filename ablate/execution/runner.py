@@ -26,6 +26,7 @@ from ablate.execution.messages import (
     Lost,
     Message,
     Started,
+    Step,
     Task,
 )
 from ablate.reasons import reason
@@ -38,7 +39,10 @@ GRACE = 60.0
 
 
 class Watcher(Protocol):
-    """Someone who looks on: a progress display, the live TensorBoard files."""
+    """Someone who looks on: a progress display, the live TensorBoard files.
+
+    One that has `step(trial, said)`, too, is told how far long epochs are (`messages.Step`).
+    """
 
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None: ...
 
@@ -123,6 +127,10 @@ class Run:
                 self._tell(lambda watcher: watcher.started(self.trials[name], epoch))
             case Epoch(trial=name):
                 self._tell(lambda watcher: watcher.epoch(self.trials[name], said))
+            case Step(trial=name):
+                for watcher in self.watchers:
+                    if (step := getattr(watcher, "step", None)) is not None:
+                        step(self.trials[name], said)
             case Finished():
                 self._save(said)
             case Done(task=task):

@@ -160,6 +160,8 @@ def _reporter(letters: Teller) -> Callable[[Any], None]:
             letters.started(event.trial, event.epoch)
         elif event.kind == "epoch":
             letters.epoch(event.trial, event.epoch, event.epochs, event.logs)
+        elif event.kind == "step":
+            letters.step(event.trial, event.epoch, event.epochs, event.step, event.steps)
 
     return report
 

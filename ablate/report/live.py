@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -22,8 +23,35 @@ from ablate.study.trial import Trial, TrialResult
 #: Seconds between two plain lines.
 PAUSE = 5.0
 
+#: Seconds without a line after which the trial under way gets one, where there is no bar.
+SILENCE = 60.0
+
 #: More trials than this under way are counted, not listed.
 LISTED = 8
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """How far a trial is: epochs done, what the last one gave, the batches of the next one."""
+
+    trial: Trial
+    epoch: int
+    logs: Mapping[str, float | None] = field(default_factory=dict)
+    step: int = 0
+    steps: int = 0
+
+    @property
+    def share(self) -> float:
+        """The share of its epochs that is trained."""
+        within = self.step / self.steps if self.steps else 0.0
+        epochs = self.trial.spec.train.epochs
+        return min((self.epoch + within) / epochs, 1.0) if epochs else 0.0
+
+    @property
+    def words(self) -> str:
+        """Say it: `epoch 2/20, step 140 of 782 of the next`."""
+        said = f"epoch {self.epoch}/{self.trial.spec.train.epochs}"
+        return f"{said}, step {self.step} of {self.steps} of the next" if self.steps else said
 
 
 class Display:
@@ -32,7 +60,7 @@ class Display:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
-        self._running: dict[str, tuple[Trial, int, Mapping[str, float | None]]] = {}
+        self._running: dict[str, _UnderWay] = {}
         self._counts = {"completed": 0, "diverged": 0, "failed": 0}
         self._total = 0
         self._epochs: dict[str, int] = {}
@@ -74,14 +102,22 @@ class Display:
 
     def started(self, trial: Trial, epoch: int) -> None:
         """Show that a trial is under way."""
-        self._running[trial.id] = (trial, epoch, {})
+        self._running[trial.id] = _UnderWay(trial, epoch)
         if epoch > 0:
             self._say(f"{_name(trial)} goes on from epoch {epoch}.")
 
     def epoch(self, trial: Trial, said: Any) -> None:
         """Show how far a trial is."""
-        self._running[trial.id] = (trial, said.epoch, said.logs)
+        self._running[trial.id] = _UnderWay(trial, said.epoch, said.logs)
         self._advance()
+        self._break_silence(trial)
+
+    def step(self, trial: Trial, said: Any) -> None:
+        """Show how far a trial is within a long epoch."""
+        before = self._running.get(trial.id) or _UnderWay(trial, said.epoch - 1)
+        self._running[trial.id] = replace(before, step=said.step, steps=said.steps)
+        self._advance()
+        self._break_silence(trial)
 
     def finished(self, trial: Trial, result: TrialResult, arrays: Mapping[str, Any]) -> None:
         """Count an outcome; say at once what went wrong."""
@@ -121,10 +157,7 @@ class Display:
 
     def _advance(self) -> None:
         # A trial under way counts by the share of its epochs, so that the time left is smooth.
-        part = sum(
-            min(epoch / trial.spec.train.epochs, 1.0) if trial.spec.train.epochs else 0.0
-            for trial, epoch, _ in self._running.values()
-        )
+        part = sum(each.share for each in self._running.values())
         self._progress.update(self._bar, completed=self._done + part, description=self._summary())
 
     def _summary(self) -> str:
@@ -135,8 +168,8 @@ class Display:
 
     def _picture(self) -> RenderableType:
         lines = [
-            Text(f"  {_name(trial):<28} epoch {epoch}/{trial.spec.train.epochs}  {_logs(logs)}")
-            for trial, epoch, logs in list(self._running.values())[:LISTED]
+            Text(f"  {_name(each.trial):<28} {each.words}  {_logs(each.logs)}")
+            for each in list(self._running.values())[:LISTED]
         ]
         more = len(self._running) - LISTED
         if more > 0:
@@ -151,6 +184,15 @@ class Display:
         left = (now - self._began) / max(self._done, 1) * (self._total - self._done)
         ending = f", about {duration(left)} left" if self._done < self._total else ""
         self._console.print(f"{self._summary()}{ending}", highlight=False)
+
+    def _break_silence(self, trial: Trial) -> None:
+        """Say in a log file how far a trial is, where it would stay silent for long."""
+        now = time.monotonic()
+        if self._console.is_terminal or now - max(self._spoke, self._began) < SILENCE:
+            return
+        self._spoke = now
+        under_way = self._running[trial.id]
+        self._say(_plain(f"{_name(trial)}: {under_way.words}  {_logs(under_way.logs)}".rstrip()))
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)

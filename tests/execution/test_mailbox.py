@@ -11,7 +11,9 @@ import pytest
 from ablate.errors import Notice, StoreError
 from ablate.execution import mailbox
 from ablate.execution.mailbox import Letters, Mailbox, collect, forget_events
-from ablate.execution.messages import Epoch, Finished, Started
+from ablate.execution.messages import Epoch, Finished, Started, Step
+from ablate.execution.worker import _reporter
+from ablate.study.progress import Event
 from ablate.study.trial import TrialResult
 
 
@@ -29,6 +31,8 @@ def test_messages_arrive_in_order_and_once(tmp_path, monkeypatch):
         Started("one", 0),
         Epoch("one", 1, 2, {"loss": 0.5, "accuracy": None}),
     ]
+    letters.step("one", 2, 2, 7, 20)
+    assert box.read() == [Step("one", 2, 2, 7, 20)]
     letters.finished(result("one"), {}, None)
     letters.started("two", 3)
     assert box.read() == [Finished(result("one")), Started("two", 3)]
@@ -188,3 +192,10 @@ def test_a_new_attempt_forgets_the_events_of_the_last(tmp_path):
     assert collect(tmp_path, "one") is None
     letters.started("one", 4)
     assert Mailbox(tmp_path, ("one",)).read() == [Started("one", 4)]
+
+
+def test_what_training_says_of_steps_reaches_the_driver(tmp_path):
+    tell = _reporter(Letters(tmp_path))
+    tell(Event("one", "started"))
+    tell(Event("one", "step", 1, 3, {}, 5, 9))
+    assert Mailbox(tmp_path, ("one",)).read() == [Started("one", 0), Step("one", 1, 3, 5, 9)]

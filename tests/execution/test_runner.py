@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ablate.execution.mailbox import Letters
-from ablate.execution.messages import Done, Epoch, Finished, Lost, Started
+from ablate.execution.messages import Done, Epoch, Finished, Lost, Started, Step
 from ablate.execution.runner import ATTEMPTS, Interrupted, Run, recover
 from ablate.store import Store
 from ablate.study.data import Data
@@ -79,6 +79,9 @@ class Notes:
     def epoch(self, trial, said):
         self.heard.append(("epoch", trial.id, said.epoch))
 
+    def step(self, trial, said):
+        self.heard.append(("step", trial.id, said.step))
+
     def finished(self, trial, result, arrays):
         self.heard.append(("finished", trial.id, result.status))
 
@@ -125,6 +128,19 @@ def test_outcomes_are_saved_and_told(store):
         ("started", "a", 0), ("epoch", "a", 1), ("finished", "a", "completed"),
         ("started", "b", 0), ("epoch", "b", 1), ("finished", "b", "completed"),
     ]  # fmt: skip
+
+
+def test_steps_are_told_to_watchers_that_want_them(store):
+    class Unaware(Notes):
+        step = None
+
+    def slowly(task):
+        return [Started("a"), Step("a", 1, 3, 5, 9), *all_well(task)[1:]]
+
+    notes, unaware = Notes(), Unaware()
+    go(store, Scripted(slowly), "a", [unaware, notes])
+    assert notes.heard[1] == ("step", "a", 5)
+    assert unaware.heard == [notes.heard[0], *notes.heard[2:]]
 
 
 def test_a_lost_trial_is_tried_again_and_those_behind_it_go_on(store):

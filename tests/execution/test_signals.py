@@ -13,7 +13,7 @@ import pytest
 from ablate.config import dump_study
 from ablate.execution.mailbox import collect
 from ablate.store import Store
-from tests.execution.processes import alive, wait_for, workers_of
+from tests.execution.processes import alive, listens, wait_for, workers_of
 from tests.execution.test_laws import study
 
 pytestmark = pytest.mark.slow
@@ -59,13 +59,6 @@ def test_a_run_that_is_stopped_says_what_is_kept_and_how_to_go_on(tmp_path, mome
         statuses = {each.status for each in store.results().values()}
         assert statuses == {"interrupted"}
         assert all(collect(store.works, each) is None for each in store.results())
-
-
-def listens(pid: int) -> bool:
-    """Whether the interpreter is so far that Python, not the kernel, answers SIGTERM."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        caught = next(line for line in status if line.startswith("SigCgt"))
-    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_a_guarded_script_may_start_tensorflow_when_it_is_imported(tmp_path):

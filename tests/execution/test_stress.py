@@ -1,4 +1,7 @@
-"""Twenty kills at random moments, of workers and of the driver: the results stay the same bits."""
+"""Kills and signals at random moments, of workers and driver: the results stay the same bits.
+
+`ABLATE_KILLS=100 python -m pytest -m slow tests/execution/test_stress.py` hits a hundred times.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,16 @@ from ablate.execution.plan import plan
 from ablate.execution.run import run
 from ablate.store import Store
 from ablate.study.study import Study
-from tests.execution.processes import alive, wait_for, workers_of
+from tests.execution.processes import alive, listens, wait_for, workers_of
 from tests.execution.test_laws import numbers
 
-KILLS = 20
+#: Kills and signals; `ABLATE_KILLS=100` asks for another number of them.
+KILLS = int(os.environ.get("ABLATE_KILLS", "20"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_twenty_kills_change_no_bit(tmp_path):
+@pytest.mark.timeout(300 + 90 * KILLS)
+def test_kills_and_signals_at_any_moment_change_no_bit(tmp_path):
     study = Study(
         study="stress",
         data={"name": "digits"},
@@ -47,33 +51,53 @@ def test_twenty_kills_change_no_bit(tmp_path):
     store = Store(tmp_path / "logs", "stress")
     dice = random.Random(11)
     kills = 0
-    while kills < KILLS:
-        if not plan(study, store).todo:
-            store.set_aside()  # all done before the kills were: begin again, go on killing
-        driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (tmp_path / "said").open("wb") as said:
         while kills < KILLS:
-            wait_for(partial(ended_or_training, driver, store), 60)
-            if driver.poll() is not None:
-                break
-            time.sleep(dice.uniform(0.0, 1.5))
-            workers = workers_of(driver.pid)
-            kills += 1
-            if workers and dice.random() < 0.5:
-                kill(dice.choice(workers))
-                continue
-            kill(driver.pid)
-            driver.wait()
-            assert wait_for(partial(all_gone, workers), 20), "orphans"
-            break
-        if driver.poll() is None:
+            if not plan(study, store).todo:
+                store.set_aside()  # all done before the kills were: begin again, go on killing
+            driver = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+            kills += disturbed(driver, store, dice, KILLS - kills)
             driver.wait(timeout=600)
-        for record in store.trials.glob("*.json"):
-            assert store.load(record.stem) is not None, "a torn record"
+            for record in store.trials.glob("*.json"):
+                assert store.load(record.stem) is not None, "a torn record"
+    assert b"Traceback" not in (tmp_path / "said").read_bytes()
     for _ in range(3):  # a trial that lost three workers in one run is given up by that run
         final = run(study, logs=tmp_path / "logs", workers=2, watchers=())
         if not final.counts().get("failed"):
             break
     assert numbers(final.results) == numbers(undisturbed.results)
+
+
+def disturbed(driver: subprocess.Popen, store: Store, dice: random.Random, most: int) -> int:
+    """Kill workers of a run, and in the end its driver, by chance; return how often it was hit.
+
+    Half of the runs are first hit while they start, the others once they train.
+    """
+    hits = 0
+    wait_for(lambda: driver.poll() is not None or listens(driver.pid))
+    starting = dice.random() < 0.5
+    while hits < most:
+        if starting:
+            time.sleep(dice.uniform(0.0, 4.0))
+        else:
+            wait_for(partial(ended_or_training, driver, store), 60)
+            time.sleep(dice.uniform(0.0, 1.5))
+        if driver.poll() is not None:
+            break
+        workers = workers_of(driver.pid)
+        hits += 1
+        if workers and dice.random() < 0.5:
+            send(dice.choice(workers), signal.SIGKILL)
+            starting = dice.random() < 0.3
+            continue
+        number = dice.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+        # A terminal sends Ctrl-C to all that it started.
+        (send_group if number == signal.SIGINT else send)(driver.pid, number)
+        code = driver.wait(timeout=120)
+        assert code in ({-9} if number == signal.SIGKILL else {0, 1, 130}), code
+        assert wait_for(partial(all_gone, workers), 20), "orphans"
+        break
+    return hits
 
 
 def training(store: Store) -> bool:
@@ -91,7 +115,13 @@ def all_gone(workers: list[int]) -> bool:
     return not any(alive(each) for each in workers)
 
 
-def kill(pid: int) -> None:
-    """Kill a process that may have just ended by itself."""
+def send(pid: int, number: int) -> None:
+    """Send a signal to a process that may have just ended by itself."""
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
+
+
+def send_group(pid: int, number: int) -> None:
+    """Send a signal to a session's processes, which may have just ended by themselves."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, number)
