@@ -188,10 +188,11 @@ def look_inside(arm: Arm, rule: LeaveOneOut) -> list[Found]:
 
 
 def read(spec: Spec) -> str:
-    """Read the rows of a spec, and return the digest of what its `call` returned."""
+    """Read the rows of a spec; return the digest that all other readings must have."""
     from ablate.data import load
+    from ablate.data.called import settled
 
-    return str(load(spec.data).digest)
+    return settled(spec.data, load(spec.data))
 
 
 def pace(trial: Trial) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ablate.data import load
+from ablate.data import called, load
 from ablate.data.load import forget
 from ablate.data.reading import content_digest, in_order, seeded
 from ablate.errors import DataError
@@ -182,6 +182,35 @@ def test_a_file_behind_a_call_that_has_changed_is_the_cause(module, tmp_path):
     forget()
     with pytest.raises(DataError, match=r"It returns the same when it is called again: what it"):
         load(Data(**data, digest=first))
+
+
+def test_settled_rows_are_the_same_in_every_process(module, monkeypatch):
+    """A second call proves it; where that differs a fresh process is asked, and only then."""
+    asked = []
+
+    def elsewhere(data):
+        asked.append(data.call)
+        return "other" if data.call.endswith("unseeded") else digest_of["at_import"]
+
+    digest_of = {"at_import": digest("at_import")}
+    monkeypatch.setattr(called, "_elsewhere", elsewhere)
+    for name in ("arrays", "augmented", "generated", "at_import"):
+        digest(name)  # a fresh import
+        data = Data(call=f"pipelines:{name}")
+        assert called.settled(data, load(data)) == load(data).digest
+    assert asked == ["pipelines:at_import"]
+    data = Data(call="pipelines:unseeded")
+    with pytest.raises(DataError, match=r"returns other rows in every process \(digest"):
+        called.settled(data, load(data))
+
+
+@pytest.mark.slow
+def test_a_fresh_process_settles_what_is_made_at_import(module):
+    data = Data(call="pipelines:at_import")
+    assert called.settled(data, load(data)) == load(data).digest
+    data = Data(call="pipelines:unseeded")
+    with pytest.raises(DataError, match="returns other rows in every process"):
+        called.settled(data, load(data))
 
 
 def test_a_dataset_that_breaks_is_named(module):

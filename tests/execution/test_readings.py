@@ -144,7 +144,7 @@ def test_two_runs_of_one_study_give_the_same_and_a_change_is_refused(module, tmp
     def go(logs, call):
         forget()
         sys.modules.pop("own_rows", None)
-        given = small(data={"call": f"own_rows:{call}"}, train={"epochs": 1, "threads": 2})
+        given = small(data={"call": f"own_rows:{call}"})
         found = run(given, logs=logs, executor="inline", watchers=[])
         return {(r.variant, r.seed): (r.id, r.metrics) for r in found.results}
 
@@ -155,11 +155,11 @@ def test_two_runs_of_one_study_give_the_same_and_a_change_is_refused(module, tmp
     assert go(tmp_path / "c", "file") == before  # nothing is left to train, nothing is read
     with pytest.raises(DataError, match="returns other rows than when they were first read"):
         run(
-            small(data={"call": "own_rows:file"}, train={"epochs": 1, "threads": 2}, seeds=3),
+            small(data={"call": "own_rows:file"}, seeds=3),
             logs=tmp_path / "c", executor="inline", watchers=[],
         )  # fmt: skip
     found = run(
-        small(data={"call": "own_rows:file"}, train={"epochs": 1, "threads": 2}),
+        small(data={"call": "own_rows:file"}),
         logs=tmp_path / "c", executor="inline", watchers=[], fresh=True,
     )  # fmt: skip
     assert not {result.id for result in found.results} & {each for each, _ in before.values()}
