@@ -29,6 +29,9 @@ LEFT_OVER = 0.05
 
 def at_chance(facts: Facts) -> Iterator[Guard]:
     """Warn of trials that ended at chance, which count in the means."""
+    least = "always naming the commonest class"
+    if not isinstance(facts.collapse, str):
+        least = f"analysis.collapse, {amount(facts.metric, facts.collapse)}"
     for arm in facts.arms:
         own = facts.failures[arm.name]
         if own.collapsed.count:
@@ -40,7 +43,7 @@ def at_chance(facts: Facts) -> Iterator[Guard]:
                 "warning",
                 f"{share[:1].upper()}{share[1:]}{of} completed {noun} of {arm.name} ended at "
                 f"chance ({seeds_phrase(own.collapsed_seeds)}): the validation metric is no "
-                "better than always naming the commonest class. They count in its mean.",
+                f"better than {least}. They count in its mean.",
                 (arm.name,),
             )
 

@@ -166,6 +166,16 @@ def test_equal_numbers_of_rows_with_other_labels_are_other_data() -> None:
     assert "data" not in guards(both(majority=0.1), [PLAIN, WITH_BN])
 
 
+def test_a_collapse_is_told_by_what_it_was_judged_by() -> None:
+    def said(collapse: str | float) -> str:
+        trials = both(metrics={"val_accuracy": 0.1, "test_accuracy": 0.1})
+        settings = Settings(collapse=collapse)  # type: ignore[arg-type]
+        return guards(trials, [PLAIN, WITH_BN], settings=settings)["at chance"].text
+
+    assert "is no better than always naming the commonest class. They" in said("auto")
+    assert "is no better than analysis.collapse, 20.0 %. They" in said(0.2)
+
+
 def test_equal_failures_are_no_guard() -> None:
     values = {name: [None, *each[1:]] for name, each in VALUES.items()}
     assert "unequal failures" not in guards(study(values), [PLAIN, WITH_BN])

@@ -56,9 +56,9 @@ def failures(material: Material) -> Iterator[Plot]:
     level = wording.percent(material.analysis.confidence)
     caption = (
         "Diverged: a loss or a weight became non-finite. Failed: the trial ended in an error. "
-        "Collapsed: it completed, but predicts no better than the commonest class. Means and "
-        "differences are over the trials that completed. The table has the rates with their "
-        f"{level} intervals."
+        "Collapsed: it completed, but predicts no better than the commonest class (or than "
+        "analysis.collapse, where that is a number). Means and differences are over the trials "
+        f"that completed. The table has the rates with their {level} intervals."
     )
     if len(found) > len(names):
         caption += f" {len(names)} of {len(found)} variants are drawn, those with losses."

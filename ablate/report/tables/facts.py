@@ -68,8 +68,9 @@ def failures(material: Material) -> Table | None:
         rows,
         (
             "Diverged: a loss or weight became non-finite. Failed: ended in an error. Collapsed: "
-            "completed, but no better than the commonest class. Lost is any of the three; the "
-            "interval is Wilson's, p is Fisher's exact test against the baseline.",
+            "completed, but no better than the commonest class (or than analysis.collapse, where "
+            "that is a number). Lost is any of the three; the interval is Wilson's, p is Fisher's "
+            "exact test against the baseline.",
         ),
         tuple("lost" if each.failures.lost.count else "" for each in variants),
     )
