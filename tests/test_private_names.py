@@ -89,6 +89,10 @@ GRAPH = (
     "ablate/surgery/graph.py alone reads a model's graph, by these names. Look in Keras's "
     "Function and Node for what they are called now; there is no public interface."
 )
+TIES = (
+    "graph.own_weights and graph.exchange let copied layers hold one variable or layer where the "
+    "originals do; look in Layer.__setattr__ for what keeps a layer's variables and layers now."
+)
 ORACLE = (
     "Compare ablate/search/oracles.py with keras_tuner's engine/oracle.py: what proposes points, "
     "what refuses duplicates and what saves has other names now."
@@ -111,6 +115,9 @@ PRIVATE = (
         "_flatten_layers", "keras.Layer", model,
         "It lists a model's layers at every depth, subclassed models included; walk `_layers`.",
     ),
+    Private("_tracker", "keras.Layer", lambda: model().layers[-1], TIES),
+    Private("_trainable_variables", "keras.Layer", lambda: model().layers[-1], TIES),
+    Private("_non_trainable_variables", "keras.Layer", lambda: model().layers[-1], TIES),
     Private(
         "_losses", "keras.Layer", lambda: model().layers[-1],
         "graph.losses_held puts back what calls leave in `add_loss`'s list; find that list.",
