@@ -13,7 +13,7 @@ from ablate.cli.images import random_inputs, read_images
 from ablate.cli.source import open_model, writable, write
 from ablate.errors import AblateError, DataError, StoreError, SurgeryError
 from ablate.surgery import certify
-from tests.cli.surgical import images, network
+from tests.cli.surgical import images, network, run
 
 
 def test_files_open_with_their_weights(tmp_path):
@@ -212,3 +212,65 @@ def test_what_is_no_source_is_told_before_keras_starts(tmp_path):
     command = [sys.executable, "-c", code, *typed]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Did you mean 'vgg1" in done.stderr
+
+
+def fixed_batches():
+    inputs = keras.Input(batch_shape=(1, 5, 4))
+    x = layers.LSTM(4, stateful=True)(layers.Dense(6, activation="relu", name="d")(inputs))
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def of_words():
+    inputs = keras.Input((1,), dtype="string", name="words")
+    x = layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(inputs)
+    return keras.Model(inputs, layers.Dense(2)(layers.Dense(6, activation="relu", name="d")(x)))
+
+
+def nested_inputs():
+    a, b, c = (keras.Input((n,), name=name) for n, name in ((4, "a"), (3, "b"), (2, "c")))
+    x = layers.Dense(6, activation="relu", name="d")(layers.Concatenate()([a, b, c]))
+    return keras.Model({"p": [a, b], "q": c}, layers.Dense(2)(x))
+
+
+def sparse_input():
+    inputs = keras.Input((4,), sparse=True)
+    return keras.Model(
+        inputs, layers.Dense(2)(layers.Dense(6, activation="relu", name="d")(inputs))
+    )
+
+
+@pytest.mark.parametrize("build", [fixed_batches, of_words, nested_inputs, sparse_input])
+def test_random_inputs_fit_models_of_any_kind(tmp_path, capsys, build):
+    build().save(tmp_path / "m.keras")
+    dropout = ("--layer", "Dropout", "--arg", "rate=0.5", "--where", "d")
+    status, said, _ = run(capsys, "insert", tmp_path / "m.keras", tmp_path / "n.keras", *dropout)
+    assert status == 0 and said.strip().endswith("identical")
+
+
+def test_random_inputs_that_do_not_fit_ask_for_others(tmp_path, capsys):
+    inputs = keras.Input((4,))
+    x = layers.Reshape((2, 2))(keras.ops.reshape(inputs, (7, 4)))
+    keras.Model(inputs, layers.Dense(2, name="d")(x)).save(tmp_path / "m.keras")
+    dropout = ("--layer", "Dropout", "--arg", "rate=0.5", "--where", "d")
+    arguments = ("insert", tmp_path / "m.keras", tmp_path / "n.keras", *dropout)
+    status, _, said = run(capsys, *arguments)
+    assert status == 2 and "with --check FILE.npz" in said and "Traceback" not in said
+    np.savez(tmp_path / "seven.npz", x=np.ones((7, 4), "float32"))
+    assert run(capsys, *arguments, "--check", tmp_path / "seven.npz")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("build", "arrays"),
+    [
+        (of_words, {"words": np.array([["a"], ["unheard"]])}),
+        (nested_inputs, {"a": np.ones((4, 4)), "b": np.ones((4, 3)), "c": np.ones((4, 2))}),
+    ],
+)
+def test_a_certificate_is_measured_on_words_and_nested_arrays(tmp_path, capsys, build, arrays):
+    build().save(tmp_path / "m.keras")
+    np.savez(tmp_path / "check.npz", **arrays)
+    status, said, _ = run(
+        capsys, "insert", tmp_path / "m.keras", tmp_path / "n.keras", "--layer", "Dropout",
+        "--arg", "rate=0.5", "--where", "d", "--check", tmp_path / "check.npz",
+    )  # fmt: skip
+    assert status == 0 and "check.npz, as they are" in said
