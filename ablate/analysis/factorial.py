@@ -89,10 +89,8 @@ def cells(outcomes: Outcomes, metric: str, levels: Mapping[str, Sequence[str]]) 
     table = np.full((len(outcomes.seeds), *(len(own) for own in levels.values())), np.nan)
     for column, arm in enumerate(outcomes.arms):
         if set(levels) <= set(arm.factors):
-            at: tuple[Any, ...] = tuple(
-                own.index(arm.factors[name]) for name, own in levels.items()
-            )
-            table[(slice(None), *at)] = values[:, column]
+            at = [own.index(arm.factors[name]) for name, own in levels.items()]
+            table[_every_seed(at)] = values[:, column]
     return table
 
 
@@ -126,6 +124,10 @@ def contrast_by_seed(table: np.ndarray, contrast: Contrast) -> np.ndarray:
     return found
 
 
+def _every_seed(cell: Sequence[int]) -> tuple[Any, ...]:
+    return (slice(None), *cell)
+
+
 def _empty_cells(
     table: np.ndarray, contrast: Contrast, levels: Mapping[str, Sequence[str]]
 ) -> list[str]:
@@ -137,7 +139,7 @@ def _empty_cells(
     return [
         ",".join(f"{name}={own[at]}" for (name, own), at in zip(levels.items(), cell, strict=True))
         for cell in product(*places)
-        if not np.isfinite(table[(slice(None), *cell)]).any()
+        if not np.isfinite(table[_every_seed(cell)]).any()
     ]
 
 

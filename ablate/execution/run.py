@@ -23,6 +23,7 @@ from ablate.execution.plan import Plan, plan, resolved_before, with_searched, wr
 from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
 from ablate.store import Store
 from ablate.study.arm import Arm
+from ablate.study.outlook import VariantPlan
 from ablate.study.programs import groups
 from ablate.study.results import StudyResults
 from ablate.study.study import Execution, Found, LeaveOneOut, Study
@@ -140,13 +141,13 @@ class Session:
         from ablate.events import LiveEvents
 
         under_way = self._expect(todo)
-        self._preview(made, todo)
+        said = self._preview(made, todo)
         shown, points = with_searched(made, store)
         seen = [*watchers, LiveEvents(store, shown, points=points)]
         for watcher in seen:
             watcher.begin(len(todo), kept, len(made.dropped))
         try:
-            self._train(todo, under_way, seen)
+            self._train(todo, under_way, seen, said)
         finally:
             for watcher in seen:
                 with suppress(OSError):
@@ -157,6 +158,7 @@ class Session:
         todo: Sequence[Trial],
         under_way: Mapping[int, list[tuple[Trial, ...]]],
         seen: Sequence[Watcher],
+        said: Mapping[str, VariantPlan],
     ) -> None:
         """Train on one executor after another: one for each number of threads."""
         done = 0
@@ -167,7 +169,8 @@ class Session:
             rest = [trial for trial in mine if trial.id not in held]
             pieces = [*under_way[threads], *(groups(rest, executor.slots) if rest else [])]
             try:
-                done += len(Run(self._store, executor, {t.id: t for t in mine}, seen).go(pieces))
+                run = Run(self._store, executor, {t.id: t for t in mine}, seen, said=said)
+                done += len(run.go(pieces))
             except Interrupted as stopped:
                 done += stopped.done
                 raise Interrupted(done, len(todo) - done) from None
@@ -181,12 +184,12 @@ class Session:
             threads: self.executor(threads).expect(mine) for threads, mine in by_threads.items()
         }
 
-    def _preview(self, made: Plan, todo: Sequence[Trial]) -> None:
+    def _preview(self, made: Plan, todo: Sequence[Trial]) -> dict[str, VariantPlan]:
         """Build each variant that has something to do once, so that a mistake shows now."""
         concerned = {trial.variant for trial in todo}
         arms = [arm for arm in made.arms if arm.name in concerned]
         threads = _threads(todo[0].spec.train.threads)
-        checked(self.executor(threads), worker.preview, arms)
+        return {each.name: each for each in checked(self.executor(threads), worker.preview, arms)}
 
 
 def make_executor(execution: Execution, store: Store, threads: int) -> Executor:

@@ -31,6 +31,7 @@ from ablate.execution.messages import (
 )
 from ablate.reasons import reason
 from ablate.store import Store
+from ablate.study.outlook import VariantPlan
 from ablate.study.trial import Status, Trial, TrialResult
 
 #: A trial checks its own time limit between epochs; one that is stuck is stopped from outside
@@ -84,6 +85,7 @@ class Run:
     begun: dict[str, float] = field(default_factory=dict)
     tasks: dict[int, Task] = field(default_factory=dict)
     told_late: set[str] = field(default_factory=set)
+    said: Mapping[str, VariantPlan] = field(default_factory=dict)  # variants as they were built
     _last: int = 0
 
     def go(
@@ -142,7 +144,7 @@ class Run:
     def _save(self, said: Finished) -> None:
         trial = self.trials[said.result.id]
         result = replace(said.result, attempts=max(self._tries(trial.id), 1))
-        self._record(result, said.arrays, said.model)
+        result = self._record(result, said.arrays, said.model)
         self.store.clear_work(trial.id)
         self.begun.pop(trial.id, None)
         self._tell(lambda watcher: watcher.finished(trial, result, said.arrays))
@@ -179,7 +181,7 @@ class Run:
         else:
             text = f"Tried {tries} times; each time {said.reason}."
         result = replace(_without_outcome(trial, "failed"), error=text, attempts=tries)
-        self._record(result)
+        result = self._record(result)
         self._tell(lambda watcher: watcher.finished(trial, result, {}))
 
     def _record(
@@ -187,12 +189,17 @@ class Run:
         result: TrialResult,
         arrays: Mapping[str, Any] | None = None,
         model: Path | None = None,
-    ) -> None:
+    ) -> TrialResult:
         """Save an outcome; one that does not stand never replaces one that does."""
+        seen = self.said.get(result.variant)
+        if not result.final and not (result.notes or result.cautions) and seen is not None:
+            # It ended before it could say what its network and data are: the preview knows.
+            result = replace(result, notes=seen.notes, cautions=seen.cautions)
         self.results[result.id] = result
-        if not result.final and (known := self.store.load(result.id)) is not None and known.final:
-            return
-        self.store.save(result, arrays, model)
+        known = None if result.final else self.store.load(result.id)
+        if known is None or not known.final:
+            self.store.save(result, arrays, model)
+        return result
 
     def _stop_stuck(self) -> None:
         now = time.monotonic()

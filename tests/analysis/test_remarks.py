@@ -68,8 +68,9 @@ def test_diverged_and_failed_trials_speak_and_silent_failures_do_not_count() -> 
         result("bn", 1, status="failed", notes=("limit 9",), error="no"),
         result("bn", 2, status="failed", error="no"),
         result("bn", 3, status="interrupted"),
+        result("dropout", 0, status="interrupted", notes=("new head",)),
     ]
-    assert [each.text for each in said(lost)] == ["limit 9 (bn)."]
+    assert [each.text for each in said(lost)] == ["limit 9 (bn).", "new head (dropout)."]
 
 
 def test_no_text_is_only_counted_among_others() -> None:

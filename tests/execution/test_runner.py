@@ -14,6 +14,7 @@ from ablate.execution.runner import ATTEMPTS, Interrupted, Run, recover
 from ablate.store import Store
 from ablate.study.data import Data
 from ablate.study.model import Model
+from ablate.study.outlook import VariantPlan
 from ablate.study.train import Train
 from ablate.study.trial import Spec, Trial, TrialResult
 
@@ -107,9 +108,9 @@ def loses_first(task):
     return [Started(task.trials[0].id), Lost(task, "its worker died (signal 9)")]
 
 
-def go(store, executor, names, watchers=()):
+def go(store, executor, names, watchers=(), said=()):
     trials = {name: trial(name) for name in names}
-    run = Run(store, executor, trials, watchers)
+    run = Run(store, executor, trials, watchers, said={each.name: each for each in said})
     return run.go([tuple(trials.values())])
 
 
@@ -174,6 +175,33 @@ def test_a_failure_never_replaces_an_outcome_that_stands(store):
     results = go(store, Scripted(fails), "a")
     assert results["a"].status == "failed"
     assert store.load("a") == completed("a")
+
+
+def test_a_trial_that_never_told_of_its_network_has_what_the_preview_told(store):
+    def built(name):
+        return VariantPlan(
+            f"v-{name}", (), (), (), (), 1, 1, "", "", {}, 1, ("a note",), cautions=("a caution",)
+        )
+
+    def one_of_each(task):
+        a, b, c, d = (each.id for each in task.trials)
+        own = replace(completed(b), status="failed", error="no", notes=("its own",))
+        return [
+            Finished(replace(completed(a), status="failed", error="no")), Finished(own),
+            Finished(completed(c)), Started(d), KeyboardInterrupt,
+        ]  # fmt: skip
+
+    notes = Notes()
+    with pytest.raises(Interrupted):
+        go(store, Scripted(one_of_each), "abcd", [notes], map(built, "abcd"))
+    assert {name: (each.notes, each.cautions) for name, each in store.results().items()} == {
+        "a": (("a note",), ("a caution",)),
+        "b": (("its own",), ()),
+        "c": ((), ()),  # it completed and had nothing to say
+        "d": (("a note",), ("a caution",)),
+    }
+    lost = go(store, Scripted(loses_first, loses_first, loses_first), "e", said=[built("e")])["e"]
+    assert (lost.status, lost.notes, lost.cautions) == ("failed", ("a note",), ("a caution",))
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_what_is_left(store):
