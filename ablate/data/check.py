@@ -14,7 +14,7 @@ import numpy as np
 
 from ablate.data.intake import ARRAYS
 from ablate.data.source import Part, Source
-from ablate.data.targets import targets
+from ablate.data.targets import guesses, targets
 from ablate.data.trees import Tree, freeze, leaves, over
 from ablate.errors import DataError
 from ablate.study.data import with_channel
@@ -64,6 +64,8 @@ def source(
         _check_like(name, f"x_{part}", x, xs["train"])
         _check_values(name, f"x_{part}", x)
     ready, target = targets(name, ys, task, classes, class_names) if labels else ({}, None)
+    if target is not None:
+        notes = (*notes, *guesses(ready, target, task, classes))
     made = {part: Part(freeze(x), freeze(ready.get(part))) for part, x in xs.items()}
     return Source(
         name=name,

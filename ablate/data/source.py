@@ -24,7 +24,8 @@ class Target:
     """What one output is to learn.
 
     `shape` is that of one row's target; integer labels have shape (). `classes` and
-    `class_names` are None for regression.
+    `class_names` are None for regression. `values` are the numbers of a regression where they
+    are a few whole ones, which may be classes written as floats.
     """
 
     task: Task
@@ -32,6 +33,7 @@ class Target:
     classes: int | None = None
     class_names: tuple[str, ...] | None = None
     one_hot: bool = False
+    values: tuple[float, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

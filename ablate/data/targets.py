@@ -18,6 +18,9 @@ from ablate.errors import DataError
 
 Parts = dict[str, np.ndarray]
 
+#: Floats of no more whole values than this may be classes; integers of more may be numbers.
+_MANY = 20
+
 
 def targets(
     name: str,
@@ -63,6 +66,56 @@ def targets(
         return made, {key: done[key][1] for key in keys}
     made = {part: [done[k][0][part] for k in keys] for part in ys}
     return made, [done[key][1] for key in keys]
+
+
+def guesses(
+    ys: Mapping[str, Tree],
+    target: Target | dict[str, Target] | list[Target],
+    task: str = "auto",
+    classes: int | None = None,
+) -> tuple[str, ...]:
+    """Return what was supposed of the targets and might have been meant otherwise.
+
+    Args:
+        ys: as `targets` made them.
+        target: what it told of them.
+        task: as it was asked for; one that is given leaves nothing to suppose.
+        classes: the number of classes, if it was given.
+    """
+    if task != "auto":
+        return ()
+    if isinstance(target, Target):
+        found = _guess("y", ys["train"], target, classes)
+        return () if found is None else (found,)
+    pairs = target.items() if isinstance(target, dict) else enumerate(target)
+    told = (_guess(f"y[{key!r}]", ys["train"][key], each, classes) for key, each in pairs)
+    return tuple(each for each in told if each is not None)
+
+
+def _guess(label: str, y: np.ndarray, target: Target, classes: int | None) -> str | None:
+    if target.values is not None:
+        shown = ", ".join(f"{each:g}" for each in target.values[:6])
+        more = ", …" if len(target.values) > 6 else ""
+        return (
+            f"{label} holds whole numbers as floats, of {len(target.values)} values "
+            f"({shown}{more}): taken for numbers to predict (regression). For classes give "
+            "integers, or say task: classification"
+        )
+    if target.task == "regression" or target.one_hot:
+        return None
+    if len(target.shape) == 1 and target.classes == 2:
+        return (
+            f"{label} holds {target.shape[0]} integers of 0 or 1 in a row: taken for labels of "
+            "their own where the output has a unit for each, as a class for each position where "
+            "it has one more axis"
+        )
+    count = target.classes or 0
+    if classes is None and target.class_names is None and count > _MANY and len(y) < 10 * count:
+        return (
+            f"{label} holds integers up to {count - 1} in {len(y)} training rows: taken for "
+            f"{count} classes. For numbers to predict, say task: regression"
+        )
+    return None
 
 
 def strata(y: Tree, target: Target | dict[str, Target] | list[Target] | None) -> np.ndarray | None:
@@ -171,7 +224,17 @@ def _numbers(name: str, label: str, parts: Parts) -> tuple[Parts, Target]:
                 f"{name}: {label} of the {part} part is not finite in {len(bad)} of {len(y)} "
                 f"rows, the first at row {bad[0]}. Remove or replace these rows."
             )
-    return ready, Target("regression", ready["train"].shape[1:])
+    train = ready["train"]
+    return ready, Target("regression", train.shape[1:], values=_few_whole(train))
+
+
+def _few_whole(y: np.ndarray) -> tuple[float, ...] | None:
+    """Return the values of targets that are a few whole numbers, each of them more than once."""
+    if not (y.flat[:1000] == np.floor(y.flat[:1000])).all():
+        return None  # most numbers are told without looking at all of them
+    found = np.unique(y)
+    few = len(found) <= _MANY and 2 * len(found) <= y.size
+    return tuple(found.tolist()) if few and (found == np.floor(found)).all() else None
 
 
 def _class_numbers(

@@ -52,7 +52,7 @@ def with_trained_model(
         trial = _trial(study.model, other, store, where, recorded)  # what it reads is known now
     file = store.model_file(trial.id)
     if file.is_file():
-        return _with(study, Model(file=str(file), weights="keep"))
+        return _with(study, Model(file=str(file), weights="keep", head=study.model.own_head))
     if train is not None:
         result = store.load(trial.id)
         became = "left no model" if result is None else f"ended as '{result.status}'"

@@ -36,7 +36,11 @@ Make = Callable[..., keras.Model]
 
 
 def application(
-    name: str, weights: str | None, shape: tuple[int, ...], aim: Aim, arguments: Transfer
+    name: str,
+    weights: str | None,
+    shape: tuple[int, ...],
+    aim: Aim,
+    arguments: Transfer,
 ) -> keras.Model:
     """Build a network of `keras.applications`.
 
@@ -45,7 +49,7 @@ def application(
         weights: imagenet, none (or None), or the path of a file of weights.
         shape: height, width and channels of an image.
         aim: what is to be learnt.
-        arguments: top, pooling, dense, alpha, output_activation.
+        arguments: head, top, pooling, dense, alpha, output_activation.
 
     Raises:
         StudyError: the network does not take such images, its weights cannot be fetched or do
@@ -60,6 +64,12 @@ def application(
         )
     make = _maker(name, shape, arguments)
     usual = shape == (facts.size, facts.size, 3)
+    if arguments.head == "keep" and not (usual or arguments.top == "own"):
+        raise StudyError(
+            f"model.head: '{name}' has a last layer of its own for images of "
+            f"{facts.size}×{facts.size}×3; those of the data have the shape {shape}, and its top "
+            "makes way for a pool and a new layer. Set data.image_size, or leave 'head' out."
+        )
     if arguments.top == "own" or (arguments.top == "auto" and usual):
         made = _with_own_top(name, make, source, aim, arguments)
         if made is not None:
@@ -114,12 +124,17 @@ def _refusal(name: str, shape: tuple[int, ...], weights: str | None, error: Exce
 
 
 def _with_own_top(
-    name: str, make: Make, weights: str | None, aim: Aim, arguments: Transfer
+    name: str,
+    make: Make,
+    weights: str | None,
+    aim: Aim,
+    arguments: Transfer,
 ) -> keras.Model | None:
     """Keep the top, exchanging its last layer where needed; None where only a pool can help."""
     units, activation = output_form(aim, arguments.output_activation)
     model = _loaded(name, make, weights, top=True)
-    if (units, activation) == (_IMAGENET_CLASSES, "softmax"):
+    same = (units, activation) == (_IMAGENET_CLASSES, "softmax")
+    if arguments.head == "keep" or (same and arguments.head is None):
         return note(model, Origin(kept=weights is not None))
     if last_dense(model) is None:
         if arguments.top == "own":
@@ -128,8 +143,8 @@ def _with_own_top(
                 f"{units} classes. Use top: pooled."
             )
         return None
-    changed, head = replace_head(model, units, activation)
-    return note(changed, _origin(name, weights, (head,), units))
+    changed, new = replace_head(model, units, activation)
+    return note(changed, _origin(name, weights, (new,), units))
 
 
 def _pooled(

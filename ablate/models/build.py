@@ -200,13 +200,17 @@ def _check_outputs(section: Model, model: keras.Model, fits: Fits) -> None:
     if aim.task == "classification":
         binary = shape[-1:] == (1,) and aim.classes == 2 and not aim.one_hot
         if shape and shape[-1] is not None and shape[-1] < (aim.classes or 0) and not binary:
+            hint = " For numbers to predict, say task: regression." if aim.shape == shape else ""
             raise StudyError(
                 f"model: '{section.label}' gives {shape[-1]} classes; the data has {aim.classes}."
+                f"{hint}"
             )
     elif len(shape) == len(aim.shape) and any(
         a is not None and a != b for a, b in zip(shape, aim.shape, strict=True)
     ):
+        whole = getattr(aim, "values", None) is not None
+        hint = " For classes written as floats, say task: classification." if whole else ""
         raise StudyError(
             f"model: '{section.label}' gives numbers of shape {shape}; a target of the data has "
-            f"shape {aim.shape}."
+            f"shape {aim.shape}.{hint}"
         )

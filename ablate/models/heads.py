@@ -7,35 +7,35 @@ error that asks for `train.loss`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from ablate.errors import StudyError
 from ablate.models.ends import Aim, Fits
+from ablate.models.fitting import by_class_number, by_value, several_labels
+from ablate.models.outputs import Output, outputs_of
 from ablate.surgery import graph
 
-_PASSING = (
-    keras.layers.Reshape,
-    keras.layers.Flatten,
-    keras.layers.Identity,
-    keras.layers.Permute,
-    keras.layers.Dropout,
-)
+Choose = Callable[[Aim, Output, str], Any]
 
 
-def auto_loss(model: keras.Model, fits: Fits) -> Any:
+def auto_loss(
+    model: keras.Model, fits: Fits, wanted: Callable[[int], bool] = lambda index: True
+) -> Any:
     """Return the loss that `loss: auto` means.
 
     softmax with classes: categorical cross-entropy on probabilities (sparse for integer
-    labels). linear with classes: the same from logits. One sigmoid unit with two classes:
-    binary cross-entropy (one linear unit: from logits). linear with numbers: mean squared
-    error.
+    labels). linear with classes: the same from logits. One sigmoid unit with two classes, or one
+    for each of several labels of 0 or 1: binary cross-entropy (linear: from logits). linear with
+    numbers: mean squared error.
 
     Args:
         model: any Keras model whose graph can be read.
         fits: what is to be learnt (`targets`).
+        wanted: whether the output of an index needs a loss; others have None.
 
     Returns:
         A Keras loss; for several outputs a dict or list of them, as the targets are.
@@ -43,7 +43,12 @@ def auto_loss(model: keras.Model, fits: Fits) -> Any:
     Raises:
         StudyError: anything else.
     """
-    return _for_each(model, fits, _loss)
+    indices = itertools.count()
+
+    def choose(aim: Aim, output: Output, which: str) -> Any:
+        return _loss(aim, output, which) if wanted(next(indices)) else None
+
+    return _for_each(model, fits, choose)
 
 
 def auto_metrics(model: keras.Model, fits: Fits) -> Any:
@@ -55,53 +60,18 @@ def auto_metrics(model: keras.Model, fits: Fits) -> Any:
     return _for_each(model, fits, _metrics)
 
 
-def output_activations(model: keras.Model) -> list[str | None]:
-    """Return the name of the activation that each output ends with, None where it is unknown.
+def outputs_with_targets(model: keras.Model, fits: Fits) -> list[tuple[Aim, Output, str]]:
+    """Return for each output, in order, its target, what is known of it, and the words that tell
+    which output it is ("" where there is one); nothing for a model whose graph cannot be read.
 
-    Reshapes and Dropout are looked through, nested models into; an output that no activation
-    made is linear.
+    Raises:
+        StudyError: the targets have other names than the outputs.
     """
-    if not graph.is_container(model):
-        return [None] * len(getattr(model, "outputs", None) or [None])
-    read = graph.read(model)
-    return [_activation(read, tensor) for tensor in read.outputs]
+    return _met(model, fits) if graph.is_container(model) else []
 
 
-def _activation(read: graph.Graph, tensor: Any) -> str | None:
-    call = read.producer.get(id(tensor))
-    if call is None:
-        return "linear"  # an input handed through
-    operation = call.operation
-    if isinstance(operation, keras.layers.Wrapper):
-        operation = operation.layer
-    if graph.is_container(operation):
-        inner = graph.read(operation)
-        index = next(i for i, each in enumerate(call.outputs) if each is tensor)
-        return _activation(inner, inner.outputs[index])
-    if isinstance(operation, _PASSING):
-        return _activation(read, call.inputs[0])
-    if isinstance(operation, keras.layers.Softmax):
-        return "softmax"
-    function = getattr(operation, "activation", None)
-    if function is not None:
-        return _named(function)
-    if isinstance(operation, keras.Layer):
-        return "linear"
-    # An operation of keras.ops: softmax and sigmoid end outputs, the rest is arithmetic.
-    name = type(operation).__name__.lower()
-    return name if name in ("softmax", "sigmoid") else "linear"
-
-
-def _named(function: Any) -> str:
-    named = keras.activations.serialize(function)
-    return named if isinstance(named, str) else str(getattr(function, "__name__", named))
-
-
-def _for_each(model: keras.Model, fits: Fits, choose: Any) -> Any:
-    activations = output_activations(model)
-    outputs = getattr(model, "outputs", None) or [None]
-    shapes = [None if each is None else tuple(each.shape[1:]) for each in outputs]
-    aims = fits.targets
+def _met(model: keras.Model, fits: Fits) -> list[tuple[Aim, Output, str]]:
+    outputs, aims = outputs_of(model), fits.targets
     if isinstance(aims, Mapping):
         names = list(model.output_names)
         missing = [name for name in aims if name not in names]
@@ -110,58 +80,83 @@ def _for_each(model: keras.Model, fits: Fits, choose: Any) -> Any:
                 f"data: the targets are {', '.join(aims)}; the model's outputs are "
                 f"{', '.join(names)}. Expected: the same names."
             )
-        return {
-            name: choose(aims[name], activation, shape, f" of '{name}'")
-            for name, activation, shape in zip(names, activations, shapes, strict=True)
-        }
+        return [(aims[each.name], each, f" of '{each.name}'") for each in outputs]
     if isinstance(aims, list):
-        return [
-            choose(aim, activation, shape, f" {index}")
-            for index, (aim, activation, shape) in enumerate(
-                zip(aims, activations, shapes, strict=True)
-            )
-        ]
-    return choose(aims, activations[0], shapes[0], "")
+        pairs = enumerate(zip(aims, outputs, strict=True))
+        return [(aim, each, f" {index}") for index, (aim, each) in pairs]
+    return [(aims, outputs[0], "")]
 
 
-def _loss(
-    aim: Aim, activation: str | None, shape: tuple[int | None, ...] | None, which: str
-) -> keras.losses.Loss:
+def _for_each(model: keras.Model, fits: Fits, choose: Choose) -> Any:
+    """Return what `choose` makes of each output, in the structure of the targets."""
+    made = [(each.name, choose(aim, each, which)) for aim, each, which in _met(model, fits)]
+    if isinstance(fits.targets, Mapping):
+        return dict(made)
+    found = [each for _, each in made]
+    return found if isinstance(fits.targets, list) else found[0]
+
+
+def _loss(aim: Aim, output: Output, which: str) -> keras.losses.Loss:
+    activation, shape = output.activation, output.shape
     if activation is None or shape is None:
         raise StudyError(
             f"train.loss: what output{which} means cannot be read from a subclassed model. "
             "Name the loss."
         )
-    units = shape[-1] if shape else 1
     losses = keras.losses
     if aim.task == "regression":
-        if activation == "linear":
-            return losses.MeanSquaredError()
-        raise StudyError(
-            f"train.loss: the targets are numbers and output{which} ends in {activation}, which "
-            "'auto' has no loss for. Name one (mean_squared_error, binary_crossentropy, …), or "
-            "make the output linear."
-        )
+        return _regression(aim, activation, shape, which)
+    units = shape[-1] if shape else 1
     logits = activation == "linear"
-    if units == 1 and aim.classes == 2 and not aim.one_hot and activation in ("sigmoid", "linear"):
-        return losses.BinaryCrossentropy(from_logits=logits)
+    if activation in ("sigmoid", "linear"):
+        one_of_two = units == 1 and aim.classes == 2 and not aim.one_hot
+        if several_labels(aim, shape) or (one_of_two and by_value(aim.shape, shape)):
+            return losses.BinaryCrossentropy(from_logits=logits)
     if activation in ("softmax", "linear") and units is not None and units >= (aim.classes or 2):
-        if aim.one_hot:
+        if aim.one_hot and by_value(aim.shape, shape):
             return losses.CategoricalCrossentropy(from_logits=logits)
-        return losses.SparseCategoricalCrossentropy(from_logits=logits)
+        if not aim.one_hot and by_class_number(aim.shape, shape):
+            return losses.SparseCategoricalCrossentropy(from_logits=logits)
     raise StudyError(
-        f"train.loss: the labels are {aim.classes} classes and output{which} has {units} units "
+        f"train.loss: the labels are {_described(aim)} and output{which} has "
+        f"{units if len(shape) < 2 else f'the shape {shape}'}{' units' if len(shape) < 2 else ''} "
         f"ending in {activation}, which 'auto' has no loss for. Name a loss, or end the model in "
-        "softmax (or linear) with a unit per class."
+        "softmax (or linear) with a unit per class, or in sigmoid with a unit per label of 0 or 1."
     )
 
 
-def _metrics(
-    aim: Aim, activation: str | None, shape: tuple[int | None, ...] | None, which: str
-) -> list[Any]:
+def _regression(aim: Aim, activation: str, shape: Any, which: str) -> keras.losses.Loss:
+    if activation != "linear":
+        raise StudyError(
+            f"train.loss: the targets are numbers and output{which} ends in {activation}, which "
+            "'auto' has no loss for. Name one (mean_squared_error, binary_crossentropy, …), or "
+            "make the output linear. If they are classes, give them as integers or say "
+            "data.task: classification."
+        )
+    if not by_value(aim.shape, shape):
+        raise StudyError(
+            f"train.loss: a row's target has the shape {aim.shape} and output{which} the shape "
+            f"{shape}. Expected: the same, or a last axis of 1 more or less; Keras would repeat "
+            "the one along the other."
+        )
+    return keras.losses.MeanSquaredError()
+
+
+def _described(aim: Aim) -> str:
+    kind = "one-hot classes" if aim.one_hot else "classes"
+    inside = f" in rows of shape {aim.shape}" if aim.shape and not aim.one_hot else ""
+    return f"{aim.classes} {kind}{inside}"
+
+
+def _metrics(aim: Aim, output: Output, which: str) -> list[Any]:
+    shape, linear = output.shape, output.activation == "linear"
     if aim.task == "regression":
         return ["mae"]
-    if shape is not None and shape[-1:] == (1,) and activation == "linear":
+    if shape is not None and several_labels(aim, shape):
+        # Keras's accuracy would compare the largest of the labels.
+        binary = keras.metrics.BinaryAccuracy
+        return [binary(name="binary_accuracy", threshold=0.0 if linear else 0.5)]
+    if shape is not None and shape[-1:] == (1,) and linear:
         # Keras's accuracy would cut a logit at one half.
         return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
     return ["accuracy"]

@@ -1,21 +1,23 @@
 """A model that a person brings: saved in a file, or returned by a function.
 
 A path or an import path goes in, a Keras model that fits the data comes out. A saved model
-keeps its weights unless they are to be fresh; one with another number of classes than the data
-gets a new last layer, and the report says so.
+keeps its weights unless they are to be fresh; one whose output cannot learn what the data has
+gets a new last layer, and plan and report say so.
 """
 
 from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from ablate.errors import AblateError, StudyError, nearest
-from ablate.models import beginnings, file
-from ablate.models.ends import Fits
+from ablate.models import beginnings, file, fitting
+from ablate.models.ends import Aim, Fits
 from ablate.models.origin import Origin, note
+from ablate.models.outputs import outputs_of
 from ablate.models.replace_head import replace_head
 from ablate.reasons import reason, sentence
 from ablate.study.calls import resolve
@@ -35,12 +37,11 @@ def from_file(model: Model, fits: Fits) -> keras.Model:
     loaded = _load(path, str(model.file))
     if model.weights == "fresh":
         loaded = _fresh(loaded)
-    units = _new_units(loaded, fits)
-    if units is None:
-        return note(loaded, _origin(loaded, model, path))
-    old = loaded.outputs[0].shape[-1]
-    changed, name = replace_head(loaded, units)
-    text = f"the data has {units} classes, '{path.name}' gave {old}: its last layer is new"
+    new = _new_head(loaded, fits, model.own_head)
+    if new is None:
+        return note(loaded, _origin(loaded, model, path, notes=_surplus(loaded, fits, path)))
+    changed, name = replace_head(loaded, *new)
+    text = _replaced(loaded, fits, path, new[0])
     return note(changed, _origin(changed, model, path, (name,), (text,)))
 
 
@@ -161,12 +162,76 @@ def _fresh(model: keras.Model) -> keras.Model:
         ) from error
 
 
-def _new_units(model: keras.Model, fits: Fits) -> int | None:
-    """Return the units of the head the model needs, None if its own will do."""
+def _new_head(model: keras.Model, fits: Fits, head: str | None) -> tuple[int, str | None] | None:
+    """Return units and activation of the head the model needs, None if its own will do.
+
+    The activation is None where the old one's will do.
+    """
     aim = fits.targets
-    if isinstance(aim, dict | list) or aim.task != "classification" or len(model.outputs) != 1:
+    if (
+        head == "keep"
+        or isinstance(aim, dict | list)
+        or len(getattr(model, "outputs", None) or ()) != 1
+    ):
         return None
-    units = model.outputs[0].shape[-1]
-    if units == aim.classes or (units == 1 and aim.classes == 2 and not aim.one_hot):
+    shape = tuple(model.outputs[0].shape[1:])
+    if head != "replace" and (aim.task == "regression" or fitting.fits(aim, shape)):
+        return None  # numbers of another shape are told where outputs are checked
+    units = fitting.units_for(aim, shape)
+    if units is None:
+        if head != "replace":
+            return None
+        raise StudyError(
+            f"model.head: a new last layer of '{model.name}', whose output has the shape {shape}, "
+            f"cannot give what a row's target of shape {aim.shape} needs."
+        )
+    return units, _new_activation(model, aim, shape, units)
+
+
+def _one_output(model: keras.Model, fits: Fits) -> tuple[int | None, ...] | None:
+    """Return the shape of the one output for the one target, None where there are others."""
+    outputs = getattr(model, "outputs", None) or ()
+    if isinstance(fits.targets, dict | list) or len(outputs) != 1:
         return None
-    return aim.classes
+    return tuple(outputs[0].shape[1:])
+
+
+def _new_activation(model: keras.Model, aim: Aim, shape: Any, units: int) -> str | None:
+    """Return the activation that the targets need, None where the old one is right."""
+    old = outputs_of(model)[0].activation
+    if aim.task == "regression":
+        return "linear" if old == "softmax" else None
+    alone = fitting.several_labels(aim, (*shape[:-1], units))
+    if old == "sigmoid" and not alone and units > 1:
+        return "softmax"
+    return "sigmoid" if old == "softmax" and (alone or units == 1) else None
+
+
+def _replaced(model: keras.Model, fits: Fits, path: Path, units: int) -> str:
+    old, what = model.outputs[0].shape[-1], _what(fits.targets)
+    return f"the data has {units} {what}, '{path.name}' gave {old}: its last layer is new"
+
+
+def _surplus(model: keras.Model, fits: Fits, path: Path) -> tuple[str, ...]:
+    """Say that a head has more classes than the data, which it can learn all the same."""
+    aim = fits.targets
+    if (
+        isinstance(aim, dict | list)
+        or aim.task == "regression"
+        or len(getattr(model, "outputs", None) or ()) != 1
+    ):
+        return ()
+    shape = tuple(model.outputs[0].shape[1:])
+    units, classes = shape[-1] if shape else 1, aim.classes or 0
+    if units is None or units <= classes or not fitting.by_class_number(aim.shape, shape):
+        return ()
+    return (
+        f"'{path.name}' gives {units} classes, the data has {classes}: its last layer is kept "
+        "(model.head: replace makes a new one)",
+    )
+
+
+def _what(aim: Aim) -> str:
+    if aim.task == "regression":
+        return "numbers to predict"
+    return "labels" if aim.classes == 2 and aim.shape and not aim.one_hot else "classes"

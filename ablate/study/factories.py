@@ -232,7 +232,22 @@ APPLICATIONS: dict[str, Application] = {
 }  # fmt: skip
 
 
-class Transfer(Strict):
+class WithHead(Strict):
+    """A network that comes with a last layer of its own."""
+
+    head: Literal["keep", "replace"] | None = Field(
+        default=None,
+        description="keep its last layer, or replace it by a new one for the data; by default a "
+        "file's is replaced only where its shape cannot fit, an application's where the classes "
+        "differ.",
+    )
+
+
+class Saved(WithHead):
+    """A saved model, with its own last layer where that fits the data."""
+
+
+class Transfer(WithHead):
     """A network of keras.applications, its top fitted to the data.
 
     The network's own top stays where the images have its usual size (its last layer is
@@ -257,7 +272,7 @@ class Transfer(Strict):
     )
 
 
-class Trained(Strict):
+class Trained(WithHead):
     """Which trial of another study left the network."""
 
     variant: str | None = Field(default=None, description="Its variant; default: its baseline.")
@@ -275,7 +290,7 @@ KINDS: tuple[Kind, ...] = (
         "keras.applications", "name", tuple(APPLICATIONS), Transfer,
         "A network of keras.applications.", ("weights",),
     ),
-    Kind("file", "file", None, None, "A saved model: .keras, .h5.", ("weights",)),
+    Kind("file", "file", None, Saved, "A saved model: .keras, .h5.", ("weights", "head")),
     Kind("call", "call", None, None, "package.module:function, which returns a model."),
     Kind("study", "study", None, Trained, "The network that a trial of another study left."),
 )  # fmt: skip

@@ -24,9 +24,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ablate.errors import nearest
-from ablate.study.arguments import Kind, NoArguments, check, complete, schema
+from ablate.study.arguments import Kind, check, complete, schema
 from ablate.study.complaints import slip
-from ablate.study.factories import APPLICATIONS, FACTORIES, KINDS, NAMES
+from ablate.study.factories import APPLICATIONS, FACTORIES, KINDS, NAMES, WithHead
 from ablate.study.strict import Open
 
 _SOURCES = ("name", "file", "call", "study")
@@ -76,6 +76,16 @@ class Model(Open):
         return self.application is not None and self.weights not in (None, "none")
 
     @property
+    def own_head(self) -> str | None:
+        """What is to become of the last layer that a network comes with: keep, replace or None."""
+        return self.arguments.get("head") if self._comes_with_a_head else None
+
+    @property
+    def _comes_with_a_head(self) -> bool:
+        arguments = self.kind.arguments
+        return arguments is not None and issubclass(arguments, WithHead)
+
+    @property
     def label(self) -> str:
         """What messages call this model."""
         return self.name or self.file or self.study or str(self.call)
@@ -94,11 +104,7 @@ class Model(Open):
     @model_validator(mode="after")
     def _check(self) -> Model:
         _check_source(self)
-        if self.file is not None:
-            # A saved model has all it needs; anything beside it is a slip.
-            check(Kind("file", "file", None, NoArguments, ""), self.arguments, Model.model_fields)
-        else:
-            check(self.kind, self.arguments, Model.model_fields)
+        check(self.kind, self.arguments, Model.model_fields)
         _check_weights(self)
         return self
 
@@ -110,6 +116,8 @@ class Model(Open):
         if not (info.exclude_unset or info.exclude_defaults):
             # What is left to a default is the same study as what spells it out.
             document.update(self.complete_arguments())
+            if self._comes_with_a_head and document["head"] is None:
+                del document["head"]  # came later than the ids of studies on disk
             if self.application is not None and self.weights is None:
                 document["weights"] = "none"
             if self.file is not None and self.weights is None:

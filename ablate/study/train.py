@@ -127,6 +127,11 @@ class Train(Strict):
         "under the snake case of its class (AUC: auc, BinaryIoU: binary_io_u), or as what "
         "{name: AUC, as: roc} says.",
     )
+    trust: bool = Field(
+        default=False,
+        description="Go on where the named loss or metrics do not fit the output's activation or "
+        "the labels' shape; plan and reports still say so.",
+    )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop; the best weights are restored."
     )

@@ -116,7 +116,7 @@ def make(spec: Spec, rows: Rows, seed: Seed) -> Bench:
     with seeded(derive(seed, "", "model")):
         made = network(spec, rows.splits)
     with dtype_policy(spec.train.dtype):
-        compile_for(made.model, spec.train, rows.splits)
+        made = made.warned(compile_for(made.model, spec.train, rows.splits))
         program = Program(made.model, gather_on_cpu=has_gpu() and rows.large)
 
     def again() -> Iterable[tuple[str, keras.Layer]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -46,6 +46,10 @@ class Network:
     cautions: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
     compiled: Mapping[str, Any] | None = None
+
+    def warned(self, cautions: tuple[str, ...]) -> Network:
+        """Return it with further cautions, which its compilation gave."""
+        return replace(self, cautions=(*self.cautions, *cautions))
 
     def calibrate(self, x: Any) -> None:
         """Set the layers that placements mark by the statistics of `x`, as it is."""

@@ -20,9 +20,10 @@ from ablate.study.calls import resolve
 from ablate.study.keras_names import is_own, loss_name, metric_name, optimizer_name, snake
 from ablate.study.metrics import alike
 from ablate.study.train import CalledMetric, Named, NamedMetric, Train
+from ablate.training.agreement import agreement, losses_of
 
 
-def compile_for(model: keras.Model, train: Train, splits: Splits) -> None:
+def compile_for(model: keras.Model, train: Train, splits: Splits) -> tuple[str, ...]:
     """Compile `model` as the `train` section says.
 
     Args:
@@ -30,17 +31,25 @@ def compile_for(model: keras.Model, train: Train, splits: Splits) -> None:
         train: the `train` section.
         splits: the data, whose targets the loss has to fit.
 
+    Returns:
+        What does not fit and is trusted (`train.trust`), and what was supposed.
+
     Raises:
-        StudyError: a name that Keras does not know, or a loss that fits no output.
+        StudyError: a name that Keras does not know, a loss that fits no output, or one or a
+            metric that means something else for this output or these labels.
     """
+    losses = _losses(model, train, splits)
+    metrics = _metrics(model, train, splits)
+    found = agreement(model, train, splits)
+    if found.refused and not train.trust:
+        raise StudyError(f"{found.refused[0]} If it is meant so, train.trust: true goes on.")
     model.compile(
-        optimizer=optimizer_of(train),
-        loss=_losses(model, train, splits),
-        metrics=_metrics(model, train, splits),
-        jit_compile=train.jit_compile,
+        optimizer=optimizer_of(train), loss=losses, metrics=metrics, jit_compile=train.jit_compile
     )
     if train.jit_compile and not model.jit_compile:
         raise StudyError("train.jit_compile: a layer of this model cannot be compiled with XLA.")
+    trusted = [f"trusted (train.trust): {each.rstrip('.')}" for each in found.refused]
+    return (*trusted, *found.doubtful)
 
 
 def loss_names(model: keras.Model) -> str:
@@ -70,30 +79,18 @@ def _losses(model: keras.Model, train: Train, splits: Splits) -> Any:
     given = train.loss
     if given == "auto":
         return models.auto_loss(model, splits)
-    names = list(getattr(model, "output_names", None) or ["output"])  # a Sequential has none
-    if isinstance(given, dict):
-        for name in given:
-            if name not in names:
-                raise StudyError(
-                    f"train.loss: there is no output '{name}'.{nearest(name, names)} The outputs "
-                    f"are called {', '.join(names)}."
-                )
-        chosen: list[Any] = [given.get(name, "auto") for name in names]
-    elif isinstance(given, list):
-        chosen = list(given)
-        if len(chosen) != len(names):
-            raise StudyError(
-                f"train.loss: there are {len(chosen)} losses and the model has {len(names)} "
-                f"outputs ({', '.join(names)})."
-            )
-    else:
+    if not isinstance(given, dict | list):
         return _per_output(model, splits, lambda: _loss(given))
-    auto: Any = models.auto_loss(model, splits) if "auto" in chosen else None
+    chosen = losses_of(model, given)
+    names = list(getattr(model, "output_names", None) or ["output"])
+    auto: Any = None
+    if "auto" in chosen:
+        auto = models.auto_loss(model, splits, lambda index: chosen[index] == "auto")
     if isinstance(splits.targets, Mapping):
         by_name = dict(zip(names, chosen, strict=True))
         return {n: auto[n] if each == "auto" else _loss(each) for n, each in by_name.items()}
     found = [
-        keras.tree.flatten(auto)[index] if each == "auto" else _loss(each)
+        _loss(each) if each != "auto" else auto[index] if isinstance(auto, list) else auto
         for index, each in enumerate(chosen)
     ]
     return found if isinstance(splits.targets, list) else found[0]

@@ -81,7 +81,7 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
     listening = Listening.of(train, rows.validation is not None)
     examples = weighted(rows.train, rows.splits, train.class_weight)
     with dtype_policy(train.dtype):
-        compile_for(made.model, train, rows.splits)
+        made = made.warned(compile_for(made.model, train, rows.splits))
     names = _try(made, rows, listening)
     rehearse(made, spec, examples)
     model, counts, said = made.model, rows.splits.rows, remarks(made, rows, spec)

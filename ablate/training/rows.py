@@ -96,8 +96,11 @@ def weighted(train: Batch, splits: Splits, class_weight: dict[int, float] | str 
     if class_weight is None:
         return train
     target = splits.targets
-    if not isinstance(target, Target) or target.classes is None:
-        raise StudyError("train.class_weight: the data has no single target of classes to weigh.")
+    one = isinstance(target, Target) and (target.one_hot or target.shape in ((), (1,)))
+    if not one or target.classes is None:
+        raise StudyError(
+            "train.class_weight: the data has no single target of one class a row to weigh."
+        )
     labels = labels_of(splits.y_train)
     if isinstance(class_weight, dict):
         strangers = [each for each in class_weight if not 0 <= each < target.classes]

@@ -119,3 +119,45 @@ def test_a_class_unknown_to_training_is_named(blobs):
     arrays = {"x_test": blobs[0][:1], "y_test": np.array(["z"])}
     with pytest.raises(DataError, match="class 'z', which is not among the 2"):
         made(blobs[0], np.array(["a", "b"] * 30), arrays=arrays)
+
+
+FLOATS = np.resize([0.0, 1.0, 2.0], 30)
+
+
+@pytest.mark.parametrize(
+    ("y", "more", "said"),
+    [
+        (FLOATS, {}, ["y holds whole numbers as floats, of 3 values (0, 1, 2)"]),
+        (FLOATS - 1, {}, ["y holds whole numbers as floats, of 3 values (-1, 0, 1)"]),
+        (FLOATS, {"task": "regression"}, []),
+        (FLOATS, {"task": "classification"}, []),
+        (FLOATS + 0.5, {}, []),
+        (np.arange(30.0), {}, []),  # each value once: numbers
+        (FLOATS.astype(int), {}, []),
+        (np.resize([[1, 1, 0], [0, 0, 0]], (30, 3)), {}, ["y holds 3 integers of 0 or 1"]),
+        (np.resize([[1, 1, 0], [0, 2, 0]], (30, 3)), {}, []),
+        (np.arange(30) % 25, {}, ["y holds integers up to 24 in 30 training rows: taken for 25"]),
+        (np.arange(30) % 25, {"classes": 25}, []),
+        (np.arange(30) % 25, {"task": "classification"}, []),
+    ],
+)
+def test_a_guess_at_the_task_is_said(y, more, said):
+    x = np.zeros((30, 2), "float32")
+    notes = source("it", {"x_train": x, "y_train": y}, **more).notes
+    assert [note.startswith(each) for note, each in zip(notes, said, strict=True)] == [True] * len(
+        said
+    )
+
+
+def test_a_guess_names_its_output():
+    ys = {"age": np.linspace(0, 1, 30), "kind": FLOATS}
+    (note,) = source("it", {"x_train": np.zeros((30, 2)), "y_train": ys}).notes
+    assert note.startswith("y['kind'] holds whole numbers as floats")
+
+
+def test_values_of_numbers_are_known_where_they_are_few_and_whole():
+    y = {"few": FLOATS, "real": FLOATS + 0.5, "map": np.ones((30, 4, 4, 1))}
+    target = source("it", {"x_train": np.zeros((30, 2)), "y_train": y}).target
+    assert {name: each.values for name, each in target.items()} == {
+        "few": (0.0, 1.0, 2.0), "real": None, "map": (1.0,),
+    }  # fmt: skip

@@ -110,3 +110,35 @@ def test_what_ends_an_output_is_found_behind_reshapes_wrappers_and_models():
     assert output_activations(model) == ["softmax", "tanh", "linear", "softmax", "softmax"]
     sequential = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "relu")])
     assert output_activations(sequential) == ["relu"]
+
+
+SEVERAL = Goal("classification", (4,), 2)
+
+
+def test_several_labels_of_their_own():
+    assert said(auto_loss(ending(4, "sigmoid"), Ends((4,), SEVERAL))) == (
+        "BinaryCrossentropy", False,
+    )  # fmt: skip
+    model = ending(4, "linear")
+    assert said(auto_loss(model, Ends((4,), SEVERAL))) == ("BinaryCrossentropy", True)
+    (metric,) = auto_metrics(model, Ends((4,), SEVERAL))
+    assert metric.name == "binary_accuracy"
+    metric.update_state([[1, 1, 0, 0]], [[0.1, 3.0, -0.1, 2.0]])
+    assert float(metric.result()) == 0.75
+
+
+def test_numbers_of_another_shape_are_refused_where_keras_would_repeat_them():
+    inputs = keras.Input((6, 3))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    with pytest.raises(StudyError, match=r"target has the shape \(1,\) and output the shape"):
+        auto_loss(model, Ends((6, 3), NUMBERS))
+
+
+def test_auto_is_asked_only_of_outputs_that_need_it():
+    inputs = keras.Input((4,))
+    ends = [keras.layers.Dense(3, activation=each)(inputs) for each in ("softmax", "tanh")]
+    model, fits = keras.Model(inputs, ends), Ends((4,), [LABELS, LABELS])
+    with pytest.raises(StudyError, match="ending in tanh"):
+        auto_loss(model, fits)
+    losses = auto_loss(model, fits, lambda index: index == 0)
+    assert said(losses[0])[0] == "SparseCategoricalCrossentropy" and losses[1] is None

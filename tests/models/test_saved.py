@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
-from ablate.models import Ends, Goal, base, build, origin
+from ablate.models import Ends, Goal, base, build, origin, output_activations
 from ablate.study.model import Model
 
 
@@ -60,6 +60,80 @@ def test_other_classes_get_a_new_last_layer(tmp_path, separate):
     assert origin(loaded).notes == (
         "the data has 7 classes, 'm.keras' gave 3: its last layer is new",
     )
+
+
+def ends_in(tmp_path, units, activation, shape=(4,)):
+    """Save a model with such an end, and return its path."""
+    model = keras.Sequential(
+        [keras.Input(shape), keras.layers.Dense(units, activation=activation, name="end")]
+    )
+    model.save(tmp_path / "own.keras")
+    return str(tmp_path / "own.keras")
+
+
+LABELS = Goal("classification", (4,), 2)  # four of 0 or 1
+TOKENS = Goal("classification", (4,), 3)  # a class for each of four positions
+TWO = Goal("classification", (), 2)
+MASK = Goal("classification", (6, 6), 2)
+
+
+@pytest.mark.parametrize(
+    "units, activation, shape, aim",
+    [
+        (4, "sigmoid", (4,), LABELS),
+        (4, "linear", (4,), LABELS),
+        (2, "softmax", (4, 3), LABELS),  # or a class for each of four positions
+        (3, "softmax", (4, 5), TOKENS),
+        (1, "sigmoid", (4,), TWO),
+        (1, "sigmoid", (6, 6, 3), MASK),
+        (2, "softmax", (6, 6, 3), MASK),
+        (9, "softmax", (4,), Goal("classification", (), 3)),
+    ],
+)
+def test_a_head_whose_shape_fits_stays(tmp_path, units, activation, shape, aim):
+    path = ends_in(tmp_path, units, activation, shape)
+    loaded = base(Model(file=path), Ends(shape, aim))
+    assert loaded.output_shape == (None, *shape[:-1], units)
+    assert origin(loaded).fresh == ()
+    surplus = "'own.keras' gives 9 classes, the data has 3: its last layer is kept"
+    assert [each.startswith(surplus) for each in origin(loaded).notes] == [True] * (units == 9)
+
+
+@pytest.mark.parametrize(
+    "units, activation, aim, new, ending",
+    [
+        (3, "sigmoid", LABELS, 4, "sigmoid"),
+        (3, "softmax", LABELS, 4, "sigmoid"),
+        (1, "sigmoid", Goal("classification", (), 3), 3, "softmax"),
+        (1, "linear", Goal("classification", (), 3), 3, "linear"),
+        (4, "softmax", Goal("classification", (5,), 5, one_hot=True), 5, "softmax"),
+    ],
+)
+def test_a_head_whose_shape_cannot_fit_is_replaced(tmp_path, units, activation, aim, new, ending):
+    loaded = base(Model(file=ends_in(tmp_path, units, activation)), Ends((4,), aim))
+    assert (loaded.output_shape[-1], output_activations(loaded)) == (new, [ending])
+    assert origin(loaded).fresh == ("end",)
+    (note,) = origin(loaded).notes
+    assert note.endswith(f"'own.keras' gave {units}: its last layer is new")
+
+
+def test_a_head_is_kept_or_replaced_as_asked(tmp_path):
+    path = ends_in(tmp_path, 3, "softmax")
+    replaced = base(Model(file=path, head="replace"), goal(3))
+    assert replaced.output_shape == (None, 3) and origin(replaced).fresh == ("end",)
+    assert "its last layer is new" in origin(replaced).notes[0]
+    kept = base(Model(file=ends_in(tmp_path, 9, "softmax"), head="keep"), goal(3))
+    assert kept.output_shape == (None, 9) and origin(kept).fresh == ()
+    with pytest.raises(StudyError, match="gives 9 classes; the data has 12"):
+        base(Model(file=path, head="keep"), goal(12))
+    numbers = base(Model(file=path, head="replace"), Ends((4,), Goal("regression", (2,))))
+    assert (numbers.output_shape, output_activations(numbers)) == ((None, 2), ["linear"])
+
+
+def test_integers_of_many_values_in_a_row_are_no_reason_for_a_new_head(tmp_path):
+    counts = Ends((4,), Goal("classification", (4,), 10))
+    with pytest.raises(StudyError, match=r"gives 4 classes; .* say task: regression"):
+        base(Model(file=ends_in(tmp_path, 4, "linear")), counts)
 
 
 def test_a_head_that_cannot_be_exchanged(tmp_path):

@@ -1,12 +1,17 @@
 """A look at variants before any training."""
 
+import re
+
+import keras
 import pytest
 
 from ablate.errors import StudyError, SurgeryError
 from ablate.study.arm import Arm
+from ablate.study.data import Data
 from ablate.study.study import Found, LeaveOneOut
+from ablate.study.train import Train
 from ablate.training import found_in, preview
-from tests.training.small import BN, DROPOUT, run, spec_of, trial_of
+from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes
 
 TWO = {"name": "mlp", "units": [8, 6]}
 
@@ -38,6 +43,11 @@ def test_a_plan_says_what_a_variant_becomes():
         (spec_of(remove=[{"where": "Dropout"}]), SurgeryError, "'Dropout' matches no layer"),
         (
             spec_of(model={"name": "mlp", "activation": "tanh"}, loss="categorical_crossentropy"),
+            StudyError,
+            "train.loss: .* the labels are class numbers",
+        ),
+        (
+            spec_of(loss="categorical_crossentropy", trust=True),
             StudyError,
             "do not fit the data",
         ),
@@ -91,3 +101,81 @@ def test_plan_and_trial_say_the_same():
     (caution,) = plan.cautions
     assert "'dense1_bn' normalizes one value per channel in the last step" in caution
     assert "(100 rows in batches of 33)" in caution and "train.batch_size of 32 leaves" in caution
+
+
+def logit(input_shape):
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Dense(1, name="logit")(inputs))
+
+
+def hidden_end(input_shape):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(1)(inputs)
+    return keras.Model(inputs, keras.layers.Lambda(lambda x: x, name="end")(x))
+
+
+def two_ends(input_shape):
+    inputs = keras.Input(input_shape)
+    ends = [keras.layers.Dense(1, name="a", activation="sigmoid"), keras.layers.Dense(1, name="b")]
+    return keras.Model(inputs, [each(inputs) for each in ends])
+
+
+def two_targets():
+    x, y = two_classes()
+    return {"x_train": x, "y_train": {"a": y, "b": x[:, :1]}}
+
+
+@pytest.mark.parametrize(
+    "train, said",
+    [
+        ({"metrics": ["accuracy"]}, r"train\.metrics\[0\]: 'accuracy' cuts the output at one half"),
+        ({"loss": "binary_crossentropy"}, r"train\.loss: binary_crossentropy takes probabilities"),
+        ({"metrics": ["mae", "AUC"]}, r"train\.metrics\[1\]: 'AUC' goes by thresholds"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_trusted_when_told_to(train, said):
+    model = {"call": f"{__name__}:logit"}
+    with pytest.raises(StudyError, match=f"variant 'mine': {said}.* train.trust: true goes on"):
+        preview([Arm("mine", binary_spec(model=model, **train))])
+    (plan,) = preview([Arm("mine", binary_spec(model=model, trust=True, **train))])
+    (caution,) = plan.cautions
+    assert re.match(rf"trusted \(train\.trust\): {said}", caution)
+
+
+def test_what_is_trusted_stands_in_the_record(fresh):
+    spec = binary_spec(
+        model={"call": f"{__name__}:logit"}, metrics=["accuracy"], trust=True, epochs=1
+    )
+    results = run(trial_of(spec, seed=0), trial_of(spec, seed=1))
+    said = {each.cautions for each in results}
+    assert len(said) == 1 and "'accuracy' cuts the output at one half" in said.pop()[0]
+
+
+def test_what_auto_supposes_is_said_and_a_named_loss_supposes_nothing():
+    model = {"call": f"{__name__}:hidden_end"}
+    (plan,) = preview([Arm("mine", binary_spec(model=model))])
+    (caution,) = plan.cautions
+    assert caution.startswith("train.loss: what 'end' makes of the output cannot be known")
+    loss = {"name": "binary_crossentropy", "from_logits": True}
+    metrics = [{"name": "BinaryAccuracy", "threshold": 0.0}]
+    (plan,) = preview([Arm("mine", binary_spec(model=model, loss=loss, metrics=metrics))])
+    assert plan.cautions == ()
+
+
+def test_losses_by_output_are_judged_and_metrics_where_they_fit_none():
+    spec = binary_spec(model={"call": f"{__name__}:two_ends"})
+    spec = spec.model_copy(update={"data": Data(call=f"{__name__}:two_targets")})
+
+    def planned(**train):
+        return preview([Arm("mine", spec.model_copy(update={"train": Train(epochs=1, **train)}))])
+
+    with pytest.raises(StudyError, match=r"train\.loss\.b: binary_crossentropy takes prob"):
+        planned(loss={"b": "binary_crossentropy"})
+    with pytest.raises(StudyError, match=r"train\.loss\[1\]: binary_crossentropy takes prob"):
+        planned(loss=["auto", "binary_crossentropy"])
+    (plan,) = planned(metrics=["accuracy"])  # meant for the one output
+    assert [each.split(",")[0] for each in plan.cautions] == [
+        "train.metrics[0]: 'accuracy' compares with labels of 0 and 1"
+    ]
+    with pytest.raises(StudyError, match=r"train\.metrics\[0\]: 'categorical_accuracy' looks for"):
+        planned(metrics=["categorical_accuracy"])

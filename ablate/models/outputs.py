@@ -1,0 +1,153 @@
+"""What a model's outputs end with: the activation, and whether that can be known.
+
+A model goes in; for each output comes its name, its shape and the activation that made it.
+Layers that hand values on are looked through, nested models into. An output that no activation
+is seen to make counts as linear; `known` tells whether that is what it is, or only that nothing
+else was seen: a Lambda, an operation or a layer of anyone's own may do anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+
+from ablate.surgery import graph
+
+Shape = tuple[int | None, ...]
+
+_layers = keras.layers
+
+#: Layers that hand on values as they are, at other places or with zeros beside them.
+_PASSING = (
+    _layers.Reshape, _layers.Flatten, _layers.Identity, _layers.Permute, _layers.Dropout,
+    _layers.RepeatVector, _layers.Masking, _layers.ActivityRegularization,
+    _layers.SpatialDropout1D, _layers.SpatialDropout2D, _layers.SpatialDropout3D,
+    _layers.UpSampling1D, _layers.UpSampling2D, _layers.UpSampling3D,
+    _layers.Cropping1D, _layers.Cropping2D, _layers.Cropping3D,
+    _layers.ZeroPadding1D, _layers.ZeroPadding2D, _layers.ZeroPadding3D,
+)  # fmt: skip
+_PASSING_OPERATIONS = frozenset({
+    "reshape", "squeeze", "expanddims", "transpose", "getitem", "cast", "stopgradient", "identity",
+    "moveaxis", "swapaxes", "flip", "ravel",
+})  # fmt: skip
+
+#: Layers and operations whose outputs are means of what enters: of probabilities, again some.
+_AVERAGING = (
+    _layers.Average,
+    _layers.AveragePooling1D, _layers.AveragePooling2D, _layers.AveragePooling3D,
+    _layers.GlobalAveragePooling1D, _layers.GlobalAveragePooling2D,
+    _layers.GlobalAveragePooling3D,
+)  # fmt: skip
+
+_AVERAGING_OPERATIONS = frozenset({"mean", "clip"})
+
+#: Layers that pick among what enters: numbers between 0 and 1 stay so, rows that sum to 1 do not.
+_CHOOSING = (
+    _layers.Concatenate, _layers.Maximum, _layers.Minimum,
+    _layers.MaxPooling1D, _layers.MaxPooling2D, _layers.MaxPooling3D,
+    _layers.GlobalMaxPooling1D, _layers.GlobalMaxPooling2D, _layers.GlobalMaxPooling3D,
+)  # fmt: skip
+
+#: Layers without an activation whose outputs are any numbers.
+_LINEAR = (
+    _layers.BatchNormalization, _layers.LayerNormalization, _layers.GroupNormalization,
+    _layers.Embedding, _layers.InputLayer,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output: its name, its shape without the batch axis, and what it ends with.
+
+    `activation` and `shape` are None where a model's graph cannot be read. `known` is False
+    where an activation is only supposed, since what `by` does is not known.
+    """
+
+    name: str
+    shape: Shape | None
+    activation: str | None
+    known: bool = True
+    by: str = ""
+
+
+def outputs_of(model: keras.Model) -> list[Output]:
+    """Return what is known of each output of `model`, in order."""
+    tensors = getattr(model, "outputs", None) or [None]
+    names = list(getattr(model, "output_names", None) or [""] * len(tensors))
+    if not graph.is_container(model):
+        return [
+            Output(name, None if each is None else tuple(each.shape[1:]), None, known=False)
+            for name, each in zip(names, tensors, strict=True)
+        ]
+    read = graph.read(model)
+    return [
+        replace(_ending(read, tensor), name=name, shape=tuple(tensor.shape[1:]))
+        for name, tensor in zip(names, read.outputs, strict=True)
+    ]
+
+
+def output_activations(model: keras.Model) -> list[str | None]:
+    """Return the name of the activation that each output ends with, None where it is unknown.
+
+    Reshapes and Dropout are looked through, nested models into; an output that no activation
+    made is linear.
+    """
+    return [each.activation for each in outputs_of(model)]
+
+
+def _ending(read: graph.Graph, tensor: Any) -> Output:
+    call = read.producer.get(id(tensor))
+    if call is None:
+        return Output("", None, "linear")  # an input handed through
+    operation = call.operation
+    if isinstance(operation, keras.layers.Wrapper):
+        operation = operation.layer
+    if graph.is_container(operation):
+        inner = graph.read(operation)
+        index = next(i for i, each in enumerate(call.outputs) if each is tensor)
+        return _ending(inner, inner.outputs[index])
+    kind = type(operation).__name__.lower()
+    plain = not isinstance(operation, keras.Layer)  # an operation of keras.ops
+    if isinstance(operation, _PASSING) or (plain and kind in _PASSING_OPERATIONS):
+        return _ending(read, call.inputs[0])
+    averages = plain and kind in _AVERAGING_OPERATIONS
+    if averages or isinstance(operation, (*_AVERAGING, *_CHOOSING)):
+        return _joined(operation, [_ending(read, each) for each in call.inputs])
+    return _of(operation, kind)
+
+
+def _of(operation: Any, kind: str) -> Output:
+    """Return the ending that an operation makes by itself."""
+    if isinstance(operation, keras.layers.Softmax):
+        return Output("", None, "softmax")
+    if not isinstance(operation, keras.Layer):
+        # Of keras.ops softmax and sigmoid end outputs, the rest is arithmetic.
+        ends = kind in ("softmax", "sigmoid")
+        return Output("", None, kind if ends else "linear", ends, operation.name)
+    keras_own = type(operation).__module__.startswith("keras.")
+    function = getattr(operation, "activation", None)
+    if function is not None:
+        name = _named(function)
+        # A layer of anyone's own may do more than its activation says.
+        return Output("", None, name, keras_own or name != "linear", operation.name)
+    known = keras_own and isinstance(operation, _LINEAR)
+    return Output("", None, "linear", known, operation.name)
+
+
+def _joined(operation: Any, endings: list[Output]) -> Output:
+    """Return the ending of a mean or a choice among values with these endings."""
+    by = endings[0]
+    same = {each.activation for each in endings} == {by.activation}
+    kept = ("sigmoid",) if isinstance(operation, _CHOOSING) else ("sigmoid", "softmax")
+    if same and by.activation in kept:
+        return replace(by, known=all(each.known for each in endings))
+    known = same and by.activation == "linear" and all(each.known for each in endings)
+    known = known and isinstance(operation, keras.Layer)  # a clip makes something else of it
+    return Output("", None, "linear", known, operation.name)
+
+
+def _named(function: Any) -> str:
+    named = keras.activations.serialize(function)
+    return named if isinstance(named, str) else str(getattr(function, "__name__", named))
