@@ -25,7 +25,8 @@ from ablate.study.train import Train
 from ablate.study.trial import Spec
 
 #: Raise this when our own code changes the numbers that a trial gives. Since 2, images in folders
-#: are turned as their EXIF orientation says, WebP is read, and a `call` of data runs under seeds.
+#: are turned as their EXIF orientation says, WebP is read, a `call` of data runs under seeds, the
+#: last layer of a file stays where its shape fits, and `loss: auto` sees through more layers.
 NUMERICS = 2
 
 #: What studies were trained under whose files do not say: those of 0.1.
@@ -79,14 +80,24 @@ def trial_ids(
 def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     """Return the last rise of the numerics that changed what this trial gives.
 
-    The rise to 2 changed how some folders of images and what a `call` of data returns are read:
-    all other trials keep their ids.
+    The rise to 2 changed how some folders of images and what a `call` of data returns are read,
+    when the last layer of a file is replaced, and through which layers `loss: auto` sees the
+    activation of a network that was brought along: all other trials keep their ids.
     """
-    if numerics != 2 or spec.data.call is not None:
+    if numerics != 2 or spec.data.call is not None or spec.model.file is not None:
+        return numerics
+    if spec.model.call is not None and _has_auto(spec.train.loss):
         return numerics
     if spec.data.directory is None:
         return 1
     return 2 if read_otherwise_before(Path(spec.data.directory).expanduser(), memory) else 1
+
+
+def _has_auto(loss: Any) -> bool:
+    """Whether the loss of an output is read off the network and the labels."""
+    if isinstance(loss, dict):
+        return True  # outputs that are not named have auto
+    return "auto" in (loss if isinstance(loss, list) else [loss])
 
 
 def identity_spec(

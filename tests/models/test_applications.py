@@ -32,8 +32,15 @@ def test_a_pooled_head():
 def test_its_own_top_stays_at_the_usual_size_with_its_last_layer_exchanged():
     model = build("mobilenetv2", (224, 224, 3), 10, alpha=0.35)
     assert names(model)[-1] == "predictions" and model.output_shape == (None, 10)
+    kept = build("mobilenetv2", (224, 224, 3), 10, alpha=0.35, head="keep")
+    assert names(kept)[-1] == "predictions" and kept.output_shape == (None, 1000)
     whole = build("mobilenetv2", (224, 224, 3), 1000, alpha=0.35)
     assert names(whole)[-1] == "predictions" and whole.output_shape == (None, 1000)
+
+
+def test_a_last_layer_that_is_not_there_cannot_be_kept():
+    with pytest.raises(StudyError, match=r"model\.head: .* for images of 224×224×3"):
+        build("mobilenet", (32, 32, 3), 10, head="keep", **SMALL)
 
 
 def test_a_top_that_ends_in_a_convolution_is_refused():

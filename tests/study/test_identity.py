@@ -73,6 +73,7 @@ def test_what_decides_numbers_is_in_it(changed):
         {"train": {"threads": 1, "metrics": ["accuracy"]}},
         {"train": {"threads": 1, "save": "final"}},
         {"train": {"threads": 1, "time_limit": 5.0}},
+        {"train": {"threads": 1, "trust": True}},
     ],
 )
 def test_what_decides_no_number_is_not(changed):
@@ -105,6 +106,18 @@ def test_the_ids_of_studies_on_disk_stay():
 def test_what_trials_are_trained_under_is_in_it():
     assert one(spec(), numerics=1) != one(spec(), numerics=3)
     assert one(spec()) == one(spec(), numerics=NUMERICS)
+
+
+def test_networks_that_are_brought_along_were_read_otherwise_before(tmp_path):
+    (tmp_path / "own.keras").write_bytes(b"layers")
+    moved = [
+        spec(model={"file": str(tmp_path / "own.keras")}),
+        spec(model={"call": "json:loads"}),
+        spec(model={"call": "json:loads"}, train={"threads": 1, "loss": {"head": "mse"}}),
+    ]
+    assert [one(each) == one(each, numerics=1) for each in moved] == [False] * 3
+    named = spec(model={"call": "json:loads"}, train={"threads": 1, "loss": "mse"})
+    assert one(named) == one(named, numerics=1)
 
 
 def test_seeds_and_salts_tell_trials_apart():

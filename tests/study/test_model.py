@@ -127,3 +127,23 @@ def test_the_schema_lists_every_factory_with_its_arguments():
     assert "weights" not in by_title["cnn"]["properties"]
     assert "weights" in by_title["keras.applications"]["properties"]
     assert by_title["call"]["additionalProperties"] is True
+
+
+def test_a_head_belongs_to_what_comes_with_one():
+    assert Model(file="a.keras", head="keep").own_head == "keep"
+    assert Model(name="vgg16", head="replace").own_head == "replace"
+    assert Model(study="a.yaml", head="replace").own_head == "replace"
+    # Others have arguments of that name, which are their own.
+    assert Model(name="cnn", head="flatten").own_head is None
+    assert Model(call="a:b", head="keep").own_head is None
+    with pytest.raises(StudyError, match="head: not an argument of mlp"):
+        Model(name="mlp", head="keep")
+    with pytest.raises(StudyError, match="head: expected one of keep, replace"):
+        Model(file="a.keras", head="new")
+
+
+def test_a_head_that_is_not_asked_for_is_in_no_identity():
+    for model in ({"file": "a.keras"}, {"name": "vgg16"}, {"study": "a.yaml"}):
+        assert "head" not in Model(**model).model_dump()
+        assert "head" not in Model(**model, head=None).model_dump()
+        assert Model(**model, head="keep").model_dump()["head"] == "keep"

@@ -56,6 +56,25 @@ def test_a_metric_has_one_name_in_every_variant(fresh):
     )
 
 
+@pytest.mark.parametrize("ending, arguments", [("sigmoid", {}), ("linear", {"from_logits": True})])
+def test_the_area_under_the_curve_is_scikit_learns(tmp_path, ending, arguments):
+    from sklearn.metrics import roc_auc_score
+
+    model = {"call": f"{__name__}:one_unit", "ending": ending}
+    metrics = [{"name": "AUC", "num_thresholds": 1000, **arguments}]
+    spec = binary_spec(model=model, metrics=metrics, save="final", epochs=20)
+    ((result, _, path),) = run_group([trial_of(spec)], work=lambda name: tmp_path)
+    splits = rows_of(spec, 0).splits
+    outputs = keras.saving.load_model(path).predict(splits.x_test, verbose=0)
+    area = roc_auc_score(splits.y_test, outputs[:, 0])
+    assert 0.6 < area < 0.95 and result.metrics["test_auc"] == pytest.approx(area, abs=0.01)
+
+
+def one_unit(input_shape, ending):
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Dense(1, activation=ending)(inputs))
+
+
 def test_no_epochs_measure_the_beginning():
     norms = [{**BN, "momentum": 0.9}, {**BN, "momentum": 0.999, "trainable": False}]
     (result,) = run(trial_of(spec_of(*norms, epochs=0)))
