@@ -184,7 +184,7 @@ def _construct(recipe: Recipe, fitted: dict[str, Any]) -> keras.Layer:
 def _fitted(recipe: Recipe, host: Any, point: Point, calls: Any) -> dict[str, Any]:
     """The arguments that follow from the site: dtype policy, axis, data format."""
     takes = inspect.signature(recipe.cls.__init__).parameters
-    fitted: dict[str, Any] = {"dtype": _policy(recipe, host)}
+    fitted: dict[str, Any] = {"dtype": _policy(recipe, host, point)}
     if fitted["dtype"] is None:
         del fitted["dtype"]
     rank = len(point.tensor.shape)
@@ -196,13 +196,17 @@ def _fitted(recipe: Recipe, host: Any, point: Point, calls: Any) -> dict[str, An
     return {key: value for key, value in fitted.items() if key not in recipe.arguments}
 
 
-def _policy(recipe: Recipe, host: Any) -> Any:
+def _policy(recipe: Recipe, host: Any, point: Point) -> Any:
     """The host's dtype policy; normalization keeps float32 statistics, since float16 overflows."""
     if isinstance(host, keras.layers.InputLayer):
         return None
     policy = host.dtype_policy
     if policy.compute_dtype not in ("float16", "bfloat16", "float32", "float64"):
         return None
+    given = point.tensor.dtype
+    if point.side != "before" and given != policy.compute_dtype and "float" in given:
+        # A host that hands on what it gets, whatever its policy: what follows must not round it.
+        return given if given in ("float32", "float64") else f"mixed_{given}"
     half = policy.variable_dtype in ("float16", "bfloat16")
     if half and recipe.layer_class.endswith("Normalization"):
         return f"mixed_{policy.compute_dtype}"

@@ -307,3 +307,19 @@ def test_a_model_without_normalization_is_copied():
 def test_the_report_reads():
     text = str(fold_report(network()))
     assert text == "own: merged into 'c1'\n1 merged"
+
+
+def test_a_layer_between_two_normalizations_takes_in_both_one_after_the_other():
+    model = sequential((5,), bn("first"), layers.Dense(4, name="host"), bn("last"), layers.ReLU())
+    told = {each.layer: each for each in fold_report(model).foldings}
+    assert told == {
+        "first": Folding("first", "merged", into="host"),
+        "last": Folding("last", "merged", into="host"),
+    }
+    assert_same_function(fold(model), model, draw(8, 5))
+
+
+def test_a_renormalized_layer_merges_as_its_moving_statistics_say():
+    model = sequential((5,), layers.Dense(4, name="host"), bn(renorm=True), layers.ReLU())
+    assert fold_report(model).foldings == (Folding("bn", "merged", into="host"),)
+    assert_same_function(fold(model), model, draw(8, 5))

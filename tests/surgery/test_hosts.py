@@ -171,3 +171,14 @@ def test_output_layers_are_found_through_activations_reshapes_and_nested_models(
 )
 def test_kinds(layer, kind):
     assert kind_of(layer) == kind
+
+
+@pytest.mark.parametrize("selector", ["hidden", "hidden[0]"])
+def test_a_model_of_recurrent_layers_says_how_they_are_selected(selector):
+    stack = [layers.GRU(3, return_sequences=True, name="g"), layers.LSTM(3, name="l")]
+    model = keras.Sequential([keras.Input((5, 4)), *stack, layers.Dense(2, name="out")])
+    with pytest.raises(
+        SurgeryError, match=r"Recurrent layers \(g, l\) are selected by 'recurrent'"
+    ):
+        select(model, selector)
+    assert [host.path for host in select(model, "recurrent")] == ["g", "l"]

@@ -110,3 +110,22 @@ def test_a_class_that_cannot_be_constructed_as_its_parent_is_an_error():
     model = Greedy(inputs, layers.Dense(2)(inputs), greed=1, name="greedy")
     with pytest.raises(SurgeryError, match=r"greed is missing.*keras.Model\(model.input"):
         rebuild(model)
+
+
+class Keeping(layers.Layer):
+    """Returns what it gets, in the dtype in which it gets it."""
+
+    def call(self, x):
+        return x
+
+
+def test_a_layer_that_is_not_to_cast_its_inputs_does_not_in_a_copy():
+    inputs = keras.Input((3,))
+    keeping = Keeping(dtype="mixed_float16", name="keeping")
+    keeping.autocast = False
+    model = keras.Model(inputs, keeping(inputs))
+    x = np.full((2, 3), 1 / 3, "float32")
+    for new in (rebuild(model).model, insert(model, "Dropout", rate=0.5, where="keeping")):
+        assert not new.get_layer("keeping").autocast
+        assert new(x).dtype == model(x).dtype == "float32"
+        assert np.array_equal(new.get_layer("keeping")(x), x)
