@@ -146,7 +146,7 @@ def _told(data: Data, application: str | None, seed: int, variants: list[str]) -
         "split": data.split,
         "parts": _parts(splits),
         "files_not_read": {reason: list(names) for reason, names in source.skipped.items()},
-        "cautions": list(splits.cautions),
+        "cautions": [*splits.cautions, *splits.unscaled],
         "notes": list(splits.notes),
     }
 

@@ -19,6 +19,7 @@ from ablate.data.folder import folder
 from ablate.data.intake import gather
 from ablate.data.keras_sets import keras_set
 from ablate.data.memory import Memory
+from ablate.data.remarks import remarked
 from ablate.data.source import Source
 from ablate.data.trees import nbytes
 from ablate.study.data import Data
@@ -38,7 +39,7 @@ def load(data: Data) -> Source:
     """
     document = {field: getattr(data, field) for field in _FIELDS} | data.complete_arguments()
     key = json.dumps([document, _stamp(data)], sort_keys=True, default=str)
-    found = _sources.get(key, lambda: _load(data))
+    found = _sources.get(key, lambda: remarked(_load(data)))
     check_digest(data, found)
     return found
 

@@ -108,6 +108,7 @@ class Splits:
     tokens: bool = False
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    unscaled: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:

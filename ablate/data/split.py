@@ -14,6 +14,7 @@ import numpy as np
 
 from ablate.data.draws import order
 from ablate.data.memory import Memory
+from ablate.data.remarks import absent, equal_rows, unscaled
 from ablate.data.scale import Scaler, fit
 from ablate.data.shift import shifted
 from ablate.data.source import Part, Source, Splits, Target
@@ -85,7 +86,10 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
     train = raw["train"]
     if train is None:
         raise DataError(f"{source.name}: no row is left to train on.")
-    notes += _absent(train, source)
+    notes += absent(source, train, data.only)
+    equal = equal_rows(train, {"validation": raw["val"], "test": raw["test"]})
+    notes += equal[0]
+    cautions += equal[1]
     if data.shift is not None:
         if raw["test"] is None:
             raise DataError("data.shift changes the test rows, and there are none.")
@@ -113,7 +117,22 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         tokens=source.tokens,
         notes=tuple(notes),
         cautions=tuple(cautions),
+        unscaled=_unscaled(train.x, scalers, data),
     )
+
+
+def _unscaled(train: Tree, scalers: Tree, data: Data) -> tuple[str, ...]:
+    """Say which inputs reach far and enter the network as they are, though nobody asked for it."""
+    if data.binarize is not None or data.scale == "none":
+        return ()
+    named = dict(leaves(train, "x_train"))
+    rules = [scaler.words for _, scaler in leaves(scalers)]
+    told = (
+        unscaled(name, leaf)
+        for (name, leaf), words in zip(named.items(), rules, strict=True)
+        if words == "none"
+    )
+    return tuple(text for text in told if text)
 
 
 def _rows(source: Source, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -223,20 +242,6 @@ def _take(part: Part, rows: np.ndarray) -> Part | None:
     if not len(rows):
         return None
     return Part(take(part.x, rows), None if part.y is None else take(part.y, rows))
-
-
-def _absent(train: Part, source: Source) -> list[str]:
-    """Note the classes that no training row has."""
-    if train.y is None or not isinstance(source.target, Target) or source.target.classes is None:
-        return []
-    classes = strata(train.y, source.target)
-    if classes is None:
-        return []
-    missing = sorted(set(range(source.target.classes)) - set(np.unique(classes).tolist()))
-    if not missing:
-        return []
-    shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
-    return [f"no training row of class {shown} ({len(missing)} of {source.target.classes} classes)"]
 
 
 def _scalers(source: Source, data: Data, train: Tree, application: str | None) -> Tree:

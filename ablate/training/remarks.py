@@ -17,6 +17,12 @@ from ablate.training.norms import said_of_norms
 from ablate.training.rows import Rows
 from ablate.training.surroundings import said_of_compilation, said_of_insertions
 
+#: Layers of Keras that make something else of raw inputs.
+_SCALING = {
+    "CategoryEncoding", "Discretization", "Embedding", "Hashing", "IntegerLookup", "Normalization",
+    "Rescaling",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Remarks:
@@ -34,8 +40,20 @@ def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
         *rows.splits.notes, *made.notes, *said_of_compilation(made), *of_places[0],
         *_dropout_before_norm(made), *of_norms[0],
     ]  # fmt: skip
-    cautions = [*rows.splits.cautions, *made.cautions, *of_places[1], *of_norms[1]]
+    cautions = [
+        *rows.splits.cautions,
+        *_unscaled(made, rows),
+        *made.cautions,
+        *of_places[1],
+        *of_norms[1],
+    ]
     return Remarks(tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(cautions)))
+
+
+def _unscaled(made: Network, rows: Rows) -> tuple[str, ...]:
+    """Return the caution on inputs that reach far, unless the network scales them or looks up."""
+    scales = any(type(layer).__name__ in _SCALING for _, layer in made.layers)
+    return () if scales else rows.splits.unscaled
 
 
 def _dropout_before_norm(made: Network) -> list[str]:

@@ -1,0 +1,226 @@
+"""What is to be said of data that was judged sound and may be a mistake all the same.
+
+A `Source`, or the rows of a split before they are scaled, go in; notes and cautions come out, with
+numbers in them. A caution is something that may spoil the comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ablate.data.source import Part, Source, Target
+from ablate.data.trees import Tree, leaves
+
+#: Bytes and rows of a part that are looked through for equal rows, at most half a second's work;
+#: beyond, only the first rows are.
+LOOKED_THROUGH = 1 << 28
+_ROWS = 1 << 18
+
+#: Equal rows are a caution from this share of a part's rows on.
+_SHARE = 0.01
+
+#: Features of a table; what has more columns is something else in rows.
+_COLUMNS = 256
+
+#: Images are as high and as wide as this, at least, where the two differ.
+_SIDE = 16
+
+
+def remarked(source: Source) -> Source:
+    """Return the source with what is to be said of its own rows."""
+    x, y = source.train.x, source.train.y
+    notes = [text for name, leaf in leaves(x, "x_train") for text in _channels_first(name, leaf)]
+    if y is not None:
+        named = zip(leaves(y, "y_train"), leaves(source.target), strict=True)
+        notes += [text for (name, leaf), (_, target) in named for text in _gaps(name, leaf, target)]
+    cautions: list[str] = []
+    if not source.tokens and source.train.rows > 1:
+        constant = [_constant(name, leaf) for name, leaf in leaves(x, "x_train")]
+        notes += [text for text, whole in constant if text and not whole]
+        cautions += [text for text, whole in constant if text and whole]
+    return replace(source, notes=(*source.notes, *notes), cautions=(*source.cautions, *cautions))
+
+
+def absent(source: Source, train: Part, only: Sequence[int] | None) -> list[str]:
+    """Note the classes that the source's training rows have and these rows have not."""
+    if train.y is None:
+        return []
+    notes = []
+    parts = zip(
+        leaves(train.y, "y_train"), leaves(source.train.y), leaves(source.target), strict=True
+    )
+    for (name, here), (_, there), (_, target) in parts:
+        if target.classes is None:
+            continue
+        missing = _present(there, target) & ~_present(here, target)
+        if only is not None:
+            missing[[each for each in range(target.classes) if each not in only]] = False
+        if missing.any():
+            of = "" if name == "y_train" else f"{name}: "
+            notes.append(f"{of}no training row of class {_classes(missing)}")
+    return notes
+
+
+def equal_rows(train: Part, others: dict[str, Part | None]) -> tuple[list[str], list[str]]:
+    """Return notes and cautions on rows of other parts that equal training rows.
+
+    Rows of images and sequences are compared by their inputs; rows of a table, which may be equal
+    by chance, with their targets.
+    """
+    notes: list[str] = []
+    cautions: list[str] = []
+    table = all(leaf.ndim == 2 for _, leaf in leaves(train.x))
+    seen: set[int] | None = None
+    for name, part in others.items():
+        if part is None:
+            continue
+        if seen is None:
+            seen = set(_hashes(train, table, train))
+            repeated = len(seen) < _first(train) / 2
+        count = sum(each in seen for each in _hashes(part, table, train))
+        if not count:
+            continue
+        looked = _first(part)
+        what = "inputs and targets" if table and part.y is not None else "inputs"
+        text = f"{count} of {looked:,} {name} rows equal training rows ({what})"
+        if _first(train) < train.rows or looked < part.rows:
+            text += (
+                f", of the first {_first(train):,} training rows and {looked:,} {name} rows, which "
+                "were looked through"
+            )
+        if repeated:
+            notes.append(f"{text}; most training rows repeat, too")
+        elif count < _SHARE * looked:
+            notes.append(text)
+        else:
+            cautions.append(f"{text}: the {name} score is partly on rows that were trained on")
+    return notes, cautions
+
+
+def unscaled(name: str, train: np.ndarray) -> str | None:
+    """Return what is to be said of training inputs that enter the network as they are.
+
+    Images (four axes) that reach further than 32 from zero, and rows of whole numbers that end
+    exactly at 255 or 65535 as the pixels of flattened images do.
+    """
+    low, high = float(train.min()), float(train.max())
+    if train.ndim == 4:
+        told = max(-low, high) > 32
+    else:
+        told = low == 0 and high in (255, 65535) and _flattened(train, high)
+    if not told:
+        return None
+    return (
+        f"{name} reaches {high:g} (from {low:g}) and is not scaled: 'scale: auto' divides uint8 "
+        "images only. Set data.scale to unit or standard, or give uint8"
+    )
+
+
+def _flattened(train: np.ndarray, high: float) -> bool:
+    """Whether rows look like flattened images: whole numbers of all sizes, in most columns."""
+    if train.ndim != 2 or train.shape[1] < 16 or (train.max(axis=0) > high / 2).mean() < 0.5:
+        return False
+    if ((train > high / 8) & (train < high)).mean() < 0.05:
+        return False  # counts that were cut off
+    return train.dtype.kind in "iu" or bool((train == np.floor(train)).all())
+
+
+def _channels_first(name: str, leaf: np.ndarray) -> Iterator[str]:
+    if leaf.ndim != 4 or leaf.shape[1] not in (1, 3, 4) or leaf.shape[-1] in (1, 3, 4):
+        return
+    height, width = leaf.shape[2:]
+    if min(height, width) <= leaf.shape[1] or (height != width and min(height, width) < _SIDE):
+        return
+    import keras
+
+    if keras.config.image_data_format() == "channels_last":
+        yield (
+            f"an example of {name} has shape {leaf.shape[1:]}, which looks like channels first; "
+            "Keras takes the last axis for the channels: np.moveaxis(x, 1, -1) puts them there"
+        )
+
+
+def _gaps(name: str, y: np.ndarray, target: Target) -> Iterator[str]:
+    """Note classes without any training row."""
+    if target.classes is None:
+        return
+    present = _present(y, target)
+    if present.all() or not present.any():
+        return
+    first = int(present.argmax())
+    text = f"{name} has no row of class {_classes(~present)}"
+    if first and present[first:].all() and target.class_names is None:
+        text += (
+            f": labels begin at {first}, and the network gets {target.classes} outputs. Number "
+            f"the classes from 0 for {target.classes - first}"
+        )
+    else:
+        text += ": the network gets an output for each"
+    yield text
+
+
+def _present(y: np.ndarray, target: Target) -> np.ndarray:
+    """Return for each class whether a row has it."""
+    assert target.classes is not None
+    if target.one_hot:
+        return np.asarray(y.any(axis=0))
+    return np.bincount(y.ravel(), minlength=target.classes) > 0
+
+
+def _classes(which: np.ndarray) -> str:
+    numbers = np.flatnonzero(which)
+    shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
+    return f"{shown} ({len(numbers)} of {len(which)} classes)"
+
+
+def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
+    """Return what is to be said of features that are the same in all rows; whether all are."""
+    if leaf.ndim not in (2, 4) or leaf.shape[-1] > _COLUMNS:
+        return "", False
+    axes = tuple(range(leaf.ndim - 1))
+    constant = np.flatnonzero(leaf.min(axis=axes) == leaf.max(axis=axes))
+    noun = "channel" if leaf.ndim == 4 else "feature"
+    if len(constant) == leaf.shape[-1]:
+        return f"every {noun} of {name} is constant: there is nothing to learn from", True
+    if not len(constant):
+        return "", False
+    shown = ", ".join(map(str, constant[:5])) + (", …" if len(constant) > 5 else "")
+    verb = "is" if len(constant) == 1 else "are"
+    return (
+        f"{len(constant)} of {leaf.shape[-1]} {noun}s of {name} {verb} constant in all "
+        f"{len(leaf):,} rows: {noun} {shown}"
+    ), False
+
+
+def _first(part: Part) -> int:
+    """Return how many rows of a part are looked through."""
+    row = sum(leaf.nbytes // len(leaf) for _, leaf in leaves(part.x))
+    return min(part.rows, _ROWS, max(1, LOOKED_THROUGH // max(row, 1)))
+
+
+def _hashes(part: Part, targets: bool, like: Part) -> Iterator[int]:
+    """Yield a number for each row that is looked through, equal for equal rows."""
+    arrays = [(leaf, dtype) for leaf, dtype in _typed(part.x, like.x)]
+    if targets and part.y is not None:
+        arrays += _typed(part.y, like.y)
+    rows = _first(part)
+    for start in range(0, rows, 1024):
+        stop = min(start + 1024, rows)
+        blocks = [_bytes(leaf[start:stop].astype(dtype, copy=False)) for leaf, dtype in arrays]
+        yield from map(hash, zip(*blocks, strict=True))
+
+
+def _typed(tree: Tree, like: Tree) -> list[tuple[np.ndarray, Any]]:
+    return [
+        (leaf, other.dtype)
+        for (_, leaf), (_, other) in zip(leaves(tree), leaves(like), strict=True)
+    ]
+
+
+def _bytes(rows: np.ndarray) -> list[bytes]:
+    flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
+    return [row.tobytes() for row in flat]

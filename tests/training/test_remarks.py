@@ -1,0 +1,57 @@
+"""What is said of a variant's rows depends on what its network does with them."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from ablate.study.arm import Arm
+from ablate.study.trial import Spec
+from ablate.training import preview
+
+
+def mlp(first: list[keras.Layer], shape: tuple[int, ...]) -> keras.Model:
+    return keras.Sequential(
+        [keras.Input(shape), *first, layers.Flatten(), layers.Dense(2, activation="softmax")]
+    )
+
+
+@pytest.mark.parametrize(
+    "first, told",
+    [
+        ([], True),
+        ([layers.Rescaling(1 / 255)], False),
+        ([layers.Normalization(mean=128, variance=9)], False),
+    ],
+    ids=["plain", "rescaling", "normalization"],
+)
+def test_unscaled_images_are_a_caution_to_networks_that_do_not_scale(tmp_path, first, told):
+    x = np.arange(40 * 4 * 4).reshape(40, 4, 4, 1) % 256
+    np.savez(tmp_path / "rows.npz", x_train=x, y_train=np.arange(40) % 2)
+    mlp(first, (4, 4, 1)).save(tmp_path / "net.keras")
+    spec = Spec(
+        data={"path": str(tmp_path / "rows.npz")},
+        model={"file": str(tmp_path / "net.keras")},
+        train={"epochs": 1, "threads": 1},
+    )
+    (plan,) = preview([Arm("plain", spec)])
+    found = [text for text in plan.cautions if text.startswith("x_train reaches 255 (from 0)")]
+    assert len(found) == told
+
+
+def test_numbers_that_are_looked_up_are_no_pixels(tmp_path):
+    """Bytes of texts end at 255, as pixels do."""
+    x = np.random.default_rng(0).integers(0, 256, (40, 20))
+    x[0, :2] = 0, 255
+    np.savez(tmp_path / "rows.npz", x_train=x, y_train=np.arange(40) % 2)
+    for name, first in (("pixels", []), ("bytes", [layers.Embedding(256, 2)])):
+        mlp(first, (20,)).save(tmp_path / "net.keras")
+        spec = Spec(
+            data={"path": str(tmp_path / "rows.npz")},
+            model={"file": str(tmp_path / "net.keras")},
+            train={"epochs": 1, "threads": 1},
+        )
+        (plan,) = preview([Arm(name, spec)])
+        assert any("is not scaled" in text for text in plan.cautions) == (name == "pixels")
