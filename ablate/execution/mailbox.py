@@ -168,9 +168,10 @@ def collect(works: Path, trial: str, *, keep: bool = False) -> Finished | None:
             raise ValueError(f"it is of another trial, {result.id[:12]}")
         # Arrays were there before the result; a shared disk may show them after it.
         arrays = read_arrays(place / _ARRAYS) if result.probes or _stands(place / _ARRAYS) else {}
-    except (FileNotFoundError, NotADirectoryError):
-        return None
     except (OSError, ValueError) as error:
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if absent and not (place / _RESULT).is_symlink():
+            return None
         if not keep:
             set_aside(place / _RESULT)
         notice(

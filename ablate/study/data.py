@@ -204,7 +204,7 @@ def _npz_shape(path: Path, add_channel: bool | None) -> tuple[int, ...] | None:
                     else np.lib.format.read_array_header_2_0
                 )
                 shape, _, dtype = read(stream)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except Exception:  # of a spoilt file zipfile, zlib and NumPy raise many kinds
         return None
     return with_channel(tuple(shape[1:]), dtype, add_channel) or (1,)
 

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -23,6 +24,9 @@ from ablate.reasons import sentence
 from ablate.study.image_files import visible_files
 
 Memory = MutableMapping[str, Any]
+
+#: What reading a spoilt archive raises.
+_SPOILT = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 def digest(
@@ -47,7 +51,7 @@ def digest(
         return _file(place, memory)
     except FileNotFoundError:
         raise StudyError(f"No file stands at '{path}' (looked at {place}).") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, *_SPOILT) as error:
         raise StudyError(f"'{path}' cannot be read: {error}.") from None
 
 

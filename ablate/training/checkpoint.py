@@ -3,15 +3,17 @@
 Variables and plain Python state go in; after a kill they come out, and the trial goes on to the
 bits it would have had. A checkpoint is written after an epoch, but not within `INTERVAL` seconds
 of the last one and not while it would take more than its `SHARE` of the time, so a small trial
-never writes one and a long one loses a moment to a kill. One that cannot be read is as good as
-none: the trial begins anew.
+never writes one and a long one loses a moment to a kill. It is an npz file of arrays and JSON, no
+pickle: reading it runs nothing. One that is damaged or does not fit is said to be so, and the trial
+begins anew.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablate.disk import DamagedError, read_arrays
 from ablate.study.identity import NUMERICS
+from ablate.training.packing import CannotPackError, pack, unpack
 
 #: Seconds between two checkpoints of a trial, at least.
 INTERVAL = 2.0
@@ -46,15 +50,16 @@ def pause(cost: float) -> float:
 def write(folder: Path, variables: Sequence[keras.Variable], state: Mapping[str, Any]) -> bool:
     """Write a checkpoint; return whether that was possible.
 
-    A state that cannot be pickled (a callback that holds an open file) makes none: the trial
-    then begins anew after a kill, which costs time and no bit.
+    A state that cannot be packed (a callback that holds an open file, or objects of its own) makes
+    none: the trial then begins anew after a kill, which costs time and no bit.
     """
     try:
-        document = pickle.dumps({**state, "numerics": NUMERICS, "keras": keras.__version__})
-    except Exception:
+        tree, arrays = pack({**state, "numerics": NUMERICS, "keras": keras.__version__})
+        text = json.dumps(tree)
+    except (CannotPackError, RecursionError, ValueError):
         return False
-    arrays = {f"v{index}": variable.value.numpy() for index, variable in enumerate(variables)}
-    arrays["state"] = np.frombuffer(document, np.uint8)
+    arrays |= {f"v{index}": variable.value.numpy() for index, variable in enumerate(variables)}
+    arrays["state"] = np.frombuffer(text.encode(), np.uint8)
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{_FILE}.{os.getpid()}"
     try:
@@ -71,21 +76,31 @@ def write(folder: Path, variables: Sequence[keras.Variable], state: Mapping[str,
 
 
 def read(folder: Path, variables: Sequence[keras.Variable]) -> Checkpoint | None:
-    """Return the checkpoint in `folder`, None if there is none that fits these variables."""
+    """Return the checkpoint in `folder`, None if there is none.
+
+    Raises:
+        DamagedError: it cannot be gone on from: it is damaged, of another version, or of other
+            variables than these.
+    """
     try:
-        with np.load(folder / _FILE, allow_pickle=False) as archive:
-            state = pickle.loads(archive["state"].tobytes())
-            values = [archive[f"v{index}"] for index in range(len(archive.files) - 1)]
-    except Exception:
+        arrays = read_arrays(folder / _FILE)
+    except FileNotFoundError:
         return None
+    try:
+        state = unpack(json.loads(arrays.pop("state").tobytes()), arrays)
+        numerics, version = state.pop("numerics"), state.pop("keras")
+        values = [arrays[f"v{index}"] for index in range(len(variables))]
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(f"it is no checkpoint ({type(error).__name__}: {error})") from None
+    if (numerics, version) != (NUMERICS, keras.__version__):
+        raise DamagedError(f"it was written under numerics {numerics} and Keras {version}")
     expected = [(tuple(v.shape), str(v.dtype)) for v in variables]
     if [(value.shape, value.dtype.name) for value in values] != expected:
-        return None
-    if state.pop("numerics", None) != NUMERICS or state.pop("keras", None) != keras.__version__:
-        return None
+        raise DamagedError("its variables are not those of this network")
     return Checkpoint(values, state)
 
 
 def remove(folder: Path) -> None:
     """Remove the checkpoint of a trial that is done."""
-    (folder / _FILE).unlink(missing_ok=True)
+    with suppress(OSError):  # a folder in its place goes with the work folder
+        (folder / _FILE).unlink(missing_ok=True)

@@ -107,6 +107,17 @@ class Probing:
         own: list[Any] = [getattr(probe, "state", dict)() for _, _, probe in self._probes]
         return self._measured, own
 
+    def takes(self, state: Any) -> bool:
+        """Whether `restore` can go on from `state`."""
+        return (
+            isinstance(state, tuple)
+            and len(state) == 2
+            and isinstance(state[0], dict)
+            and state[0].keys() == self._measured.keys()
+            and isinstance(state[1], list)
+            and len(state[1]) == len(self._probes)
+        )
+
     def restore(self, state: Any) -> None:
         """Go on from `state`."""
         self._measured, own = state

@@ -68,6 +68,19 @@ class Record:
             "before": self.elapsed,
         }
 
+    def takes(self, state: Any) -> bool:
+        """Whether `restore` can go on from `state`."""
+        return (
+            isinstance(state, dict)
+            and state.keys() == {"epochs", "curves", "clock", "before"}
+            and isinstance(state["epochs"], int)
+            and 0 < state["epochs"] < self.trial.spec.train.epochs
+            and isinstance(state["curves"], dict)
+            and all(isinstance(each, list) for each in state["curves"].values())
+            and isinstance(state["before"], float)
+            and [type(each) for each in state["clock"]] == [dict, list]
+        )
+
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self.epochs, self.curves, self.before = state["epochs"], state["curves"], state["before"]

@@ -8,7 +8,7 @@ next one goes on. A trial that was interrupted goes on from its last checkpoint.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ablate.disk import DamagedError
 from ablate.errors import AblateError
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
@@ -263,9 +264,19 @@ class _Running:
 
     def _resume(self) -> int:
         """Go back to the last checkpoint if there is one; return the epochs that it has done."""
-        found = checkpoint.read(self.folder, self._state) if self.folder is not None else None
+        if self.folder is None:
+            return 0
         callbacks = self.loop.callbacks.callbacks
-        if found is None or len(found.state["callbacks"]) != len(callbacks):
+        try:
+            found = checkpoint.read(self.folder, self._state)
+            if found is None:
+                return 0
+            self._check(found.state, len(callbacks))  # before anything is moved
+        except DamagedError as error:
+            self.record.notes.append(
+                f"its checkpoint in {self.folder} could not be used ({error}): trained from the "
+                "beginning"
+            )
             return 0
         for variable, value in zip(self._state, found.variables, strict=True):
             variable.assign(value)
@@ -275,6 +286,24 @@ class _Running:
         self.probing.restore(found.state["probes"])
         self.loop.taken = found.state["taken"]
         return self.record.epochs
+
+    def _check(self, state: Mapping[str, Any], callbacks: int) -> None:
+        """Refuse a state that is not one of this trial.
+
+        Raises:
+            DamagedError: it is not.
+        """
+        memories = state.get("callbacks")
+        sound = (
+            isinstance(state.get("taken"), int)
+            and isinstance(memories, list)
+            and len(memories) == callbacks
+            and all(isinstance(each, dict) for each in memories)
+            and self.record.takes(state.get("record"))
+            and self.probing.takes(state.get("probes"))
+        )
+        if not sound:
+            raise DamagedError("its state is not that of this trial")
 
     # What is said at the end.
 

@@ -63,6 +63,25 @@ def numbers(result):
     return document
 
 
+@keras.saving.register_keras_serializable("ablate_tests")
+class AlwaysNoisy(keras.layers.Layer):
+    """Adds noise, in inference too."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, x):
+        return x + 0.1 * keras.random.normal(keras.ops.shape(x), seed=self.seed_generator)
+
+
+def noisy_network():
+    """Return a network for the digits that draws whenever it is called."""
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(AlwaysNoisy()(x)))
+
+
 class Heard(keras.callbacks.Callback):
     """Writes down what it hears, and when."""
 

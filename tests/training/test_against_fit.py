@@ -98,6 +98,8 @@ CASES = {
     "mixed": spec_of(
         BN, dtype="mixed_float16", schedule={"name": "inverse_time", "decay_rate": 0.3}
     ),
+    # What is measured before training must leave no trace in the states of generators.
+    "noise_in_inference": spec_of(model={"call": "tests.training.small:noisy_network"}),
     "callback": spec_of(BN, callbacks=[{"call": HEARD}]),
     "batches": spec_of(DROPOUT, callbacks=[{"call": HEARD + "Batches"}]),
     "cycle": spec_of(BN, epochs=4, callbacks=[{"call": "tests.training.small:Cycle"}]),

@@ -1,5 +1,7 @@
 """A trial that is interrupted goes on from its last checkpoint, to the same bits."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -43,15 +45,104 @@ def test_an_interrupted_trial_goes_on_to_the_same_bits(tmp_path, monkeypatch, fr
     assert not (tmp_path / "checkpoint.npz").exists()
 
 
-def test_a_small_trial_writes_none_and_a_torn_one_is_as_good_as_none(tmp_path, monkeypatch, fresh):
+def test_a_small_trial_writes_none(tmp_path, monkeypatch, fresh):
     monkeypatch.setattr(checkpoint, "INTERVAL", 600.0)  # even a machine that is busy is in time
-    trial = trial_of(SPEC, seed=4)
-    interrupted(trial, tmp_path, epoch=3)
+    interrupted(trial_of(SPEC, seed=4), tmp_path, epoch=3)
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / "checkpoint.npz").write_bytes(b"torn")
-    (result,) = run(trial, work=lambda trial: tmp_path)
-    (whole,) = run(trial)
-    assert numbers(result) == numbers(whole)
+
+
+def cut(place):
+    place.write_bytes(place.read_bytes()[:-100])
+
+
+def flip(place):
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 255
+    place.write_bytes(content)
+
+
+def folder(place):
+    place.unlink()
+    (place / "inside").mkdir(parents=True)
+
+
+def changed(change):
+    def damage(place):
+        arrays = dict(np.load(place))
+        change(arrays)
+        with place.open("wb") as stream:
+            np.savez(stream, **arrays)
+
+    return damage
+
+
+def state(text):
+    return changed(lambda arrays: arrays.update(state=np.frombuffer(text.encode(), np.uint8)))
+
+
+def without(key):
+    """Take a part out of the state."""
+
+    def change(arrays):
+        document = json.loads(arrays["state"].tobytes())
+        document["dict"] = [each for each in document["dict"] if each[0] != key]
+        arrays["state"] = np.frombuffer(json.dumps(document).encode(), np.uint8)
+
+    return changed(change)
+
+
+def of_version(key, value):
+    def change(arrays):
+        document = json.loads(arrays["state"].tobytes())
+        document["dict"] = [[k, value if k == key else v] for k, v in document["dict"]]
+        arrays["state"] = np.frombuffer(json.dumps(document).encode(), np.uint8)
+
+    return changed(change)
+
+
+DAMAGES = {
+    "torn": lambda place: place.write_bytes(b"torn"),
+    "empty": lambda place: place.write_bytes(b""),
+    "cut": cut,
+    "a byte": flip,
+    "a folder": folder,
+    "no state": changed(lambda arrays: arrays.pop("state")),
+    "state null": state("null"),
+    "state no JSON": state("{"),
+    "state unknown": state('{"code": "os.system"}'),
+    "state nested": state("[" * 100_000),
+    "a variable less": changed(lambda arrays: arrays.pop("v2")),
+    "a variable of another shape": changed(lambda arrays: arrays.update(v2=np.ones(3, "float32"))),
+    "no record": without("record"),
+    "no callbacks": without("callbacks"),
+    "no probes": without("probes"),
+    "other numerics": of_version("numerics", -1),
+    "another Keras": of_version("keras", "0.1"),
+}
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A checkpoint of the third epoch, and what the whole trial gives."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "pause", lambda cost: 0.0)
+        folder = tmp_path_factory.mktemp("stopped")
+        interrupted(trial_of(SPEC, seed=4), folder, epoch=3)
+    (whole,) = run(trial_of(SPEC, seed=4))
+    return folder / "checkpoint.npz", whole
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_said_and_the_trial_begins_anew(stopped, tmp_path, damage):
+    place = tmp_path / "checkpoint.npz"
+    place.write_bytes(stopped[0].read_bytes())
+    DAMAGES[damage](place)
+    events = []
+    (result,) = run(trial_of(SPEC, seed=4), work=lambda trial: tmp_path, report=events.append)
+    assert (events[0].kind, events[0].epoch) == ("started", 0)
+    assert numbers(result) == numbers(stopped[1])
+    (note,) = [each for each in result.notes if "checkpoint" in each]
+    assert "could not be used" in note and note.endswith("trained from the beginning")
 
 
 def test_what_cannot_be_written_makes_no_checkpoint(tmp_path):
@@ -65,6 +156,13 @@ def test_what_cannot_be_written_makes_no_checkpoint(tmp_path):
     with pytest.raises(OSError):
         checkpoint.write(blocked, [], {})
     assert np.load(tmp_path / "checkpoint.npz").files == ["state"]
+
+
+def test_a_checkpoint_is_no_pickle(stopped):
+    """Neither as a whole nor within: reading one runs nothing."""
+    for content in np.load(stopped[0], allow_pickle=False).values():
+        assert not content.tobytes().startswith((b"\x80\x04", b"\x80\x05"))
+    json.loads(np.load(stopped[0])["state"].tobytes())
 
 
 def test_checkpoints_take_a_small_share_of_the_time():

@@ -1,0 +1,215 @@
+"""Commands on a damaged log folder: each ends with a message, and nothing sound is lost.
+
+A study of two variants and two seeds is trained once. One file at a time is damaged in a copy of
+it, and a command is run on that. The fast part has every damage once; the product is slow.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ablate.cli import run_cli
+from ablate.config import dump_study
+from ablate.execution.run import run
+from ablate.search import record
+from ablate.search.record import Point
+from ablate.store import Store
+from tests.execution.finished import small
+
+NAME = "small"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The logs of the study, trained; its file stands beside them."""
+    folder = tmp_path_factory.mktemp("finished")
+    study = small(
+        probes=["activations"],
+        search={"space": {"train.learning_rate": {"float": [0.01, 1.0]}}, "trials": 1},
+    )
+    (folder / "small.yaml").write_text(dump_study(study))
+    results = run(study, logs=folder / "logs", executor="inline", watchers=[])
+    assert results.counts() == {"completed": 4}
+    store = Store(folder / "logs", NAME)
+    point = Point("bn", "0", {"train.learning_rate": 0.1}, {10_000: "f" * 64})
+    record.write(store, [point], {})
+    store.write_digests({"/somewhere": [1, 2, "0" * 64]})
+    return folder
+
+
+@pytest.fixture
+def store(finished, tmp_path, monkeypatch):
+    """A copy of it that may be damaged; commands work in its folder."""
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return Store("logs", NAME)
+
+
+def trials(store: Store) -> list[str]:
+    return sorted(each.stem for each in store.trials.glob("*.json"))
+
+
+Place = Callable[[Store], Path]
+
+#: What is damaged -> where it stands.
+FILES: dict[str, Place] = {
+    "record": lambda store: store.result_file(trials(store)[0]),
+    "arrays": lambda store: store.arrays_file(trials(store)[0]),
+    "study.yaml": lambda store: store.study_file,
+    "results.csv": lambda store: store.results_csv,
+    "search.csv": lambda store: store.search_csv,
+    ".digests.json": lambda store: store.logs / ".digests.json",
+    ".owner": lambda store: store.root / ".owner",
+    ".lock": lambda store: store.root / ".lock",
+    "event file": lambda store: next(store.tensorboard.rglob("*tfevents*")),
+    "report.html": lambda store: store.report_html,
+    "message": lambda store: handed_in(store),
+}
+
+
+def handed_in(store: Store) -> Path:
+    """The message of a worker whose driver was killed before it read it."""
+    trial = trials(store)[0]
+    place = store.work(trial)
+    place.mkdir(parents=True)
+    store.arrays_file(trial).rename(place / "probes.npz")
+    return store.result_file(trial).rename(place / "result.json")
+
+
+def _write(content: bytes) -> Callable[[Path], object]:
+    return lambda place: place.write_bytes(content)
+
+
+def _half(place: Path) -> None:
+    content = place.read_bytes() if place.exists() else b""
+    place.write_bytes(content[: len(content) // 2])
+
+
+def _folder(place: Path) -> None:
+    place.unlink(missing_ok=True)
+    (place / "inside").mkdir(parents=True)
+
+
+def _link(place: Path) -> None:
+    place.unlink(missing_ok=True)
+    place.symlink_to("nowhere")
+
+
+#: Damages of any file.
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "truncated": _half,
+    "empty": _write(b""),
+    "null": _write(b"null"),
+    "list": _write(b"[1,2]"),
+    "number": _write(b"3"),
+    "mapping": _write(b"{}"),
+    "text": _write(b'"x"'),
+    "no utf-8": _write(b"\xff\xfe\xfa"),
+    "zeros": _write(bytes(100)),
+    "NaN": _write(b"NaN"),
+    "brackets": _write(b"[" * 100_000),
+    "folder": _folder,
+    "dangling link": _link,
+}
+
+
+def _with(**fields) -> Callable[[Path], object]:
+    def damage(place: Path) -> None:
+        document = json.loads(place.read_bytes())
+        place.write_text(json.dumps({**document, **fields}))
+
+    return damage
+
+
+def _without_id(place: Path) -> None:
+    document = json.loads(place.read_bytes())
+    del document["id"]
+    place.write_text(json.dumps(document))
+
+
+#: Damages of a record or a worker's message alone.
+CONTENTS: dict[str, Callable[[Path], object]] = {
+    "metrics null": _with(metrics=None),
+    "metrics text": _with(metrics="x"),
+    "curves null": _with(curves=None),
+    "curves text": _with(curves={"loss": "x"}),
+    "spec null": _with(spec=None),
+    "later status": _with(status="paused"),
+    "no id": _without_id,
+    "another's id": _with(id="0" * 64),
+}
+
+CASES = [(file, name) for file in FILES for name in DAMAGES]
+CASES += [(file, name) for file in ("record", "message") for name in CONTENTS]
+
+COMMANDS = {
+    "status": ["status"],
+    "status STUDY": ["status", NAME],
+    "plan": ["plan", NAME, "--quick"],
+    "report": ["report", NAME],
+    "report html": ["report", NAME, "--format", "html"],
+    "run": ["run", NAME, "--executor", "inline"],
+    "run FILE": ["run", "small.yaml", "--executor", "inline"],
+}
+
+
+def damage(store: Store, file: str, name: str) -> Path:
+    place = FILES[file](store)
+    (DAMAGES | CONTENTS)[name](place)
+    return place
+
+
+def carry_out(command: str, capsys) -> str:
+    """Run a command as its user does and return what it said."""
+    status = run_cli(COMMANDS[command])
+    out, err = capsys.readouterr()
+    assert status in (0, 1, 2)
+    assert (out + err).strip() and "Traceback" not in out + err
+    assert "BadZipFile" not in out + err and "Stopped." not in out + err
+    if status == 2:
+        assert err.startswith("Error: ") or "\nError: " in err
+    return out + err
+
+
+def numbers(store: Store) -> dict[str, dict]:
+    return {trial: dict(result.metrics) for trial, result in store.results().items()}
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in store.trials.iterdir() if each.is_file()}
+
+
+def hold(store: Store, file: str, name: str, command: str, finished: Path, capsys) -> None:
+    """Damage a file, run a command, and see that all else is as it was."""
+    before = contents(store)
+    place = damage(store, file, name)
+    kept = {key: content for key, content in before.items() if not key.startswith(place.stem)}
+    if file == "message":
+        kept = {key: content for key, content in kept.items() if trials(store)[0] in key}
+    said = carry_out(command, capsys)
+    after = contents(store)
+    assert {key: after.get(key) for key in kept} == kept
+    if file in ("record", "arrays", "message") and command != "run FILE":
+        mentions = place.name in said or "small" in said
+        assert mentions
+    if command.startswith("run") and not (file == "study.yaml" and command == "run"):
+        assert numbers(store) == numbers(Store(finished / "logs", NAME))
+        if file in ("record", "message", "arrays") and command == "run":
+            assert "trained again" in said
+
+
+@pytest.mark.parametrize(("file", "name"), CASES, ids=lambda each: each.replace(" ", "_"))
+@pytest.mark.parametrize("command", [each for each in COMMANDS if not each.startswith("run")])
+def test_explore(store, file, name, command, finished, capsys):
+    hold(store, file, name, command, finished, capsys)
+
+
+@pytest.mark.parametrize(("file", "name"), CASES, ids=lambda each: each.replace(" ", "_"))
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each.startswith("run")])
+def test_explore_run(store, file, name, command, finished, capsys):
+    hold(store, file, name, command, finished, capsys)
