@@ -187,6 +187,8 @@ def _read(text: str, source: str) -> tuple[dict[str, Any], dict[Path, int]]:
         raise StudyError(_yaml_trouble(error, source)) from None
     except (YAMLError, ValueError) as error:
         raise StudyError(f"{source}: not YAML: {error}") from None
+    except RecursionError:
+        raise StudyError(f"{source}: nested too deeply to be a study.") from None
     if not isinstance(loaded, Mapping):
         raise StudyError(
             f"{source}: expected a mapping with study, data, model, variants. Received: "

@@ -360,9 +360,9 @@ class Store:
         """Return the rows of search.csv, none if there was no search or it cannot be read."""
         try:
             return read_search_table(self.search_csv.read_bytes())
-        except FileNotFoundError:
-            return []
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not self.search_csv.is_symlink():
+                return []
             reason = f"it cannot be read ({error.strerror or error})"
         except ValueError as error:
             reason = str(error)

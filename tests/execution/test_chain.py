@@ -102,6 +102,21 @@ def test_what_cannot_be_is_told(first, tmp_path, changes, model, told):
         with_trained_model(second(first(**changes), **model), tmp_path / "logs")
 
 
+def test_the_network_that_a_study_starts_from_is_in_the_ids_of_its_trials(first, tmp_path):
+    """By what it is, not by where it lies: another network, other trials."""
+
+    def ids(study):
+        made = with_trained_model(study, tmp_path / "logs", trains(tmp_path))
+        return {trial.id for trial in plan(made, Store(tmp_path / "logs", "second")).trials}
+
+    plain, wide = ids(second(first())), ids(second(first(), variant="wide"))
+    assert len(plain) == len(wide) == 5 and not plain & wide
+    assert ids(second(first())) == plain
+    moved = tmp_path / "moved.yaml"
+    first().rename(moved)
+    assert ids(second(moved)) == plain
+
+
 def test_a_trial_that_left_no_network_is_named(first, tmp_path):
     with pytest.raises(StudyError, match="plain seed 3 ended as 'diverged'"):
         with_trained_model(second(first()), tmp_path / "logs", trains(tmp_path, "diverged"))

@@ -131,14 +131,23 @@ def test_threads_must_be_resolved():
         trial_ids(spec(train={"threads": "auto"}), [0])
 
 
-def test_a_changed_file_changes_the_id_and_a_moved_one_does_not(tmp_path):
-    first = tmp_path / "data.npz"
+@pytest.mark.parametrize(
+    ("name", "sections"),
+    [
+        ("rows.npz", lambda file: {"data": {"path": file}}),
+        ("own.keras", lambda file: {"model": {"file": file}}),
+        ("own.h5", lambda file: {"model": {"name": "vgg16", "weights": file}}),
+    ],
+    ids=["data.path", "model.file", "model.weights"],
+)
+def test_a_changed_file_changes_the_id_and_a_moved_one_does_not(tmp_path, name, sections):
+    first = tmp_path / name
     first.write_bytes(b"rows")
-    before = one(spec(data={"path": str(first)}))
-    moved = first.rename(tmp_path / "moved.npz")
-    assert one(spec(data={"path": str(moved)})) == before
+    before = one(spec(**sections(str(first))))
+    moved = first.rename(tmp_path / f"moved-{name}")
+    assert one(spec(**sections(str(moved)))) == before
     moved.write_bytes(b"other rows")
-    assert one(spec(data={"path": str(moved)})) != before
+    assert one(spec(**sections(str(moved)))) != before
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -167,6 +176,29 @@ def test_a_folder_counts_names_and_contents(tmp_path):
     assert digest(tmp_path) != first
 
 
+def test_hidden_files_of_a_folder_do_not_count(tmp_path):
+    """A desktop that leaves its own there does not make other data of it."""
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "1.png").write_bytes(b"x")
+    first = digest(tmp_path)
+    (tmp_path / "cats" / ".DS_Store").write_bytes(b"hidden")
+    (tmp_path / ".thumbs").write_bytes(b"hidden")
+    assert digest(tmp_path) == first
+    (tmp_path / "cats" / "2.png").write_bytes(b"seen")
+    assert digest(tmp_path) != first
+
+
+def test_an_archive_that_is_spoilt_is_named(tmp_path):
+    place = tmp_path / "model.keras"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", bytes(range(256)) * 40)
+    content = bytearray(place.read_bytes())
+    content[60:80] = b"\xff" * 20
+    place.write_bytes(content)
+    with pytest.raises(StudyError, match=r"model\.keras' cannot be read"):
+        digest(place)
+
+
 def test_a_model_saved_twice_is_one_model(tmp_path):
     for name, when in (("a.keras", "monday"), ("b.keras", "tuesday")):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
@@ -188,6 +220,38 @@ def test_the_source_of_a_call_is_in_it_and_not_imported(tmp_path, monkeypatch):
         source_digest("nowhere:load")
     with pytest.raises(StudyError, match=r"written 'package\.module:name'"):
         source_digest("nowhere.load")
+
+
+CALLED = "called_for_identity:make"
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"data": {"call": CALLED}},
+        {"model": {"call": CALLED}},
+        {"train": {"threads": 1, "callbacks": [{"call": CALLED}]}},
+    ],
+    ids=lambda sections: next(iter(sections)),
+)
+def test_the_source_and_the_name_of_every_call_are_in_it(tmp_path, monkeypatch, sections):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "called_for_identity.py"
+    module.write_text("def make(): ...\n")
+    before = one(spec(**sections))
+    assert one(spec(**sections)) == before
+    module.write_text("def make(): ...  # and other\n")
+    assert one(spec(**sections)) != before
+    renamed = json.loads(json.dumps(sections).replace(":make", ":other"))
+    module.write_text("def make(): ...\n")
+    assert one(spec(**renamed)) != before
+    assert one(spec(**sections)) == before
+
+
+@pytest.mark.parametrize("changed", [{"variant": "wide"}, {"seed": 3}, {"study": "other.yaml"}])
+def test_the_trial_of_another_study_that_a_model_comes_from_is_in_it(changed):
+    model = {"study": "first.yaml", "variant": "plain", "seed": 1}
+    assert one(spec(model=model)) != one(spec(model={**model, **changed}))
 
 
 @pytest.mark.parametrize(
