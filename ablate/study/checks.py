@@ -91,13 +91,14 @@ def _check_shape(study: Study) -> Iterator[Problem]:
             yield Problem(("factors", factor), text)
     if rule is None:
         return
-    if rule.by == "layer" and rule.where is None:
+    own = rule.from_ == "model" and "model" not in study.variants
+    if rule.by == "layer" and rule.where is None and not own:
         text = "missing. Expected which layers to leave out in turn, as [BatchNormalization]."
         yield Problem(("leave_one_out", "where"), text)
     if rule.by != "layer" and rule.where is not None:
         text = f"'where' belongs to 'by: layer'. Received: by: {rule.by}."
         yield Problem(("leave_one_out", "where"), text)
-    if rule.from_ == "model" and "model" not in study.variants and rule.by != "layer":
+    if own and rule.by != "layer":
         text = f"'from: model' leaves out the model's own layers. Expected layer. Received: " \
             f"{rule.by!r}."  # fmt: skip
         yield Problem(("leave_one_out", "by"), text)

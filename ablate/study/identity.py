@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from ablate.study.trial import Spec
 
 #: Raise this when our own code changes the numbers that a trial gives. Since 2, images in folders
 #: are turned as their EXIF orientation says, WebP is read, a `call` of data runs under seeds, the
-#: last layer of a file stays where its shape fits, and `loss: auto` sees through more layers.
+#: last layer of a file stays where its shape fits, `loss: auto` sees through more layers, and hosts
+#: get the bias back that a removed BatchNormalization made needless.
 NUMERICS = 2
 
 #: What studies were trained under whose files do not say: those of 0.1.
@@ -81,12 +83,15 @@ def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     """Return the last rise of the numerics that changed what this trial gives.
 
     The rise to 2 changed how some folders of images and what a `call` of data returns are read,
-    when the last layer of a file is replaced, and through which layers `loss: auto` sees the
-    activation of a network that was brought along: all other trials keep their ids.
+    when the last layer of a file is replaced, through which layers `loss: auto` sees the
+    activation of a network that was brought along, and what the removal of layers other than
+    Dropout leaves: all other trials keep their ids.
     """
     if numerics != 2 or spec.data.call is not None or spec.model.file is not None:
         return numerics
     if spec.model.call is not None and _has_auto(spec.train.loss):
+        return numerics
+    if _removes_more_than_dropout(spec):
         return numerics
     if spec.data.directory is None:
         return 1
@@ -98,6 +103,12 @@ def _has_auto(loss: Any) -> bool:
     if isinstance(loss, dict):
         return True  # outputs that are not named have auto
     return "auto" in (loss if isinstance(loss, list) else [loss])
+
+
+def _removes_more_than_dropout(spec: Spec) -> bool:
+    given = (each.where for each in spec.remove)
+    names = [name for where in given for name in ([where] if isinstance(where, str) else where)]
+    return not all(re.fullmatch(r"Dropout(\[[-:\d]*\])?", name) for name in names)
 
 
 def identity_spec(

@@ -22,6 +22,10 @@ Selector = (
     | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 )
 
+#: What stands before a canonical path in the selectors that leave-one-out writes: a layer that
+#: Keras named by class and number has another name each time its model is built.
+CANONICAL = "path:"
+
 _COMMON = {"trainable", "dtype"}
 _NORMALIZATION = {
     "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",

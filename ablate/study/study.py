@@ -94,11 +94,24 @@ Declared = Annotated[Variant, BeforeValidator(_plain, json_schema_input_type=Var
 class Found(Strict):
     """A site (or layer of the base model) that leave-one-out leaves out in turn."""
 
-    host: str = Field(description="The host layer, or the base model's own layer, by name.")
+    host: str = Field(
+        description="The host layer, or the base model's own layer, by name; `path:` stands before "
+        "the canonical path of one that Keras named."
+    )
     layer: str = Field(description="The inserted layer, or the own layer: what the name says.")
     placement: int | None = Field(
         default=None, ge=0, description="Which of the variant's placements inserted it."
     )
+
+
+def _by_layer(document: Any) -> Any:
+    """Let `leave_one_out: {from: model}` mean its layers, unless a variant is called so."""
+    if not isinstance(document, Mapping):
+        return document
+    rule, variants = document.get("leave_one_out"), document.get("variants") or {}
+    if not isinstance(rule, Mapping) or rule.get("from") != "model" or "model" in variants:
+        return document
+    return {**document, "leave_one_out": {"by": "layer", **rule}}
 
 
 class LeaveOneOut(Strict):
@@ -110,10 +123,12 @@ class LeaveOneOut(Strict):
     by: Literal["placement", "site", "layer"] = Field(
         default="placement",
         description="What is left out in turn: a placement, one site of a placement, or a layer "
-        "of the base model.",
+        "of the base model. With `from: model` it is layer.",
     )
     where: Selector | None = Field(
-        default=None, description="With `by: layer`: which layers of the base model."
+        default=None,
+        description="With `by: layer`: which layers of the base model. With `from: model` its "
+        "BatchNormalization and Dropout layers, if left out.",
     )
     found: list[Found] | None = Field(
         default=None,
@@ -291,7 +306,7 @@ class Study(Strict):
         from ablate.study.checks import check
         from ablate.study.live import take
 
-        document, live = take(document)
+        document, live = take(_by_layer(document))
         study = make(document)
         if live is not None:
             study._live = live

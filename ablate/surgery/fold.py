@@ -9,7 +9,6 @@ folding a calibrated insertion gives back the model it was made in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,7 +21,7 @@ from ablate.surgery import affine, baked, exact, hosts, record
 from ablate.surgery.affine import Weights
 from ablate.surgery.calibrate import normalizations
 from ablate.surgery.graph import Call, Graph
-from ablate.surgery.remove import fuse
+from ablate.surgery.remove import fuse, with_bias
 from ablate.surgery.sites import calls_by_layer
 from ablate.surgery.ties import held_elsewhere
 from ablate.surgery.walk import Edits, Rebuilt, fed, rebuild
@@ -157,7 +156,7 @@ class _Plan:
         fuse(entries, edits, calls_by_layer(model))
         for host, weights in self.merged.items():
             if "bias" in weights:
-                edits.configure[host] = _with_bias(host, edits.configure.get(host))
+                edits.configure[host] = with_bias(host, edits.configure.get(host))
         built = rebuild(model, edits)
         for host, weights in self.merged.items():
             _assign(built, host, weights)
@@ -321,22 +320,6 @@ def _seen_by_others(read: Graph, call: Call) -> str | None:
     if len(consumers) != 1:
         return f"'{name}' feeds {len(consumers)} layers"
     return None
-
-
-def _with_bias(
-    host: keras.Layer, configure: Callable[[dict[str, Any]], dict[str, Any]] | None
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return a change of the host's configuration that gives it a bias, after `configure`."""
-
-    def change(config: dict[str, Any]) -> dict[str, Any]:
-        config = configure(config) if configure is not None else dict(config)
-        if isinstance(host, keras.layers.EinsumDense):
-            config["bias_axes"] = config["bias_axes"] or config["equation"][-1]
-        else:
-            config["use_bias"] = True
-        return config
-
-    return change
 
 
 def _assign(built: Rebuilt, host: keras.Layer, weights: Weights) -> None:

@@ -2,27 +2,39 @@
 
 A model enters; a new one without those layers leaves, with copied weights, compiled as before.
 An activation that `insert` split off is fused again once nothing stands between it and its host,
-so that `remove(insert(m))` is `m` in configuration, names, weights and outputs.
+so that `remove(insert(m))` is `m` in configuration, names, weights and outputs. A host whose bias a
+removed BN had made needless can be given one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.surgery import hosts, record
-from ablate.surgery.clone import copy_of
+from ablate.surgery import affine, hosts, record
+from ablate.surgery.clone import Configure, copy_of
 from ablate.surgery.sites import calls_by_layer
 from ablate.surgery.walk import Edits, fed, rebuild
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A model without what was removed, and the paths of the hosts that were given a bias."""
+
+    model: keras.Model
+    given: tuple[str, ...]
 
 
 def remove(
     model: keras.Model,
     where: str | Iterable[str] | None = None,
     except_: str | Iterable[str] | None = None,
+    *,
+    give_bias: bool = False,
 ) -> keras.Model:
     """Return a new model without the inserted layers, or without those that `where` selects.
 
@@ -32,10 +44,24 @@ def remove(
             if it has one input and one output of equal shape. Dropouts with a `noise_shape` that
             drops whole examples (stochastic depth) go by name only.
         except_: Which of them stay.
+        give_bias: Whether conv and dense layers that have no bias, since a BatchNormalization
+            that goes made it needless, are given one of zeros. What `insert` put in made none
+            needless: that has no effect on it.
 
     Raises:
         SurgeryError: nothing is recorded, a selector matches nothing, or a named layer cannot go.
     """
+    return take_out(model, where, except_, give_bias=give_bias).model
+
+
+def take_out(
+    model: keras.Model,
+    where: str | Iterable[str] | None = None,
+    except_: str | Iterable[str] | None = None,
+    *,
+    give_bias: bool = False,
+) -> Removed:
+    """Do as `remove`, and tell which hosts were given a bias."""
     entries = record.entries(model)
     calls = calls_by_layer(model)
     if where is None:
@@ -50,10 +76,76 @@ def remove(
         gone = _selected(model, where, except_, calls)
     edits = Edits(leave_out=set(gone))
     fuse(entries, edits, calls)
+    lacking = _biasless(gone, {each.layer for each in entries}, calls) if give_bias else []
+    for host in lacking:
+        edits.configure[host] = with_bias(host, edits.configure.get(host))
+        edits.fresh.add(host)
     built = rebuild(model, edits)
+    for host in lacking:
+        _copy_but_bias(host, built.layers[host])
     struck = [each for each in entries if each.layer in edits.leave_out]
     record.strike(struck, built.layers)
-    return built.model
+    names = dict(hosts.paths(model))
+    return Removed(built.model, tuple(names[host] for host in lacking))
+
+
+def _biasless(gone: set[Any], recorded: set[Any], calls: dict[Any, list[Any]]) -> list[keras.Layer]:
+    """Return the layers without a bias whose output goes to a BN alone that is to be gone.
+
+    A BN takes its mean off, so that a bias before it has no effect, and authors leave it out.
+    What goes, too, and layers that hand a tensor on, may stand between.
+    """
+    norms = {each for each in gone - recorded if isinstance(each, keras.layers.BatchNormalization)}
+    found: list[keras.Layer] = []
+    for host in calls:
+        if type(host) in affine.LINEAR and affine.is_linear(host) and _has_no_bias(host):
+            ends = [_end(read, call, gone - norms) for read, call in calls[host]]
+            if norms.issuperset(ends):
+                found.append(host)
+    return found
+
+
+def _has_no_bias(host: keras.Layer) -> bool:
+    if getattr(host, "lora_enabled", False) or getattr(host, "quantization_mode", None):
+        return False  # what cannot be rebuilt with one
+    if isinstance(host, keras.layers.EinsumDense):
+        return host.bias_axes is None
+    return not host.use_bias
+
+
+def _end(read: Any, call: Any, passing: set[Any]) -> Any:
+    """Return the layer that a call's output comes to alone, None where it goes several ways."""
+    while True:
+        if len(call.outputs) != 1 or read.is_output(call.outputs[0]):
+            return None
+        consumers = read.consumers.get(id(call.outputs[0]), ())
+        if len(consumers) != 1:
+            return None
+        call = consumers[0]
+        operation = call.operation
+        idle = isinstance(operation, keras.layers.Activation) and affine.is_linear(operation)
+        if not idle and operation not in passing:
+            return operation
+
+
+def with_bias(host: keras.Layer, configure: Configure | None) -> Configure:
+    """Return a change of the host's configuration that gives it a bias, after `configure`."""
+
+    def change(config: dict[str, Any]) -> dict[str, Any]:
+        config = configure(config) if configure is not None else dict(config)
+        if isinstance(host, keras.layers.EinsumDense):
+            config["bias_axes"] = config["bias_axes"] or config["equation"][-1]
+        else:
+            config["use_bias"] = True
+        return {**config, "bias_initializer": "zeros"}
+
+    return change
+
+
+def _copy_but_bias(old: keras.Layer, new: keras.Layer) -> None:
+    ours = {variable.name: variable for variable in new.variables}
+    for variable in old.variables:
+        ours[variable.name].assign(variable)
 
 
 def _selected(

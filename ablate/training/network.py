@@ -17,11 +17,13 @@ import keras
 from ablate import models, surgery
 from ablate.data import Splits
 from ablate.errors import StudyError, SurgeryError
+from ablate.study.placement import CANONICAL, Selector
 from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.calibrate import estimate, named, undo
 from ablate.surgery.hosts import paths as named_layers
 from ablate.surgery.insert import carry_out
+from ablate.surgery.remove import take_out
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def network(spec: Spec, splits: Splits) -> Network:
         if not graph.is_container(base):
             return _as_it_is(base, spec, origin, splits)
         frozen = _freeze(base, spec)
-        bare, removed = _remove(base, spec)
-        decisions, calibrated, measured = _decide(bare, spec)
+        bare, removed, given = _remove(base, spec)
+        decisions, calibrated, measured = _decide(bare, spec, base)
         model = carry_out(bare, decisions) if decisions else bare
         paths = surgery.canonical_paths(model, base)
     _bound(model, spec.train.max_norm)
@@ -85,7 +87,7 @@ def network(spec: Spec, splits: Splits) -> Network:
         removed=removed,
         frozen=frozen,
         calibrated=calibrated,
-        notes=origin.notes,
+        notes=(*origin.notes, *given),
         cautions=origin.cautions,
         measured=measured,
         compiled=origin.compiled,
@@ -114,14 +116,23 @@ def _kept(origin: models.Origin, base: keras.Model) -> frozenset[str]:
 
 
 def _decide(
-    bare: keras.Model, spec: Spec
+    bare: keras.Model, spec: Spec, base: keras.Model
 ) -> tuple[tuple[surgery.SiteDecision, ...], tuple[str, ...], tuple[str, ...]]:
     """Return what becomes of each placement, and the paths of the layers to be calibrated and
     of those to be given statistics alone.
 
     Those are inserted like any other: what they are calibrated on depends on the trial's seed.
     """
-    later = [each.model_copy(update={"calibrate": False}) for each in spec.insert]
+    later = [
+        each.model_copy(
+            update={
+                "calibrate": False,
+                "where": _at_hand(each.where, bare, base),
+                "except_": _at_hand(each.except_, bare, base),
+            }
+        )
+        for each in spec.insert
+    ]
     how = {id(copy): each.calibrate for copy, each in zip(later, spec.insert, strict=True)}
     decisions = tuple(surgery.plan_insertions(bare, later)) if later else ()
     made = [(each.path, how[id(each.placement)]) for each in decisions if each.path]
@@ -157,7 +168,7 @@ def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
     if spec.train.freeze is None:
         return ()
     try:
-        chosen = surgery.select(base, spec.train.freeze)
+        chosen = surgery.select(base, _at_hand(spec.train.freeze, base, base) or ())
     except SurgeryError as error:
         raise StudyError(f"train.freeze: {error}") from error
     for host in chosen:
@@ -170,15 +181,41 @@ def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
     return tuple(host.path for host in chosen)
 
 
-def _remove(base: keras.Model, spec: Spec) -> tuple[keras.Model, tuple[str, ...]]:
-    bare, gone = base, []
+def _remove(base: keras.Model, spec: Spec) -> tuple[keras.Model, tuple[str, ...], tuple[str, ...]]:
+    """Return the model without what is to be removed, what is gone, and what there is to say."""
+    bare, gone, given = base, [], []
     before = {path for _, path in named_layers(base)} if spec.remove else set()
     for removal in spec.remove:
-        bare = surgery.remove(bare, removal.where, removal.except_)
+        where, but = (_at_hand(each, bare, base) for each in (removal.where, removal.except_))
+        removed = take_out(bare, where, but, give_bias=True)
+        bare = removed.model
+        given += removed.given
     if spec.remove:
         left = {path for _, path in named_layers(bare)}
         gone = [path for path in before if path not in left]
-    return bare, tuple(sorted(gone))
+    notes = []
+    if given:
+        shown = ", ".join(f"'{host}'" for host in given[:3])
+        more = f" and {len(given) - 3} more" if len(given) > 3 else ""
+        notes.append(
+            f"{shown}{more} had no bias, which the removed BatchNormalization made needless: given "
+            "one, trained from zero"
+        )
+    return bare, tuple(sorted(gone)), tuple(notes)
+
+
+def _at_hand(given: Selector | None, model: keras.Model, base: keras.Model) -> Selector | None:
+    """Return a selector with the present names of the layers that `path:` calls canonically.
+
+    Leave-one-out writes it for models of `model.call`: the names that Keras gives count through
+    the life of a process, so that a layer has another one each time the model is built.
+    """
+    names = [given] if isinstance(given, str) else list(given or ())
+    if not any(name.startswith(CANONICAL) for name in names):
+        return given
+    canonical = surgery.canonical_paths(model, base)
+    present = {f"{CANONICAL}{canonical[layer]}": path for layer, path in named_layers(model)}
+    return [present.get(name, name) for name in names]
 
 
 def _flat(model: keras.Model) -> Iterator[keras.Layer]:

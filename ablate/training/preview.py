@@ -16,7 +16,9 @@ from ablate.errors import AblateError, StudyError
 from ablate.reasons import reason
 from ablate.study.arm import Arm
 from ablate.study.outlook import VariantPlan
+from ablate.study.placement import CANONICAL
 from ablate.study.study import Found, LeaveOneOut
+from ablate.surgery.hosts import paths as named_layers
 from ablate.training.listening import Listening
 from ablate.training.network import Network, dtype_policy, network
 from ablate.training.objectives import compile_for, loss_names
@@ -47,21 +49,68 @@ def preview(arms: Iterable[Arm], seed: int = 0) -> list[VariantPlan]:
 def found_in(arm: Arm, rule: LeaveOneOut) -> list[Found]:
     """Return what `leave_one_out` leaves out of `arm` in turn, by site or by layer.
 
+    By layer and without `where`, it is the model's own BatchNormalizations and Dropouts.
+
     Raises:
         SurgeryError: a selector matches nothing.
     """
     rows = rows_of(arm.spec, 0)
+    called = arm.spec.model.call is not None
     if rule.by == "layer":
         bare = arm.spec.model_copy(update={"insert": []})
-        model = network(bare, rows.splits).model
-        hosts = surgery.select(model, rule.where or "all")
-        return [Found(host=host.path, layer=host.path) for host in hosts]
+        made = network(bare, rows.splits)
+        stable = _stable(made, called)
+        hosts = surgery.select(made.model, rule.where) if rule.where else _own(made.model)
+        return [Found(host=stable[h.path], layer=_bare(stable[h.path])) for h in hosts]
     placements = arm.spec.insert
+    made = network(arm.spec, rows.splits)
+    stable = _stable(made, called)
     return [
-        Found(host=each.host, layer=each.name, placement=_index(each, placements))
-        for each in network(arm.spec, rows.splits).decisions
+        Found(
+            host=stable[each.host],
+            layer=each.name if stable[each.host] == each.host else _bare(stable[str(each.path)]),
+            placement=_index(each, placements),
+        )
+        for each in made.decisions
         if each.name is not None
     ]
+
+
+def _stable(made: Network, called: bool) -> dict[str, str]:
+    """Return what each layer is called, by its present path: so as to be found again elsewhere.
+
+    That is the path, but for layers that Keras named in a model made by a call.
+    """
+    canonical = {id(layer): path for path, layer in made.layers}
+    found = {}
+    for layer, path in named_layers(made.model):
+        other = canonical.get(id(layer), path)
+        found[path] = f"{CANONICAL}{other}" if called and other != path else path
+    return found
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix(CANONICAL)
+
+
+def _own(model: keras.Model) -> list[surgery.Host]:
+    """Return the BatchNormalizations and Dropouts of a model, stochastic depth left alone.
+
+    Raises:
+        StudyError: there is none.
+    """
+    found = [
+        each
+        for each in surgery.select(model, "all")
+        if each.layer_class in ("BatchNormalization", "Dropout")
+        and not all(size == 1 for size in (getattr(each.layer, "noise_shape", None) or (0, 0))[1:])
+    ]
+    if not found:
+        raise StudyError(
+            "leave_one_out: the model has no BatchNormalization or Dropout of its own to leave "
+            "out. Name other layers by leave_one_out.where."
+        )
+    return found
 
 
 def _index(decision: surgery.SiteDecision, placements: Sequence[object]) -> int:

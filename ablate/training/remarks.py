@@ -7,11 +7,14 @@ something that may spoil the comparison.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.cautions import dropout_before_norm
+from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
 from ablate.training.norms import said_of_norms
 from ablate.training.rows import Rows
@@ -47,7 +50,27 @@ def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
         *of_places[1],
         *of_norms[1],
     ]
-    return Remarks(tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(cautions)))
+    said = [dict.fromkeys(map(_steady(made, spec), each)) for each in (notes, cautions)]
+    return Remarks(tuple(said[0]), tuple(said[1]))
+
+
+def _steady(made: Network, spec: Spec) -> Callable[[str], str]:
+    """Return what gives layers of a `call` their canonical paths in the place of Keras's names.
+
+    Those count through the life of a process: each trial would say the same of another layer.
+    """
+    if spec.model.call is None or not graph.is_container(made.model):
+        return lambda text: text
+    canonical = {id(layer): path for path, layer in made.layers}
+    steady: dict[str, str] = {}
+    for layer, path in named_layers(made.model):
+        parts, others = path.split("/"), canonical.get(id(layer), "").split("/")
+        for depth in range(1, len(parts) + 1) if len(parts) == len(others) else ():
+            steady["/".join(parts[:depth])] = "/".join(others[:depth])
+    quoted = re.compile(r"'([^'\s]+?)(/\*)?'")
+    return lambda text: quoted.sub(
+        lambda found: f"'{steady.get(found[1], found[1])}{found[2] or ''}'", text
+    )
 
 
 def _unscaled(made: Network, rows: Rows) -> tuple[str, ...]:

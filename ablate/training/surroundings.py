@@ -47,7 +47,8 @@ def said_of_insertions(made: Network) -> tuple[list[str], list[str]]:
         (notes if state == "calibrated" else cautions).append(text)
     for (name, state), found in loose.items():
         hosts = some(each.host for each in found)
-        text = f"{len(found)} places for {name} are at frozen layers ({hosts}): {_WHAT[state]}"
+        count = f"{len(found)} frozen layer{'s' if len(found) > 1 else ''}"
+        text = f"{name} is inserted at {count} ({hosts}): {_WHAT[state]}"
         named = all(_is_named(each) for each in found)
         (notes if named or state == "active" else cautions).append(text)
     return notes, cautions

@@ -307,6 +307,14 @@ def test_a_models_own_layers_are_left_out_alone() -> None:
     assert known.arms[1].spec.remove == [Removal(where="drop_1")]
 
 
+def test_from_model_alone_means_its_own_layers() -> None:
+    made = study(leave_one_out={"from": "model"})
+    assert made.leave_one_out is not None and made.leave_one_out.by == "layer"
+    assert wanted_sites(made) == made.arms[0]
+    called_so = study(variants={"model": {"insert": [BN]}}, leave_one_out={"from": "model"})
+    assert called_so.leave_one_out is not None and called_so.leave_one_out.by == "placement"
+
+
 def test_found_sites_are_carried_only_to_the_same_arm() -> None:
     rule = {"from": "both", "by": "site"}
     found = [Found(host="d1", layer="d1_bn", placement=0)]
@@ -332,7 +340,10 @@ def test_finding_nothing_is_an_error() -> None:
     [
         ({"from": "bot"}, "leave_one_out.from: no variant 'bot'. Did you mean 'both'?"),
         ({"from": "plain"}, "leave_one_out.from: variant 'plain' inserts nothing that could"),
-        ({"from": "model"}, "leave_one_out.by: 'from: model' leaves out the model's own layers."),
+        (
+            {"from": "model", "by": "site"},
+            "leave_one_out.by: 'from: model' leaves out the model's own layers.",
+        ),
         ({"from": "both", "by": "layer"}, "leave_one_out.where: missing."),
         ({"from": "both", "where": "conv"}, "leave_one_out.where: 'where' belongs to 'by: layer'."),
     ],

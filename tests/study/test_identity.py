@@ -120,6 +120,17 @@ def test_networks_that_are_brought_along_were_read_otherwise_before(tmp_path):
     assert one(named) == one(named, numerics=1)
 
 
+@pytest.mark.parametrize(
+    ("where", "moved"),
+    [("BatchNormalization", True), (["Dropout", "norm"], True), ("path:BN[0]", True),
+     ("Dropout", False), (["Dropout[0]", "Dropout[1:]"], False)],
+)  # fmt: skip
+def test_only_removals_that_may_give_a_bias_back_get_new_ids(where, moved):
+    """Numerics 2 gives hosts the bias that a removed BatchNormalization made needless."""
+    removing = spec(remove=[{"where": where}])
+    assert (one(removing) != one(removing, numerics=1)) is moved
+
+
 def test_seeds_and_salts_tell_trials_apart():
     ids = trial_ids(spec(), range(50))
     assert len(set(ids)) == 50

@@ -8,6 +8,7 @@ from keras import layers
 from ablate.errors import SurgeryError
 from ablate.study.placement import Placement
 from ablate.surgery import insert, inserted, remove
+from ablate.surgery.remove import take_out
 from tests.surgery.cases import CASES, draw, randomized
 
 
@@ -134,3 +135,55 @@ def test_a_layer_at_an_output_can_go():
     assert names(new) == ["row", "fc"]
     values = draw(2, 4)
     assert np.array_equal(new(values), model(values))
+
+
+def biasless():
+    """Hosts without a bias before BN: directly, with a Dropout between, and where BN is not all."""
+    x = keras.Input((6, 6, 3))
+    y = layers.Conv2D(4, 3, use_bias=False, name="a")(x)
+    y = layers.ReLU()(layers.BatchNormalization(name="a_norm")(y))
+    y = layers.DepthwiseConv2D(3, use_bias=False, name="b")(y)
+    y = layers.BatchNormalization(name="b_norm")(layers.Dropout(0.1, name="drop")(y))
+    y = layers.SeparableConv2D(4, 1, use_bias=False, name="c")(y)
+    y = layers.Add()([layers.BatchNormalization(name="c_norm")(y), y])
+    y = layers.Conv2D(4, 1, use_bias=False, activation="relu", name="d")(y)
+    y = layers.Flatten()(layers.BatchNormalization(name="d_norm")(y))
+    y = layers.Dense(3, name="e")(y)
+    y = layers.BatchNormalization(name="e_norm")(y)
+    y = layers.EinsumDense("ab,bc->ac", 3, name="f")(y)
+    y = layers.Activation("linear")(y)
+    return keras.Model(x, layers.BatchNormalization(name="f_norm", center=False)(y))
+
+
+@pytest.mark.parametrize(
+    ("where", "given"),
+    [
+        ("BatchNormalization", ("a", "f")),
+        (["BatchNormalization", "Dropout"], ("a", "b", "f")),
+        (["b_norm", "e_norm"], ()),
+        ("a_norm", ("a",)),
+    ],
+)
+def test_a_host_is_given_the_bias_that_a_removed_bn_made_needless(where, given):
+    model, x = biasless(), draw(2, 6, 6, 3)
+    plain = remove(model, where)
+    new = remove(model, where, give_bias=True)
+    assert take_out(model, where, give_bias=True).given == given
+    channels = {"a": 4, "b": 4, "f": 3}
+    more = new.count_params() - plain.count_params()
+    assert more == sum(channels[each] for each in given)
+    np.testing.assert_array_equal(new(x), plain(x))  # of zeros
+    for name in given:
+        assert not np.any(new.get_layer(name).bias) and new.get_layer(name).bias.trainable
+    assert {each.name for each in model.layers if getattr(each, "use_bias", False)} == {"e"}
+
+
+def test_what_was_inserted_made_no_bias_needless():
+    model = biasless()
+    new = insert(model, "BatchNormalization", at="after", where="c")
+    assert remove(new, give_bias=True).get_config() == model.get_config()
+    shared = layers.Dense(2, use_bias=False, name="twice")
+    x = keras.Input((2,))
+    y = layers.BatchNormalization(name="norm")(shared(x))
+    once = keras.Model(x, shared(y))
+    assert take_out(once, "norm", give_bias=True).given == ()

@@ -3,14 +3,17 @@
 import re
 
 import keras
+import numpy as np
 import pytest
+from keras import layers
 
 from ablate.errors import StudyError, SurgeryError
 from ablate.study.arm import Arm
 from ablate.study.data import Data
 from ablate.study.study import Found, LeaveOneOut
 from ablate.study.train import Train
-from ablate.training import found_in, preview
+from ablate.training import bench, found_in, preview
+from ablate.training.rows import rows_of
 from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes
 
 TWO = {"name": "mlp", "units": [8, 6]}
@@ -91,6 +94,111 @@ def test_leave_one_out_finds_sites_and_layers():
     ]
     rule = LeaveOneOut(**{"from": "both", "by": "layer", "where": "hidden"})
     assert [found.host for found in found_in(arm, rule)] == ["dense1", "dense2"]
+
+
+def own_norms():
+    """A model whose layers Keras names anew each time, in a nested model too."""
+    inner = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(6, use_bias=False), layers.BatchNormalization()],
+        name="inner",
+    )
+    x = keras.Input((8, 8, 1))
+    y = layers.Dense(8, use_bias=False)(layers.Flatten()(x))
+    y = layers.ReLU()(layers.BatchNormalization(name="first")(y))
+    y = layers.ReLU()(layers.BatchNormalization()(layers.Dense(8, use_bias=False)(y)))
+    y = layers.Dropout(0.2)(inner(y))
+    return keras.Model(x, layers.Dense(10, activation="softmax")(y))
+
+
+MODEL = {"call": "tests.training.test_preview:own_norms"}
+RULE = LeaveOneOut(**{"from": "model", "by": "layer"})
+
+
+def test_a_models_own_layers_are_found_again_however_keras_names_them():
+    found = found_in(Arm("model", spec_of(model=MODEL)), RULE)
+    assert [(each.host, each.layer) for each in found] == [
+        ("first", "first"),
+        ("path:BatchNormalization[0]", "BatchNormalization[0]"),
+        ("path:inner/BatchNormalization[0]", "inner/BatchNormalization[0]"),
+        ("path:Dropout[0]", "Dropout[0]"),
+    ]
+    for each in found:
+        (plan,) = preview([Arm("less", spec_of(model=MODEL, remove=[{"where": each.host}]))])
+        (removed,) = plan.removed
+        kind = "dropout" if "Dropout" in each.host else "batch_normalization"
+        assert kind in removed or removed == "first"
+        said = [note for note in plan.notes if "had no bias" in note]
+        assert len(said) == (kind != "dropout")
+
+
+def test_earlier_removals_do_not_shift_what_a_path_means():
+    spec = spec_of(
+        model=MODEL,
+        remove=[{"where": "path:Dense[0]"}, {"where": "path:BatchNormalization[0]"}],
+    )
+    (plan,) = preview([Arm("less", spec_of(model=MODEL, remove=spec.remove[1:]))])
+    with pytest.raises(SurgeryError, match="changes the shape"):
+        preview([Arm("less", spec)])
+    twice = spec_of(model=MODEL, remove=[{"where": "first"}, *spec.remove[1:]])
+    (both,) = preview([Arm("less", twice)])
+    assert set(both.removed) > {"first"} and len(both.removed) == 2
+    assert both.parameters == plan.parameters - 4 * 8 + 8  # less a BN of 8, more a bias of 8
+
+
+def test_sites_in_them_too():
+    arm = Arm("bn", spec_of({**BN, "at": "after", "where": "Dense"}, model=MODEL))
+    found = found_in(arm, LeaveOneOut(**{"from": "bn", "by": "site"}))
+    assert [(each.host, each.layer) for each in found] == [
+        ("path:Dense[0]", "Dense[0]_bn"),
+        ("path:Dense[1]", "Dense[1]_bn"),
+        ("path:inner/Dense[0]", "inner/Dense[0]_bn"),
+    ]
+    for each in found:
+        spared = {**BN, "at": "after", "where": "Dense", "except": [each.host]}
+        (plan,) = preview([Arm("bn", spec_of(spared, model=MODEL))])
+        assert len(plan.inserted) == 2
+
+
+def test_a_model_without_any_is_told_so():
+    with pytest.raises(StudyError, match="no BatchNormalization or Dropout of its own"):
+        found_in(Arm("model", spec_of()), RULE)
+
+
+def test_the_bias_is_trained_from_zero_and_all_else_begins_alike():
+    spec = spec_of(model=MODEL)
+    less = spec_of(model=MODEL, remove=[{"where": "path:BatchNormalization[0]"}])
+    begun = []
+    for each in (spec, less):
+        rows = rows_of(each, 0)
+        made = bench.make(each, rows, 0)
+        made.begin(0, 0.1, rows)
+        begun.append({path: layer.get_weights() for path, layer in made.network.layers})
+    whole, lacking = begun
+    assert set(whole) - set(lacking) == {"BatchNormalization[0]"}
+    for path, weights in lacking.items():
+        if path == "Dense[1]":
+            kernel, bias = weights
+            assert bias.shape == (8,) and not bias.any()
+            weights = [kernel]
+        assert len(weights) == len(whole[path])
+        if path.startswith("Dropout"):
+            continue
+        for a, b in zip(weights, whole[path], strict=True):
+            np.testing.assert_array_equal(a, b)
+    (result,) = run(trial_of(less))
+    assert (
+        "'Dense[1]' had no bias, which the removed BatchNormalization made needless: given one, "
+        "trained from zero"
+    ) in result.notes
+
+
+def test_what_is_said_does_not_depend_on_names_that_count():
+    spec = spec_of({**BN, "where": "Dense"}, model=MODEL, batch_size=33, freeze="inner")
+    first, second = (preview([Arm("mine", spec)])[0] for _ in range(2))
+    assert first.inserted != second.inserted  # Keras's own names go on counting
+    assert (first.notes, first.cautions) == (second.notes, second.cautions)
+    said = " ".join(first.cautions)
+    assert "lie inside 'inner', frozen" in said and "'Dense[0]_bn', 'BatchNormalization[0]'" in said
 
 
 def test_plan_and_trial_say_the_same():

@@ -70,7 +70,7 @@ def test_a_frozen_inserted_layer_stays_and_one_beside_a_frozen_layer_trains(save
 def test_layers_frozen_one_by_one(saved):
     _, (caution,) = said(spec_of(BN, freeze="dense1"))
     assert caution.startswith(
-        "1 places for BatchNormalization are at frozen layers ('dense1'): what is inserted"
+        "BatchNormalization is inserted at 1 frozen layer ('dense1'): what is inserted"
     )
     (note,), cautions = said(spec_of({**BN, "where": "dense1"}, freeze="dense1"))
     assert cautions == () and "trains, though" in note
