@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ablate.execution.again import trained_again
 from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.mailbox import collect
@@ -26,7 +27,11 @@ from ablate.study.trial import Trial
 
 @dataclass(frozen=True)
 class Row:
-    """A variant: what it is, and how far it is."""
+    """A variant: what it is, and how far it is.
+
+    `statuses` counts its trials: to do, again (final, but lacking what is asked for since), or
+    the status of the record.
+    """
 
     variant: str
     trials: int
@@ -63,6 +68,7 @@ class Outlook:
     failures: tuple[tuple[str, int, str], ...] = ()  # variant, seed, the reason
     running: tuple[tuple[str, int], ...] = ()  # variant, seed
     open_sites: bool = False  # leave-one-out arms are not known without building a model
+    again: str = ""  # how many final trials are trained again, and what for
 
     def to_json(self) -> dict[str, Any]:
         """Return the outlook as one JSON document."""
@@ -118,7 +124,9 @@ def progress(study: Study, *, logs: str | Path) -> Outlook:
         if (said := collect(store.works, trial.id, keep=True)) is not None
     }
     left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
-    return _outlook(replace(made, todo=left, results={**made.results, **handed}), store, {})
+    lacks = {trial.id: made.lacks[trial.id] for trial in left if trial.id in made.lacks}
+    made = replace(made, todo=left, results={**made.results, **handed}, lacks=lacks)
+    return _outlook(made, store, {})
 
 
 class _inputs:
@@ -180,6 +188,7 @@ def _outlook(
         ),
         running=tuple(_running(made.todo, store)),
         open_sites=wanted_sites(made.study) is not None,
+        again=trained_again(made.lacks.values()),
     )
 
 
@@ -187,9 +196,7 @@ def _row(
     made: Plan, name: str, alias_of: str | None, todo: set[str], previews: Mapping[str, Any]
 ) -> Row:
     trials = [trial for trial in made.trials if trial.variant == name]
-    statuses = Counter(
-        made.results[trial.id].status if trial.id in made.results else "to do" for trial in trials
-    )
+    statuses = Counter(_status(made, trial) for trial in trials)
     seen = previews.get(name)
     return Row(
         variant=name,
@@ -206,6 +213,12 @@ def _row(
         notes=tuple(getattr(seen, "notes", ())),
         cautions=tuple(getattr(seen, "cautions", ())),
     )
+
+
+def _status(made: Plan, trial: Trial) -> str:
+    if trial.id in made.lacks:
+        return "again"
+    return made.results[trial.id].status if trial.id in made.results else "to do"
 
 
 def _estimate(made: Plan, workers: int, paces: Mapping[str, float]) -> tuple[float | None, str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ablate.config import dump_study, load_study
 from ablate.errors import AblateError, Notice
+from ablate.execution.again import lacking
 from ablate.execution.devices import cores
 from ablate.execution.readings import Read, with_digests
 from ablate.store import Store
@@ -23,7 +24,7 @@ from ablate.study.expand import carry_sites, wanted_sites, with_sites
 from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
 from ablate.study.results import StudyResults
 from ablate.study.study import Found, LeaveOneOut, Study
-from ablate.study.trial import Spec, Trial, TrialResult, probe_key
+from ablate.study.trial import Spec, Trial, TrialResult
 
 LookInside = Callable[[Arm, LeaveOneOut], Sequence[Found]]
 
@@ -45,6 +46,7 @@ class Plan:
     todo: tuple[Trial, ...]
     dropped: tuple[str, ...]
     replaces: int | None = None
+    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -116,10 +118,15 @@ def plan(
         store.write_digests(memory)
     planned = {trial.id: trial for trial in trials[::-1]}
     results = {trial: everything[trial] for trial in planned if trial in everything}
+    lacks = {
+        trial.id: lacking(results[trial.id], trial, store)
+        for trial in planned.values()
+        if trial.id in results and results[trial.id].final
+    }
     todo = tuple(
         trial
         for trial in reversed(planned.values())  # the first arm of each id, in plan order
-        if not stands(results.get(trial.id), trial, store)
+        if trial.id not in lacks or lacks[trial.id]
     )
     known = planned.keys() | store.searched().keys()
     dropped = tuple(
@@ -127,7 +134,8 @@ def plan(
     )
     if replaces is not None:
         _say_replaced(store, replaces)
-    return Plan(study, arms, trials, results, todo, dropped, replaces)
+    again = {trial.id: lacks[trial.id] for trial in todo if trial.id in lacks}
+    return Plan(study, arms, trials, results, todo, dropped, replaces, again)
 
 
 def with_searched(made: Plan, store: Store) -> tuple[Plan, dict[str, str]]:
@@ -248,27 +256,3 @@ def write_study(made: Plan, store: Store) -> None:
     if made.replaces is not None:
         store.keep_study(made.replaces)
     store.write_study(dump_study(made.study))
-
-
-def stands(result: TrialResult | None, trial: Trial, store: Store) -> bool:
-    """Whether a record is an outcome of `trial` that has all that is asked of it now."""
-    if result is None or not result.final:
-        return False
-    if result.status == "diverged":
-        return True
-    if not {probe_key(probe) for probe in trial.probes} <= set(result.probes):
-        return False
-    recorded = result.spec.get("train", {}).get("metrics", "auto")
-    wanted = trial.spec.train.model_dump(mode="json", include={"metrics"})["metrics"]
-    if wanted != recorded and not _covers(recorded, wanted):
-        return False
-    save = trial.spec.train.save
-    if save != "none" and (result.saved != save or not store.model_file(trial.id).is_file()):
-        return False
-    return not trial.probes or store.has_arrays(trial.id)
-
-
-def _covers(recorded: Any, wanted: Any) -> bool:
-    if isinstance(recorded, str) or isinstance(wanted, str):
-        return False
-    return all(each in recorded for each in wanted)

@@ -8,13 +8,15 @@ that matches nothing or a loss that does not fit costs seconds and not a night.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import StudyError
+from ablate.errors import Notice, StudyError
 from ablate.execution import worker
+from ablate.execution.again import trained_again
 from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
@@ -144,6 +146,9 @@ class Session:
         said = self._preview(made, todo)
         shown, points = with_searched(made, store)
         seen = [*watchers, LiveEvents(store, shown, points=points)]
+        again = trained_again(made.lacks[trial.id] for trial in todo if trial.id in made.lacks)
+        if again:
+            warnings.warn(Notice(again), stacklevel=2)
         for watcher in seen:
             watcher.begin(len(todo), kept, len(made.dropped))
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablate.errors import AblateError
+from ablate.execution.again import with_earlier
 from ablate.execution.mailbox import collect
 from ablate.execution.messages import (
     ATTEMPTS,
@@ -195,9 +196,11 @@ class Run:
         if not result.final and not (result.notes or result.cautions) and seen is not None:
             # It ended before it could say what its network and data are: the preview knows.
             result = replace(result, notes=seen.notes, cautions=seen.cautions)
+        known = self.store.load(result.id)
+        if result.final:
+            result = with_earlier(known, result)
         self.results[result.id] = result
-        known = None if result.final else self.store.load(result.id)
-        if known is None or not known.final:
+        if result.final or known is None or not known.final:
             self.store.save(result, arrays, model)
         return result
 
@@ -244,9 +247,10 @@ def recover(store: Store, trials: Mapping[str, Trial]) -> dict[str, TrialResult]
     for name in trials:
         if (said := collect(store.works, name)) is None:
             continue
-        store.save(said.result, said.arrays, said.model)
+        result = with_earlier(store.load(name), said.result)
+        store.save(result, said.arrays, said.model)
         store.clear_work(name)
-        found[name] = said.result
+        found[name] = result
     store.tidy_works(keep=trials)
     return found
 

@@ -117,6 +117,8 @@ def _left(seen: Any) -> str:
             if seen.seconds is not None
             else f"; no estimate of the time: {seen.basis}."
         )
+    if seen.again:
+        text += f" {seen.again}"
     if seen.dropped:
         text += f" {count(seen.dropped, 'trial')} on disk no longer planned (kept, not counted)."
     return text

@@ -16,9 +16,10 @@ from typing import Any
 
 from ablate.errors import StudyError, nearest
 from ablate.execution import worker
+from ablate.execution.again import stands
 from ablate.execution.chain import with_trained_model
 from ablate.execution.messages import Executor
-from ablate.execution.plan import Plan, plan, resolved_before, stands, write_study
+from ablate.execution.plan import Plan, plan, resolved_before, write_study
 from ablate.execution.run import Session, asked, run
 from ablate.execution.runner import Run, Watcher, checked, recover
 from ablate.search import record

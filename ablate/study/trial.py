@@ -91,6 +91,7 @@ class TrialResult:
     cautions: tuple[str, ...] = ()  # the same, where it may spoil the comparison
     attempts: int = 1
     probes: tuple[str, ...] = ()  # measured, with their arguments, as canonical strings
+    measured: tuple[str, ...] = ()  # metrics, as canonical strings; (): those of the spec
     saved: str | None = None  # what kind of model was saved: final or best
 
     @property
@@ -111,7 +112,7 @@ class TrialResult:
         """
         check(document, STATUSES)
         known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
-        for name in ("inference", "notes", "cautions", "probes"):
+        for name in ("inference", "notes", "cautions", "probes", "measured"):
             known[name] = tuple(known.get(name, ()))
         if known.get("drawn") is not None:
             known["drawn"] = tuple(known["drawn"])
