@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,21 +41,46 @@ def read(path: str, *, ragged: bool = False, field: str = "data.path") -> dict[s
         raise DataError(f"{field}: there is no file '{path}' (looked at {place.absolute()}).")
     if place.is_dir():
         raise DataError(f"{field}: '{path}' is a folder. Images in folders come by 'directory'.")
+    name = ""
     try:
         with zipfile.ZipFile(place) as archive:
-            members = [name for name in archive.namelist() if name.endswith(".npy")]
-            return {name[:-4]: _member(archive, name, ragged) for name in members}
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        raise DataError(
-            f"{field}: '{path}' is no whole npz file. Expected: a file that numpy.savez wrote."
-        ) from None
-    except (ValueError, pickle.UnpicklingError) as error:
-        raise DataError(
-            f"{field}: '{path}' cannot be read: {sentence(error)} Expected: plain arrays of "
-            "numbers or texts, not of Python objects."
-        ) from None
-    except OSError as error:
-        raise DataError(f"{field}: '{path}' cannot be read: {error.strerror or error}.") from None
+            arrays = {}
+            for name in archive.namelist():
+                if name.endswith(".npy"):
+                    arrays[name[:-4]] = _member(archive, name, ragged)
+            return arrays
+    except Exception as error:  # a damaged archive raises whatever its bytes lead to
+        raise DataError(f"{field}: '{path}' {_trouble(place, name, error)}") from None
+
+
+def _trouble(place: Path, name: str, error: Exception) -> str:
+    """Say what is wrong with a file, or with the member that was being read."""
+    array = f"its array '{name.removesuffix('.npy')}'" if name else "it"
+    if isinstance(error, pickle.UnpicklingError) or "allow_pickle" in str(error):
+        why = f" ({error})" if isinstance(error, pickle.UnpicklingError) else ""
+        return (
+            f"cannot be read: {array} holds Python objects{why}, as rows of different lengths or "
+            "None do. They are pickled, and reading a pickle can run code. Expected: plain arrays "
+            "of numbers or texts; pad rows to one shape, save texts as astype(str)."
+        )
+    if isinstance(error, MemoryError):
+        return f"cannot be read: {array} does not fit into memory, or its header is damaged."
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or error}."
+    if not name and _begins_as_npy(place):
+        return (
+            "is an npy file, one array without a name. Expected: an npz file with x_train and "
+            "y_train, as numpy.savez('data.npz', x_train=x, y_train=y) writes."
+        )
+    return (
+        f"is no whole npz file: {array} cannot be read ({sentence(error).rstrip('.')}). Expected: "
+        "a file that numpy.savez wrote; save or copy it again."
+    )
+
+
+def _begins_as_npy(place: Path) -> bool:
+    with place.open("rb") as stream:
+        return stream.read(6) == b"\x93NUMPY"
 
 
 def _member(archive: zipfile.ZipFile, name: str, ragged: bool) -> np.ndarray:
