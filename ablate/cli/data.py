@@ -13,7 +13,7 @@ from ablate.cli.options import find_study, json_option, logs_option, study_optio
 from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
-    from ablate.data import Splits
+    from ablate.data import Source, Splits
     from ablate.study.data import Data
 
 
@@ -145,9 +145,20 @@ def _told(data: Data, application: str | None, seed: int, variants: list[str]) -
         "scaling": splits.scaling,
         "split": data.split,
         "parts": _parts(splits),
-        "files_not_read": {reason: list(names) for reason, names in source.skipped.items()},
+        "files": _files(data, source),
         "cautions": [*splits.cautions, *splits.unscaled],
         "notes": list(splits.notes),
+    }
+
+
+def _files(data: Data, source: Source) -> dict[str, Any] | None:
+    """Return how many files of a folder are read, and those that are not, by the reason."""
+    if data.directory is None:
+        return None
+    parts = (source.train, source.validation, source.test)
+    return {
+        "read": sum(part.rows for part in parts if part is not None),
+        "not_read": {reason: list(names) for reason, names in source.skipped.items()},
     }
 
 
@@ -217,6 +228,10 @@ def _print(told: dict[str, Any]) -> None:
             escape(_counts(part["class_counts"], told["class_names"])),
         )
     screen.print(table)
+    if told["files"] is not None:
+        left = sum(map(len, told["files"]["not_read"].values()))
+        named = " (--json names every one)" if left else ""
+        screen.print(f"files: {told['files']['read']:,} read, {left:,} not read{named}")
     for caution in told["cautions"]:
         screen.print(f"[bold]caution[/bold]: {escape(caution)}", highlight=False)
     for note in told["notes"]:

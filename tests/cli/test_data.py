@@ -56,6 +56,32 @@ def test_an_npz_file_and_classes_by_name(tmp_path):
     assert "2 classes" in text and "17 each" in text and "validation" in text
 
 
+def test_files_of_a_folder_are_accounted_for(tmp_path):
+    from PIL import Image
+
+    for kind in ("ant", "bee"):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        for number in range(3):
+            color = (40 * number, 0, 99 * (kind == "ant"))
+            Image.new("RGB", (4, 4), color).save(tmp_path / "set" / kind / f"{number}.png")
+    (tmp_path / "set" / "ant" / "._0.png").write_bytes(b"fork")
+    (tmp_path / "set" / "ant" / "scan.tif").write_bytes(b"II*")
+    asked = [str(tmp_path / "set"), "--set", "image_size=[4, 4]"]
+    text = told(*asked)
+    assert "files: 6 read, 2 not read (--json names every one)" in text
+    assert "caution: 1 file not read (in a format that TensorFlow does not decode)" in text
+    assert "note: 1 file not read (hidden): ant/._0.png" in text
+    (found,) = json.loads(told(*asked, "--json"))["splits"]
+    assert found["files"] == {
+        "read": 6,
+        "not_read": {
+            "in a format that TensorFlow does not decode": ["ant/scan.tif"],
+            "hidden": ["ant/._0.png"],
+        },
+    }
+    assert json.loads(told("digits", "--json"))["splits"][0]["files"] is None
+
+
 def test_names_are_listed():
     assert "noisy_line" in told() and "california_housing" in told()
     listed = json.loads(told("--json"))
