@@ -120,8 +120,11 @@ def _arrays(x: Any, like: Any) -> Batch:
         inner = like if isinstance(like, dict) else {}
         return {key: _arrays(each, inner.get(key)) for key, each in x.items()}
     if isinstance(x, list | tuple) and not isinstance(like, keras.KerasTensor):
-        inner = like if isinstance(like, list | tuple) and len(like) == len(x) else [None] * len(x)
-        return [_arrays(each, within) for each, within in zip(x, inner, strict=True)]
+        alike = isinstance(like, list | tuple) and len(like) == len(x)
+        return [
+            _arrays(each, within)
+            for each, within in zip(x, like if alike else [None] * len(x), strict=True)
+        ]
     return _to_array(x)
 
 
