@@ -136,11 +136,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DamagedError(_reason(path, error)) from None
 
 
-def check_arrays(path: Path, *, whole: bool) -> None:
-    """Return if `path` is an npz file; `whole`: every byte of it is looked at.
+def check_archive(path: Path, *, whole: bool) -> None:
+    """Return if `path` is a zip archive (npz, keras); `whole`: every byte of it is looked at.
 
     Raises:
-        DamagedError: it is not there, or no npz file, or not a whole one.
+        DamagedError: it is not there, or no archive, or not a whole one.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -161,7 +161,8 @@ def _reason(path: Path, error: Exception) -> str:
     except OSError:
         pass
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"no whole npz file ({(words or type(error).__name__).splitlines()[0][:120]})"
+    words = (words or type(error).__name__).splitlines()[0][:120]
+    return f"no whole {path.suffix[1:] or 'zip'} file ({words})"
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from pydantic_core import from_json
 
 from ablate.disk import (
     DamagedError,
-    check_arrays,
+    check_archive,
     make_way,
     move,
     notice,
@@ -319,14 +319,23 @@ class Store:
 
         Who holds the lock looks at every byte; others only at whether the archive is complete.
         """
-        place = self.arrays_file(trial)
+        return self._has(self.arrays_file(trial), whole=self._held)
+
+    def has_model(self, trial: str) -> bool:
+        """Whether a trial's trained model is there, and a complete archive."""
+        return self._has(self.model_file(trial), whole=False)
+
+    def _has(self, place: Path, *, whole: bool) -> bool:
         try:
-            check_arrays(place, whole=self._held)
+            check_archive(place, whole=whole)
         except DamagedError as error:
             if os.path.lexists(place):
                 self.refuse(place, f"damaged: {error}")
             else:
-                notice(f"{place} is not there, and the trial's record names it: trained again.")
+                notice(
+                    f"{place} is not there, and the trial's record names it: `ablate run` trains "
+                    "the trial again."
+                )
             return False
         return True
 

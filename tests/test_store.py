@@ -227,7 +227,7 @@ def test_every_field_of_a_record_is_checked():
     full = replace(
         RESULT, best_epoch=1, diverged={"epoch": 1, "step": 2}, bn_momentum=0.9, majority=0.5,
         environment={"ablate": "0"}, error="x", cautions=("x",), probes=("x",), saved="final",
-        factors={"bn": "on"}, spec={"data": {}}, drawn=("train", "test"),
+        factors={"bn": "on"}, spec={"data": {}, "insert": []}, drawn=("train", "test"),
     )  # fmt: skip
     assert TrialResult.from_json(full.to_json()) == full
     for name in FIELDS:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ablate.cli.options import json_option, logs_option
+from ablate.errors import AblateError
 
 if TYPE_CHECKING:
     from ablate.execution.outlook import Outlook
@@ -32,17 +33,24 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
     from ablate.report.terminal import console
     from ablate.store import studies
 
-    names = [study] if study else studies(logs)
-    found = [find_study(name, logs) for name in names]
-    seen = [progress(each, logs=logs) for each in found]
-    searches = [_search(each, logs) for each in found]
+    seen, searches, troubles = [], [], []
+    for name in [study] if study else studies(logs):
+        try:
+            found = find_study(name, logs)
+            seen.append(progress(found, logs=logs))
+            searches.append(_search(found, logs))
+        except AblateError as error:
+            if study:
+                raise
+            del seen[len(searches) :]
+            troubles.append(error)  # one study that cannot be read hides no other
     if as_json:
         documents = [
             each.to_json() | ({} if search is None else {"search": search.to_json()})
             for each, search in zip(seen, searches, strict=True)
         ]
         click.echo(json.dumps(documents[0] if study else documents))
-    elif not seen:
+    elif not seen and not troubles:
         click.echo(f"No study lies under {logs}/ yet. Start one: ablate run configs/digits.yaml")
     else:
         screen = console(quiet=False)
@@ -56,7 +64,9 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
         for search in searches:
             if search is not None:
                 print_search_progress(search, screen)
-    return 0
+    for error in troubles:
+        click.echo(f"Error: {error}", err=True)
+    return 2 if troubles else 0
 
 
 def _was_run(seen: Outlook) -> bool:

@@ -38,7 +38,7 @@ def lacking(result: TrialResult, trial: Trial, store: Store) -> tuple[str, ...]:
     if not found and trial.probes and not store.has_arrays(trial.id):
         found.append("the arrays of its probes")
     save = trial.spec.train.save
-    if save != "none" and (result.saved != save or not store.model_file(trial.id).is_file()):
+    if save != "none" and (result.saved != save or not store.has_model(trial.id)):
         found.append(f"its {save} model")
     return tuple(found)
 

@@ -24,7 +24,7 @@ from pydantic_core import from_json
 
 from ablate.disk import notice, read_arrays, set_aside, write_bytes, write_text
 from ablate.execution.messages import Epoch, Finished, Message, Progress, Started, Step
-from ablate.study.trial import TrialResult
+from ablate.study.trial import Trial, TrialResult, contradiction
 
 _EVENTS, _RESULT, _ARRAYS, _MODEL = "events.jsonl", "result.json", "probes.npz", "model.keras"
 
@@ -149,7 +149,9 @@ class Mailbox:
         return [each for line in whole.splitlines() if (each := _parse(trial, line)) is not None]
 
 
-def collect(works: Path, trial: str, *, keep: bool = False) -> Finished | None:
+def collect(
+    works: Path, trial: str, *, planned: Trial | None = None, keep: bool = False
+) -> Finished | None:
     """Return what a worker handed in for a trial, None if it has not.
 
     What is no result of this trial, or lacks a part, is as good as none: a notice says so, and the
@@ -158,6 +160,7 @@ def collect(works: Path, trial: str, *, keep: bool = False) -> Finished | None:
     Args:
         works: the folder of the work folders.
         trial: the trial's id.
+        planned: the trial itself, where it is known, to hold the message against.
         keep: leave an unsound message where it is; else it is set aside, so that it is met once.
     """
     place = works / trial
@@ -166,6 +169,8 @@ def collect(works: Path, trial: str, *, keep: bool = False) -> Finished | None:
         result = TrialResult.from_json(document)
         if result.id != trial:
             raise ValueError(f"it is of another trial, {result.id[:12]}")
+        if planned is not None and (why := contradiction(result, planned)):
+            raise ValueError(why)
         # Arrays were there before the result; a shared disk may show them after it.
         arrays = read_arrays(place / _ARRAYS) if result.probes or _stands(place / _ARRAYS) else {}
     except (OSError, ValueError) as error:

@@ -121,7 +121,7 @@ def progress(study: Study, *, logs: str | Path) -> Outlook:
     handed = {
         trial.id: said.result
         for trial in made.todo
-        if (said := collect(store.works, trial.id, keep=True)) is not None
+        if (said := collect(store.works, trial.id, planned=trial, keep=True)) is not None
     }
     left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
     lacks = {trial.id: made.lacks[trial.id] for trial in left if trial.id in made.lacks}

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from ablate.config import dump_study, load_study
 from ablate.errors import AblateError, Notice
 from ablate.execution.again import lacking
@@ -24,7 +26,7 @@ from ablate.study.expand import carry_sites, wanted_sites, with_sites
 from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
 from ablate.study.results import StudyResults
 from ablate.study.study import Found, LeaveOneOut, Study
-from ablate.study.trial import Spec, Trial, TrialResult
+from ablate.study.trial import Spec, Trial, TrialResult, contradiction
 
 LookInside = Callable[[Arm, LeaveOneOut], Sequence[Found]]
 
@@ -117,6 +119,10 @@ def plan(
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
     planned = {trial.id: trial for trial in trials[::-1]}
+    for trial in planned.values():
+        if trial.id in everything and (why := contradiction(everything[trial.id], trial)):
+            store.refuse(store.result_file(trial.id), f"no sound record: {why}")
+            del everything[trial.id]
     results = {trial: everything[trial] for trial in planned if trial in everything}
     lacks = {
         trial.id: lacking(results[trial.id], trial, store)
@@ -146,17 +152,18 @@ def with_searched(made: Plan, store: Store) -> tuple[Plan, dict[str, str]]:
     own = {each.id for each in made.trials}
     points = {trial: point for trial, point in store.searched().items() if trial not in own}
     results = store.results(points)
-    trials = tuple(
-        Trial(id=each.id, variant=each.variant, seed=each.seed, spec=_spec(each))
-        for each in (results[trial] for trial in points if trial in results)
-        if each.final
-    )
+    trials = []
+    for each in (results[trial] for trial in points if trial in results):
+        if not each.final:
+            continue
+        try:
+            spec = Spec.model_validate(each.spec)
+        except ValidationError:
+            store.refuse(store.result_file(each.id), "no sound record: its 'spec' is none")
+            continue
+        trials.append(Trial(id=each.id, variant=each.variant, seed=each.seed, spec=spec))
     shown = replace(made, trials=(*made.trials, *trials), results={**made.results, **results})
     return shown, {trial.id: points[trial.id] for trial in trials}
-
-
-def _spec(result: TrialResult) -> Spec:
-    return Spec.model_validate(result.spec)
 
 
 def resolved_before(store: Store) -> Study | None:

@@ -244,8 +244,8 @@ def recover(store: Store, trials: Mapping[str, Trial]) -> dict[str, TrialResult]
     checkpoints, from which their trials go on.
     """
     found = {}
-    for name in trials:
-        if (said := collect(store.works, name)) is None:
+    for name, trial in trials.items():
+        if (said := collect(store.works, name, planned=trial)) is None:
             continue
         result = with_earlier(store.load(name), said.result)
         store.save(result, said.arrays, said.model)

@@ -72,6 +72,14 @@ def _curves(value: Any) -> bool:
     )
 
 
+def _sections(value: Any) -> bool:
+    return type(value) is dict and all(
+        type(each) is (list if name in ("insert", "remove") else dict)
+        for name, each in value.items()
+        if name in ("data", "model", "train", "insert", "remove")
+    )
+
+
 def _count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
@@ -87,7 +95,7 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "seed": (_of(int), "a whole number"),
     "status": (_is_text, "a text"),
     "factors": (_mapping_of(str), "a mapping of texts"),
-    "spec": (_of(dict), "a mapping"),
+    "spec": (_sections, "a mapping of sections"),
     "metrics": (_mapping_of(*_NUMBER_OR_NULL), "a mapping of numbers"),
     "curves": (_curves, "a mapping of lists of numbers"),
     "epochs": (_count, "a whole number from 0"),

@@ -122,6 +122,22 @@ class TrialResult:
         return cls(**known)
 
 
+def contradiction(result: TrialResult, trial: Trial) -> str | None:
+    """Return what of a record contradicts the trial whose id it has, as far as a glance tells."""
+    if result.seed != trial.seed:
+        return f"it is of seed {result.seed}, and its id is that of seed {trial.seed}"
+    if not result.spec:
+        return None
+    try:
+        epochs = result.spec["train"]["epochs"]
+        layers = [each["layer"] for each in result.spec["insert"]]
+    except (KeyError, TypeError):
+        return "its 'spec' is not that of a trial"
+    if epochs != trial.spec.train.epochs or layers != [each.layer for each in trial.spec.insert]:
+        return "its 'spec' is that of another trial"
+    return None
+
+
 def probe_key(probe: Probe) -> str:
     """Return the canonical string of a probe and its arguments, as `TrialResult.probes` has it."""
     return json.dumps(probe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
