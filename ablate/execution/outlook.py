@@ -19,6 +19,7 @@ from ablate.execution.chain import with_trained_model
 from ablate.execution.devices import lanes
 from ablate.execution.mailbox import collect
 from ablate.execution.plan import Plan, plan, resolved_before
+from ablate.execution.readings import materialised
 from ablate.reasons import sentence
 from ablate.store import Store
 from ablate.study.study import Study
@@ -138,7 +139,7 @@ class _inputs:
         self._new = not store.inputs.exists()
 
     def __enter__(self) -> Study:
-        return self._study.materialised(self._store.inputs)
+        return materialised(self._study, self._store.inputs)
 
     def __exit__(self, *_: object) -> None:
         if self._new and self._study.live and not self._store.exists():

@@ -126,7 +126,7 @@ def plan(
     results = {trial: everything[trial] for trial in planned if trial in everything}
     lacks = {
         trial.id: lacking(results[trial.id], trial, store)
-        for trial in planned.values()
+        for trial in reversed(planned.values())
         if trial.id in results and results[trial.id].final
     }
     todo = tuple(

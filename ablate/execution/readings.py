@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ablate.study.arm import Arm
 from ablate.study.data import Data
 from ablate.study.digests import source_digest
 from ablate.study.identity import trial_ids
+from ablate.study.study import Study
 from ablate.study.trial import Spec, TrialResult
 
 Read = Callable[[Spec], str]
@@ -57,6 +59,20 @@ def with_digests(
         return tuple(arms)
     memory[key] = known
     return tuple(_digested(arm, known) for arm in arms)
+
+
+def materialised(study: Study, folder: Path) -> Study:
+    """Return the study with its live objects as files in `folder`.
+
+    Rows that a live function returns are read under seeds, as those of a `call` are. The file that
+    keeps them is all that workers see, and its digest is in the ids.
+    """
+    if study._live is None or not callable(study._live.data):
+        return study.materialised(folder)
+    from ablate.data.reading import seeded  # with Keras, which a driver needs for nothing else
+
+    with seeded("live data"):
+        return study.materialised(folder)
 
 
 def _declaration(data: Data, memory: MutableMapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from ablate.execution.devices import lanes
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, with_searched, write_study
+from ablate.execution.readings import materialised
 from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
 from ablate.store import Store
 from ablate.study.arm import Arm
@@ -71,7 +72,7 @@ def run(
     if fresh:
         store.set_aside()
     with store.lock():
-        study = study.materialised(store.inputs)
+        study = materialised(study, store.inputs)
         with Session(store, study.execution) as session:
             made = plan(
                 study, store, look_inside=session.look_inside, read=session.read,

@@ -20,6 +20,7 @@ from ablate.execution.again import stands
 from ablate.execution.chain import with_trained_model
 from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, write_study
+from ablate.execution.readings import materialised
 from ablate.execution.run import Session, asked, run
 from ablate.execution.runner import Run, Watcher, checked, recover
 from ablate.search import record
@@ -82,7 +83,7 @@ def search(
     if fresh:
         store.set_aside()
     with store.lock():
-        study = study.materialised(store.inputs)
+        study = materialised(study, store.inputs)
         with Session(store, study.execution) as session:
             made = plan(
                 study, store, look_inside=session.look_inside, read=session.read,

@@ -163,3 +163,24 @@ def test_two_runs_of_one_study_give_the_same_and_a_change_is_refused(module, tmp
         logs=tmp_path / "c", executor="inline", watchers=[], fresh=True,
     )  # fmt: skip
     assert not {result.id for result in found.results} & {each for each, _ in before.values()}
+
+
+def test_rows_of_a_live_function_are_the_same_in_every_run(tmp_path):
+    """They used to be drawn anew, so that each run trained all trials again on other rows."""
+    import numpy as np
+
+    def rows():
+        return np.random.normal(size=(60, 3)), np.arange(60) % 2
+
+    def go():
+        given = small(data=rows, seeds=1, variants={"plain": {}})
+        return run(given, logs=tmp_path, executor="inline", watchers=[])
+
+    np.random.seed(3)
+    expected = np.random.random()
+    np.random.seed(3)
+    first = go()
+    assert np.random.random() == expected
+    again = go()
+    assert [each.id for each in again.results] == [each.id for each in first.results]
+    assert len(list((tmp_path / "small" / "trials").glob("*.json"))) == 1
