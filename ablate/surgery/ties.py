@@ -11,7 +11,7 @@ model that is a leaf for surgery, or where a layer holds another's variable) as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -20,11 +20,12 @@ from ablate.errors import SurgeryError
 from ablate.surgery import graph
 
 
-def retie(made: dict[Any, Any]) -> None:
+def retie(made: dict[Any, Any], fresh: Collection[Any] = ()) -> None:
     """Tie in the new layers what is tied in the old ones, in place.
 
     Args:
         made: The new layer (or nested model) of each old one in the graph; all are built.
+        fresh: Old layers whose copies may have other weights of their own, such as a bias.
 
     Raises:
         SurgeryError: A tie cannot be made again; the text names the layers and the reason.
@@ -43,7 +44,7 @@ def retie(made: dict[Any, Any]) -> None:
             known = first.setdefault(id(our_weight), their_weight)
             if known is not their_weight and known.shape == their_weight.shape:
                 graph.exchange(new, their_weight, known)
-    _assert_tied(leaves, made)
+    _assert_tied(leaves, made, fresh)
 
 
 def held_elsewhere(model: keras.Model) -> dict[Any, str]:
@@ -124,7 +125,7 @@ def _pair(old: Any, new: Any, twins: dict[int, Any]) -> Iterator[tuple[Any, Any]
             graph.exchange(new, their_layer, known)
 
 
-def _assert_tied(leaves: list[keras.Layer], made: dict[Any, Any]) -> None:
+def _assert_tied(leaves: list[keras.Layer], made: dict[Any, Any], fresh: Collection[Any]) -> None:
     """Refuse where the copies hold more distinct weights than the originals."""
     for weight, holders in _holders(leaves).items():
         copies = {
@@ -136,6 +137,7 @@ def _assert_tied(leaves: list[keras.Layer], made: dict[Any, Any]) -> None:
         if len(copies) > 1:
             first, second = list(copies.values())[:2]
             raise _apart(first, second)
+    leaves = [leaf for leaf in leaves if leaf not in fresh]
     ours = {id(weight) for leaf in leaves for weight in leaf.weights}
     theirs = {id(weight) for leaf in leaves for weight in made[leaf].weights}
     if len(ours) < len(theirs):

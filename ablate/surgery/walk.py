@@ -91,7 +91,7 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
     }
     for old_layer, new_layer in copied.items():
         build_alike(old_layer, new_layer)
-    retie(work.made)
+    retie(work.made, work.edits.fresh)
     for old_layer, new_layer in copied.items():
         copy_state(old_layer, new_layer)
     work.restore_flags(model)

@@ -223,3 +223,17 @@ def test_nothing_is_folded_into_weights_that_another_layer_holds_too():
     norm.moving_mean.assign(np.full(6, 3.0))
     (told,) = fold_report(model).foldings
     assert told.action == "kept" and "'each' holds the weights of 'shared' too" in told.reason
+
+
+def test_a_bias_that_folding_adds_elsewhere_keeps_no_tie_from_being_made_again():
+    keras.utils.set_random_seed(0)
+    table = layers.Embedding(20, 6, name="table")
+    inputs = keras.Input((7,), dtype="int32")
+    norm = layers.BatchNormalization(name="bn")
+    x = layers.ReLU()(norm(layers.Dense(6, use_bias=False, name="d")(table(inputs))))
+    model = keras.Model(inputs, Head(table, name="head")(x))
+    norm.moving_mean.assign(np.full(6, 0.1))
+    folded = fold(model)
+    assert [layer.name for layer in folded.layers if layer.name == "bn"] == []
+    assert folded.get_layer("head").table is folded.get_layer("table")
+    assert np.abs(np.asarray(folded(TOKENS)) - np.asarray(model(TOKENS))).max() < 1e-5
