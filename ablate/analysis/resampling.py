@@ -84,11 +84,7 @@ def bca(
 
     n, columns = differences.shape
     means = _resampled_means(differences, rng)
-    observed = differences.mean(axis=0)
-    # A resample whose mean is that of the sample, but for rounding, is a tie; half of the ties lie
-    # below (as in SciPy).
-    slack = np.maximum(noise, 1e-12 * np.abs(differences).max(axis=0, initial=0.0))
-    below = ((means < observed - slack).mean(0) + (means <= observed + slack).mean(0)) / 2
+    below = share_below(means, differences, noise)
     jackknife = (differences.sum(axis=0) - differences) / (n - 1)
     lean = jackknife.mean(axis=0) - jackknife
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -107,6 +103,25 @@ def bca(
             quantiles = [ends[0][column], ends[1][column]]
             low[column], high[column] = np.quantile(means[:, column], quantiles)
     return low, high
+
+
+def share_below(
+    means: np.ndarray, differences: np.ndarray, noise: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Return the share of resampled means that are below the sample's own, ties counted half.
+
+    Args:
+        means: (resamples, columns).
+        differences: (n, columns), the sample.
+        noise: (columns,), means that differ by no more are ties, as are those that only the order
+            of summation tells apart.
+
+    Returns:
+        (columns,).
+    """
+    observed = differences.mean(axis=0)
+    slack = np.maximum(noise, 1e-12 * np.abs(differences).max(axis=0, initial=0.0))
+    return ((means < observed - slack).mean(0) + (means <= observed + slack).mean(0)) / 2
 
 
 def improvement(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablate.analysis.resampling import bca, improvement, sign_flip, sign_flip_allowed
+from ablate.analysis.resampling import bca, improvement, share_below, sign_flip, sign_flip_allowed
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -76,6 +76,24 @@ def test_bca_counts_half_of_the_ties_as_below() -> None:
             rng=rng(7),
         ).confidence_interval  # fmt: skip
         assert (low[column], high[column]) == pytest.approx(tuple(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("off", "noise", "share"),
+    [
+        (0.0, 0.0, 0.5),  # one of five below, three ties: (1 + 3 / 2) / 5
+        (-1e-14, 0.0, 0.5),  # summed in another order
+        (+1e-14, 0.0, 0.5),
+        (-3e-8, 0.0, 0.8),  # no ties: four of five are below
+        (-3e-8, 4e-7, 0.5),  # but for single precision they are
+        (+3e-8, 4e-7, 0.5),
+        (+3e-8, 0.0, 0.2),
+    ],
+)
+def test_ties_are_half_below_with_a_hair_of_slack(off: float, noise: float, share: float) -> None:
+    sample = np.array([[0.1], [0.3]])
+    means = np.array([[0.1], [0.2 + off], [0.2 + off], [0.2 + off], [0.3]])
+    assert share_below(means, sample, noise) == pytest.approx([share])
 
 
 def test_bca_of_a_symmetric_sample_is_the_percentile_interval() -> None:

@@ -111,7 +111,18 @@ def test_gaps_that_are_rounding_are_none() -> None:
     assert [each.summary.mean for each in found] == [0.0, 0.0]
     assert found[1].against is not None
     assert (found[1].against.mean, found[1].against.p) == (0.0, 1.0)
-    # Gaps of one row in twelve that cancel over the seeds.
+    # Gaps of one row in twelve, on both sides, from other accuracies.
+    for_each = {"plain": (7, 6), "bn": (8, 7)}
+    equal = [
+        result(name, seed, metrics={"train_accuracy": share(a, 12), "test_accuracy": share(b, 12)})
+        for name, (a, b) in for_each.items()
+        for seed in range(3)
+    ]
+    own, other = analyze(equal, [PLAIN, WITH_BN], "plain").gaps
+    assert own.summary.mean != other.summary.mean  # in the last place
+    assert other.against is not None
+    assert (set(other.against.differences.values()), other.against.mean) == ({0.0}, 0.0)
+    # Gaps that cancel over the seeds.
     crossed = [
         result(
             "plain", seed, metrics={"train_accuracy": share(a, 12), "test_accuracy": share(b, 12)}
@@ -199,11 +210,12 @@ def test_a_rate_exactly_one_tolerance_below_the_best_counts_in_single_precision(
     assert best - near > 0.01
     found = tolerated([0.01, 0.1, 1.0], [[below, best, near]], tolerance=0.01)
     assert (found.low.tolist(), found.high.tolist()) == ([0.1], [1.0])
-    rates = [0.1, 0.3, 1.0, 3.0]
+    assert 0.3 / 0.1 != 3.0 / 1.0  # equal widths, but for binary fractions
     wide = {
-        name: tolerated(np.array(rates) * scale, [[0.9] * 4] * 3, tolerance=0.01)
-        for name, scale in (("plain", 1.0), ("bn", 0.7))
+        name: tolerated(rates, [[0.9] * 2] * 3, tolerance=0.01)
+        for name, rates in (("plain", [1.0, 3.0]), ("bn", [0.1, 0.3]))
     }
+    assert (wide["bn"].decades != wide["plain"].decades).all()
     (effect,) = compare_tolerance(wide, "plain", seeds=range(3), rng=np.random.default_rng(0))
     assert (effect.mean, effect.p) == (0.0, 1.0)
 
