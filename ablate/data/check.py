@@ -163,10 +163,10 @@ def check_finite(name: str, array_name: str, leaf: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1))
     if len(bad):
         kind = "NaN" if np.isnan(leaf[bad[0]]).any() else "infinite values"
-        empty = np.flatnonzero(np.isnan(leaf).all(axis=0)) if leaf.ndim == 2 else []
+        empty = np.flatnonzero(np.isnan(leaf).all(axis=0)).tolist() if leaf.ndim == 2 else []
         remedy = (
             f"Feature {', '.join(map(str, empty[:5]))} is NaN in every row: leave it out."
-            if len(empty)
+            if empty
             else "Remove or replace these rows."
         )
         raise DataError(

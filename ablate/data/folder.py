@@ -111,7 +111,8 @@ def sort_files(
 
 def accounted(skipped: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
     """Return notes and cautions on files that are not read: what is no image is only noted."""
-    notes, cautions = [], []
+    notes: list[str] = []
+    cautions: list[str] = []
     for reason, names in skipped.items():
         noun = "file" if len(names) == 1 else "files"
         text = f"{len(names)} {noun} not read ({reason}): {named(names)}"
