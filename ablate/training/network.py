@@ -183,7 +183,9 @@ def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
 
 def _remove(base: keras.Model, spec: Spec) -> tuple[keras.Model, tuple[str, ...], tuple[str, ...]]:
     """Return the model without what is to be removed, what is gone, and what there is to say."""
-    bare, gone, given = base, [], []
+    bare = base
+    gone: list[str] = []
+    given: list[str] = []
     before = {path for _, path in named_layers(base)} if spec.remove else set()
     for removal in spec.remove:
         where, but = (_at_hand(each, bare, base) for each in (removal.where, removal.except_))

@@ -28,7 +28,8 @@ def said_of_insertions(made: Network) -> tuple[list[str], list[str]]:
     if not done or not graph.is_container(made.model):
         return [], []
     layers = {path: layer for layer, path in named_layers(made.model)}
-    notes, cautions = [], list(_beside(made, layers))
+    notes: list[str] = []
+    cautions = list(_beside(made, layers))
     known = {*made.calibrated, *made.measured}
     inside: dict[tuple[str, str, str], list[SiteDecision]] = {}
     for each in done:
