@@ -108,9 +108,11 @@ def _noticing() -> Iterator[None]:
     with warnings.catch_warnings():
         before, told = warnings.showwarning, set[str]()
 
-        def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        def show(
+            message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any
+        ) -> None:
             if not issubclass(category, Notice):
-                before(message, category, *rest)
+                before(message, category, filename, lineno, *rest)
             elif str(message) not in told:
                 told.add(str(message))
                 click.echo(f"Note: {message}", err=True)

@@ -64,8 +64,8 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
         for search in searches:
             if search is not None:
                 print_search_progress(search, screen)
-    for error in troubles:
-        click.echo(f"Error: {error}", err=True)
+    for trouble in troubles:
+        click.echo(f"Error: {trouble}", err=True)
     return 2 if troubles else 0
 
 

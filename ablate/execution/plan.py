@@ -10,11 +10,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from ablate.config import dump_study, load_study
+from ablate.disk import DamagedError, check_archive, notice
 from ablate.errors import AblateError, Notice
 from ablate.execution.again import lacking
 from ablate.execution.devices import cores
@@ -119,6 +121,7 @@ def plan(
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
     planned = {trial.id: trial for trial in trials[::-1]}
+    _look_at_rows(study)
     for trial in planned.values():
         if trial.id in everything and (why := contradiction(everything[trial.id], trial)):
             store.refuse(store.result_file(trial.id), f"no sound record: {why}")
@@ -142,6 +145,21 @@ def plan(
         _say_replaced(store, replaces)
     again = {trial.id: lacks[trial.id] for trial in todo if trial.id in lacks}
     return Plan(study, arms, trials, results, todo, dropped, replaces, again)
+
+
+def _look_at_rows(study: Study) -> None:
+    """Say where the file of a study's rows is damaged: other rows have other trials."""
+    if study.data.path is None:
+        return
+    place = Path(study.data.path).expanduser()
+    try:
+        check_archive(place, whole=False)
+    except DamagedError as error:
+        notice(
+            f"data.path: {place} is damaged: {error}. Expected the arrays of the study, as "
+            "numpy.savez writes them. What was trained on it is kept, and counts again once the "
+            "file is as it was."
+        )
 
 
 def with_searched(made: Plan, store: Store) -> tuple[Plan, dict[str, str]]:

@@ -13,8 +13,8 @@ from typing import Any
 
 from ablate._version import __version__
 
-_NUMBER = frozenset({int, float})
-_NUMBER_OR_NULL = frozenset({int, float, NoneType})
+_NUMBER: tuple[type, ...] = (int, float)
+_NUMBER_OR_NULL: tuple[type, ...] = (int, float, NoneType)
 
 Check = Callable[[Any], bool]
 
@@ -66,10 +66,10 @@ def _list_of(*kinds: type) -> Check:
 
 
 def _curves(value: Any) -> bool:
-    return type(value) is dict and all(
-        type(each) is list and _NUMBER_OR_NULL.issuperset(map(type, each))
-        for each in value.values()
-    )
+    return type(value) is dict and all(map(_numbers_or_null, value.values()))
+
+
+_numbers_or_null = _list_of(*_NUMBER_OR_NULL)
 
 
 def _sections(value: Any) -> bool:

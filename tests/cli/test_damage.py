@@ -7,10 +7,12 @@ it, and a command is run on that. The fast part has every damage once; the produ
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ablate.cli import run_cli
@@ -19,7 +21,7 @@ from ablate.execution.run import run
 from ablate.search import record
 from ablate.search.record import Point
 from ablate.store import Store
-from tests.execution.finished import small
+from tests.execution.finished import finish, small
 
 NAME = "small"
 
@@ -161,6 +163,9 @@ CONTENTS: dict[str, Callable[[Path], object]] = {
 #: Damages that take another trial's record.
 PAIRS: dict[str, Callable[[Path], object]] = {"swapped": _swapped, "copied over": _copied_over}
 
+#: Files that a page is drawn from.
+DRAWN = ("record", "arrays", "search.csv", "report.html")
+
 CASES = [(file, name) for file in FILES for name in DAMAGES]
 CASES += [(file, name) for file in ("record", "message") for name in CONTENTS]
 CASES += [("record", name) for name in PAIRS]
@@ -260,4 +265,53 @@ def test_run_on_a_damaged_folder_trains_again(store, file, name, finished, capsy
 @pytest.mark.parametrize(("file", "name"), CASES, ids=ids)
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each != "status STUDY"], ids=ids)
 def test_every_command_on_a_damaged_folder(store, file, name, command, finished, capsys):
+    if command == "report html" and file not in DRAWN:
+        command = "report"  # says the same, and draws nothing
     hold(store, file, name, command, finished, capsys)
+
+
+def test_who_only_looks_needs_to_write_nothing(store, capsys, monkeypatch):
+    """On a folder that cannot be written to, damaged or not."""
+    FILES["record"](store).write_bytes(b"null")
+    FILES["search.csv"](store).write_bytes(b"null")
+    (store.logs / ".digests.json").unlink()
+
+    def read_only(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    for module, name in ((os, "replace"), (os, "rename"), (os, "mkdir"), (os, "unlink")):
+        monkeypatch.setattr(module, name, read_only)
+    for command in ("status", "status STUDY", "plan", "report"):
+        said = carry_out(command, capsys)
+        assert "Error: " not in said and said.count("is no sound record") == 1
+
+
+def test_a_study_that_cannot_be_read_hides_no_other(store, capsys):
+    shutil.copytree(store.root, store.logs / "broken")
+    (store.logs / "broken" / "study.yaml").write_text("study: [")
+    assert run_cli(["status"]) == 2
+    out, err = capsys.readouterr()
+    assert "small: 4 completed" in out
+    assert "Error: logs/broken/study.yaml" in err
+
+
+@pytest.mark.parametrize("name", ["truncated", "empty", "text", "zeros", "folder", "dangling link"])
+@pytest.mark.parametrize("command", ["status STUDY", "plan", "report", "run"])
+def test_data_of_a_study_that_is_damaged_is_named(tmp_path, monkeypatch, capsys, name, command):
+    """The records stay, and those of the rows as they were are found again with them."""
+    monkeypatch.chdir(tmp_path)
+    rows = tmp_path / "rows.npz"
+    draw = np.random.default_rng(0)
+    np.savez(rows, x_train=draw.normal(size=(40, 3)).astype("float32"), y_train=np.arange(40) % 2)
+    content = rows.read_bytes()
+    store = finish(small(data={"path": str(rows)}), tmp_path / "logs")
+    before = tree(store)
+    DAMAGES[name](rows)
+    said = carry_out(command, capsys)
+    assert "rows.npz" in said
+    after = tree(store)
+    assert {each: after.get(each) for each in before} == before
+    shutil.rmtree(rows) if rows.is_dir() else rows.unlink()
+    rows.write_bytes(content)
+    assert run_cli(["status", NAME]) == 0
+    assert "4 completed" in capsys.readouterr().out
