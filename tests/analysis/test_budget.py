@@ -90,11 +90,28 @@ def test_bad_searches_are_refused(rates: list[float], shape: tuple[int, int], te
         tolerated(rates, np.zeros(shape), tolerance=0.01)
 
 
-def test_widths_are_compared_by_seed() -> None:
-    def width(*decades: float) -> Tolerance:
-        ones = np.ones(len(decades))
-        return Tolerance(ones, 10 ** np.array(decades), np.array(decades), ones)
+def width(*decades: float) -> Tolerance:
+    ones = np.ones(len(decades))
+    return Tolerance(ones, 10 ** np.array(decades), np.array(decades), ones)
 
+
+def test_widths_that_differ_by_rounding_are_the_same() -> None:
+    found, wider = compare_tolerance(
+        {
+            "plain": width(1.0, 1.5, 1.2),
+            "bn": width(1.0 + 1e-7, 1.5 + 2e-7, 1.2 + 1.5e-7),
+            "dropout": width(1.0 + 1e-3, 1.5 + 2e-3, 1.2 + 1.5e-3),
+        },
+        "plain",
+        seeds=[0, 1, 2],
+        rng=np.random.default_rng(0),
+    )
+    assert (found.mean, found.p) == (0.0, 1.0)
+    assert wider.mean == pytest.approx(1.5e-3)
+    assert wider.p == pytest.approx(stats.ttest_1samp([1, 2, 1.5], 0).pvalue, rel=1e-6)
+
+
+def test_widths_are_compared_by_seed() -> None:
     (found,) = compare_tolerance(
         {"plain": width(1.0, 1.5, 1.2), "bn": width(2.0, 2.4, 2.5)},
         "plain",
