@@ -52,7 +52,8 @@ def with_trained_model(
         trial = _trial(study.model, other, store, where, recorded)  # what it reads is known now
     file = store.model_file(trial.id)
     if file.is_file():
-        return _with(study, Model(file=str(file), weights="keep", head=study.model.own_head))
+        head = {"head": study.model.own_head}
+        return _with(study, Model(file=str(file), weights="keep", **head))
     if train is not None:
         result = store.load(trial.id)
         became = "left no model" if result is None else f"ended as '{result.status}'"

@@ -167,14 +167,9 @@ def _new_head(model: keras.Model, fits: Fits, head: str | None) -> tuple[int, st
 
     The activation is None where the old one's will do.
     """
-    aim = fits.targets
-    if (
-        head == "keep"
-        or isinstance(aim, dict | list)
-        or len(getattr(model, "outputs", None) or ()) != 1
-    ):
+    aim, shape = fits.targets, _one_output(model, fits)
+    if head == "keep" or shape is None:
         return None
-    shape = tuple(model.outputs[0].shape[1:])
     if head != "replace" and (aim.task == "regression" or fitting.fits(aim, shape)):
         return None  # numbers of another shape are told where outputs are checked
     units = fitting.units_for(aim, shape)
@@ -190,7 +185,7 @@ def _new_head(model: keras.Model, fits: Fits, head: str | None) -> tuple[int, st
 
 def _one_output(model: keras.Model, fits: Fits) -> tuple[int | None, ...] | None:
     """Return the shape of the one output for the one target, None where there are others."""
-    outputs = getattr(model, "outputs", None) or ()
+    outputs: list[Any] = list(getattr(model, "outputs", None) or ())
     if isinstance(fits.targets, dict | list) or len(outputs) != 1:
         return None
     return tuple(outputs[0].shape[1:])
@@ -214,15 +209,10 @@ def _replaced(model: keras.Model, fits: Fits, path: Path, units: int) -> str:
 
 def _surplus(model: keras.Model, fits: Fits, path: Path) -> tuple[str, ...]:
     """Say that a head has more classes than the data, which it can learn all the same."""
-    aim = fits.targets
-    if (
-        isinstance(aim, dict | list)
-        or aim.task == "regression"
-        or len(getattr(model, "outputs", None) or ()) != 1
-    ):
+    aim, shape = fits.targets, _one_output(model, fits)
+    if shape is None or aim.task == "regression":
         return ()
-    shape = tuple(model.outputs[0].shape[1:])
-    units, classes = shape[-1] if shape else 1, aim.classes or 0
+    units, classes = [1, *shape][-1], aim.classes or 0
     if units is None or units <= classes or not fitting.by_class_number(aim.shape, shape):
         return ()
     return (

@@ -73,20 +73,19 @@ def agreement(model: keras.Model, train: Train, splits: Splits) -> Agreement:
         elif output.activation == "linear" and not output.known:
             doubtful.append(_supposed(aim, output, which))
     for index, metric in enumerate([] if isinstance(train.metrics, str) else train.metrics):
-        wrong_of = [] if _is_ones_own(metric) else [_metric(metric, each) for each in judged]
-        told = [f"train.metrics[{index}]: {each}" for each in wrong_of if each is not None]
+        found = (_wrong_with(metric, each) for each in judged)
+        told = [f"train.metrics[{index}]: {each}" for each in found if each is not None]
         # Each metric is measured of all outputs: one that fits one of them is meant for that.
         (refused if len(told) == len(judged) else doubtful).extend(told)
     return Agreement(tuple(refused), tuple(each.rstrip(".") for each in doubtful))
 
 
-def _metric(metric: str | NamedMetric, judged: models.Judged) -> str | None:
+def _wrong_with(metric: str | NamedMetric | CalledMetric, judged: models.Judged) -> str | None:
+    """Return why a metric does not fit an output; of anyone's own nothing is known."""
+    if isinstance(metric, CalledMetric):
+        return None
     name, arguments = _parts(metric)
-    return models.metric_mismatch(name, arguments, judged)
-
-
-def _is_ones_own(metric: Any) -> bool:
-    return isinstance(metric, CalledMetric) or is_own(_parts(metric)[0])
+    return None if is_own(name) else models.metric_mismatch(name, arguments, judged)
 
 
 def _takes_scores(loss: Any, aim: Any, output: models.Output) -> bool:

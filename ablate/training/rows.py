@@ -96,8 +96,11 @@ def weighted(train: Batch, splits: Splits, class_weight: dict[int, float] | str 
     if class_weight is None:
         return train
     target = splits.targets
-    one = isinstance(target, Target) and (target.one_hot or target.shape in ((), (1,)))
-    if not one or target.classes is None:
+    if (
+        not isinstance(target, Target)
+        or target.classes is None
+        or not (target.one_hot or target.shape in ((), (1,)))
+    ):
         raise StudyError(
             "train.class_weight: the data has no single target of one class a row to weigh."
         )
