@@ -7,6 +7,7 @@ the canonical path of every layer, from which seeds derive, and a record of what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import keras
 from ablate import models, surgery
 from ablate.data import Splits
 from ablate.errors import StudyError, SurgeryError
+from ablate.study.keras_names import snake
 from ablate.study.placement import CANONICAL, Selector
 from ablate.study.trial import Spec
 from ablate.surgery import graph
@@ -79,6 +81,8 @@ def network(spec: Spec, splits: Splits) -> Network:
         model = carry_out(bare, decisions) if decisions else bare
         paths = surgery.canonical_paths(model, base)
     _bound(model, spec.train.max_norm)
+    if spec.model.call is not None:  # a file's names are the same in every process
+        _settle_output_names(model)
     return Network(
         model=model,
         layers=_leaves(paths),
@@ -218,6 +222,30 @@ def _at_hand(given: Selector | None, model: keras.Model, base: keras.Model) -> S
     canonical = surgery.canonical_paths(model, base)
     present = {f"{CANONICAL}{canonical[layer]}": path for layer, path in named_layers(model)}
     return [present.get(name, name) for name in names]
+
+
+def _settle_output_names(model: keras.Model) -> None:
+    """Give outputs without a name of their own one that no other model has a part in.
+
+    Keras counts the unnamed layers of a process, and metrics of several outputs begin with the
+    names of the layers they come from: `dense_accuracy` in one variant, `dense_2_accuracy` in the
+    next. Here the count is the model's own.
+    """
+    names = list(getattr(model, "output_names", None) or ())
+    if len(names) < 2:
+        return
+    settled = dict(zip(names, names, strict=True))
+    counted: dict[str, list[tuple[int, str]]] = {}
+    for operation in getattr(model, "operations", model.layers):
+        kind = snake(type(operation).__name__)
+        match = re.fullmatch(rf"{re.escape(kind)}(?:_(\d+))?", operation.name)
+        if match:
+            counted.setdefault(kind, []).append((int(match.group(1) or 0), operation.name))
+    for kind, found in counted.items():
+        for rank, (_, name) in enumerate(sorted(found)):
+            if name in settled:
+                settled[name] = f"{kind}_{rank}" if rank else kind
+    model.output_names = [settled[name] for name in names]
 
 
 def _flat(model: keras.Model) -> Iterator[keras.Layer]:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from ablate.data import Target
+from ablate.study.data import Data
 from ablate.study.progress import Event
 from ablate.training import bench, run_group
 from ablate.training.rows import rows_of
-from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of
+from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes
 
 
 def test_a_result_has_curves_metrics_and_what_it_cost():
@@ -54,6 +55,28 @@ def test_a_metric_has_one_name_in_every_variant(fresh):
     assert all(
         each.curves["val_pr"][each.best_epoch] == max(each.curves["val_pr"][1:]) for each in results
     )
+
+
+def unnamed(input_shape):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(3, activation="relu")(inputs)
+    ends = keras.layers.Dense(1, activation="sigmoid")(x), keras.layers.Dense(1)(x)
+    return keras.Model(inputs, ends)
+
+
+def two_unnamed_targets():
+    x, y = two_classes()
+    return {"x_train": x, "y_train": [y, x[:, :1]]}
+
+
+def test_unnamed_outputs_are_not_counted_by_the_models_before(fresh):
+    model, data = {"call": f"{__name__}:unnamed"}, Data(call=f"{__name__}:two_unnamed_targets")
+    specs = [binary_spec(model=model), binary_spec(DROPOUT, model=model)]
+    specs = [each.model_copy(update={"data": data}) for each in specs]
+    results = run(*(trial_of(spec, name=f"v{at}") for at, spec in enumerate(specs)))
+    names = {"loss", "dense_1_loss", "dense_1_accuracy", "dense_2_loss", "dense_2_mae"}
+    expected = {f"{split}_{name}" for split in ("train", "val", "test") for name in names}
+    assert [set(each.metrics) for each in results] == [expected] * 2
 
 
 @pytest.mark.parametrize("ending, arguments", [("sigmoid", {}), ("linear", {"from_logits": True})])
