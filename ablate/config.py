@@ -23,6 +23,12 @@ from ablate.study.overrides import put
 from ablate.study.placement import LAYER_ARGUMENTS
 from ablate.study.study import Probe, Study
 
+#: A text is a study file up to this many characters, levels and values (aliases expanded).
+MOST_TEXT, DEEPEST, MOST_VALUES = 2_000_000, 60, 200_000
+MOST_PATH = 500
+_TOO_DEEP = f"nested more than {DEEPEST} levels deep, which no study needs. Write it flatter."
+_TOO_MANY = f"stands for more than {MOST_VALUES:,} values, aliases expanded. Write fewer."
+
 #: Fields that name a file: looked for where one works, then beside the study file.
 _FILES = (
     ("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"),
@@ -182,7 +188,10 @@ def _read(text: str, source: str) -> tuple[dict[str, Any], dict[Path, int]]:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
+        _measure(text, source)
         loaded = _yaml().load(text)
+    except StudyError:
+        raise
     except MarkedYAMLError as error:
         raise StudyError(_yaml_trouble(error, source)) from None
     except (YAMLError, ValueError) as error:
@@ -197,6 +206,44 @@ def _read(text: str, source: str) -> tuple[dict[str, Any], dict[Path, int]]:
         )
     lines: dict[Path, int] = {}
     return _simple(loaded, (), lines), lines
+
+
+def _measure(text: str, source: str) -> None:
+    """Refuse a text that is no study file by its size, before anything of it is built.
+
+    Aliases are counted as often as they would be expanded: ten lines can stand for gigabytes.
+
+    Raises:
+        StudyError: it is too long, too deeply nested, or expands to too many values.
+    """
+    from ruamel.yaml import events
+
+    if (match := re.search(rf"(?:[\[{{]\s*){{{DEEPEST + 1}}}", text)) is not None:
+        line = text.count("\n", 0, match.start()) + 1  # its scanner takes long over these
+        raise StudyError(f"{source}:{line}: {_TOO_DEEP}")
+    if len(text) > MOST_TEXT:
+        raise StudyError(
+            f"{source}: {len(text):,} characters are too long for a study file; at most "
+            f"{MOST_TEXT:,} are read. Is it the right file?"
+        )
+    sizes: dict[str, int] = {}  # by anchor, what it stands for included
+    open_: list[tuple[str | None, int]] = []  # anchor, values counted before it began
+    count = 0
+    for event in _yaml().parse(text):
+        if isinstance(event, events.AliasEvent):
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, events.ScalarEvent):
+            count += 1
+            sizes |= {event.anchor: 1} if event.anchor else {}
+        elif isinstance(event, events.CollectionStartEvent):
+            open_.append((event.anchor, count))
+            count += 1
+        elif isinstance(event, events.CollectionEndEvent):
+            anchor, before = open_.pop()
+            sizes |= {anchor: count - before} if anchor else {}
+        if len(open_) > DEEPEST or count > MOST_VALUES:
+            what = _TOO_DEEP if len(open_) > DEEPEST else _TOO_MANY
+            raise StudyError(f"{source}:{event.start_mark.line + 1}: {what}")
 
 
 def _yaml_trouble(error: Any, source: str) -> str:
@@ -266,7 +313,7 @@ def _changes(
     else:
         for each in overrides:
             key, value = parse_override(each)
-            yield f"--set {each}", key, value
+            yield f"--set {each if len(each) <= 200 else each[:200] + '…'}", key, value
     if seeds is not None:
         yield "--seeds", "seeds", _seeds(seeds)
 
@@ -280,6 +327,11 @@ def parse_override(text: str) -> tuple[str, Any]:
     ('probes', ['activations'])
     """
     key, equals, value = text.partition("=")
+    if len(key) > MOST_PATH:
+        raise StudyError(
+            f"--set {key[:60]}…: a path of {len(key):,} characters leads nowhere. Expected "
+            "path=value, as train.epochs=3."
+        )
     if not equals or not key.strip():
         raise StudyError(
             f"--set {text}: expected path=value, as train.epochs=3. Received: {text!r}."
@@ -287,10 +339,14 @@ def parse_override(text: str) -> tuple[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     try:
+        _measure(value, f"--set {key.strip()}")
         return key.strip(), _simple(_yaml().load(value), (), {})
-    except YAMLError:
+    except StudyError:
+        raise
+    except (YAMLError, ValueError):  # a number of 5000 digits is none that Python reads
         raise StudyError(
-            f"--set {text}: the value is not YAML. Received: {value!r}. Quote it if it is text."
+            f"--set {text[:200]}: the value is not YAML. Received: {value[:200]!r}. Quote it if "
+            "it is text."
         ) from None
 
 
@@ -300,9 +356,10 @@ def _seeds(seeds: str | int | Sequence[int]) -> int | list[int]:
     parts = seeds.split(",") if isinstance(seeds, str) else list(seeds)
     try:
         numbers = [int(part) for part in parts]
-    except ValueError:
+    except (TypeError, ValueError):  # of 5000 digits, too
+        received = repr(seeds) if len(repr(seeds)) < 80 else f"{repr(seeds)[:80]}…"
         raise StudyError(
-            f"--seeds: expected how many (7) or which (0,2,5). Received: {seeds!r}."
+            f"--seeds: expected how many (7) or which (0,2,5). Received: {received}."
         ) from None
     return numbers[0] if isinstance(seeds, str) and "," not in seeds else numbers
 

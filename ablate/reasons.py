@@ -22,7 +22,8 @@ _FRAME = re.compile(r'^\s+File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<
 
 #: Terminal sequences and control characters; what stays are line ends and tabs.
 _ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\](?:[^\x07\x1b\n]*(?:\x07|\x1b\\))?|.)"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 #: What process pools put around the traceback of a worker, and margins of exception groups.
 _REMOTE = re.compile(r'^[\w.]*RemoteTraceback: *\n?|^"""\n|^\'\n', re.MULTILINE)

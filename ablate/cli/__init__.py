@@ -7,6 +7,7 @@ message and an exit status here, once.
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import click
 
 from ablate._version import __version__
+from ablate.cli.echo import echo
 from ablate.errors import AblateError, Notice, nearest
 
 #: The commands in the order in which `ablate --help` lists them.
@@ -91,10 +93,12 @@ def run_cli(arguments: list[str] | None = None) -> int:
         _say_goodbye(error.__cause__)
         return INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        echo(said.getvalue(), err=True, nl=False)
         return WRONG
     except AblateError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         return WRONG
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe (head, less) has had enough
@@ -115,7 +119,7 @@ def _noticing() -> Iterator[None]:
                 before(message, category, filename, lineno, *rest)
             elif str(message) not in told:
                 told.add(str(message))
-                click.echo(f"Note: {message}", err=True)
+                echo(f"Note: {message}", err=True)
 
         warnings.simplefilter("always", Notice)
         warnings.showwarning = show
@@ -131,4 +135,4 @@ def _say_goodbye(error: BaseException | None) -> None:
             f"Stopped: {done} trials finished and saved, {left} left; those under way keep their "
             "last checkpoints."
         )
-    click.echo(f"{said} Run the same command again to go on from here.", err=True)
+    echo(f"{said} Run the same command again to go on from here.", err=True)

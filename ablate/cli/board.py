@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import find_study, json_option, logs_option, quiet_option
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def command(
     for store, found in stores:
         said = _bring_up_to_date(store, found, rebuild=rebuild, all_runs=all_runs)
         if said and not (quiet or as_json):
-            click.echo(f"{store.name}: {said}")
+            echo(f"{store.name}: {said}")
     with _stoppable(), _logdir([store for store, _ in stores], whole=study is not None) as logdir:
         if not runs_in(logdir) and not any(_being_run(store) for store, _ in stores):
             names = ", ".join(f"'{store.name}'" for store, _ in stores)
@@ -64,13 +65,13 @@ def command(
             with serve(logdir, port) as serving:
                 opening = address(serving.url, runs_in(logdir), charts=has_charts(logdir))
                 if as_json:
-                    click.echo(json.dumps({"url": opening, "logdir": str(logdir)}))
+                    echo(json.dumps({"url": opening, "logdir": str(logdir)}))
                 else:
-                    click.echo(f"TensorBoard: {opening}\nCtrl-C ends it.")
+                    echo(f"TensorBoard: {opening}\nCtrl-C ends it.")
                 serving.wait()
         except KeyboardInterrupt:
             if not (quiet or as_json):
-                click.echo("TensorBoard has ended.")
+                echo("TensorBoard has ended.")
     return 0
 
 

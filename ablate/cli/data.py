@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import find_study, json_option, logs_option, study_options
 from ablate.errors import StudyError, nearest
 
@@ -46,7 +47,7 @@ def command(
     else:
         told = _of_study(source, logs, settings, profile, seeds, NAMES)
     if as_json:
-        click.echo(json.dumps({"source": source, "splits": told}))
+        echo(json.dumps({"source": source, "splits": told}))
     else:
         for each in told:
             _print(each)
@@ -69,12 +70,12 @@ def _list(as_json: bool) -> None:
         for kind in KINDS
     ]
     if as_json:
-        click.echo(json.dumps(kinds))
+        echo(json.dumps(kinds))
         return
     for each in kinds:
-        click.echo(f"{each['name']:<20}{each['about']}")
+        echo(f"{each['name']:<20}{each['about']}")
         for name, default in each["arguments"].items():  # type: ignore[attr-defined]
-            click.echo(f"{'':<22}{name}: {json.dumps(default)}")
+            echo(f"{'':<22}{name}: {json.dumps(default)}")
 
 
 def _named(source: str, settings: tuple[str, ...]) -> Data:

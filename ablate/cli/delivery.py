@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from ablate.cli.echo import echo
 from ablate.cli.source import write
 from ablate.errors import DataError
 
@@ -77,7 +76,7 @@ def deliver(
         ) from trouble
     beside = write(out, after, certificate)
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 {
                     **story.document,
@@ -91,18 +90,18 @@ def deliver(
         return certificate
     if not quiet:
         for line in story.lines:
-            click.echo(line)
+            echo(line)
         for warning in story.warnings:
-            click.echo(f"Note: {warning}", err=True)
-        click.echo(f"Wrote {out} and {beside}")
+            echo(f"Note: {warning}", err=True)
+        echo(f"Wrote {out} and {beside}")
         if drift := certificate.training_drift:
-            click.echo(
+            echo(
                 f"In training, batches of {drift.batch_size} move the outputs by "
                 f"{drift.max_rel_diff:.2g} of the largest, through {drift.layers} "
                 f"BatchNormalization layer{'s' if drift.layers != 1 else ''}."
             )
-        click.echo(f"Measured on {images.words}.")
-    click.echo(certificate.verdict)
+        echo(f"Measured on {images.words}.")
+    echo(certificate.verdict)
     return certificate
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ablate.errors import StudyError
+from ablate.cli.echo import echo
+from ablate.errors import StudyError, nearest
+
+if TYPE_CHECKING:
+    from ablate.study.study import Study
 
 _TEMPLATE = """\
 # A study: one network, its variants, and what is the same for all of them.
@@ -80,8 +86,13 @@ def command(file: Path, data: str, model: str) -> int:
     from ablate.config import parse_study
 
     text = template(file, data, model)
-    parse_study(text, str(file))  # a misspelt --data or --model is told before a file is written
-    file.parent.mkdir(parents=True, exist_ok=True)
+    # What --data or --model name is looked for before a file is written.
+    _check(parse_study(text, str(file)))
+    if not file.parent.is_dir():
+        raise StudyError(
+            f"FILE: there is no folder '{file.parent}' for '{file.name}', and none is made. Make "
+            "it first, or give another FILE."
+        )
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -90,8 +101,48 @@ def command(file: Path, data: str, model: str) -> int:
             f"{file} is there already, and nothing is overwritten. Give another name: "
             f"ablate init {file.stem}-2{file.suffix}"
         ) from None
-    click.echo(f"Wrote {file}. Next: ablate run {file}")
+    echo(f"Wrote {file}. Next: ablate run {file}")
     return 0
+
+
+def _check(study: Study) -> None:
+    """Refuse data and a model that are not there.
+
+    Raises:
+        StudyError: no such file, folder or module, named with the option that asked for it.
+    """
+    from ablate.study.archives import check_archive
+    from ablate.study.digests import source_digest
+
+    data, model = study.data, study.model
+    for option, given, kind in (
+        ("--data", data.path, "file"),
+        ("--data", data.directory, "folder"),
+        ("--model", model.file, "file"),
+    ):
+        if given is None:
+            continue
+        place = Path(given).expanduser()
+        if not (place.is_dir() if kind == "folder" else place.is_file()):
+            siblings = (
+                [each.name for each in place.parent.iterdir()] if place.parent.is_dir() else []
+            )
+            raise StudyError(
+                f"{option}: there is no {kind} '{given}' (looked at {place.absolute()})."
+                f"{nearest(place.name, siblings)}"
+            )
+        if place.suffix == ".npz" and not zipfile.is_zipfile(place):
+            raise StudyError(
+                f"{option}: '{given}' is no npz file. Expected a file that numpy.savez wrote."
+            )
+        if place.suffix == ".keras":
+            check_archive(place)
+    for option, call in (("--data", data.call), ("--model", model.call)):
+        if call is not None:
+            try:
+                source_digest(call)
+            except StudyError as error:
+                raise StudyError(f"{option}: {error}") from None
 
 
 def template(file: Path, data: str, model: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ablate.cli.delivery import some
+from ablate.cli.echo import echo
 from ablate.cli.options import json_option
 from ablate.cli.source import open_model, weights_option
 from ablate.study.positions import POSITIONS
@@ -96,7 +97,7 @@ def command(
         }
         if planned is not None:
             document["placement"] = planned
-        click.echo(json.dumps(document, ensure_ascii=False))
+        echo(json.dumps(document, ensure_ascii=False))
         return 0
     from ablate.report.terminal import console
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import json_option
 from ablate.errors import StudyError, nearest
 
@@ -23,7 +24,7 @@ def command(name: str | None, as_json: bool) -> int:
     """
     found = _chosen(name)
     if as_json:
-        click.echo(json.dumps(found))
+        echo(json.dumps(found))
     else:
         _print(found, alone=name is not None)
     return 0

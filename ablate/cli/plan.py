@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import (
     execution_options,
     find_study,
@@ -48,7 +49,7 @@ def command(
     found = find_study(study, logs, settings=settings, profile=profile, seeds=seeds, **execution)
     seen = outlook(found, logs=logs, build=not quick)
     if as_json:
-        click.echo(json.dumps(seen.to_json()))
+        echo(json.dumps(seen.to_json()))
     else:
         print_outlook(seen, console(quiet=False))
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import json_option, logs_option
 
 if TYPE_CHECKING:
@@ -130,17 +131,17 @@ def _write(
         place = output
         plots = None if kind == "html" else output.with_name(f"{output.stem}-plots")
     if kind == "html":
-        click.echo(str(write_html(material, place, plots)))
+        echo(str(write_html(material, place, plots)))
     else:
         assert plots is not None  # Markdown always has its plots beside it
-        click.echo(str(write_markdown(material, place, plots)))
+        echo(str(write_markdown(material, place, plots)))
 
 
 def _put(text: str, output: Path | None) -> None:
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        echo(text, nl=not text.endswith("\n"))
         return
     from ablate.disk import write_text
 
     write_text(output, text)
-    click.echo(str(output))
+    echo(str(output))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import (
     execution_options,
     find_study,
@@ -73,9 +74,9 @@ def command(
     if names or write:
         _write(found, output)
     if as_json:
-        click.echo(json.dumps({"studies": [_entry(each) for each in found]}))
+        echo(json.dumps({"studies": [_entry(each) for each in found]}))
     elif names or write:
-        click.echo(str(output))
+        echo(str(output))
     else:
         _list(found)
     return 1 if failed else 0
@@ -101,10 +102,10 @@ def _write(found: list[Reproduction], output: Path) -> None:
 
 def _list(found: list[Reproduction]) -> None:
     for each in found:
-        click.echo(f"{each.name}: {each.title}")
+        echo(f"{each.name}: {each.title}")
         for line in _verdicts(each):
-            click.echo(f"    {line}")
-    click.echo("Run one: ablate reproduce NAME --profile quick; all: ablate reproduce all")
+            echo(f"    {line}")
+    echo("Run one: ablate reproduce NAME --profile quick; all: ablate reproduce all")
 
 
 def _verdicts(each: Reproduction) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import (
     execution_options,
     find_study,
@@ -54,7 +55,7 @@ def command(
     if as_json:
         from ablate.report.tabular import as_document
 
-        click.echo(json.dumps(as_document(results)))
+        echo(json.dumps(as_document(results)))
     else:
         print_closing(results, logs=logs, quiet=quiet)
     return 1 if results.counts().get("failed") else 0

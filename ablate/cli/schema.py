@@ -6,6 +6,8 @@ import json
 
 import click
 
+from ablate.cli.echo import echo
+
 
 @click.command("schema")
 def command() -> int:
@@ -17,5 +19,5 @@ def command() -> int:
     """
     from ablate.config import schema
 
-    click.echo(json.dumps(schema(), indent=2))
+    echo(json.dumps(schema(), indent=2))
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import (
     execution_options,
     find_study,
@@ -52,7 +53,7 @@ def command(
         from ablate.search.driver import search
     results = search(found, logs=logs, fresh=fresh, watchers=[SearchDisplay(screen)])
     if as_json:
-        click.echo(json.dumps(results.to_json()))
+        echo(json.dumps(results.to_json()))
     else:
         confirmed = results.confirmed if results.analysis is not None else None
         print_search(results.searched, confirmed, quiet=quiet)

@@ -26,6 +26,7 @@ import click
 from ablate.errors import AblateError, StoreError, SurgeryError, nearest
 from ablate.quiet import quiet_start
 from ablate.reasons import reason
+from ablate.study.archives import check_archive
 
 if TYPE_CHECKING:
     import keras
@@ -226,6 +227,10 @@ def _file(place: Path) -> Opened:
             f"SOURCE: '{place}' is not a Keras model file, or not a whole one "
             f"({place.stat().st_size} bytes). Expected a file that model.save('….keras') wrote."
         )
+    try:
+        check_archive(place)  # before TensorFlow starts
+    except AblateError as trouble:
+        raise SurgeryError(f"SOURCE: {trouble}") from None
     _start()
     from ablate.models import file
 

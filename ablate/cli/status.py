@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ablate.cli.echo import echo
 from ablate.cli.options import json_option, logs_option
 from ablate.errors import AblateError
 
@@ -49,9 +50,9 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
             each.to_json() | ({} if search is None else {"search": search.to_json()})
             for each, search in zip(seen, searches, strict=True)
         ]
-        click.echo(json.dumps(documents[0] if study else documents))
+        echo(json.dumps(documents[0] if study else documents))
     elif not seen and not troubles:
-        click.echo(f"No study lies under {logs}/ yet. Start one: ablate run configs/digits.yaml")
+        echo(f"No study lies under {logs}/ yet. Start one: ablate run configs/digits.yaml")
     else:
         screen = console(quiet=False)
         own = [
@@ -65,7 +66,7 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
             if search is not None:
                 print_search_progress(search, screen)
     for trouble in troubles:
-        click.echo(f"Error: {trouble}", err=True)
+        echo(f"Error: {trouble}", err=True)
     return 2 if troubles else 0
 
 

@@ -68,6 +68,11 @@ def lanes(
     """
     there = gpus() if machine_gpus is None else machine_gpus
     count = cores() if machine_cores is None else machine_cores
+    if workers is not None and workers > (most := max(64, 8 * count)):
+        raise StudyError(
+            f"execution.workers: expected at most {most} worker processes on a machine of {count} "
+            f"cores, each of which holds a TensorFlow. Received: {workers}."
+        )
     if gpus_per_trial == 0 or (gpus_per_trial is None and not there):
         each = max(threads, math.ceil(cpus_per_trial or 0), 1)
         return [Lane(max(1, workers if workers is not None else count // each))]

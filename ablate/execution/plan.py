@@ -23,6 +23,7 @@ from ablate.execution.devices import cores
 from ablate.execution.readings import Read, with_digests
 from ablate.store import Store
 from ablate.study.arm import Arm
+from ablate.study.checks import check_new_names
 from ablate.study.data import example_shape
 from ablate.study.expand import carry_sites, wanted_sites, with_sites
 from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
@@ -98,6 +99,8 @@ def plan(
     that the study was trained under, for those who show what is there; else it is today's, and
     what stands under another is trained again.
     """
+    if not store.exists():
+        check_new_names(study)
     study = with_threads(study, earlier)
     study = _with_numerics(study, earlier, recorded)
     if earlier is not None:

@@ -26,6 +26,7 @@ from ablate.execution.readings import materialised
 from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
 from ablate.store import Store
 from ablate.study.arm import Arm
+from ablate.study.checks import check_new_names
 from ablate.study.outlook import VariantPlan
 from ablate.study.programs import groups
 from ablate.study.results import StudyResults
@@ -69,6 +70,8 @@ def run(
         lambda other: run(other, logs=logs, workers=workers, executor=executor, watchers=watchers),
     )
     store = Store(logs, study.study)
+    if fresh or not store.exists():
+        check_new_names(study)
     if fresh:
         store.set_aside()
     with store.lock():

@@ -17,6 +17,7 @@ import keras
 
 from ablate.errors import AblateError
 from ablate.reasons import reason
+from ablate.study.archives import check_archive
 from ablate.surgery.depth import deep_graphs
 
 
@@ -33,6 +34,7 @@ def load(place: Path, compiled: bool = False, notes: list[str] | None = None) ->
         AblateError: The file gives no model; the text says why and what to do, not which field
             named the file.
     """
+    check_archive(place)
     with warnings.catch_warnings(), deep_graphs():
         warnings.simplefilter("ignore")
         if compiled:

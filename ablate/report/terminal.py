@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ablate.reasons import printable
 from ablate.report import tables, wording
 from ablate.report.material import Material, material_of
 from ablate.report.names import broken
@@ -50,13 +52,33 @@ def console(quiet: bool = False, file: io.TextIOBase | None = None) -> Console:
     """
     target = file or sys.stdout
     terminal = getattr(target, "isatty", lambda: False)()
-    return Console(
+    screen = Console(
         file=target,  # type: ignore[arg-type]
         quiet=quiet,
         highlight=False,
         soft_wrap=False,
         width=None if terminal else _piped_width(),
     )
+    screen.push_render_hook(_Neutral())
+    return screen
+
+
+class _Neutral(RenderHook):
+    """Takes control sequences off all that a console prints but for the console's own."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Neutralised(each) for each in renderables]
+
+
+class _Neutralised:
+    """Something to print, without what a terminal would obey."""
+
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for each in console.render(self._inner, options):
+            yield each if each.control else Segment(printable(each.text), each.style)
 
 
 def print_closing(results: StudyResults, *, logs: str | Path, quiet: bool = False) -> None:
@@ -241,6 +263,7 @@ def _line(screen: Console, text: str | Text) -> None:
 
 
 def _sayable(screen: Console, text: str) -> str:
+    text = printable(text)
     try:
         text.encode(screen.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

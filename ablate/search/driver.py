@@ -31,6 +31,7 @@ from ablate.search.record import CONFIRMED, Point, spec_at
 from ablate.search.space import check_searchable
 from ablate.store import Store
 from ablate.study.arm import Arm
+from ablate.study.checks import check_new_names
 from ablate.study.identity import trial_ids
 from ablate.study.programs import groups
 from ablate.study.search_space import Search, parameters_of
@@ -80,6 +81,8 @@ def search(
         lambda other: run(other, logs=logs, workers=workers, executor=executor, watchers=watchers),
     )
     store = Store(logs, study.study)
+    if fresh or not store.exists():
+        check_new_names(study)
     if fresh:
         store.set_aside()
     with store.lock():

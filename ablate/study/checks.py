@@ -8,13 +8,14 @@ others; those that need the arms run only where the arms can be told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ablate.errors import StudyError, nearest
 from ablate.study import arguments
-from ablate.study.complaints import Path, Problem, Slips
+from ablate.study.complaints import Path, Problem, Slips, study_error
 from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
 from ablate.study.probes import PROBES
 from ablate.study.search_space import apply_point, check_path, parameters_of
@@ -24,6 +25,33 @@ from ablate.study.train import Train
 if TYPE_CHECKING:
     from ablate.study.arm import Arm
     from ablate.study.study import Study, Variant
+
+
+#: What Windows keeps for devices, whatever ending follows.
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+
+
+def check_new_names(study: Study) -> None:
+    """Refuse names that a new study should not have; one that is on disk keeps what it has.
+
+    Raises:
+        StudyError: a name that Windows cannot hold as a folder, or a variant called `search`.
+    """
+    problems = []
+    named = [(("study",), study.study), *((("variants", n), n) for n in study.variants)]
+    for path, name in named:
+        if _DEVICES.fullmatch(name):
+            text = f"'{name}' is the name of a device on Windows, where no folder can have it."
+            problems.append(Problem(path, f"{text} Choose another name."))
+        elif name.endswith("."):
+            text = f"'{name}' ends with a dot, which Windows drops from a folder's name."
+            problems.append(Problem(path, f"{text} Choose another name."))
+    for name in study.variants:
+        if name.lower() == "search":
+            text = "'search' is the folder in which TensorBoard shows the points of a search."
+            problems.append(Problem(("variants", name), f"{text} Choose another name."))
+    if problems:
+        raise study_error(problems)
 
 
 def check(study: Study) -> None:
@@ -62,6 +90,7 @@ def _check_seeds(study: Study) -> Iterator[Problem]:
         return
     if not seeds:
         yield Problem(("seeds",), "expected at least one seed. Received: [].")
+    before: set[int] = set()
     for index, seed in enumerate(seeds):
         if not 0 <= seed < SEARCH_SEEDS:
             text = (
@@ -69,8 +98,9 @@ def _check_seeds(study: Study) -> Iterator[Problem]:
                 f"Received: {seed}."
             )
             yield Problem(("seeds", index), text)
-        elif seed in seeds[:index]:
+        elif seed in before:
             yield Problem(("seeds", index), f"seed {seed} stands there twice.")
+        before.add(seed)
 
 
 def _check_shape(study: Study) -> Iterator[Problem]:

@@ -46,6 +46,10 @@ def slip(text: str, *path: str | int) -> Slips:
     return Slips(Problem(path, text))
 
 
+#: Problems told at once; who has more mends these first.
+MOST = 50
+
+
 def study_error(
     problems: Sequence[Problem], *, of: str = "", place: Callable[[Path], str] | None = None
 ) -> StudyError:
@@ -58,7 +62,8 @@ def study_error(
     """
     located = [replace(p, source=place(p.path)) if place else p for p in problems]
     lines = list(dict.fromkeys(f"{of + ': ' if of else ''}{problem}" for problem in located))
-    text = lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *lines])
+    told = lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more."]
+    text = lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *told])
     error = StudyError(text)
     error.problems = tuple(located)
     return error
@@ -98,7 +103,7 @@ def problems_of(error: ValidationError, root: type[BaseModel], document: Any) ->
     a wrong key) win over those that it never resembled (a text was also possible).
     """
     found: dict[Path, list[dict[str, Any]]] = {}
-    for each in error.errors(include_url=False):
+    for each in error.errors(include_url=False)[: 4 * MOST]:
         found.setdefault(_path(each, document), []).append(dict(each))
     deepest = {path for path in found if not any(_above(path, other) for other in found)}
     problems = []

@@ -21,6 +21,7 @@ from typing import Any
 
 from ablate.errors import StudyError
 from ablate.reasons import sentence
+from ablate.study.archives import check_archive
 from ablate.study.image_files import visible_files
 
 Memory = MutableMapping[str, Any]
@@ -119,6 +120,7 @@ def _is_digest(rest: list[Any]) -> bool:
 
 
 def _archive(place: Path) -> str:
+    check_archive(place)
     whole = hashlib.sha256()
     with zipfile.ZipFile(place) as archive:
         for name in sorted(archive.namelist()):

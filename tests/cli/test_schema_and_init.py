@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -30,9 +31,19 @@ def test_schema_prints_one_json_document() -> None:
     ],
 )
 def test_init_writes_a_study_that_loads(
-    data: str, model: str, expected: tuple[str, str, str, str], tmp_path: Path
+    data: str,
+    model: str,
+    expected: tuple[str, str, str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    file = tmp_path / "new" / "my study.yaml"
+    (tmp_path / "images").mkdir()
+    np.savez(tmp_path / "my data.npz", x_train=np.ones(2))
+    (tmp_path / "m.keras").write_bytes(b"")
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "mod.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "my study.yaml"
     result = CliRunner().invoke(init.command, [str(file), "--data", data, "--model", model])
     assert result.output == f"Wrote {file}. Next: ablate run {file}\n"
     study = load_study(file)
