@@ -5,6 +5,8 @@ Metrics arrive as the numbers that single precision holds: 7/12 is 0.58333331346
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,31 @@ def test_differences_of_rounding_are_no_gains_and_no_losses() -> None:
     assert set(found.differences.values()) == {0.0}
     assert (found.mean, found.sd, found.p, found.sign_flip_p) == (0.0, 0.0, 1.0, 1.0)
     assert found.improvement == 0.5  # all are ties
+
+
+def test_sums_of_flips_that_differ_by_rounding_are_ties() -> None:
+    """Six differences of whole rows in twelve: the share of flips is that of whole numbers."""
+    base, by = [8, 6, 5, 3, 3, 1], [1, 2, -1, 1, 1, 2]
+    values = accuracies(12, plain=base, bn=[a + b for a, b in zip(base, by, strict=True)])
+    effect = analyze(study(values), [PLAIN, WITH_BN], "plain").effect("bn")
+    assert effect is not None
+    flips = product([1, -1], repeat=6)
+    sums = [abs(sum(s * b for s, b in zip(signs, by, strict=True))) for signs in flips]
+    assert effect.sign_flip_p == np.mean([each >= abs(sum(by)) for each in sums])
+
+
+def test_the_bootstrap_is_told_how_much_is_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def spy(differences, confidence, rng, noise=0.0):  # type: ignore[no-untyped-def]
+        told.append(noise)
+        return bca(differences, confidence, rng, noise)
+
+    monkeypatch.setattr("ablate.analysis.resampling.bca", spy)
+    values = accuracies(12, plain=[6] * 20, bn=[7, 6, 5, 9] * 5)
+    analyze(study(values), [PLAIN, WITH_BN], "plain")
+    size = np.mean([max(6, other) / 12 for other in (7, 6, 5, 9)])
+    assert told[0] == pytest.approx([4e-7 * size])
 
 
 def test_one_huge_value_blurs_no_other_seed() -> None:
