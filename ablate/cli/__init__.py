@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import TextIO
 
 import click
 
@@ -113,10 +113,15 @@ def _noticing() -> Iterator[None]:
         before, told = warnings.showwarning, set[str]()
 
         def show(
-            message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
         ) -> None:
             if not issubclass(category, Notice):
-                before(message, category, filename, lineno, *rest)
+                before(message, category, filename, lineno, file, line)
             elif str(message) not in told:
                 told.add(str(message))
                 echo(f"Note: {message}", err=True)
