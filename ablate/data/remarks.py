@@ -181,10 +181,10 @@ def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
     """Return what is to be said of features that are the same in all rows; whether all are."""
     if leaf.ndim not in (2, 4) or leaf.shape[-1] > _COLUMNS:
         return "", False
-    left = np.ones(leaf.shape[-1], dtype=bool)
+    left, first = np.ones(leaf.shape[-1], dtype=bool), leaf[:1].reshape(-1, leaf.shape[-1])[0]
     for start in range(0, len(leaf), 64):  # most features differ within the first rows
         block = leaf[start : start + 64].reshape(-1, leaf.shape[-1])
-        left &= (block == leaf.reshape(-1, leaf.shape[-1])[0]).all(axis=0)
+        left &= (block == first).all(axis=0)
         if not left.any():
             break
     constant = np.flatnonzero(left)
