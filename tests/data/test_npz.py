@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from ablate.data import load
 from ablate.data.npz import read
 from ablate.errors import DataError
 from ablate.study.data import Data, example_shape
@@ -68,3 +69,9 @@ def test_damage_anywhere_is_an_error_that_can_be_acted_on(tmp_path, writer):
             known = {"x_train": X, "y_train": Y}
             assert all(np.array_equal(known.get(name, each), each) for name, each in found.items())
     assert refused > 200
+
+
+@pytest.mark.parametrize("name, meant", [("X_train", "x_train"), ("Y_Test", "y_test")])
+def test_a_name_in_other_case_is_met_with_its_own(save, name, meant):
+    with pytest.raises(DataError, match=rf"'{name}' is none .* Did you mean '{meant}'\?"):
+        load(Data(path=save(**{"x_train": X, "y_train": Y, name: X})))
