@@ -18,10 +18,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import StudyError, nearest
-from ablate.study.complaints import Path, Problem, problems_of, study_error
 from ablate.study.overrides import put
 from ablate.study.placement import LAYER_ARGUMENTS
 from ablate.study.study import Probe, Study
+from ablate.study.validation import Path, Problem, problems_of, study_error
 
 #: A text is a study file up to this many characters, levels and values (aliases expanded).
 MOST_TEXT, DEEPEST, MOST_VALUES = 2_000_000, 60, 200_000

@@ -27,7 +27,7 @@ CONTENDERS = ("predict", "calibrate")
 
 def measure(contender: str, images: int, size: int, batch_size: int) -> dict[str, float]:
     """Run one contender in this process; return its seconds and the process's peak in MiB."""
-    from ablate.quiet import quiet_start
+    from ablate.suppress_stderr import quiet_start
 
     with quiet_start():
         import keras

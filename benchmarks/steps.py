@@ -15,7 +15,7 @@ from pathlib import Path
 
 import contenders
 
-from ablate.quiet import quiet_start
+from ablate.suppress_stderr import quiet_start
 
 
 def memory() -> float:
@@ -45,7 +45,7 @@ def steps(turns: int) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from ablate.training.bench import bench_for
+    from ablate.training.model_cache import bench_for
     from ablate.training.rows import rows_of
 
     trial = trials(1)[0]

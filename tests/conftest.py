@@ -7,7 +7,7 @@ them here: their last bits would differ. Nothing is trained where Keras runs on 
 import os
 import signal
 
-from ablate.quiet import quiet_start
+from ablate.suppress_stderr import quiet_start
 
 if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
     with quiet_start():

@@ -14,7 +14,7 @@ ROOT = Path(ablate.__file__).parent
 
 RANKS = {
     "errors": 0,
-    "quiet": 0,
+    "suppress_stderr": 0,
     "reasons": 0,
     "_version": 0,
     "disk": 1,
@@ -39,7 +39,7 @@ RANKS = {
 #: Parts that never import Keras or TensorFlow, at the top or in a function.
 LIGHT = {
     "errors",
-    "quiet",
+    "suppress_stderr",
     "reasons",
     "_version",
     "disk",

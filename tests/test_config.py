@@ -51,7 +51,7 @@ def test_yaml_1_2_means_what_it_says() -> None:
     )
     assert study.study == "2026-01-31"
     assert study.train.learning_rate == 0.0001
-    assert [arm.name for arm in study.arms] == ["bn=off", "bn=on"]
+    assert [arm.name for arm in study.resolved] == ["bn=off", "bn=on"]
 
 
 def test_merge_keys_and_anchors_work() -> None:
@@ -59,7 +59,10 @@ def test_merge_keys_and_anchors_work() -> None:
         BASE + "  both:\n    insert:\n      - &drop {layer: Dropout, rate: 0.5}\n"
         "      - {<<: *drop, rate: 0.2, where: Dense}\n"
     )
-    assert [each.arguments for each in study.arms[2].spec.insert] == [{"rate": 0.5}, {"rate": 0.2}]
+    assert [each.arguments for each in study.resolved[2].spec.insert] == [
+        {"rate": 0.5},
+        {"rate": 0.2},
+    ]
 
 
 SLIPS = {
@@ -185,7 +188,7 @@ def test_overrides_change_fields_in_order() -> None:
     assert [probe.name for probe in study.probes] == ["activations"]
     assert study.search is not None
     assert study.search.space["train.learning_rate"].float_ == (0.001, 1)
-    assert study.arms[2].spec.model.arguments == {"filters": [8]}
+    assert study.resolved[2].spec.model.arguments == {"filters": [8]}
 
 
 def test_an_override_meets_the_longest_key_that_is_there() -> None:

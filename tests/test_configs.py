@@ -26,7 +26,7 @@ def test_is_valid_and_round_trips(path: Path) -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=name)
 def test_profiles_load(path: Path) -> None:
     for profile in load_study(path).profiles:
-        assert load_study(path, profile=profile).arms
+        assert load_study(path, profile=profile).resolved
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name)
@@ -44,7 +44,7 @@ def test_promised_trials_are_the_trials_planned(path: Path) -> None:
     if promised is None:
         return
     study = load_study(path)
-    trained = [arm for arm in study.arms if arm.alias_of is None]
+    trained = [arm for arm in study.resolved if arm.alias_of is None]
     assert len(trained) * len(study.seed_list) == int(promised.group(1))
 
 

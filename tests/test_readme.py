@@ -44,7 +44,7 @@ def test_a_command_is_understood(arguments):
 def test_the_study_file_is_one():
     (whole,) = (block for block in blocks("yaml") if block.startswith("study:"))
     study = parse_study(whole, "README.md")
-    assert [arm.name for arm in study.arms] == ["plain", "bn", "dropout", "both"]
+    assert [arm.name for arm in study.resolved] == ["plain", "bn", "dropout", "both"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ablate.analysis.assemble import analyze
 from ablate.analysis.budget import Tolerance, compare_tolerance, expected_best, tolerated
-from ablate.analysis.findings import (
+from ablate.analysis.effects import (
     SCHEMA_VERSION,
     Analysis,
     Comparison,
@@ -29,7 +29,7 @@ from ablate.analysis.findings import (
     VariantSummary,
     Verdict,
 )
-from ablate.analysis.outcomes import headline
+from ablate.analysis.result_table import headline
 from ablate.study.metrics import direction_of
 
 __all__ = [

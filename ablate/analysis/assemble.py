@@ -12,15 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate.analysis import words
+from ablate.analysis import sentences
 from ablate.analysis.contributions import contributions
 from ablate.analysis.costs import costs
 from ablate.analysis.descriptive import rounding, summarize
-from ablate.analysis.expectations import judge
-from ablate.analysis.factorial import factor_effects, factor_levels
-from ablate.analysis.facts import Facts
-from ablate.analysis.failures import count_failures
-from ablate.analysis.findings import (
+from ablate.analysis.effects import (
     Analysis,
     Contribution,
     Direction,
@@ -31,16 +27,20 @@ from ablate.analysis.findings import (
     MetricSummary,
     VariantSummary,
 )
+from ablate.analysis.expectations import judge
+from ablate.analysis.factorial import factor_effects, factor_levels
+from ablate.analysis.failures import count_failures
 from ablate.analysis.gap import gaps
+from ablate.analysis.guard_context import GuardContext
 from ablate.analysis.guards import guard
 from ablate.analysis.naming import coverage_clause, described
 from ablate.analysis.opening import opening
-from ablate.analysis.outcomes import Outcomes, collect, headline
 from ablate.analysis.paired import Family, compare, correlate, specialize
+from ablate.analysis.result_table import ResultTable, collect, headline
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
-from ablate.study.arm import Arm
 from ablate.study.metrics import is_share
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
@@ -49,7 +49,7 @@ from ablate.study.trial import TrialResult
 
 def analyze(
     results: StudyResults | Sequence[TrialResult],
-    arms: Sequence[Arm] = (),
+    resolved: Sequence[ResolvedVariant] = (),
     baseline: str = "",
     settings: Settings | None = None,
     *,
@@ -85,7 +85,7 @@ def analyze(
     if isinstance(results, StudyResults):
         return analyze(
             results.results,
-            results.arms,
+            results.resolved,
             results.study.baseline_name,
             settings or results.study.analysis,
             study=results.study.study,
@@ -95,22 +95,22 @@ def analyze(
             seed=seed,
         )
     settings = settings or Settings()
-    names = [arm.name for arm in arms]
+    names = [variant.name for variant in resolved]
     if baseline not in names:
         raise StudyError(
             f"baseline: there is no variant '{baseline}'.{nearest(baseline, names)} "
             f"Expected one of: {', '.join(names)}."
         )
-    outcomes = collect(results, arms, measurements)
+    outcomes = collect(results, resolved, measurements)
     metric, direction = headline(
         outcomes.metrics, settings.metric, settings.direction, outcomes.declared
     )
     confidence = settings.confidence
     rng = np.random.default_rng(seed)
     counts = dict(planned or {})
-    for arm in arms:
-        if arm.alias_of is not None and arm.name not in counts:
-            counts[arm.name] = counts.get(arm.alias_of, 0)
+    for variant in resolved:
+        if variant.alias_of is not None and variant.name not in counts:
+            counts[variant.name] = counts.get(variant.alias_of, 0)
     failures = count_failures(
         outcomes,
         baseline,
@@ -126,8 +126,8 @@ def analyze(
     found_gaps = _gaps(outcomes, baseline, metric, direction, confidence, rng)
     of_headline = tuple(each for each in effects if each.metric == metric)
     clause = _coverage(outcomes, baseline, metric, of_headline)
-    reference = arms[names.index(baseline)]
-    facts = Facts(
+    reference = resolved[names.index(baseline)]
+    facts = GuardContext(
         outcomes,
         baseline,
         metric,
@@ -152,7 +152,7 @@ def analyze(
             metric=metric,
             confidence=confidence,
             coverage=clause,
-            names={arm.name: described(arm, reference) for arm in arms},
+            names={variant.name: described(variant, reference) for variant in resolved},
         ),
         coverage=f"{clause[:1].upper()}{clause[1:]}.",
         seeds=outcomes.seeds,
@@ -171,7 +171,7 @@ def analyze(
 
 
 def _variants(
-    outcomes: Outcomes, failures: Mapping[str, Failures], metric: str, confidence: float
+    outcomes: ResultTable, failures: Mapping[str, Failures], metric: str, confidence: float
 ) -> tuple[VariantSummary, ...]:
     order = sorted(outcomes.metrics, key=lambda name: name != metric)
     summaries = {
@@ -179,21 +179,21 @@ def _variants(
         for name in order
     }
     found = []
-    for column, arm in enumerate(outcomes.arms):
+    for column, variant in enumerate(outcomes.resolved):
         own = {name: by_variant[column] for name, by_variant in summaries.items()}
-        trials = outcomes.of(arm.name)
+        trials = outcomes.of(variant.name)
         notes = (note for each in trials for note in each.notes)
         cautions = (caution for each in trials for caution in each.cautions)
         found.append(
             VariantSummary(
-                name=arm.name,
-                n=failures[arm.name].completed,
-                failures=failures[arm.name],
+                name=variant.name,
+                n=failures[variant.name].completed,
+                failures=failures[variant.name],
                 metrics={name: each for name, each in own.items() if each.n}
                 or {metric: MetricSummary()},
-                factors=dict(arm.factors),
-                origin=arm.origin,
-                alias_of=arm.alias_of,
+                factors=dict(variant.factors),
+                origin=variant.origin,
+                alias_of=variant.alias_of,
                 notes=tuple(dict.fromkeys(notes)),
                 cautions=tuple(dict.fromkeys(cautions)),
             )
@@ -202,7 +202,7 @@ def _variants(
 
 
 def _effects(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     baseline: str,
     metric: str,
     direction: Direction,
@@ -234,34 +234,36 @@ def _effects(
                 effect = specialize(
                     comparison, Effect, variant=outcomes.names[column], baseline=baseline
                 )
-                found.append(replace(effect, words=words.effect_words(effect, confidence)))
+                found.append(replace(effect, words=sentences.effect_words(effect, confidence)))
     return tuple(found)
 
 
 def _factor_effects(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     metric: str,
     direction: Direction,
     confidence: float,
     rng: np.random.Generator,
 ) -> tuple[FactorEffect, ...]:
     found = factor_effects(outcomes, metric, direction, confidence, rng)
-    return tuple(replace(each, words=words.factor_words(each, confidence)) for each in found)
+    return tuple(replace(each, words=sentences.factor_words(each, confidence)) for each in found)
 
 
 def _contributions(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     metric: str,
     direction: Direction,
     confidence: float,
     rng: np.random.Generator,
 ) -> tuple[Contribution, ...]:
     found = contributions(outcomes, metric, direction, confidence, rng)
-    return tuple(replace(each, words=words.contribution_words(each, confidence)) for each in found)
+    return tuple(
+        replace(each, words=sentences.contribution_words(each, confidence)) for each in found
+    )
 
 
 def _gaps(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     baseline: str,
     metric: str,
     direction: Direction,
@@ -272,13 +274,13 @@ def _gaps(
     for each in gaps(outcomes, baseline, metric, direction, confidence, rng):
         against = each.against
         if against is not None:
-            text = words.comparison_words(against, each.variant, baseline, confidence)
+            text = sentences.comparison_words(against, each.variant, baseline, confidence)
             against = replace(against, words=text)
         found.append(replace(each, against=against))
     return tuple(found)
 
 
-def _coverage(outcomes: Outcomes, baseline: str, metric: str, effects: Sequence[Effect]) -> str:
+def _coverage(outcomes: ResultTable, baseline: str, metric: str, effects: Sequence[Effect]) -> str:
     part = "validation" if metric.startswith("val_") else "test"
     part = "training" if metric.startswith("train_") else part
     key = {"training": "train"}.get(part, part)
@@ -288,12 +290,12 @@ def _coverage(outcomes: Outcomes, baseline: str, metric: str, effects: Sequence[
     rows = next((each.rows[key] for each in trials if each.rows.get(key)), None)
     drawn = next((each.drawn for each in trials if each.drawn is not None), None)
     seeds = max((each.n for each in effects), default=len(outcomes.completed(baseline)))
-    arm = outcomes.arms[outcomes.column(baseline)]
-    return coverage_clause(arm, held_out=part, rows=rows, seeds=seeds, drawn=drawn)
+    variant = outcomes.resolved[outcomes.column(baseline)]
+    return coverage_clause(variant, held_out=part, rows=rows, seeds=seeds, drawn=drawn)
 
 
-def _trial_counts(outcomes: Outcomes, failures: Mapping[str, Failures]) -> dict[str, int]:
-    own = [failures[arm.name] for arm in outcomes.arms if arm.alias_of is None]
+def _trial_counts(outcomes: ResultTable, failures: Mapping[str, Failures]) -> dict[str, int]:
+    own = [failures[variant.name] for variant in outcomes.resolved if variant.alias_of is None]
     return {
         "planned": sum(each.planned for each in own),
         "completed": sum(each.completed for each in own),

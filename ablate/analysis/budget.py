@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablate.analysis.descriptive import ROUNDING, rounding
-from ablate.analysis.findings import Direction, Effect
+from ablate.analysis.effects import Direction, Effect
 from ablate.analysis.paired import Family, compare, correlate, specialize
-from ablate.analysis.words import DECADES, effect_words
+from ablate.analysis.sentences import DECADES, effect_words
 
 
 def expected_best(

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ablate.analysis.descriptive import close
-from ablate.analysis.facts import Facts
-from ablate.analysis.findings import Guard
+from ablate.analysis.effects import Guard
+from ablate.analysis.guard_context import GuardContext
 from ablate.analysis.naming import counted, differing, rows_phrase, seeds_phrase
-from ablate.analysis.words import amount, listing, plural
+from ablate.analysis.sentences import amount, listing, plural
 from ablate.reasons import sentence
-from ablate.study.arm import Arm
 from ablate.study.metrics import bare
 from ablate.study.placement import RATED, Placement
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.trial import TrialResult
 
 #: Layers that regularize and add no weights.
@@ -33,14 +33,14 @@ _OF_A_RUN = frozenset(
 )
 
 
-def failed(facts: Facts) -> Iterator[Guard]:
+def failed(facts: GuardContext) -> Iterator[Guard]:
     """Say why trials failed: each reason once, the commonest first, with its trials."""
     reasons: dict[str, dict[str, list[int]]] = {}
-    for arm in facts.arms:
-        for each in facts.outcomes.of(arm.name):
+    for variant in facts.resolved:
+        for each in facts.outcomes.of(variant.name):
             if each.status == "failed":
                 found = reasons.setdefault(sentence(each.error or ""), {})
-                found.setdefault(arm.name, []).append(each.seed)
+                found.setdefault(variant.name, []).append(each.seed)
     ordered = sorted(reasons.items(), key=lambda pair: -sum(map(len, pair[1].values())))
     for why, seeds in ordered[:REASONS]:
         trials = [f"{name} ({seeds_phrase(each)})" for name, each in seeds.items()]
@@ -54,13 +54,13 @@ def failed(facts: Facts) -> Iterator[Guard]:
         yield Guard("failed", "warning", text, names)
 
 
-def unequal_failures(facts: Facts) -> Iterator[Guard]:
+def unequal_failures(facts: GuardContext) -> Iterator[Guard]:
     """Warn where variants lost another share of their trials than the baseline."""
     reference = facts.failures[facts.baseline].lost
     unequal = [
-        (arm.name, own)
-        for arm in facts.arms
-        if (own := facts.failures[arm.name].lost).of and own.rate != reference.rate
+        (variant.name, own)
+        for variant in facts.resolved
+        if (own := facts.failures[variant.name].lost).of and own.rate != reference.rate
     ]
     if not unequal or not reference.of:
         return
@@ -80,48 +80,51 @@ def unequal_failures(facts: Facts) -> Iterator[Guard]:
     )
 
 
-def undeclared_parameters(facts: Facts) -> Iterator[Guard]:
+def undeclared_parameters(facts: GuardContext) -> Iterator[Guard]:
     """Warn of weights that nothing declared adds; note networks of another size."""
     counts: dict[str, int] = {}
-    for arm in facts.arms:
-        own = {each.parameters for each in facts.outcomes.of(arm.name)} - {None}
+    for variant in facts.resolved:
+        own = {each.parameters for each in facts.outcomes.of(variant.name)} - {None}
         if len(own) > 1:
             yield Guard(
                 "parameters",
                 "warning",
-                f"Trials of {arm.name} have different numbers of parameters: "
+                f"Trials of {variant.name} have different numbers of parameters: "
                 f"{listing([str(each) for each in sorted(filter(None, own))])}.",
-                (arm.name,),
+                (variant.name,),
             )
         elif own:
-            counts[arm.name] = next(iter(own)) or 0
+            counts[variant.name] = next(iter(own)) or 0
     reference = counts.get(facts.baseline)
     if not reference:
         return
-    for arm in facts.arms:
-        own_count = counts.get(arm.name, reference)
+    for variant in facts.resolved:
+        own_count = counts.get(variant.name, reference)
         if own_count == reference:
             continue
         share = own_count / reference - 1
-        text = f"{arm.name} has {own_count} parameters, {facts.baseline} {reference} ({share:+.1%})"
-        if not _weights_declared(arm, facts.reference):
+        text = (
+            f"{variant.name} has {own_count} parameters, {facts.baseline} {reference} "
+            f"({share:+.1%})"
+        )
+        if not _weights_declared(variant, facts.reference):
             yield Guard(
                 "parameters",
                 "warning",
                 f"{text}, though nothing that was declared adds or takes away weights.",
-                (arm.name,),
+                (variant.name,),
             )
         elif abs(share) > 0.05:
             yield Guard(
                 "parameters",
                 "note",
                 f"{text}: what is compared is also a network of another size.",
-                (arm.name,),
+                (variant.name,),
             )
 
 
-def _weights_declared(arm: Arm, baseline: Arm) -> bool:
-    own, reference = arm.spec, baseline.spec
+def _weights_declared(variant: ResolvedVariant, baseline: ResolvedVariant) -> bool:
+    own, reference = variant.spec, baseline.spec
     if own.model != reference.model or own.remove != reference.remove:
         return True
 
@@ -131,19 +134,19 @@ def _weights_declared(arm: Arm, baseline: Arm) -> bool:
     return weighty(own.insert) != weighty(reference.insert)
 
 
-def undeclared_epochs(facts: Facts) -> Iterator[Guard]:
+def undeclared_epochs(facts: GuardContext) -> Iterator[Guard]:
     """Warn of variants that were not trained equally long."""
     trained: dict[str, list[int]] = {}
-    for arm in facts.arms:
-        epochs = [each.epochs for each in facts.outcomes.completed(arm.name)]
+    for variant in facts.resolved:
+        epochs = [each.epochs for each in facts.outcomes.completed(variant.name)]
         if epochs:
-            trained[arm.name] = epochs
+            trained[variant.name] = epochs
     means = {name: sum(epochs) / len(epochs) for name, epochs in trained.items()}
-    declared = differing(facts.arms, facts.reference, "train.epochs")
+    declared = differing(facts.resolved, facts.reference, "train.epochs")
     odd = [name for name in means if name not in declared]
     if facts.baseline not in means or len({round(means[name], 6) for name in odd}) < 2:
         return
-    stopping = any(arm.spec.train.early_stopping for arm in facts.arms)
+    stopping = any(variant.spec.train.early_stopping for variant in facts.resolved)
     lowest, highest = min(odd, key=means.__getitem__), max(odd, key=means.__getitem__)
     yield Guard(
         "epochs",
@@ -159,24 +162,24 @@ def undeclared_epochs(facts: Facts) -> Iterator[Guard]:
     )
 
 
-def undeclared_data(facts: Facts) -> Iterator[Guard]:
+def undeclared_data(facts: GuardContext) -> Iterator[Guard]:
     """Warn of variants that did not see the rows that the baseline saw."""
     shared = {(each.seed): each for each in facts.outcomes.of(facts.baseline) if each.rows}
-    declared = differing(facts.arms, facts.reference, "data")
-    for arm in facts.arms:
-        for each in facts.outcomes.of(arm.name):
+    declared = differing(facts.resolved, facts.reference, "data")
+    for variant in facts.resolved:
+        for each in facts.outcomes.of(variant.name):
             reference = shared.get(each.seed)
-            if reference is None or not each.rows or arm.name == facts.baseline:
+            if reference is None or not each.rows or variant.name == facts.baseline:
                 continue
             same = dict(each.rows) == dict(reference.rows) and each.majority == reference.majority
-            if not same and arm.name not in declared:
+            if not same and variant.name not in declared:
                 yield Guard(
                     "data",
                     "warning",
-                    f"{arm.name} and {facts.baseline} did not see the same data with seed "
+                    f"{variant.name} and {facts.baseline} did not see the same data with seed "
                     f"{each.seed}, though no difference was declared: "
                     f"{_seen(each)} against {_seen(reference)}.",
-                    (arm.name, facts.baseline),
+                    (variant.name, facts.baseline),
                 )
                 break
 
@@ -190,9 +193,9 @@ def _seen(result: TrialResult) -> str:
     return f"{rows} with {share} of the validation rows in the commonest class"
 
 
-def validation_is_test(facts: Facts) -> Iterator[Guard]:
+def validation_is_test(facts: GuardContext) -> Iterator[Guard]:
     """Warn when validation and test rows are the same."""
-    done = [each for arm in facts.arms for each in facts.outcomes.completed(arm.name)]
+    done = [each for variant in facts.resolved for each in facts.outcomes.completed(variant.name)]
     both = [each for each in done if _twins(each)]
     if not both:
         return
@@ -217,7 +220,7 @@ def _twins(result: TrialResult) -> list[tuple[float, float]]:
     return found
 
 
-def environment(facts: Facts) -> Iterator[Guard]:
+def environment(facts: GuardContext) -> Iterator[Guard]:
     """Warn of trials from different versions or machines."""
     seen: dict[str, Counter[str]] = {}
     for each in facts.outcomes.trials.values():

@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from ablate.analysis.descriptive import rounding
-from ablate.analysis.findings import Contribution, Direction
-from ablate.analysis.outcomes import Outcomes
+from ablate.analysis.effects import Contribution, Direction
 from ablate.analysis.paired import Family, compare, correlate, specialize
+from ablate.analysis.result_table import ResultTable
 
 
 def contributions(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     metric: str,
     direction: Direction,
     confidence: float,
@@ -25,10 +25,10 @@ def contributions(
 ) -> list[Contribution]:
     """Return every left-out part's contribution, the most helpful first, unmeasured ones last."""
     parts: dict[str, list[tuple[str, str]]] = {}
-    for arm in outcomes.arms:
-        if arm.left_out is not None and arm.left_out[0] in outcomes.names:
-            origin, what = arm.left_out
-            parts.setdefault(origin, []).append((what, arm.name))
+    for variant in outcomes.resolved:
+        if variant.left_out is not None and variant.left_out[0] in outcomes.names:
+            origin, what = variant.left_out
+            parts.setdefault(origin, []).append((what, variant.name))
     values = outcomes.values(metric)
     found: list[Contribution] = []
     for origin, left_out in parts.items():

@@ -14,10 +14,10 @@ import numpy as np
 
 from ablate.analysis.comparability import REGULARIZERS
 from ablate.analysis.descriptive import ROUNDING, moments
-from ablate.analysis.facts import Facts
-from ablate.analysis.findings import Guard
+from ablate.analysis.effects import Guard
+from ablate.analysis.guard_context import GuardContext
 from ablate.analysis.naming import counted, seeds_phrase, weights_kept
-from ablate.analysis.words import amount, plural, pretty
+from ablate.analysis.sentences import amount, plural, pretty
 from ablate.study.metrics import bare
 
 #: Keras's momentum of a BatchNormalization that names none.
@@ -27,13 +27,13 @@ BN_MOMENTUM = 0.99
 LEFT_OVER = 0.05
 
 
-def at_chance(facts: Facts) -> Iterator[Guard]:
+def at_chance(facts: GuardContext) -> Iterator[Guard]:
     """Warn of trials that ended at chance, which count in the means."""
     least = "always naming the commonest class"
     if not isinstance(facts.collapse, str):
         least = f"analysis.collapse, {amount(facts.metric, facts.collapse)}"
-    for arm in facts.arms:
-        own = facts.failures[arm.name]
+    for variant in facts.resolved:
+        own = facts.failures[variant.name]
         if own.collapsed.count:
             share = "every" if own.collapsed.count == own.collapsed.of else str(own.collapsed.count)
             of = "" if share == "every" else f" of {own.collapsed.of}"
@@ -41,17 +41,17 @@ def at_chance(facts: Facts) -> Iterator[Guard]:
             yield Guard(
                 "at chance",
                 "warning",
-                f"{share[:1].upper()}{share[1:]}{of} completed {noun} of {arm.name} ended at "
+                f"{share[:1].upper()}{share[1:]}{of} completed {noun} of {variant.name} ended at "
                 f"chance ({seeds_phrase(own.collapsed_seeds)}): the validation metric is no "
                 f"better than {least}. They count in its mean.",
-                (arm.name,),
+                (variant.name,),
             )
 
 
-def chance_not_judged(facts: Facts) -> Iterator[Guard]:
+def chance_not_judged(facts: GuardContext) -> Iterator[Guard]:
     """Note that no trial of a classification could be told from a guess."""
-    done = [each for arm in facts.arms for each in facts.outcomes.completed(arm.name)]
-    judged = any(facts.failures[arm.name].collapsed.of for arm in facts.arms)
+    done = [each for variant in facts.resolved for each in facts.outcomes.completed(variant.name)]
+    judged = any(facts.failures[variant.name].collapsed.of for variant in facts.resolved)
     if facts.collapse == "auto" and not judged and any(e.majority is not None for e in done):
         yield Guard(
             "chance not judged",
@@ -62,16 +62,16 @@ def chance_not_judged(facts: Facts) -> Iterator[Guard]:
         )
 
 
-def still_improving(facts: Facts) -> Iterator[Guard]:
+def still_improving(facts: GuardContext) -> Iterator[Guard]:
     """Warn of variants whose validation metric still rose when training ended."""
     name = f"val_{bare(facts.metric)}"
     sign = 1 if facts.direction == "max" else -1
     improving, gains = [], []
-    for arm in facts.arms:
-        curves = sign * facts.curves(arm.name, name)
+    for variant in facts.resolved:
+        curves = sign * facts.curves(variant.name, name)
         gain = _late_gain(curves, facts.confidence)
         if gain is not None:
-            improving.append(arm.name)
+            improving.append(variant.name)
             gains.append(gain)
     if improving:
         yield Guard(
@@ -106,20 +106,20 @@ def _late_gain(curves: np.ndarray, confidence: float) -> float | None:
     return gain if low > 0 else None
 
 
-def moving_averages(facts: Facts) -> Iterator[Guard]:
+def moving_averages(facts: GuardContext) -> Iterator[Guard]:
     """Warn of normalizations whose moving averages hold what they began with.
 
     Those of the base model count too, unless they came with the network's weights.
     """
-    for arm in facts.arms:
-        steps = [each.steps for each in facts.outcomes.completed(arm.name) if each.steps]
+    for variant in facts.resolved:
+        steps = [each.steps for each in facts.outcomes.completed(variant.name) if each.steps]
         momenta: dict[float, Any] = {
             float(each.arguments.get("momentum", BN_MOMENTUM)): each.calibrate
-            for each in arm.spec.insert
+            for each in variant.spec.insert
             if each.layer == "BatchNormalization"
         }
-        if not weights_kept(arm):
-            own = [each.bn_momentum for each in facts.outcomes.completed(arm.name)]
+        if not weights_kept(variant):
+            own = [each.bn_momentum for each in facts.outcomes.completed(variant.name)]
             momenta = {each: False for each in own if each is not None} | momenta
         if not steps or not momenta:
             continue
@@ -130,43 +130,44 @@ def moving_averages(facts: Facts) -> Iterator[Guard]:
             yield Guard(
                 "moving averages",
                 "warning",
-                f"The moving averages of {arm.name} have not converged: after {min(steps)} steps "
-                f"with momentum {momentum:g} they still hold {left:.0%} of their {of}, which its "
-                "validation and test metrics use. Lower the momentum or train longer.",
-                (arm.name,),
+                f"The moving averages of {variant.name} have not converged: after {min(steps)} "
+                f"steps with momentum {momentum:g} they still hold {left:.0%} of their {of}, "
+                "which its validation and test metrics use. Lower the momentum or train longer.",
+                (variant.name,),
             )
 
 
-def early_stopping(facts: Facts) -> Iterator[Guard]:
+def early_stopping(facts: GuardContext) -> Iterator[Guard]:
     """Warn where early stopping chose the last epoch there was."""
-    for arm in facts.arms:
-        done = facts.outcomes.completed(arm.name)
+    for variant in facts.resolved:
+        done = facts.outcomes.completed(variant.name)
         last = [
             each.seed
             for each in done
-            if arm.spec.train.early_stopping
-            and each.epochs >= arm.spec.train.epochs
+            if variant.spec.train.early_stopping
+            and each.epochs >= variant.spec.train.epochs
             and each.best_epoch == each.epochs
         ]
         if last:
             yield Guard(
                 "early stopping at the last epoch",
                 "warning",
-                f"Early stopping chose the last of {arm.spec.train.epochs} epochs in {len(last)} "
-                f"of {plural(len(done), 'trial')} of {arm.name}: training ended before it stopped "
+                f"Early stopping chose the last of {variant.spec.train.epochs} epochs in "
+                f"{len(last)} of {plural(len(done), 'trial')} of {variant.name}: training ended "
+                "before it stopped "
                 "to improve.",
-                (arm.name,),
+                (variant.name,),
             )
 
 
-def never_overfits(facts: Facts) -> Iterator[Guard]:
+def never_overfits(facts: GuardContext) -> Iterator[Guard]:
     """Warn of a baseline without overfitting in a study of a regularizer."""
     added = [
-        arm.name
-        for arm in facts.arms
+        variant.name
+        for variant in facts.resolved
         if any(
             each.layer in REGULARIZERS and each not in facts.reference.spec.insert
-            for each in arm.spec.insert
+            for each in variant.spec.insert
         )
     ]
     own = [each for each in facts.gaps if each.variant == facts.baseline]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ablate.analysis.descriptive import spread
-from ablate.analysis.findings import Cost, Spread
-from ablate.analysis.outcomes import Outcomes
+from ablate.analysis.effects import Cost, Spread
+from ablate.analysis.result_table import ResultTable
 
 
-def costs(outcomes: Outcomes, baseline: str) -> list[Cost]:
+def costs(outcomes: ResultTable, baseline: str) -> list[Cost]:
     """Return the cost of each variant.
 
     Seconds per epoch are a trial's training seconds over its epochs, one per completed trial.
@@ -35,7 +35,7 @@ def costs(outcomes: Outcomes, baseline: str) -> list[Cost]:
     ]
 
 
-def _cost(outcomes: Outcomes, name: str) -> Cost:
+def _cost(outcomes: ResultTable, name: str) -> Cost:
     trials = outcomes.of(name)
     done = outcomes.completed(name)
     per_epoch = [

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ablate.analysis.findings import MetricSummary, Spread
+from ablate.analysis.effects import MetricSummary, Spread
 
 #: Seeds from which an interval is given; below, everything is description.
 MINIMUM_SEEDS = 3

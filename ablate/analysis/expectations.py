@@ -26,11 +26,11 @@ from ablate.analysis.descriptive import (
     t_quantile,
     wilson,
 )
+from ablate.analysis.effects import Direction, Expectation, Failures
 from ablate.analysis.failures import fisher
-from ablate.analysis.findings import Direction, Expectation, Failures
-from ablate.analysis.outcomes import Outcomes
 from ablate.analysis.power import MOST_SEEDS, seeds_needed
-from ablate.analysis.words import amount, interval, plural, pretty
+from ablate.analysis.result_table import ResultTable
+from ablate.analysis.sentences import amount, interval, plural, pretty
 from ablate.study.metrics import SPLITS, is_share
 from ablate.study.study import Expect
 
@@ -64,7 +64,7 @@ class Decision:
 
 def judge(
     expected: Sequence[Expect],
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     failures: Mapping[str, Failures],
     confidence: float = 0.95,
     directions: Mapping[str, Direction] | None = None,
@@ -147,7 +147,7 @@ def published_region(claim: Expect, confidence: float) -> Region | None:
     return (max(low, 0.0), min(high, 1.0)) if is_share(claim.metric) else (low, high)
 
 
-def _judge_value(claim: Expect, outcomes: Outcomes, confidence: float) -> Expectation:
+def _judge_value(claim: Expect, outcomes: ResultTable, confidence: float) -> Expectation:
     metric = _metric(outcomes, claim.metric)
     ours = _sample(outcomes.values(metric)[:, outcomes.column(claim.variant)], confidence)
     region = published_region(claim, confidence)
@@ -156,7 +156,7 @@ def _judge_value(claim: Expect, outcomes: Outcomes, confidence: float) -> Expect
 
 
 def _judge_ordering(
-    claim: Expect, outcomes: Outcomes, confidence: float, directions: Mapping[str, Direction]
+    claim: Expect, outcomes: ResultTable, confidence: float, directions: Mapping[str, Direction]
 ) -> Expectation:
     metric = _metric(outcomes, claim.metric)
     direction = outcomes.direction(metric, directions.get(metric, "auto"))
@@ -178,7 +178,7 @@ def _judge_ordering(
     return _tell(claim, decision, subject, metric, ours, None, difference=True)
 
 
-def _judge_ratio(claim: Expect, outcomes: Outcomes, confidence: float) -> Expectation:
+def _judge_ratio(claim: Expect, outcomes: ResultTable, confidence: float) -> Expectation:
     metric = _metric(outcomes, claim.metric)
     values = outcomes.values(metric)
     pair = values[:, [outcomes.column(claim.variant), outcomes.column(claim.than or "")]]
@@ -269,12 +269,12 @@ def _exp(value: float | None) -> float | None:
     return None if value is None else math.exp(value)
 
 
-def _metric(outcomes: Outcomes, name: str) -> str:
+def _metric(outcomes: ResultTable, name: str) -> str:
     candidates = [name, *(f"{split}_{name}" for split in SPLITS)]
     return next((each for each in candidates if each in outcomes.metrics), name)
 
 
-def _lacking(claim: Expect, outcomes: Outcomes) -> str:
+def _lacking(claim: Expect, outcomes: ResultTable) -> str:
     """Return why the claim cannot be judged at all, or nothing."""
     for name in (claim.variant, claim.than):
         if name is not None and name not in outcomes.names:

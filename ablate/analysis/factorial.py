@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis.descriptive import rounding
-from ablate.analysis.findings import Direction, FactorEffect
-from ablate.analysis.outcomes import Outcomes
+from ablate.analysis.effects import Direction, FactorEffect
 from ablate.analysis.paired import Family, compare, specialize
+from ablate.analysis.result_table import ResultTable
 
 #: Interactions of more factors are neither computed nor corrected for.
 HIGHEST_ORDER = 3
@@ -33,17 +33,17 @@ class Contrast:
     levels: tuple[int, ...]
 
 
-def factor_levels(outcomes: Outcomes) -> dict[str, tuple[str, ...]]:
+def factor_levels(outcomes: ResultTable) -> dict[str, tuple[str, ...]]:
     """Return each factor's levels, in the order of the arms; empty where none are declared."""
     found: dict[str, dict[str, None]] = {}
-    for arm in outcomes.arms:
-        for factor, level in arm.factors.items():
+    for variant in outcomes.resolved:
+        for factor, level in variant.factors.items():
             found.setdefault(factor, {})[level] = None
     return {factor: tuple(levels) for factor, levels in found.items()}
 
 
 def factor_effects(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     metric: str,
     direction: Direction,
     confidence: float,
@@ -83,13 +83,13 @@ def factor_effects(
     ]
 
 
-def cells(outcomes: Outcomes, metric: str, levels: Mapping[str, Sequence[str]]) -> np.ndarray:
+def cells(outcomes: ResultTable, metric: str, levels: Mapping[str, Sequence[str]]) -> np.ndarray:
     """Return (seeds, levels of factor 1, levels of factor 2, …), NaN where none completed."""
     values = outcomes.values(metric)
     table = np.full((len(outcomes.seeds), *(len(own) for own in levels.values())), np.nan)
-    for column, arm in enumerate(outcomes.arms):
-        if set(levels) <= set(arm.factors):
-            at = [own.index(arm.factors[name]) for name, own in levels.items()]
+    for column, variant in enumerate(outcomes.resolved):
+        if set(levels) <= set(variant.factors):
+            at = [own.index(variant.factors[name]) for name, own in levels.items()]
             table[_every_seed(at)] = values[:, column]
     return table
 

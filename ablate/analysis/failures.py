@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from ablate.analysis.descriptive import close, wilson
-from ablate.analysis.findings import Direction, Failures, Rate
-from ablate.analysis.outcomes import Outcomes
+from ablate.analysis.effects import Direction, Failures, Rate
+from ablate.analysis.result_table import ResultTable
 from ablate.study.metrics import bare, is_share
 from ablate.study.trial import TrialResult
 
@@ -24,7 +24,7 @@ COLLAPSE_ALPHA = 0.05
 
 
 def count_failures(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     baseline: str,
     *,
     planned: Mapping[str, int],

@@ -11,14 +11,14 @@ from typing import Literal
 import numpy as np
 
 from ablate.analysis.descriptive import rounding, snapped, summarize
-from ablate.analysis.findings import Comparison, Direction, Gap
-from ablate.analysis.outcomes import Outcomes
+from ablate.analysis.effects import Comparison, Direction, Gap
 from ablate.analysis.paired import Family, compare, correlate
+from ablate.analysis.result_table import ResultTable
 from ablate.study.metrics import bare
 
 
 def gaps(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     baseline: str,
     metric: str,
     direction: Direction,
@@ -42,7 +42,7 @@ def gaps(
 
 
 def _gaps(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     baseline: str,
     what: tuple[str, Literal["test", "val"]],
     pair: tuple[np.ndarray, np.ndarray],

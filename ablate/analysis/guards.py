@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ablate.analysis import comparability, convergence, remarks
-from ablate.analysis.facts import Facts
-from ablate.analysis.findings import Guard
+from ablate.analysis.effects import Guard
+from ablate.analysis.guard_context import GuardContext
 from ablate.analysis.naming import counted
 from ablate.analysis.opening import TOLD
-from ablate.analysis.words import amount, figure, plural
+from ablate.analysis.sentences import amount, figure, plural
 
 #: Coverage of a nominal 95 % t interval under skew, from lognormal differences at n = 3 to skewed
 #: contamination at n = 20: simulated in the tests of this package.
 COVERAGE_UNDER_SKEW = (0.81, 0.93)
 
 
-def guard(facts: Facts) -> list[Guard]:
+def guard(facts: GuardContext) -> list[Guard]:
     """Return every guard that the study calls for: warnings first, then notes."""
     found = [each for check in GUARDS for each in _abridged(list(check(facts)))]
     # Every text of a trial is one of its own: none is counted among others.
@@ -41,7 +41,7 @@ def _abridged(guards: list[Guard]) -> list[Guard]:
     return [*guards[:TOLD], Guard(rest[0].kind, rest[0].severity, text, names)]
 
 
-def _few_seeds(facts: Facts) -> Iterator[Guard]:
+def _few_seeds(facts: GuardContext) -> Iterator[Guard]:
     most = max((each.completed for each in facts.failures.values()), default=0)
     if 0 < most < 3:
         yield Guard(
@@ -52,8 +52,8 @@ def _few_seeds(facts: Facts) -> Iterator[Guard]:
         )
 
 
-def _pending(facts: Facts) -> Iterator[Guard]:
-    pending = sum(facts.failures[arm.name].pending for arm in facts.arms)
+def _pending(facts: GuardContext) -> Iterator[Guard]:
+    pending = sum(facts.failures[variant.name].pending for variant in facts.resolved)
     if pending:
         yield Guard(
             "unfinished",
@@ -63,7 +63,7 @@ def _pending(facts: Facts) -> Iterator[Guard]:
         )
 
 
-def _resolution(facts: Facts) -> Iterator[Guard]:
+def _resolution(facts: GuardContext) -> Iterator[Guard]:
     """Say how much of the metric is the luck of a small test set that stays the same."""
     done = facts.outcomes.completed(facts.baseline)
     part = "test" if facts.metric.startswith("test_") else "validation"
@@ -103,7 +103,7 @@ def _remedy(part: str, drawn: Sequence[str] | None) -> str:
     )
 
 
-def _pairing(facts: Facts) -> Iterator[Guard]:
+def _pairing(facts: GuardContext) -> Iterator[Guard]:
     own = [
         each
         for each in facts.effects
@@ -119,7 +119,7 @@ def _pairing(facts: Facts) -> Iterator[Guard]:
         )
 
 
-def _skew(facts: Facts) -> Iterator[Guard]:
+def _skew(facts: GuardContext) -> Iterator[Guard]:
     for each in facts.effects:
         sample = np.asarray(list(each.differences.values()))
         if each.metric != facts.metric or each.n < 8 or not each.sd:
@@ -140,7 +140,7 @@ def _skew(facts: Facts) -> Iterator[Guard]:
             )
 
 
-def _unknown_direction(facts: Facts) -> Iterator[Guard]:
+def _unknown_direction(facts: GuardContext) -> Iterator[Guard]:
     unknown = [
         name
         for name in facts.outcomes.metrics
@@ -156,7 +156,7 @@ def _unknown_direction(facts: Facts) -> Iterator[Guard]:
         )
 
 
-GUARDS: tuple[Callable[[Facts], Iterator[Guard]], ...] = (
+GUARDS: tuple[Callable[[GuardContext], Iterator[Guard]], ...] = (
     _pending,
     _few_seeds,
     comparability.failed,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablate.analysis.words import listing
-from ablate.study.arm import Arm
+from ablate.analysis.sentences import listing
 from ablate.study.placement import Placement
+from ablate.study.resolved import ResolvedVariant
 
 _POSITIONS = {
     "before": "before",
@@ -19,25 +19,25 @@ _POSITIONS = {
 }
 
 
-def described(arm: Arm, baseline: Arm) -> str:
+def described(variant: ResolvedVariant, baseline: ResolvedVariant) -> str:
     """Return the variant's name and, where it inserts up to three layers, what it inserts."""
     known = list(baseline.spec.insert)
-    added = [each for each in arm.spec.insert if each not in known]
-    if arm.factors or arm.origin != "declared" or not 1 <= len(added) <= 3:
-        return arm.name
-    return f"{arm.name} ({listing([_placed(each) for each in added])})"
+    added = [each for each in variant.spec.insert if each not in known]
+    if variant.factors or variant.origin != "declared" or not 1 <= len(added) <= 3:
+        return variant.name
+    return f"{variant.name} ({listing([_placed(each) for each in added])})"
 
 
-def weights_kept(arm: Arm) -> bool:
+def weights_kept(variant: ResolvedVariant) -> bool:
     """Whether the base model keeps weights it came with: a file's, or those that are named."""
-    model = arm.spec.model
+    model = variant.spec.model
     if model.file is not None:
         return model.weights != "fresh"
     return model.weights not in (None, "none", "fresh")
 
 
 def coverage_clause(
-    arm: Arm,
+    variant: ResolvedVariant,
     *,
     held_out: str,
     rows: int | None,
@@ -54,7 +54,7 @@ def coverage_clause(
         drawn: the parts that `split: per_seed` draws anew; None where the records do not say.
     """
     where = f"{rows} {held_out} rows" if rows else f"{held_out} rows"
-    anew = arm.spec.data.split == "per_seed"
+    anew = variant.spec.data.split == "per_seed"
     redrawn = anew and (drawn is None or {"training": "train"}.get(held_out, held_out) in drawn)
     on = f"on these {where}"
     if redrawn:
@@ -68,7 +68,7 @@ def coverage_clause(
     elif anew and drawn:
         parts = ["training" if each == "train" else each for each in drawn]
         varied.append(f"the draw of {listing(parts)} rows")
-    if weights_kept(arm):
+    if weights_kept(variant):
         varied += ["batch order", "Dropout", "inserted layers", "a new head"]
         return f"{on}, the intervals covering {listing(varied)} only, as the weights are kept"
     varied += ["initialization", "batch order"]
@@ -76,9 +76,11 @@ def coverage_clause(
     return f"{on}, the intervals covering {listing(varied)}{only}"
 
 
-def differing(arms: Sequence[Arm], baseline: Arm, path: str) -> set[str]:
+def differing(
+    resolved: Sequence[ResolvedVariant], baseline: ResolvedVariant, path: str
+) -> set[str]:
     """Return the arms whose spec differs from the baseline's at a path such as `train.epochs`."""
-    return {arm.name for arm in arms if _at(arm, path) != _at(baseline, path)}
+    return {variant.name for variant in resolved if _at(variant, path) != _at(baseline, path)}
 
 
 def rows_phrase(rows: dict[str, int]) -> str:
@@ -110,8 +112,8 @@ def _placed(placement: Placement) -> str:
     return f"{layer}{share} {_POSITIONS[placement.at]}{of}"
 
 
-def _at(arm: Arm, path: str) -> object:
-    found: object = arm.spec
+def _at(variant: ResolvedVariant, path: str) -> object:
+    found: object = variant.spec
     for name in path.split("."):
         found = getattr(found, name)
     return found

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablate.analysis.findings import Comparison, Effect, FactorEffect, Rate, VariantSummary
-from ablate.analysis.words import (
+from ablate.analysis.effects import Comparison, Effect, FactorEffect, Rate, VariantSummary
+from ablate.analysis.sentences import (
     amount,
     evidence,
     factor_words,

@@ -15,7 +15,7 @@ import numpy as np
 
 from ablate.analysis import power, resampling
 from ablate.analysis.descriptive import MINIMUM_SEEDS, Moments, by_seed, moments, number, snapped
-from ablate.analysis.findings import Comparison, Direction, Verdict
+from ablate.analysis.effects import Comparison, Direction, Verdict
 
 Kind = TypeVar("Kind", bound=Comparison)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ablate.analysis.facts import Facts
-from ablate.analysis.findings import Guard, Severity
+from ablate.analysis.effects import Guard, Severity
+from ablate.analysis.guard_context import GuardContext
 from ablate.analysis.naming import counted, seeds_phrase
 
 #: The texts of a variant's trials: (seed, texts) of each.
@@ -36,7 +36,7 @@ def remarks(severity: Severity, said: Mapping[str, Said]) -> list[Guard]:
     return [_guard(severity, text, by_variant, said) for text, by_variant in found.items()]
 
 
-def of_trials(facts: Facts) -> Iterator[Guard]:
+def of_trials(facts: GuardContext) -> Iterator[Guard]:
     """Say what the trials recorded of their networks and data, whatever became of them."""
     for severity, name in (("warning", "cautions"), ("note", "notes")):
         said = {
@@ -46,7 +46,7 @@ def of_trials(facts: Facts) -> Iterator[Guard]:
                 # One that ended early had no chance to say what the others say.
                 if each.final or each.notes or each.cautions
             ]
-            for arm in facts.arms
+            for arm in facts.resolved
         }
         yield from remarks(severity, said)  # type: ignore[arg-type]
 

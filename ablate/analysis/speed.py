@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from statistics import median
 
 from ablate.analysis.descriptive import close
-from ablate.analysis.findings import Direction, LearningSpeed
-from ablate.analysis.outcomes import Outcomes
+from ablate.analysis.effects import Direction, LearningSpeed
+from ablate.analysis.result_table import ResultTable
 from ablate.study.metrics import bare
 from ablate.study.trial import TrialResult
 
 
 def learning_speed(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     baseline: str,
     metric: str,
     direction: Direction,
@@ -104,7 +104,7 @@ def epochs_to(points: list[float | None], target: float, direction: Direction) -
     return None
 
 
-def _curve_name(outcomes: Outcomes, metric: str) -> str | None:
+def _curve_name(outcomes: ResultTable, metric: str) -> str | None:
     for name in (f"val_{bare(metric)}", bare(metric)):
         if any(each.curves.get(name) for each in outcomes.trials.values()):
             return name
@@ -112,7 +112,7 @@ def _curve_name(outcomes: Outcomes, metric: str) -> str | None:
 
 
 def _epochs(
-    outcomes: Outcomes,
+    outcomes: ResultTable,
     name: str,
     curve: str,
     direction: Direction,
@@ -126,7 +126,7 @@ def _epochs(
 
 
 def _steps(
-    outcomes: Outcomes, name: str, epochs: Mapping[int, int | None]
+    outcomes: ResultTable, name: str, epochs: Mapping[int, int | None]
 ) -> dict[int, int | None]:
     found: dict[int, int | None] = {}
     for each in outcomes.of(name):

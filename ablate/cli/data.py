@@ -116,18 +116,18 @@ def _of_study(
             raise StudyError(f"{error}{hint if hint not in str(error) else ''}") from None
         raise
     groups: dict[str, tuple[Any, Any, list[str]]] = {}
-    for arm in expand(study):
-        spec = arm.spec
+    for variant in expand(study):
+        spec = variant.spec
         key = spec.data.model_dump_json() + str(spec.model.application)
-        groups.setdefault(key, (spec.data, spec.model.application, []))[2].append(arm.name)
+        groups.setdefault(key, (spec.data, spec.model.application, []))[2].append(variant.name)
     first = study.seed_list[0]
-    return [_told(data, net, first, arms) for data, net, arms in groups.values()]
+    return [_told(data, net, first, resolved) for data, net, resolved in groups.values()]
 
 
 def _told(data: Data, application: str | None, seed: int, variants: list[str]) -> dict[str, Any]:
     """Load and split, and return what there is to say, as plain values."""
     if application or data.directory or (data.kind.title in _keras_sets() and not data.path):
-        from ablate.quiet import quiet_start
+        from ablate.suppress_stderr import quiet_start
 
         with quiet_start():
             import keras  # noqa: F401
@@ -174,7 +174,7 @@ def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
     import numpy as np
 
     from ablate.data import Target, strata
-    from ablate.data.trees import leaves
+    from ablate.data.nested import leaves
 
     told: dict[str, dict[str, Any] | None] = {}
     for name, part in splits.parts.items():

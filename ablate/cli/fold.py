@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ablate.cli.delivery import Story, deliver, some
 from ablate.cli.options import json_option, quiet_option
+from ablate.cli.output import Story, deliver, some
 from ablate.cli.source import image_options, open_model, weights_option, writable
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ablate.cli.delivery import Story, deliver, shown_progress, some
 from ablate.cli.options import json_option, quiet_option
+from ablate.cli.output import Story, deliver, shown_progress, some
 from ablate.cli.source import image_options, open_model, weights_option, writable
 from ablate.errors import StudyError, SurgeryError
 from ablate.study.positions import POSITIONS
@@ -88,7 +88,7 @@ def command(
     opened = open_model(source, weights)
 
     from ablate.cli.images import random_inputs, read_images
-    from ablate.surgery.cautions import dropout_before_norm
+    from ablate.surgery.diagnostics import dropout_before_norm
     from ablate.surgery.insert import carry_out, plan_insertions
 
     decisions = plan_insertions(opened.model, [placement])

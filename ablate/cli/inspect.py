@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ablate.cli.delivery import some
 from ablate.cli.echo import echo
 from ablate.cli.options import json_option
+from ablate.cli.output import some
 from ablate.cli.source import open_model, weights_option
 from ablate.study.positions import POSITIONS
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
-    from ablate.report.material import Material
+    from ablate.report.report_data import ReportData
     from ablate.report.reproductions import Reproduction
     from ablate.study.study import Study
 
@@ -115,7 +115,7 @@ def look_up(name: str, path: Path, logs: Path) -> Reproduction:
     return Reproduction(name, heading(path), material, profile, material.command)
 
 
-def _material(path: Path, logs: Path) -> tuple[Material, str | None] | None:
+def _material(path: Path, logs: Path) -> tuple[ReportData, str | None] | None:
     from ablate.config import load_study
     from ablate.execution.plan import plan, resolved_before
     from ablate.report import material_of
@@ -163,11 +163,11 @@ def _told(study: Study) -> list[tuple[str, Any]]:
     the study saved where it was resolved.
     """
     told = []
-    for arm in study.arms:
-        spec = arm.spec.model_dump(mode="json", by_alias=True)
+    for variant in study.resolved:
+        spec = variant.spec.model_dump(mode="json", by_alias=True)
         spec["data"].pop("path", None)
         spec["train"].pop("threads", None)
         if spec["model"].get("study") or _SAVED.search(spec["model"].get("file") or ""):
             spec["model"] = "trained by a study"
-        told.append((arm.name, spec))
+        told.append((variant.name, spec))
     return told

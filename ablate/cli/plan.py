@@ -42,7 +42,7 @@ def command(
 
     Nothing is trained. With --quick no model is built either, which takes no TensorFlow.
     """
-    from ablate.execution.outlook import outlook
+    from ablate.execution.status import outlook
     from ablate.report.plans import print_outlook
     from ablate.report.terminal import console
 

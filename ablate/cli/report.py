@@ -11,7 +11,7 @@ from ablate.cli.echo import echo
 from ablate.cli.options import json_option, logs_option
 
 if TYPE_CHECKING:
-    from ablate.report import Material
+    from ablate.report import ReportData
 
 FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json")
 
@@ -65,19 +65,19 @@ def command(
     return 0
 
 
-def read(study: str, logs: Path) -> Material:
+def read(study: str, logs: Path) -> ReportData:
     """Return the material of the report on a study: whatever of it has been trained so far.
 
     Raises:
         StudyError: there is no such study, or its file cannot be obeyed.
     """
     from ablate.cli.options import find_study
-    from ablate.execution.chain import with_trained_model
     from ablate.execution.plan import plan
+    from ablate.execution.pretrained import with_trained_model
     from ablate.execution.run import resolved_before
     from ablate.report import material_of
     from ablate.report.search import section
-    from ablate.search.findings import found as found_by_search
+    from ablate.search.results import found as found_by_search
     from ablate.store import Store
 
     found = find_study(study, logs)
@@ -91,7 +91,7 @@ def read(study: str, logs: Path) -> Material:
         "that the study no longer asks for; nothing here is counted from them."
     )
     outcome, verb = made.outcome(made.results, store), "run"
-    searched = found_by_search(made.study, store, made.arms)
+    searched = found_by_search(made.study, store, made.resolved)
     if searched is not None and not outcome.results and searched.confirmed.results:
         outcome, verb = searched.confirmed, "search"  # the study itself was never run
     return material_of(
@@ -102,7 +102,7 @@ def read(study: str, logs: Path) -> Material:
     )
 
 
-def _show(material: Material, output: Path | None) -> None:
+def _show(material: ReportData, output: Path | None) -> None:
     from ablate.report.terminal import console, show
 
     if output is None:
@@ -116,7 +116,7 @@ def _show(material: Material, output: Path | None) -> None:
 
 
 def _write(
-    material: Material, names: list[str], kind: str, logs: Path, output: Path | None
+    material: ReportData, names: list[str], kind: str, logs: Path, output: Path | None
 ) -> None:
     from ablate.report.files import write_html, write_markdown
     from ablate.store import Store

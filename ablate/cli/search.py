@@ -43,9 +43,9 @@ def command(
     Every variant gets the same budget; its winner is trained on fresh seeds, and only those are
     reported. Ctrl-C stops, and the same command goes on.
     """
-    from ablate.quiet import quiet_start
-    from ablate.report.searching import SearchDisplay
+    from ablate.report.search_progress import SearchDisplay
     from ablate.report.terminal import console, print_search
+    from ablate.suppress_stderr import quiet_start
 
     found = find_study(study, logs, settings=settings, profile=profile, seeds=seeds, **execution)
     screen = console(quiet=quiet or as_json)

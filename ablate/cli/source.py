@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ablate.errors import AblateError, StoreError, SurgeryError, nearest
-from ablate.quiet import quiet_start
 from ablate.reasons import reason
 from ablate.study.archives import check_archive
+from ablate.suppress_stderr import quiet_start
 
 if TYPE_CHECKING:
     import keras

@@ -13,8 +13,8 @@ from ablate.cli.options import json_option, logs_option
 from ablate.errors import AblateError
 
 if TYPE_CHECKING:
-    from ablate.execution.outlook import Outlook
-    from ablate.report.searching import SearchProgress
+    from ablate.execution.status import StudyStatus
+    from ablate.report.search_progress import SearchProgress
     from ablate.study.study import Study
 
 
@@ -28,9 +28,9 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
     Reads the store alone: it works while a study runs, here or on a cluster.
     """
     from ablate.cli.options import find_study
-    from ablate.execution.outlook import progress
+    from ablate.execution.status import progress
     from ablate.report.plans import print_progress
-    from ablate.report.searching import print_search_progress
+    from ablate.report.search_progress import print_search_progress
     from ablate.report.terminal import console
     from ablate.store import studies
 
@@ -70,14 +70,14 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
     return 2 if troubles else 0
 
 
-def _was_run(seen: Outlook) -> bool:
+def _was_run(seen: StudyStatus) -> bool:
     """Whether a study has trials of its own: of one that was only searched none are to do."""
     return bool(seen.running) or any(set(row.statuses) - {"to do"} for row in seen.rows)
 
 
 def _search(study: Study, logs: Path) -> SearchProgress | None:
     """Return how far a study's search is, None if it has not been searched."""
-    from ablate.search.findings import found
+    from ablate.search.results import found
     from ablate.store import Store
 
     results = found(study, Store(logs, study.study))

@@ -5,7 +5,7 @@
 images that Keras itself reads.
 """
 
-from ablate.data.intake import gather
+from ablate.data.conversion import gather
 from ablate.data.load import load
 from ablate.data.source import Part, Source, Splits, Target
 from ablate.data.split import split

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ablate.data.check import source
-from ablate.data.intake import FACTS, gather
+from ablate.data.conversion import FACTS, gather
+from ablate.data.nested import leaves
 from ablate.data.reading import content_digest, seeded
 from ablate.data.source import Source
-from ablate.data.trees import leaves
 from ablate.errors import DataError
 from ablate.reasons import reason
 from ablate.study.calls import resolve

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ablate.data.intake import ARRAYS
+from ablate.data.conversion import ARRAYS
+from ablate.data.nested import Tree, freeze, leaves, over
 from ablate.data.source import Part, Source
 from ablate.data.targets import guesses, targets
-from ablate.data.trees import Tree, freeze, leaves, over
 from ablate.errors import DataError
 from ablate.study.data import with_channel
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ablate.data.check import source
-from ablate.data.draws import generator
+from ablate.data.rng import generator
 from ablate.data.source import Source
 
 #: The digits' pixels count the dark points in a 4×4 field: 0 to 16.

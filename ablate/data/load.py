@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ablate.data import embedded, npz
+from ablate.data.cache import Memory
 from ablate.data.called import check_digest, rows_of
 from ablate.data.check import source
+from ablate.data.conversion import gather
 from ablate.data.folder import folder
-from ablate.data.intake import gather
 from ablate.data.keras_sets import keras_set
-from ablate.data.memory import Memory
+from ablate.data.nested import nbytes
 from ablate.data.remarks import remarked
 from ablate.data.source import Source
-from ablate.data.trees import nbytes
 from ablate.study.data import Data
 from ablate.study.image_files import visible_files
 

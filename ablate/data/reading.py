@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ablate.data.draws import number
-from ablate.data.trees import leaves
+from ablate.data.nested import leaves
+from ablate.data.rng import number
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ablate.data.nested import Tree, leaves
 from ablate.data.source import Part, Source, Target
-from ablate.data.trees import Tree, leaves
 
 #: Bytes and rows of a part that are looked through for equal rows, at most half a second's work;
 #: beyond, only the first rows are.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.data.draws import generator
+from ablate.data.rng import generator
 from ablate.study.data import Shift
 
 

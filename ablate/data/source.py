@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from ablate.data.trees import Tree, leaves, over, rows
+from ablate.data.nested import Tree, leaves, over, rows
 
 Task = Literal["classification", "regression"]
 

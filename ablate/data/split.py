@@ -12,14 +12,14 @@ from functools import partial
 
 import numpy as np
 
-from ablate.data.draws import order
-from ablate.data.memory import Memory
+from ablate.data.cache import Memory
+from ablate.data.nested import Tree, freeze, leaves, nbytes, over, take
 from ablate.data.remarks import absent, equal_rows, unscaled
+from ablate.data.rng import order
 from ablate.data.scale import Scaler, fit
 from ablate.data.shift import shifted
 from ablate.data.source import Part, Source, Splits, Target
 from ablate.data.targets import strata
-from ablate.data.trees import Tree, freeze, leaves, nbytes, over, take
 from ablate.errors import DataError
 from ablate.study.data import Data
 

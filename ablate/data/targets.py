@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ablate.data.nested import Tree
 from ablate.data.source import Target
-from ablate.data.trees import Tree
 from ablate.errors import DataError
 
 Parts = dict[str, np.ndarray]

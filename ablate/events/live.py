@@ -27,7 +27,7 @@ from ablate.events.tables import texts_of
 from ablate.events.tree import Summary, Written, refresh, write_means, write_summary
 from ablate.events.trials import Arrays, epoch_points, write_trial
 from ablate.store import Store
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.study import Study
 from ablate.study.trial import Trial, TrialResult
@@ -43,7 +43,7 @@ class Planned(Protocol):
     def study(self) -> Study: ...
 
     @property
-    def arms(self) -> Sequence[Arm]: ...
+    def resolved(self) -> Sequence[ResolvedVariant]: ...
 
     @property
     def trials(self) -> Sequence[Trial]: ...
@@ -103,7 +103,7 @@ class LiveEvents:
         """
         self.trouble, self.written = "", Written(0, 0, 0)
         self._root, self._plan = store.tensorboard, plan
-        self._board: Board = board_of(store, plan.study, plan.arms, points, limit)
+        self._board: Board = board_of(store, plan.study, plan.resolved, points, limit)
         self._sources = sources_of(store)
         self._trials = list(plan.trials)
         self._results = dict(plan.results)
@@ -179,7 +179,7 @@ class LiveEvents:
             self._close(trial)
         outcome = StudyResults(
             study=self._plan.study,
-            arms=tuple(self._plan.arms),
+            resolved=tuple(self._plan.resolved),
             results=tuple(self._named()),
             planned=Counter(each.variant for each in self._trials),
         )

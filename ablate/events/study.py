@@ -15,7 +15,7 @@ from ablate.events.tables import texts_of
 from ablate.events.tree import Sources, Written, rebuild_tree, refresh
 from ablate.events.trials import DRAWN, Illustrate
 from ablate.store import Store
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.study import Study
 from ablate.study.trial import Trial, TrialResult
@@ -43,7 +43,7 @@ def rebuild(
     Returns:
         what was written, and what was left out.
     """
-    board = _with_texts(board_of(store, outcome.study, outcome.arms, points, limit), outcome)
+    board = _with_texts(board_of(store, outcome.study, outcome.resolved, points, limit), outcome)
     return rebuild_tree(store.tensorboard, board, outcome.results, sources_of(store, illustrate))
 
 
@@ -56,7 +56,7 @@ def update(
     illustrate: Illustrate | None = None,
 ) -> Written:
     """Write what is missing of a study's TensorBoard files, images too; as `rebuild` else."""
-    board = _with_texts(board_of(store, outcome.study, outcome.arms, points, limit), outcome)
+    board = _with_texts(board_of(store, outcome.study, outcome.resolved, points, limit), outcome)
     return refresh(store.tensorboard, board, outcome.results, sources_of(store, illustrate))
 
 
@@ -77,7 +77,7 @@ def _with_texts(board: Board, outcome: StudyResults) -> Board:
 def board_of(
     store: Store,
     study: Study,
-    arms: Sequence[Arm],
+    resolved: Sequence[ResolvedVariant],
     points: Mapping[str, str] | None = None,
     limit: int | None = RUNS,
 ) -> Board:
@@ -87,7 +87,7 @@ def board_of(
         texts["study"] = f"```yaml\n{store.read_study()}\n```"
     return Board(
         study=study.study,
-        baseline=study.baseline or (arms[0].name if arms else ""),
+        baseline=study.baseline or (resolved[0].name if resolved else ""),
         confidence=study.analysis.confidence,
         texts=texts,
         points=points or {},

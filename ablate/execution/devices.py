@@ -17,7 +17,7 @@ from ablate.errors import StudyError
 
 
 @dataclass(frozen=True)
-class Lane:
+class WorkerPool:
     """Workers that see the same GPUs (none: they run on the CPU)."""
 
     workers: int
@@ -48,7 +48,7 @@ def gpus() -> tuple[str, ...]:
     return tuple(str(k) for k in range(sum("GPU" in line for line in listed.stdout.splitlines())))
 
 
-def lanes(
+def worker_pools(
     *,
     threads: int,
     workers: int | None = None,
@@ -56,7 +56,7 @@ def lanes(
     cpus_per_trial: float | None = None,
     machine_cores: int | None = None,
     machine_gpus: tuple[str, ...] | None = None,
-) -> list[Lane]:
+) -> list[WorkerPool]:
     """Return the lanes of this machine.
 
     Without GPUs: one lane of cores // threads workers (cores // cpus_per_trial where that asks
@@ -75,7 +75,7 @@ def lanes(
         )
     if gpus_per_trial == 0 or (gpus_per_trial is None and not there):
         each = max(threads, math.ceil(cpus_per_trial or 0), 1)
-        return [Lane(max(1, workers if workers is not None else count // each))]
+        return [WorkerPool(max(1, workers if workers is not None else count // each))]
     if gpus_per_trial is not None and gpus_per_trial > len(there):
         raise StudyError(
             f"execution.gpus_per_trial asks for {gpus_per_trial:g} GPUs; this machine has "
@@ -83,14 +83,16 @@ def lanes(
         )
     share = 1.0 if gpus_per_trial is None else gpus_per_trial
     if share <= 1:
-        found = [Lane(max(1, math.floor(1 / share)), (gpu,)) for gpu in there]
+        found = [WorkerPool(max(1, math.floor(1 / share)), (gpu,)) for gpu in there]
     else:
         size = math.ceil(share)
-        found = [Lane(1, there[k : k + size]) for k in range(0, len(there) - size + 1, size)]
+        found = [WorkerPool(1, there[k : k + size]) for k in range(0, len(there) - size + 1, size)]
     return found if workers is None else _deal(found, workers)
 
 
-def _deal(found: list[Lane], workers: int) -> list[Lane]:
+def _deal(found: list[WorkerPool], workers: int) -> list[WorkerPool]:
     """Spread a given number of workers evenly over the lanes."""
     counts = [workers // len(found) + (k < workers % len(found)) for k in range(len(found))]
-    return [Lane(count, lane.gpus) for count, lane in zip(counts, found, strict=True) if count > 0]
+    return [
+        WorkerPool(count, lane.gpus) for count, lane in zip(counts, found, strict=True) if count > 0
+    ]

@@ -20,8 +20,8 @@ import numpy as np
 
 from ablate.errors import AblateError
 from ablate.execution import worker
-from ablate.execution.devices import Lane
-from ablate.execution.mailbox import Mailbox, Teller, forget_events
+from ablate.execution.devices import WorkerPool
+from ablate.execution.file_channel import Mailbox, Reporter, forget_events
 from ablate.execution.messages import (
     ATTEMPTS,
     Done,
@@ -42,10 +42,12 @@ LOOK = 0.05
 class Processes:
     """Run tasks in worker processes, of which each lane of the machine has its own."""
 
-    def __init__(self, works: Path, *, threads: int, lanes: list[Lane]) -> None:
-        self.slots = sum(lane.workers for lane in lanes)
+    def __init__(self, works: Path, *, threads: int, worker_pools: list[WorkerPool]) -> None:
+        self.slots = sum(lane.workers for lane in worker_pools)
         self._works = works
-        self._lanes = [[_worker(threads, lane) for _ in range(lane.workers)] for lane in lanes]
+        self._lanes = [
+            [_worker(threads, lane) for _ in range(lane.workers)] for lane in worker_pools
+        ]
         self._workers = [worker for lane in self._lanes for worker in lane]
         self._flying: dict[Worker, tuple[Task, Mailbox]] = {}
         self._waiting: deque[Task] = deque()
@@ -176,7 +178,7 @@ class Processes:
         return Lost(task, "its worker returned without it")
 
 
-def _worker(threads: int, lane: Lane) -> Worker:
+def _worker(threads: int, lane: WorkerPool) -> Worker:
     return Worker(
         worker.Settings(
             threads=threads,
@@ -237,7 +239,7 @@ class Inline:
         configure(self._threads)
 
 
-class _Said(Teller):
+class _Said(Reporter):
     """Keeps what is told, where worker and driver are one process."""
 
     def __init__(self, works: Path, pause: float) -> None:

@@ -22,16 +22,16 @@ from ablate.execution.again import lacking
 from ablate.execution.devices import cores
 from ablate.execution.readings import Read, with_digests
 from ablate.store import Store
-from ablate.study.arm import Arm
 from ablate.study.checks import check_new_names
 from ablate.study.data import example_shape
 from ablate.study.expand import carry_sites, wanted_sites, with_sites
 from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.study import Found, LeaveOneOut, Study
 from ablate.study.trial import Spec, Trial, TrialResult, contradiction
 
-LookInside = Callable[[Arm, LeaveOneOut], Sequence[Found]]
+LookInside = Callable[[ResolvedVariant, LeaveOneOut], Sequence[Found]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Plan:
     """
 
     study: Study
-    arms: tuple[Arm, ...]
+    resolved: tuple[ResolvedVariant, ...]
     trials: tuple[Trial, ...]
     results: Mapping[str, TrialResult]
     todo: tuple[Trial, ...]
@@ -69,14 +69,14 @@ class Plan:
         ]
         return StudyResults(
             study=self.study,
-            arms=self.arms,
+            resolved=self.resolved,
             results=tuple(named),
-            planned={arm.name: self._count(arm) for arm in self.arms},
+            planned={variant.name: self._count(variant) for variant in self.resolved},
             folder=None if store is None else store.root,
         )
 
-    def _count(self, arm: Arm) -> int:
-        return sum(trial.variant == arm.name for trial in self.trials)
+    def _count(self, variant: ResolvedVariant) -> int:
+        return sum(trial.variant == variant.name for trial in self.trials)
 
 
 def plan(
@@ -105,21 +105,21 @@ def plan(
     study = _with_numerics(study, earlier, recorded)
     if earlier is not None:
         study = carry_sites(study, earlier)
-    if look_inside is not None and (arm := wanted_sites(study)) is not None:
+    if look_inside is not None and (variant := wanted_sites(study)) is not None:
         assert study.leave_one_out is not None  # or no site would be wanted
-        study = with_sites(study, look_inside(arm, study.leave_one_out))
+        study = with_sites(study, look_inside(variant, study.leave_one_out))
     memory = store.read_digests()
     before = dict(memory)
     everything = store.results()
-    arms = with_digests(
-        study.arms, study.seed_list, everything, memory,
+    resolved = with_digests(
+        study.resolved, study.seed_list, everything, memory,
         numerics=study.numerics, read=read, anew=anew,
     )  # fmt: skip
-    trials = tuple(trials_of(study, arms, memory))
+    trials = tuple(trials_of(study, resolved, memory))
     replaces = None
     if earlier is not None and not recorded:
-        replaces = _other_numerics(study, arms, trained_under(earlier), memory)
-    if recorded and _other_numerics(study, arms, NUMERICS, memory) is not None:
+        replaces = _other_numerics(study, resolved, trained_under(earlier), memory)
+    if recorded and _other_numerics(study, resolved, NUMERICS, memory) is not None:
         _say_recorded(study)
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
@@ -147,7 +147,7 @@ def plan(
     if replaces is not None:
         _say_replaced(store, replaces)
     again = {trial.id: lacks[trial.id] for trial in todo if trial.id in lacks}
-    return Plan(study, arms, trials, results, todo, dropped, replaces, again)
+    return Plan(study, resolved, trials, results, todo, dropped, replaces, again)
 
 
 def _look_at_rows(study: Study) -> None:
@@ -199,17 +199,21 @@ def resolved_before(store: Store) -> Study | None:
         return None
 
 
-def trials_of(study: Study, arms: Sequence[Arm], memory: dict[str, Any]) -> list[Trial]:
+def trials_of(
+    study: Study, resolved: Sequence[ResolvedVariant], memory: dict[str, Any]
+) -> list[Trial]:
     """Return one trial per arm and seed, in the order of the arms."""
     probes = tuple(study.probes)
     seeds = study.seed_list
     trials = []
-    for arm in arms:
-        ids = trial_ids(arm.spec, seeds, salt=arm.salt, memory=memory, numerics=study.numerics)
+    for variant in resolved:
+        ids = trial_ids(
+            variant.spec, seeds, salt=variant.salt, memory=memory, numerics=study.numerics
+        )
         trials += [
             Trial(
-                id=each, variant=arm.name, seed=seed, spec=arm.spec,
-                factors=arm.factors, probes=probes, salt=arm.salt,
+                id=each, variant=variant.name, seed=seed, spec=variant.spec,
+                factors=variant.factors, probes=probes, salt=variant.salt,
             )
             for each, seed in zip(ids, seeds, strict=True)
         ]  # fmt: skip
@@ -235,13 +239,13 @@ def trained_under(earlier: Study) -> int:
 
 
 def _other_numerics(
-    study: Study, arms: Sequence[Arm], numerics: int, memory: dict[str, Any]
+    study: Study, resolved: Sequence[ResolvedVariant], numerics: int, memory: dict[str, Any]
 ) -> int | None:
     """Return `numerics` if trials have other ids under them: a rise need not concern them all."""
     if numerics == study.numerics:
         return None
     other = study.model_copy(update={"numerics": numerics})
-    now, then = (trials_of(each, arms, memory) for each in (study, other))
+    now, then = (trials_of(each, resolved, memory) for each in (study, other))
     return numerics if [trial.id for trial in now] != [trial.id for trial in then] else None
 
 

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError
-from ablate.execution import cargo
-from ablate.execution.devices import Lane
-from ablate.execution.landing import travelling
+from ablate.execution import packaging
+from ablate.execution.devices import WorkerPool
+from ablate.execution.file_channel import QUIET
 from ablate.execution.local import Processes
-from ablate.execution.mailbox import QUIET
 from ablate.execution.messages import Done, Lost, Message, Progress, Started, Task
+from ablate.execution.ray_bootstrap import travelling
 from ablate.execution.ray_cluster import connect, imported, room
-from ablate.execution.ray_worker import SHARED, Parcel
+from ablate.execution.ray_worker import SHARED, ResultPayload
 from ablate.reasons import reason
 from ablate.study.study import Execution
 from ablate.study.trial import Trial
@@ -46,7 +46,7 @@ TOLD = 500.0
 
 
 @dataclass
-class _Errand:
+class _RayTask:
     """A task on its way: Ray's reference, and what has been heard of it."""
 
     task: Task
@@ -74,7 +74,7 @@ class RayTasks:
         self._room = room(self._ray.nodes(), execution, threads)
         self.slots = self._room.slots
         self._waiting: deque[Task] = deque()
-        self._flying: dict[int, _Errand] = {}
+        self._flying: dict[int, _RayTask] = {}
         self._errands = 0
         self._files: dict[str, Any] = {}
         self._sent: set[Path] = set()
@@ -85,7 +85,7 @@ class RayTasks:
 
     def warm(self) -> None:
         """Start the process that plans; Ray starts its workers as tasks come."""
-        self._planner = Processes(self._works, threads=self._threads, lanes=[Lane(1)])
+        self._planner = Processes(self._works, threads=self._threads, worker_pools=[WorkerPool(1)])
         self._planner.warm()
 
     def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
@@ -94,8 +94,8 @@ class RayTasks:
         Raises:
             StudyError: a file is too large to send, or a call lives in the main script.
         """
-        cargo.named_files(trials)
-        cargo.called_modules(trials)
+        packaging.named_files(trials)
+        packaging.called_modules(trials)
         return []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -161,12 +161,12 @@ class RayTasks:
             task = self._waiting.popleft()
             self._prepare(task)
             self._errands += 1
-            paths = tuple(str(path) for path in cargo.named_files(task.trials))
+            paths = tuple(str(path) for path in packaging.named_files(task.trials))
             works, pause = str(self._works.resolve()), max(QUIET, self.slots / TOLD)
             parcel = pickle.dumps((self._errands, task, works, self._token(), pause))
             contents = [*self._code.values(), *(self._files[path] for path in paths)]
             reference = self._land.remote(parcel, self._post, tuple(self._code), paths, *contents)
-            self._flying[self._errands] = _Errand(task, reference, set(), Counter())
+            self._flying[self._errands] = _RayTask(task, reference, set(), Counter())
 
     def _prepare(self, task: Task) -> None:
         """Put what all tasks share where the cluster has it: the actor, the code, the files."""
@@ -188,14 +188,14 @@ class RayTasks:
                 # other threads never meet a TensorFlow that has already begun.
                 runtime_env={"env_vars": {"ABLATE_THREADS": str(self._threads)}},
             )
-        for place in cargo.code(task.trials):
+        for place in packaging.code(task.trials):
             if place not in self._sent:
-                name, content = cargo.archive(place)
+                name, content = packaging.archive(place)
                 self._sent.add(place)
                 self._code[name] = ray.put(content)
-        for path in cargo.named_files(task.trials):
+        for path in packaging.named_files(task.trials):
             if str(path) not in self._files:
-                self._files[str(path)] = ray.put(cargo.pack(path))
+                self._files[str(path)] = ray.put(packaging.pack(path))
 
     def _token(self) -> str:
         """Leave a word in the work folder, by which a worker knows that it sees the same one."""
@@ -223,8 +223,8 @@ class RayTasks:
         self._launch()
         return messages
 
-    def _heard(self, errand: _Errand, said: Progress | Parcel) -> list[Message]:
-        if isinstance(said, Parcel):
+    def _heard(self, errand: _RayTask, said: Progress | ResultPayload) -> list[Message]:
+        if isinstance(said, ResultPayload):
             if said.result.id in errand.finished:
                 return []  # begun again by Ray after it had been handed in
             errand.finished.add(said.result.id)
@@ -238,7 +238,7 @@ class RayTasks:
                 return []
         return [said]
 
-    def _ending(self, errand: _Errand) -> Message:
+    def _ending(self, errand: _RayTask) -> Message:
         task, exceptions = errand.task, self._ray.exceptions
         complete = all(trial.id in errand.finished for trial in task.trials)
         try:

@@ -1,6 +1,6 @@
 """What a machine of a Ray cluster does with a task: train its trials and tell the driver's actor.
 
-`ablate.execution.landing` calls `train` once code and files stand on the machine. What is said
+`ablate.execution.ray_bootstrap` calls `train` once code and files are on the machine. What is said
 travels as pickled `Started`, `Epoch` and `Parcel`; a parcel is an outcome with all its files.
 """
 
@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ablate.execution import cargo, worker
-from ablate.execution.mailbox import Teller
+from ablate.execution import packaging, worker
+from ablate.execution.file_channel import Reporter
 from ablate.execution.messages import Finished, Progress, Task
 from ablate.study.trial import Trial, TrialResult
 
@@ -28,7 +28,7 @@ SHARED = ".shared"
 
 
 @dataclass(frozen=True)
-class Parcel:
+class ResultPayload:
     """An outcome on its way: a trained model travels as its bytes."""
 
     result: TrialResult
@@ -62,19 +62,19 @@ def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     done = ray.get(post.finished.remote(errand))
-    there = cargo.unpack(files)
-    left = cargo.pointed((trial for trial in task.trials if trial.id not in done), there)
+    there = packaging.unpack(files)
+    left = packaging.pointed((trial for trial in task.trials if trial.id not in done), there)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     worker.prepare(int(os.environ["ABLATE_THREADS"]))
     folder, own = _folder(Path(works), token)
     try:
-        worker.train(Task(task.number, left), folder, _Letters(post, errand, folder, pause))
+        worker.train(Task(task.number, left), folder, _FileReporter(post, errand, folder, pause))
     finally:
         if own:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Letters(Teller):
+class _FileReporter(Reporter):
     """Tells the actor what happens."""
 
     def __init__(self, post: Any, errand: int, works: Path, pause: float) -> None:
@@ -89,12 +89,12 @@ class _Letters(Teller):
 
         content = None if model is None else model.read_bytes()
         # An outcome is waited for: once this returns, no loss of this machine can lose it.
-        ray.get(self._send(Parcel(result, dict(arrays), content), result.id))
+        ray.get(self._send(ResultPayload(result, dict(arrays), content), result.id))
 
     def _say(self, what: Progress) -> None:
         self._send(what)
 
-    def _send(self, what: Progress | Parcel, finished: str | None = None) -> Any:
+    def _send(self, what: Progress | ResultPayload, finished: str | None = None) -> Any:
         return self._post.say.remote(self._errand, pickle.dumps(what), finished)
 
 

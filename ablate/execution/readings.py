@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ablate.study.arm import Arm
 from ablate.study.data import Data
 from ablate.study.digests import source_digest
 from ablate.study.identity import trial_ids
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import Spec, TrialResult
 
@@ -25,7 +25,7 @@ Read = Callable[[Spec], str]
 
 
 def with_digests(
-    arms: Sequence[Arm],
+    resolved: Sequence[ResolvedVariant],
     seeds: Sequence[int],
     results: Mapping[str, TrialResult],
     memory: MutableMapping[str, Any],
@@ -33,7 +33,7 @@ def with_digests(
     numerics: int | None = None,
     read: Read | None = None,
     anew: bool = False,
-) -> tuple[Arm, ...]:
+) -> tuple[ResolvedVariant, ...]:
     """Return the arms, those whose data is a `call` with the digest of its rows.
 
     Args:
@@ -46,19 +46,21 @@ def with_digests(
             stays open.
         anew: read even where a digest is remembered.
     """
-    data = arms[0].spec.data  # variants differ in limit and scale, never in where rows come from
+    data = resolved[
+        0
+    ].spec.data  # variants differ in limit and scale, never in where rows come from
     if data.call is None or data.digest is not None:
-        return tuple(arms)
+        return tuple(resolved)
     key = _declaration(data, memory)
-    known = _recorded(arms, seeds, results, memory, numerics)
+    known = _recorded(resolved, seeds, results, memory, numerics)
     if known is None and not anew:
         known = memory.get(key)
     if known is None and read is not None:
-        known = read(arms[0].spec)
+        known = read(resolved[0].spec)
     if known is None:
-        return tuple(arms)
+        return tuple(resolved)
     memory[key] = known
-    return tuple(_digested(arm, known) for arm in arms)
+    return tuple(_digested(variant, known) for variant in resolved)
 
 
 def materialised(study: Study, folder: Path) -> Study:
@@ -81,7 +83,7 @@ def _declaration(data: Data, memory: MutableMapping[str, Any]) -> str:
 
 
 def _recorded(
-    arms: Sequence[Arm],
+    resolved: Sequence[ResolvedVariant],
     seeds: Sequence[int],
     results: Mapping[str, TrialResult],
     memory: MutableMapping[str, Any],
@@ -91,17 +93,19 @@ def _recorded(
     candidates = {
         section["digest"]: None
         for result in results.values()
-        if (section := result.spec.get("data", {})).get("call") == arms[0].spec.data.call
+        if (section := result.spec.get("data", {})).get("call") == resolved[0].spec.data.call
         and section.get("digest")
     }
     for digest in candidates:
-        for arm in (_digested(each, digest) for each in arms):
-            ids = trial_ids(arm.spec, seeds, salt=arm.salt, memory=memory, numerics=numerics)
+        for variant in (_digested(each, digest) for each in resolved):
+            ids = trial_ids(
+                variant.spec, seeds, salt=variant.salt, memory=memory, numerics=numerics
+            )
             if any(each in results for each in ids):
                 return str(digest)
     return None
 
 
-def _digested(arm: Arm, digest: str) -> Arm:
-    data = arm.spec.data.model_copy(update={"digest": digest})
-    return replace(arm, spec=arm.spec.model_copy(update={"data": data}))
+def _digested(variant: ResolvedVariant, digest: str) -> ResolvedVariant:
+    data = variant.spec.data.model_copy(update={"digest": digest})
+    return replace(variant, spec=variant.spec.model_copy(update={"data": data}))

@@ -17,18 +17,18 @@ from typing import Any
 from ablate.errors import Notice, StudyError
 from ablate.execution import worker
 from ablate.execution.again import trained_again
-from ablate.execution.chain import with_trained_model
-from ablate.execution.devices import lanes
+from ablate.execution.devices import worker_pools
 from ablate.execution.local import Inline, Processes
 from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, with_searched, write_study
+from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
 from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
 from ablate.store import Store
-from ablate.study.arm import Arm
 from ablate.study.checks import check_new_names
-from ablate.study.outlook import VariantPlan
+from ablate.study.preview import VariantPlan
 from ablate.study.programs import groups
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.study import Execution, Found, LeaveOneOut, Study
 from ablate.study.trial import Spec, Trial
@@ -119,10 +119,10 @@ class Session:
             self._executors[threads].warm()
         return self._executors[threads]
 
-    def look_inside(self, arm: Arm, rule: LeaveOneOut) -> Sequence[Found]:
+    def look_inside(self, variant: ResolvedVariant, rule: LeaveOneOut) -> Sequence[Found]:
         """Build an arm in a worker and return the sites or layers that leave-one-out wants."""
-        executor = self.executor(_threads(arm.spec.train.threads))
-        found: Sequence[Found] = checked(executor, worker.look_inside, arm, rule)
+        executor = self.executor(_threads(variant.spec.train.threads))
+        found: Sequence[Found] = checked(executor, worker.look_inside, variant, rule)
         return found
 
     def read(self, spec: Spec) -> str:
@@ -196,9 +196,11 @@ class Session:
     def _preview(self, made: Plan, todo: Sequence[Trial]) -> dict[str, VariantPlan]:
         """Build each variant that has something to do once, so that a mistake shows now."""
         concerned = {trial.variant for trial in todo}
-        arms = [arm for arm in made.arms if arm.name in concerned]
+        resolved = [variant for variant in made.resolved if variant.name in concerned]
         threads = _threads(todo[0].spec.train.threads)
-        return {each.name: each for each in checked(self.executor(threads), worker.preview, arms)}
+        return {
+            each.name: each for each in checked(self.executor(threads), worker.preview, resolved)
+        }
 
 
 def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
@@ -220,13 +222,13 @@ def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
         from ablate.execution.slurm import SlurmJobs
 
         return SlurmJobs(store.works, threads=threads, execution=execution)
-    found = lanes(
+    found = worker_pools(
         threads=threads,
         workers=1 if execution.executor == "serial" else count,
         gpus_per_trial=execution.gpus_per_trial,
         cpus_per_trial=execution.cpus_per_trial,
     )
-    return Processes(store.works, threads=threads, lanes=found)
+    return Processes(store.works, threads=threads, worker_pools=found)
 
 
 def asked(study: Study, workers: int | str | None, executor: str | None) -> Study:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ablate.errors import AblateError
 from ablate.execution.again import with_earlier
-from ablate.execution.mailbox import collect
+from ablate.execution.file_channel import collect
 from ablate.execution.messages import (
     ATTEMPTS,
     Done,
@@ -32,7 +32,7 @@ from ablate.execution.messages import (
 )
 from ablate.reasons import reason
 from ablate.store import Store
-from ablate.study.outlook import VariantPlan
+from ablate.study.preview import VariantPlan
 from ablate.study.trial import Status, Trial, TrialResult
 
 #: A trial checks its own time limit between epochs; one that is stuck is stopped from outside

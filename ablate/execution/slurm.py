@@ -24,9 +24,9 @@ import numpy as np
 from ablate.disk import write_text
 from ablate.errors import MissingExtraError, StudyError
 from ablate.execution import worker
-from ablate.execution.devices import Lane
+from ablate.execution.devices import WorkerPool
+from ablate.execution.file_channel import FileReporter, Mailbox, forget_events
 from ablate.execution.local import Processes
-from ablate.execution.mailbox import Letters, Mailbox, forget_events
 from ablate.execution.messages import Done, Lost, Message, Task
 from ablate.reasons import reason, sentence
 from ablate.study.study import Execution
@@ -96,7 +96,7 @@ class SlurmJobs:
 
     def warm(self) -> None:
         """Start the process that plans; Slurm starts jobs when it has room."""
-        self._planner = Processes(self._works, threads=self._threads, lanes=[Lane(1)])
+        self._planner = Processes(self._works, threads=self._threads, worker_pools=[WorkerPool(1)])
         self._planner.warm()
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -287,7 +287,7 @@ class Job:
             sys.exit(_submitit().local.local.LOCAL_REQUEUE_RETURN_CODE)
 
 
-class _Noted(Letters):
+class _Noted(FileReporter):
     """Letters that note what was handed in, and are not written by a job that was preempted."""
 
     def __init__(self, works: Path, note: Path, job: Job) -> None:

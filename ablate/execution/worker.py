@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError
-from ablate.execution.mailbox import Letters, Teller
+from ablate.execution.file_channel import FileReporter, Reporter
 from ablate.execution.messages import Task
-from ablate.quiet import quiet_start
 from ablate.reasons import reason, sentence
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
+from ablate.suppress_stderr import quiet_start
 
 
 @dataclass(frozen=True)
@@ -142,17 +142,17 @@ def prepare(threads: int) -> None:
         return
 
 
-def train(task: Task, works: Path, letters: Teller | None = None) -> None:
+def train(task: Task, works: Path, letters: Reporter | None = None) -> None:
     """Train a task's trials; each outcome is handed in as soon as it is there."""
     from ablate.training import run_group
 
-    letters = letters or Letters(works)
+    letters = letters or FileReporter(works)
     for outcome in run_group(task.trials, work=letters.folder, report=_reporter(letters)):
         result, arrays, model = outcome
         letters.finished(result, arrays, Path(model) if model is not None else None)
 
 
-def _reporter(letters: Teller) -> Callable[[Any], None]:
+def _reporter(letters: Reporter) -> Callable[[Any], None]:
     """Return the function that passes training's events to `letters`."""
 
     def report(event: Any) -> None:
@@ -173,18 +173,18 @@ def _follow(parent: int) -> None:
     os._exit(1)
 
 
-def preview(arms: Sequence[Arm]) -> list[Any]:
+def preview(resolved: Sequence[ResolvedVariant]) -> list[Any]:
     """Build each arm once and return what it became; a mistake shows here, before training."""
     from ablate.training import preview as build
 
-    return list(build(arms))
+    return list(build(resolved))
 
 
-def look_inside(arm: Arm, rule: LeaveOneOut) -> list[Found]:
+def look_inside(variant: ResolvedVariant, rule: LeaveOneOut) -> list[Found]:
     """Build an arm and return the sites or layers that leave-one-out leaves out in turn."""
     from ablate.training import found_in
 
-    return list(found_in(arm, rule))
+    return list(found_in(variant, rule))
 
 
 def read(spec: Spec) -> str:

@@ -5,17 +5,17 @@ it; `auto_loss` and `auto_metrics` read what its output means, `origin` which we
 """
 
 from ablate.models.build import base, build
-from ablate.models.ends import Ends, Goal
-from ablate.models.heads import auto_loss, auto_metrics, outputs_with_targets
 from ablate.models.initializers import initializer
 from ablate.models.loss_mismatches import Judged, loss_mismatch, takes_scores
+from ablate.models.losses import auto_loss, auto_metrics, outputs_with_targets
 from ablate.models.metric_mismatches import metric_mismatch
 from ablate.models.origin import Origin, origin
 from ablate.models.outputs import Output, output_activations
+from ablate.models.specs import Goal, InputOutputSpec
 
 __all__ = [
-    "Ends",
     "Goal",
+    "InputOutputSpec",
     "Judged",
     "Origin",
     "Output",

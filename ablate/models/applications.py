@@ -23,9 +23,9 @@ import keras
 import numpy as np
 
 from ablate.errors import StudyError
-from ablate.models.ends import Aim
 from ablate.models.origin import Origin, note
 from ablate.models.replace_head import last_dense, replace_head
+from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, global_pool, output_form
 from ablate.reasons import sentence
 from ablate.study.factories import APPLICATIONS, Transfer

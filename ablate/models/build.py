@@ -17,18 +17,18 @@ from ablate.errors import StudyError
 from ablate.models.applications import application
 from ablate.models.autoencoder import autoencoder
 from ablate.models.cnn import cnn
-from ablate.models.ends import Aim, Ends, Fits, Goal, count, shapes, single
 from ablate.models.lenet import lenet
 from ablate.models.mlp import mlp
 from ablate.models.origin import note, origin
 from ablate.models.resnet import resnet
 from ablate.models.saved import from_call, from_file
+from ablate.models.specs import Aim, Fits, Goal, InputOutputSpec, count, shapes, single
 from ablate.models.vgg import vgg
 from ablate.reasons import sentence
 from ablate.study.factories import Network, Transfer
 from ablate.study.model import Model
 from ablate.study.placement import Placement
-from ablate.surgery.depth import deep_graphs
+from ablate.surgery.recursion_limit import deep_graphs
 
 _FACTORIES: dict[str, Callable[[tuple[int, ...], Aim, Any], keras.Model]] = {
     "mlp": mlp,
@@ -78,7 +78,7 @@ def build(
     if classes is None:
         wanted = (outputs,) if isinstance(outputs, int) else tuple(outputs)
         goal = Goal("regression", shape if name == "autoencoder" else wanted)
-    model = base(Model(name=name, weights=weights, **arguments), Ends(shape, goal))
+    model = base(Model(name=name, weights=weights, **arguments), InputOutputSpec(shape, goal))
     placements = [
         each if isinstance(each, Placement) else Placement(**dict(each)) for each in insert
     ]

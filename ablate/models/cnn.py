@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from ablate.errors import StudyError
-from ablate.models.ends import Aim
+from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, global_pool, images, pool
 from ablate.study.factories import Cnn
 

@@ -18,7 +18,7 @@ import keras
 from ablate.errors import AblateError
 from ablate.reasons import reason
 from ablate.study.archives import check_archive
-from ablate.surgery.depth import deep_graphs
+from ablate.surgery.recursion_limit import deep_graphs
 
 
 def load(place: Path, compiled: bool = False, notes: list[str] | None = None) -> keras.Model:

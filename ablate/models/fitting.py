@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablate.models.ends import Aim
+from ablate.models.specs import Aim
 
 Shape = Sequence[int | None]
 

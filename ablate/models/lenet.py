@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from ablate.models.ends import Aim
+from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, images, pool
 from ablate.study.factories import Lenet
 

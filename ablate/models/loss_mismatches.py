@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.models.ends import Aim
 from ablate.models.fitting import by_class_number, by_value
 from ablate.models.outputs import Output
+from ablate.models.specs import Aim
 
 #: Losses that take probabilities, and logits where `from_logits` says so.
 _EITHER = frozenset({

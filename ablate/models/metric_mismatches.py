@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ablate.models.ends import Aim
 from ablate.models.fitting import by_class_number, several_labels
 from ablate.models.loss_mismatches import Judged, loss_mismatch, not_by_value
+from ablate.models.specs import Aim
 from ablate.study.keras_names import LOSSES, loss_name, metric_name
 
 #: Counts and shares of what lies above a threshold of one half.

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from ablate.models.ends import Aim
+from ablate.models.specs import Aim
 from ablate.models.style import Style, global_pool, images
 from ablate.study.factories import Resnet
 

@@ -15,10 +15,10 @@ import keras
 
 from ablate.errors import AblateError, StudyError, nearest
 from ablate.models import beginnings, file, fitting
-from ablate.models.ends import Aim, Fits
 from ablate.models.origin import Origin, note
 from ablate.models.outputs import outputs_of
 from ablate.models.replace_head import replace_head
+from ablate.models.specs import Aim, Fits
 from ablate.reasons import reason, sentence
 from ablate.study.calls import resolve
 from ablate.study.model import Model

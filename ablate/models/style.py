@@ -13,8 +13,8 @@ from typing import Any, Literal
 import keras
 
 from ablate.errors import StudyError
-from ablate.models.ends import Aim
 from ablate.models.initializers import for_bias, for_kernel
+from ablate.models.specs import Aim
 from ablate.study.factories import Network
 
 #: Images here have their channels last, whatever Keras is set to elsewhere.

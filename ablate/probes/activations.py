@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ablate.probes.context import Arrays, Context, names
-from ablate.probes.looking import Look, Unit, hidden_units, kept
+from ablate.probes.layer_outputs import Look, Unit, hidden_units, kept
 from ablate.probes.statistics import (
     PERCENTILES,
     by_unit,

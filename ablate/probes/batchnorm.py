@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from ablate.probes.context import Arrays, Context, names
-from ablate.probes.looking import Look, kept, layers_of, value_of
+from ablate.probes.layer_outputs import Look, kept, layers_of, value_of
 from ablate.probes.statistics import (
     histogram,
     relative_change,

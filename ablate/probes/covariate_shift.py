@@ -21,7 +21,7 @@ from keras import ops
 from ablate.probes.context import Arrays, Context, learning_rate, names
 from ablate.probes.gradient import cosine, norm
 from ablate.probes.gradients import by_layer, slope_of
-from ablate.probes.looking import Look, Trained, kept, layers_of, restored, value_of
+from ablate.probes.layer_outputs import Look, Trained, kept, layers_of, restored, value_of
 from ablate.probes.statistics import root_mean_square
 
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from ablate.probes.context import Arrays, Context, names
-from ablate.probes.looking import Look, Unit, hidden_units, kept, layers_of
+from ablate.probes.layer_outputs import Look, Unit, hidden_units, kept, layers_of
 from ablate.probes.predictions import (
     entropy,
     error_share,

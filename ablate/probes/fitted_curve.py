@@ -17,7 +17,7 @@ import numpy as np
 
 from ablate.errors import StudyError
 from ablate.probes.context import Arrays, Context
-from ablate.probes.looking import Look, kept, layers_of
+from ablate.probes.layer_outputs import Look, kept, layers_of
 from ablate.surgery.hosts import DROPOUT
 
 #: Examples of each part that are stored for the drawing, at most.

@@ -15,8 +15,8 @@ import numpy as np
 from keras import ops
 
 from ablate.errors import StudyError
-from ablate.probes.looking import packed
-from ablate.surgery.passes import Pass
+from ablate.probes.layer_outputs import packed
+from ablate.surgery.instrumented_model import InstrumentedModel
 
 
 class Slope:
@@ -44,7 +44,7 @@ class Slope:
                 f"probes: gradients need a backend of {', '.join(ways)}. Received: {backend}."
             )
         self.variables = tuple(variables)
-        seen = Pass(model, training=training, outputs=True)
+        seen = InstrumentedModel(model, training=training, outputs=True)
 
         def loss(x: Any, y: Any) -> Any:
             found = packed(model, seen(x)[1])

@@ -17,7 +17,7 @@ import numpy as np
 
 from ablate.probes.context import Arrays, Context, names
 from ablate.probes.gradient import Slope, norm
-from ablate.probes.looking import Trained, kept, layers_of, trained_layers, value_of
+from ablate.probes.layer_outputs import Trained, kept, layers_of, trained_layers, value_of
 
 
 class Gradients:

@@ -18,7 +18,7 @@ import numpy as np
 from ablate.probes.context import Arrays, Context, learning_rate
 from ablate.probes.gradient import norm
 from ablate.probes.gradients import slope_of
-from ablate.probes.looking import kept, restored, value_of
+from ablate.probes.layer_outputs import kept, restored, value_of
 
 
 class Landscape:

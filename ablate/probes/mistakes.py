@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from ablate.probes.context import Arrays, Context, names
-from ablate.probes.looking import Look, kept
+from ablate.probes.layer_outputs import Look, kept
 from ablate.probes.predictions import labels, probabilities, require_classification
 
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from ablate.probes.context import Arrays, Context, names
-from ablate.probes.looking import (
+from ablate.probes.layer_outputs import (
     Look,
     Trained,
     Unit,

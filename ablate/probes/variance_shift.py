@@ -19,7 +19,7 @@ import numpy as np
 
 from ablate.probes.batchnorm import moments_of
 from ablate.probes.context import Arrays, Context, names
-from ablate.probes.looking import Look, kept, layers_of, value_of
+from ablate.probes.layer_outputs import Look, kept, layers_of, value_of
 from ablate.surgery import dropout_before_norm
 from ablate.surgery.graph import producer_of
 from ablate.surgery.hosts import DROPOUT

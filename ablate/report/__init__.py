@@ -8,7 +8,7 @@ so that a report in the terminal starts at once.
 
 from __future__ import annotations
 
-from ablate.report.material import Material, Plot, Section, gather, material_of
+from ablate.report.report_data import Plot, ReportData, Section, gather, material_of
 from ablate.report.tables import Column, Table
 
-__all__ = ["Column", "Material", "Plot", "Section", "Table", "gather", "material_of"]
+__all__ = ["Column", "Plot", "ReportData", "Section", "Table", "gather", "material_of"]

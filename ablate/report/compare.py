@@ -15,9 +15,9 @@ from typing import Any
 
 from ablate.analysis import Analysis, analyze
 from ablate.errors import StudyError
-from ablate.report import wording
-from ablate.report.material import Material, gather
-from ablate.study.arm import Arm
+from ablate.report import formatting
+from ablate.report.report_data import ReportData, gather
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Analysis as Settings
 from ablate.study.trial import TrialResult
 
@@ -25,7 +25,7 @@ from ablate.study.trial import TrialResult
 _VERSIONS = ("ablate", "keras", "tensorflow", "numpy", "python", "platform", "device", "threads")
 
 
-def compared(materials: Sequence[Material]) -> Material:
+def compared(materials: Sequence[ReportData]) -> ReportData:
     """Return the material of a report on several studies, the first one's baseline leading.
 
     Raises:
@@ -44,28 +44,30 @@ def compared(materials: Sequence[Material]) -> Material:
 
 
 def _together(
-    materials: Sequence[Material], labels: Sequence[str], name: str, warnings: tuple[str, ...]
-) -> Material:
+    materials: Sequence[ReportData], labels: Sequence[str], name: str, warnings: tuple[str, ...]
+) -> ReportData:
     """Analyse all variants against the baseline that the studies share."""
     first = materials[0]
-    arms: dict[str, Arm] = {}
+    resolved: dict[str, ResolvedVariant] = {}
     results: dict[tuple[str, int], TrialResult] = {}
     planned: dict[str, int] = {}
     for material, label in zip(materials, labels, strict=True):
-        new = _new_names(material, arms, label, first)
-        for arm in material.arms:
-            alias = arm.alias_of and new[arm.alias_of]
-            arms.setdefault(new[arm.name], replace(arm, name=new[arm.name], alias_of=alias))
-            count = material.analysis.variant(arm.name).failures.planned
-            planned[new[arm.name]] = max(planned.get(new[arm.name], 0), count)
+        new = _new_names(material, resolved, label, first)
+        for variant in material.resolved:
+            alias = variant.alias_of and new[variant.alias_of]
+            resolved.setdefault(
+                new[variant.name], replace(variant, name=new[variant.name], alias_of=alias)
+            )
+            count = material.analysis.variant(variant.name).failures.planned
+            planned[new[variant.name]] = max(planned.get(new[variant.name], 0), count)
         for each in material.results:
             if each.variant in new:
                 key = (new[each.variant], each.seed)
                 results.setdefault(key, replace(each, variant=key[0]))
-    lone = {key: replace(arm, factors={}) for key, arm in arms.items()}
+    lone = {key: replace(variant, factors={}) for key, variant in resolved.items()}
     settings = _settings(first.analysis)
     chosen = list(results.values())
-    everything = list((lone if len(materials) > 1 else arms).values())
+    everything = list((lone if len(materials) > 1 else resolved).values())
     analysis = analyze(
         chosen, everything, first.analysis.baseline, settings, study=name, planned=planned
     )
@@ -73,22 +75,22 @@ def _together(
 
 
 def _side_by_side(
-    materials: Sequence[Material], labels: Sequence[str], name: str, warnings: tuple[str, ...]
-) -> Material:
+    materials: Sequence[ReportData], labels: Sequence[str], name: str, warnings: tuple[str, ...]
+) -> ReportData:
     """Keep each study's own comparisons, its variants under the study's name."""
     first = materials[0].analysis
-    parts, results, arms = [], [], []
+    parts, results, resolved = [], [], []
     for material, label in zip(materials, labels, strict=True):
         part = _reanalysed(material, first, label)
         parts.append(_renamed(part, label))
         results += [replace(each, variant=f"{label}:{each.variant}") for each in material.results]
-        arms += [
+        resolved += [
             replace(
                 each,
                 name=f"{label}:{each.name}",
                 alias_of=each.alias_of and f"{label}:{each.alias_of}",
             )
-            for each in material.arms
+            for each in material.resolved
         ]
     fields: dict[str, Any] = {
         field: tuple(chain.from_iterable(getattr(part, field) for part in parts))
@@ -111,27 +113,27 @@ def _side_by_side(
         **fields
         | {"guards": tuple(sorted(fields["guards"], key=lambda g: g.severity != "warning"))},
     )
-    return _gathered(merged, results, arms, materials, warnings)
+    return _gathered(merged, results, resolved, materials, warnings)
 
 
 def _gathered(
     analysis: Analysis,
     results: Sequence[TrialResult],
-    arms: Sequence[Arm],
-    materials: Sequence[Material],
+    resolved: Sequence[ResolvedVariant],
+    materials: Sequence[ReportData],
     warnings: tuple[str, ...],
-) -> Material:
+) -> ReportData:
     return gather(
         analysis,
         results,
-        arms,
+        resolved,
         study_text="\n---\n".join(each.study_text.rstrip() for each in materials) + "\n",
         command="\n".join(each.command for each in materials if each.command),
         warnings=(*chain.from_iterable(each.warnings for each in materials), *warnings),
     )
 
 
-def _labels(materials: Sequence[Material]) -> list[str]:
+def _labels(materials: Sequence[ReportData]) -> list[str]:
     """Return the studies' names, told apart where two are equal."""
     labels: list[str] = []
     for each in materials:
@@ -141,37 +143,37 @@ def _labels(materials: Sequence[Material]) -> list[str]:
 
 
 def _new_names(
-    material: Material, taken: Mapping[str, Arm], label: str, first: Material
+    material: ReportData, taken: Mapping[str, ResolvedVariant], label: str, first: ReportData
 ) -> dict[str, str]:
     """Return each variant's name in the joint report.
 
     The same variant (equal spec) keeps one name; another one of that name gets the study's before.
     """
-    base = first.arm.get(first.analysis.baseline)
+    base = first.variant.get(first.analysis.baseline)
     names = {}
-    for arm in material.arms:
-        if arm.name == material.analysis.baseline and base is not None:
-            names[arm.name] = base.name
-        elif arm.name not in taken or taken[arm.name].spec == arm.spec:
-            names[arm.name] = arm.name
+    for variant in material.resolved:
+        if variant.name == material.analysis.baseline and base is not None:
+            names[variant.name] = base.name
+        elif variant.name not in taken or taken[variant.name].spec == variant.spec:
+            names[variant.name] = variant.name
         else:
-            names[arm.name] = f"{label}:{arm.name}"
+            names[variant.name] = f"{label}:{variant.name}"
     return names
 
 
-def _baseline_ids(material: Material) -> dict[int, str]:
+def _baseline_ids(material: ReportData) -> dict[int, str]:
     trials = material.by_variant.get(material.analysis.baseline, ())
     return {each.seed: each.id for each in trials}
 
 
-def _same_trials(one: Material, other: Material) -> bool:
+def _same_trials(one: ReportData, other: ReportData) -> bool:
     """Tell whether two baselines are the same trials on the seeds that both have."""
     mine, theirs = _baseline_ids(one), _baseline_ids(other)
     shared = mine.keys() & theirs.keys()
     return bool(shared) and all(mine[seed] == theirs[seed] for seed in shared)
 
 
-def _apart(one: Material, other: Material, label: str, other_label: str) -> Iterator[str]:
+def _apart(one: ReportData, other: ReportData, label: str, other_label: str) -> Iterator[str]:
     """Say what makes two studies not comparable, or less so."""
     mine, theirs = _baseline_ids(one), _baseline_ids(other)
     shared = mine.keys() & theirs.keys()
@@ -181,7 +183,7 @@ def _apart(one: Material, other: Material, label: str, other_label: str) -> Iter
         if told:
             yield (
                 f"The baselines of {names} are not the same, so no variant is compared across "
-                f"them. They differ in {wording.listed(told, most=8)}."
+                f"them. They differ in {formatting.listed(told, most=8)}."
             )
         elif not shared:
             yield (
@@ -194,19 +196,22 @@ def _apart(one: Material, other: Material, label: str, other_label: str) -> Iter
                 "No variant is compared across them."
             )
     elif mine.keys() != theirs.keys():
-        yield f"{names} share {wording.counted(len(shared), 'seed')} of the baseline, not all."
+        yield f"{names} share {formatting.counted(len(shared), 'seed')} of the baseline, not all."
     for key in _VERSIONS:
         here, there = one.environment.get(key, ()), other.environment.get(key, ())
         if here and there and set(here) != set(there):
             yield (
-                f"{names} ran with different {key}: {wording.listed(here)} and "
-                f"{wording.listed(there)}; the last digits may differ for that alone."
+                f"{names} ran with different {key}: {formatting.listed(here)} and "
+                f"{formatting.listed(there)}; the last digits may differ for that alone."
             )
 
 
-def _differences(one: Material, other: Material) -> Iterator[str]:
+def _differences(one: ReportData, other: ReportData) -> Iterator[str]:
     """Yield the settings in which two baselines differ, with both values."""
-    mine, theirs = one.arm.get(one.analysis.baseline), other.arm.get(other.analysis.baseline)
+    mine, theirs = (
+        one.variant.get(one.analysis.baseline),
+        other.variant.get(other.analysis.baseline),
+    )
     if mine is None or theirs is None:
         return
     here = dict(_flat(mine.spec.model_dump(mode="json", by_alias=True)))
@@ -238,7 +243,7 @@ def _settings(analysis: Analysis) -> Settings:
     )
 
 
-def _reanalysed(material: Material, first: Analysis, label: str) -> Analysis:
+def _reanalysed(material: ReportData, first: Analysis, label: str) -> Analysis:
     """Return the study's analysis on the first study's metric and level."""
     own = material.analysis
     if (own.metric, own.confidence) == (first.metric, first.confidence):
@@ -246,7 +251,7 @@ def _reanalysed(material: Material, first: Analysis, label: str) -> Analysis:
     planned = {each.name: each.failures.planned for each in own.variants}
     try:
         return analyze(
-            material.results, material.arms, own.baseline, _settings(first),
+            material.results, material.resolved, own.baseline, _settings(first),
             study=own.study, planned=planned,
         )  # fmt: skip
     except StudyError as error:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from ablate.disk import write_bytes, write_text
 from ablate.report.html import as_html
 from ablate.report.markdown import as_markdown
-from ablate.report.material import Material, Plot, Section
+from ablate.report.report_data import Plot, ReportData, Section
 
 if TYPE_CHECKING:
     from ablate.report.reproductions import Reproduction
 
 
-def draw_all(material: Material) -> tuple[list[Plot], list[Section]]:
+def draw_all(material: ReportData) -> tuple[list[Plot], list[Section]]:
     """Return the study's plots, and the sections of its probes with theirs."""
     from ablate.report.plots import draw
     from ablate.report.probes import sections
@@ -28,7 +28,7 @@ def draw_all(material: Material) -> tuple[list[Plot], list[Section]]:
     return list(draw(material)), list(sections(material))
 
 
-def write_html(material: Material, page: Path, plots: Path | None = None) -> Path:
+def write_html(material: ReportData, page: Path, plots: Path | None = None) -> Path:
     """Write the page, and each plot as SVG under the folder `plots`; return the page's path."""
     drawn, sections = draw_all(material)
     write_text(page, as_html(material, drawn, sections))
@@ -37,7 +37,7 @@ def write_html(material: Material, page: Path, plots: Path | None = None) -> Pat
     return page
 
 
-def write_markdown(material: Material, text: Path, plots: Path) -> Path:
+def write_markdown(material: ReportData, text: Path, plots: Path) -> Path:
     """Write the Markdown text that shows the plots under the folder `plots`; return its path."""
     drawn, sections = draw_all(material)
     every = _every(drawn, [*sections, *material.sections])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ablate._version import __version__
 from ablate.reasons import printable
 from ablate.report import tables
-from ablate.report.material import Material, Plot, Section
+from ablate.report.report_data import Plot, ReportData, Section
 from ablate.report.terminal import progress
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Picture:
 
 
 def as_html(
-    material: Material, plots: Sequence[Plot] = (), sections: Sequence[Section] = ()
+    material: ReportData, plots: Sequence[Plot] = (), sections: Sequence[Section] = ()
 ) -> str:
     """Return the report as one self-contained page."""
     analysis = material.analysis
@@ -73,7 +73,7 @@ def as_html(
     )
 
 
-def fragment(material: Material) -> str:
+def fragment(material: ReportData) -> str:
     """Return the answer and the headline table as a piece of HTML, for a notebook."""
     return _template("fragment.html.j2").render(
         answer=material.analysis.answer,
@@ -92,7 +92,7 @@ def picture(plot: Plot) -> Picture:
     return Picture(plot.name, plot.title, plot.caption, theme.data_uri(content, kind))
 
 
-def _errors(material: Material) -> list[tuple[str, str]]:
+def _errors(material: ReportData) -> list[tuple[str, str]]:
     """Return the distinct errors of failed trials, with the trials that ended in each."""
     found: dict[str, list[str]] = {}
     for result in material.results:

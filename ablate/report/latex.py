@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import replace
 
 from ablate.report import tables
-from ablate.report.material import Material
+from ablate.report.report_data import ReportData
 from ablate.report.tables import Column, Table
 
 _ESCAPES = {
@@ -37,7 +37,7 @@ _HEAD = """\
 """
 
 
-def as_latex(material: Material) -> str:
+def as_latex(material: ReportData) -> str:
     """Return the tables of the report as LaTeX, to be read in with `\\input`."""
     chosen = [
         _without_seeds(tables.headline(material)),
@@ -74,7 +74,7 @@ def escape(text: str) -> str:
     return "".join(out)
 
 
-def _beware(material: Material) -> str:
+def _beware(material: ReportData) -> str:
     """Return what must be said of the numbers, as a list below the tables."""
     said = [rf"\item {escape(each.words)}" for each in material.analysis.guards]
     lines = [r"{\footnotesize\begin{itemize}", *said, r"\end{itemize}}"]
@@ -108,7 +108,7 @@ def _parts(table: Table | None) -> list[Table]:
     ]
 
 
-def _table(table: Table, material: Material) -> str:
+def _table(table: Table, material: ReportData) -> str:
     layout = "".join(_side(table, index) for index in range(len(table.columns)))
     head = " & ".join(_title(each) for each in table.columns) + r" \\"
     body = [

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ablate.report import tables
-from ablate.report.material import Material, Plot, Section
+from ablate.report.report_data import Plot, ReportData, Section
 from ablate.report.tables import Table
 from ablate.report.terminal import progress
 
@@ -18,7 +18,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 
 
 def as_markdown(
-    material: Material,
+    material: ReportData,
     plots: Sequence[Plot] = (),
     sections: Sequence[Section] = (),
     addresses: Mapping[str, str] | None = None,

@@ -9,7 +9,7 @@ import io
 
 from ablate.analysis import Analysis
 from ablate.report.html import fragment
-from ablate.report.material import Material, gather, material_of
+from ablate.report.report_data import ReportData, gather, material_of
 from ablate.report.terminal import console, show
 from ablate.study.results import StudyResults
 
@@ -34,7 +34,7 @@ def results_text(results: StudyResults) -> str:
     return _text(material_of(results))
 
 
-def _text(material: Material) -> str:
+def _text(material: ReportData) -> str:
     page = io.StringIO()
     show(material, console(file=page), brief=True)
     return page.getvalue().rstrip()

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ablate.analysis import Expectation, FactorEffect
-from ablate.report import tables, wording
+from ablate.report import formatting, tables
 from ablate.report.markdown import as_table, escape, fenced
-from ablate.report.material import Material, Plot
+from ablate.report.report_data import Plot, ReportData
 from ablate.report.tables import Column, Table
 
 _COLUMNS = (
@@ -38,7 +38,7 @@ class Reproduction:
 
     name: str
     heading: str
-    material: Material | None = None
+    material: ReportData | None = None
     profile: str | None = None
     command: str = ""
 
@@ -132,14 +132,14 @@ def tally(reproductions: Sequence[Reproduction]) -> str:
     )
     trials = sum(len(each.material.results) for each in reproductions if each.material)
     return (
-        f"{wording.counted(len(reproductions), 'study', 'studies')}, "
-        f"{wording.counted(trials, 'trial')}, "
-        f"{wording.counted(len(verdicts), 'published claim')}: "
+        f"{formatting.counted(len(reproductions), 'study', 'studies')}, "
+        f"{formatting.counted(trials, 'trial')}, "
+        f"{formatting.counted(len(verdicts), 'published claim')}: "
         f"{counts or 'none judged'}."
     )
 
 
-def chosen_plots(material: Material, plots: Sequence[Plot], probes: Sequence[Plot]) -> list[Plot]:
+def chosen_plots(material: ReportData, plots: Sequence[Plot], probes: Sequence[Plot]) -> list[Plot]:
     """Return the few plots that a section shows: every seed, and the first of what claims ask.
 
     Args:
@@ -184,7 +184,7 @@ def _told(claim: Expectation) -> str:
     return f"{claim.text[:1].upper()}{claim.text[1:]} ({claim.source})"
 
 
-def _circumstances(material: Material) -> str:
+def _circumstances(material: ReportData) -> str:
     """Say how many seeds and trials, how long, on what machine and with which versions."""
     seconds = sum(each.seconds.get("total", 0.0) for each in material.results)
     known = material.environment
@@ -200,8 +200,8 @@ def _circumstances(material: Material) -> str:
     cores = "/".join(known.get("cores", ()))
     threads = "/".join(known.get("threads", ()))
     return (
-        f"{wording.counted(len(material.analysis.seeds), 'seed')}, "
-        f"{wording.counted(len(material.results), 'trial')}, {seconds / 60:.1f} minutes on the "
+        f"{formatting.counted(len(material.analysis.seeds), 'seed')}, "
+        f"{formatting.counted(len(material.results), 'trial')}, {seconds / 60:.1f} minutes on the "
         f"clock summed over trials, which other work on the machine lengthens; "
         + (", ".join(machine) or "an unknown machine")
         + (f", {cores} cores" if cores else "")
@@ -210,17 +210,18 @@ def _circumstances(material: Material) -> str:
     )
 
 
-def _unclaimed(material: Material) -> tuple[str, ...]:
+def _unclaimed(material: ReportData) -> tuple[str, ...]:
     """Return the cells of a study without published values: its interaction, or its effect."""
     analysis = material.analysis
     effects = [each for each in analysis.factor_effects if each.metric == analysis.metric]
     scale = tables.scale_of(material, analysis.metric)
     chosen: FactorEffect | None = max(effects, key=lambda each: each.order, default=None)
     if chosen is None:
-        return ("no published value", wording.NONE, wording.NONE, "new", wording.NONE)
+        return ("no published value", formatting.NONE, formatting.NONE, "new", formatting.NONE)
     interval = scale.interval(chosen.low, chosen.high, sign=True)
     return (
-        f"interaction of {' and '.join(chosen.factors)} in {wording.metric_title(chosen.metric)}",
+        f"interaction of {' and '.join(chosen.factors)} in "
+        f"{formatting.metric_title(chosen.metric)}",
         "none",
         f"{scale.difference(chosen.mean)} ({interval}) n = {chosen.n}",
         "new",

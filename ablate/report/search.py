@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis import Analysis, Direction, Effect, Tolerance
-from ablate.report import wording
-from ablate.report.material import Section
+from ablate.report import formatting
+from ablate.report.report_data import Section
 from ablate.report.tables import Column, Table
 
 
@@ -79,9 +79,9 @@ class Tolerated:
         }  # fmt: skip
 
 
-def _titled(what: str, metric: str, scale: wording.Scale) -> str:
+def _titled(what: str, metric: str, scale: formatting.Scale) -> str:
     unit = f" ({scale.unit})" if scale.unit else ""
-    return f"{what} {wording.metric_title(metric)}{unit}"
+    return f"{what} {formatting.metric_title(metric)}{unit}"
 
 
 def _sentence(effect: Effect) -> str:
@@ -158,7 +158,7 @@ def best_points(searched: Searched) -> Table:
     """Return the best point of each variant, its budget, and its confirmed metric."""
     names = list(dict.fromkeys(name for each in searched.points for name in each.values))
     scores = [score for each in searched.points for score in each.scores]
-    scale = wording.metric_scale(searched.objective, scores, [])
+    scale = formatting.metric_scale(searched.objective, scores, [])
     analysis = searched.confirmed
     columns = [
         Column("Variant", "left"),
@@ -170,7 +170,7 @@ def best_points(searched: Searched) -> Table:
     ]
     final = None
     if analysis is not None:
-        final = wording.metric_scale(
+        final = formatting.metric_scale(
             analysis.metric,
             [
                 value
@@ -193,7 +193,7 @@ def best_points(searched: Searched) -> Table:
             variant,
             str(len(points)),
             str(sum(bool(each.lost) for each in points)),
-            wording.whole(sum(each.epochs for each in points)),
+            formatting.whole(sum(each.epochs for each in points)),
             *(_value(None if best is None else best.values.get(name)) for name in names),
             scale.value(None if best is None else best.score),
         ]
@@ -224,16 +224,16 @@ def _rates(found: Tolerated) -> Table:
         rows.append((
             variant,
             *(
-                f"{wording.figures(low, 2)} to {wording.figures(high, 2)}"
+                f"{formatting.figures(low, 2)} to {formatting.figures(high, 2)}"
                 if np.isfinite(low)
-                else wording.NONE
+                else formatting.NONE
                 for low, high in zip(each.low, each.high, strict=True)
             ),
-            wording.fixed(float(np.mean(middle)), 2) if middle else wording.NONE,
-            wording.NONE if effect is None else wording.signed(effect.mean, 2),
-            wording.NONE
+            formatting.fixed(float(np.mean(middle)), 2) if middle else formatting.NONE,
+            formatting.NONE if effect is None else formatting.signed(effect.mean, 2),
+            formatting.NONE
             if effect is None or effect.low is None or effect.high is None
-            else f"{wording.signed(effect.low, 2)} to {wording.signed(effect.high, 2)}",
+            else f"{formatting.signed(effect.low, 2)} to {formatting.signed(effect.high, 2)}",
         ))  # fmt: skip
     tried = [rate for rates in found.rates.values() for rate in rates]
     return Table(
@@ -249,10 +249,10 @@ def _rates(found: Tolerated) -> Table:
         tuple(rows),
         (
             "The unbroken run of rates around the best in which "
-            f"{wording.metric_title(found.metric)} stays within {found.tolerance * 100:g} point of "
-            "the best, seed by seed; of the rates that were tried, "
-            f"{wording.figures(min(tried), 2)} to {wording.figures(max(tried), 2)}. A lost trial "
-            "ends the run. Differences are to the baseline, paired by seed.",
+            f"{formatting.metric_title(found.metric)} stays within {found.tolerance * 100:g} "
+            "point of the best, seed by seed; of the rates that were tried, "
+            f"{formatting.figures(min(tried), 2)} to {formatting.figures(max(tried), 2)}. "
+            "A lost trial ends the run. Differences are to the baseline, paired by seed.",
         ),
     )
 
@@ -264,7 +264,7 @@ def _importance(searched: Searched) -> Table:
         "Which parameter matters",
         (Column("Variant", "left"), *(Column(short(name)) for name in names)),
         tuple(
-            (variant, *(wording.fixed(shares.get(name), 2) for name in names))
+            (variant, *(formatting.fixed(shares.get(name), 2) for name in names))
             for variant, shares in searched.importance.items()
         ),
         (
@@ -281,18 +281,18 @@ def short(path: str) -> str:
 
 def _value(value: Any) -> str:
     if value is None:
-        return wording.NONE
+        return formatting.NONE
     if isinstance(value, float):
-        return wording.figures(value, 3)
+        return formatting.figures(value, 3)
     return str(value)
 
 
-def _confirmed(analysis: Analysis, variant: str, scale: wording.Scale) -> str:
+def _confirmed(analysis: Analysis, variant: str, scale: formatting.Scale) -> str:
     try:
         summary = analysis.variant(variant).metrics[analysis.metric]
     except KeyError:
-        return wording.NONE
+        return formatting.NONE
     if summary.mean is None:
-        return wording.NONE
+        return formatting.NONE
     ends = "" if summary.low is None else f" ({scale.interval(summary.low, summary.high)})"
     return f"{scale.value(summary.mean)}{ends}, n = {summary.n}"

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ablate.analysis import Comparison, MetricSummary
-from ablate.report.material import Material, material_of
+from ablate.report.report_data import ReportData, material_of
 
 if TYPE_CHECKING:
     from ablate.study.results import StudyResults
@@ -20,7 +20,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def as_csv(material: Material) -> str:
+def as_csv(material: ReportData) -> str:
     """Return a row per variant and metric, full precision, with a column per factor and seed."""
     analysis = material.analysis
     factors = list(analysis.factors)
@@ -56,7 +56,7 @@ def as_csv(material: Material) -> str:
     return text.getvalue()
 
 
-def as_json(material: Material) -> str:
+def as_json(material: ReportData) -> str:
     """Return the analysis as one JSON document; `schema_version` says how to read it."""
     return json.dumps(material.analysis.to_json(), indent=2, allow_nan=False) + "\n"
 

@@ -21,9 +21,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from ablate.reasons import printable
-from ablate.report import tables, wording
-from ablate.report.material import Material, material_of
+from ablate.report import formatting, tables
 from ablate.report.names import broken
+from ablate.report.report_data import ReportData, material_of
 from ablate.report.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def print_search(
         _line(screen, f"More: ablate report {material.name} · ablate board {material.name}")
 
 
-def show(material: Material, screen: Console, *, brief: bool = False) -> None:
+def show(material: ReportData, screen: Console, *, brief: bool = False) -> None:
     """Print the report on `screen`; `brief` leaves the answer, the table and the warnings."""
     analysis = material.analysis
     if not brief:
@@ -136,11 +136,11 @@ def show(material: Material, screen: Console, *, brief: bool = False) -> None:
             _show_part(screen, part.text, part.tables)
 
 
-def progress(material: Material) -> str:
+def progress(material: ReportData) -> str:
     """Return the state of a study's trials: "20 of 20 trials completed"."""
     trials = material.analysis.trials
     planned = trials.get("planned", 0)
-    parts = [f"{trials.get('completed', 0)} of {wording.counted(planned, 'trial')} completed"]
+    parts = [f"{trials.get('completed', 0)} of {formatting.counted(planned, 'trial')} completed"]
     parts += [f"{trials[kind]} {kind}" for kind in ("diverged", "failed") if trials.get(kind)]
     if trials.get("pending"):
         parts.append(f"{trials['pending']} to come")
@@ -211,11 +211,11 @@ def _show_blocks(screen: Console, table: Table) -> None:
     for row in table.rows:
         _line(screen, Text(row[0], style="bold"))
         for column, cell in zip(table.columns[1:], row[1:], strict=True):
-            if cell and cell != wording.NONE:
+            if cell and cell != formatting.NONE:
                 _line(screen, f"  {column.title}: {cell}")
 
 
-def _show_seeds(screen: Console, material: Material) -> None:
+def _show_seeds(screen: Console, material: ReportData) -> None:
     """Print every seed's value, a variant after the other, wrapped to the page."""
     table = tables.seeds(material, always=True)
     if table is None:
@@ -235,7 +235,7 @@ def _show_seeds(screen: Console, material: Material) -> None:
             first = indent
 
 
-def _show_variants(screen: Console, material: Material) -> None:
+def _show_variants(screen: Console, material: ReportData) -> None:
     table = tables.what_variants_are(material)
     if table is None or len(table.rows) > 12:
         return
@@ -244,7 +244,7 @@ def _show_variants(screen: Console, material: Material) -> None:
         _line(screen, Text(f"{name}: {words}", style="dim"))
 
 
-def _show_guards(screen: Console, material: Material) -> None:
+def _show_guards(screen: Console, material: ReportData) -> None:
     guards = material.analysis.guards
     if not guards:
         return

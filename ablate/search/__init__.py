@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablate.search.driver import search
-    from ablate.search.findings import SearchResults, found
-    from ablate.search.tuning import hypermodel
+    from ablate.search.hypermodel import hypermodel
+    from ablate.search.results import SearchResults, found
 
 _HOME = {
-    "SearchResults": "ablate.search.findings",
-    "found": "ablate.search.findings",
-    "hypermodel": "ablate.search.tuning",
+    "SearchResults": "ablate.search.results",
+    "found": "ablate.search.results",
+    "hypermodel": "ablate.search.hypermodel",
     "search": "ablate.search.driver",
 }
 

@@ -17,7 +17,7 @@ from ablate.events.study import board_of, sources_of
 from ablate.events.tables import texts_of
 from ablate.events.tree import refresh
 from ablate.execution.plan import Plan
-from ablate.search.findings import SearchResults
+from ablate.search.results import SearchResults
 from ablate.store import Store
 from ablate.study.trial import Trial, TrialResult
 
@@ -64,7 +64,7 @@ class SearchEvents:
         points = {trial: p.name for p in found.points for trial in p.trials.values()}
         own = self._made.outcome(self._made.results, self._store)
         results = [*own.results, *_of_points(found)]
-        board = board_of(self._store, found.study, self._made.arms, points, SEARCH_RUNS)
+        board = board_of(self._store, found.study, self._made.resolved, points, SEARCH_RUNS)
         board = replace(board, texts={**board.texts, **texts_of(own)})
         sources = sources_of(self._store, None)
         try:

@@ -17,23 +17,23 @@ from typing import Any
 from ablate.errors import StudyError, nearest
 from ablate.execution import worker
 from ablate.execution.again import stands
-from ablate.execution.chain import with_trained_model
 from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, write_study
+from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
 from ablate.execution.run import Session, asked, run
 from ablate.execution.runner import Run, Watcher, checked, recover
-from ablate.search import record
+from ablate.search import search_table
 from ablate.search.board import SearchEvents
-from ablate.search.findings import CONFIRM_SEEDS, SEARCH_SEEDS, SearchResults
 from ablate.search.proposals import Proposals
-from ablate.search.record import CONFIRMED, Point, spec_at
+from ablate.search.results import CONFIRM_SEEDS, SEARCH_SEEDS, SearchResults
+from ablate.search.search_table import CONFIRMED, Point, spec_at
 from ablate.search.space import check_searchable
 from ablate.store import Store
-from ablate.study.arm import Arm
 from ablate.study.checks import check_new_names
 from ablate.study.identity import trial_ids
 from ablate.study.programs import groups
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.search_space import Search, parameters_of
 from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial, TrialResult
@@ -64,7 +64,7 @@ def search(
         Interrupted: Ctrl-C; what was finished is saved.
     """
     if watchers is None:
-        from ablate.report.searching import SearchDisplay
+        from ablate.report.search_progress import SearchDisplay
         from ablate.report.terminal import console
 
         watchers = [SearchDisplay(console())]
@@ -111,7 +111,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.study = self.made.study
-        self.arms = tuple(arm for arm in self.made.arms if arm.alias_of is None)
+        self.resolved = tuple(arm for arm in self.made.resolved if arm.alias_of is None)
         assert self.study.search is not None
         self.search: Search = self.study.search
         self.memory: dict[str, Any] = self.store.read_digests()
@@ -121,7 +121,7 @@ class _Search:
         write_study(self.made, self.store)
         before = self.store.searched()
         recover(self.store, dict.fromkeys([*before, *(t.id for t in self.made.todo)]))  # type: ignore[arg-type]
-        for arm in self.arms:
+        for arm in self.resolved:
             self.proposals[arm.name] = Proposals(arm, self.search, self._trials)
         todo = self._advance({})
         self._write()
@@ -149,9 +149,12 @@ class _Search:
         points = [point for each in self.proposals.values() for point in each.points]
         return SearchResults(
             self.study,
-            self.arms,
+            self.resolved,
             # In the order of the variants, whichever was the first to end.
-            (*points, *(self.confirming[a.name] for a in self.arms if a.name in self.confirming)),
+            (
+                *points,
+                *(self.confirming[a.name] for a in self.resolved if a.name in self.confirming),
+            ),
             dict(self.results),
             self.store.root,
         )
@@ -232,7 +235,7 @@ class _Search:
         self, variant: str, values: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> dict[int, str]:
         """Note the trials of a point, and return their ids by seed."""
-        arm = next(arm for arm in self.arms if arm.name == variant)
+        arm = next(arm for arm in self.resolved if arm.name == variant)
         confirming = seeds is not None
         seeds = seeds or range(SEARCH_SEEDS, SEARCH_SEEDS + self.search.seeds)
         spec = spec_at(arm, values)
@@ -256,10 +259,10 @@ class _Search:
 
     def _preview(self) -> None:
         """Build what the search will vary once, so that a mistake shows before anything trains."""
-        arms = _corners(self.arms, self.search)
-        threads = arms[0].spec.train.threads
+        resolved = _corners(self.resolved, self.search)
+        threads = resolved[0].spec.train.threads
         assert isinstance(threads, int)
-        plans = checked(self.session.executor(threads), worker.preview, arms)
+        plans = checked(self.session.executor(threads), worker.preview, resolved)
         objective = self.search.objective
         for each in plans:
             if objective not in each.metrics:
@@ -276,7 +279,7 @@ class _Search:
 
     def _write(self) -> None:
         found = self.found()
-        record.write(self.store, found.points, found.results)
+        search_table.write(self.store, found.points, found.results)
 
     def _tell(self, seen: Sequence[Any]) -> None:
         progress = self.found().progress()
@@ -285,15 +288,15 @@ class _Search:
                 watcher.searched(progress, len(self.asked))
 
 
-def _corners(arms: Sequence[Arm], search: Search) -> list[Arm]:
+def _corners(resolved: Sequence[ResolvedVariant], search: Search) -> list[ResolvedVariant]:
     """Return the arms as they are, and with each choice of each placement's field."""
     corners = []
-    for arm in arms:
+    for arm in resolved:
         corners.append(arm)
         for path, dimension in parameters_of(arm, search).items():
             if path.startswith("insert."):
                 specs: list[Spec] = [spec_at(arm, {path: each}) for each in dimension.samples()]
-                corners += [Arm(arm.name, spec) for spec in specs if spec != arm.spec]
+                corners += [ResolvedVariant(arm.name, spec) for spec in specs if spec != arm.spec]
     return [arm for at, arm in enumerate(corners) if arm not in corners[:at]]
 
 

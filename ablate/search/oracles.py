@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_limits
 from ablate.errors import StudyError
 from ablate.reasons import reason
 from ablate.search.space import Values, every, finite, space_of
-from ablate.study.arm import Arm
 from ablate.study.calls import resolve
 from ablate.study.metrics import direction_of
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.search_space import Search
 
 #: Oracles whose points depend on their number alone.
@@ -43,7 +43,7 @@ class Seed(int):
         return True
 
 
-def oracle_of(arm: Arm, search: Search) -> kt.Oracle:
+def oracle_of(variant: ResolvedVariant, search: Search) -> kt.Oracle:
     """Return the oracle that proposes points for `arm`.
 
     Raises:
@@ -54,11 +54,11 @@ def oracle_of(arm: Arm, search: Search) -> kt.Oracle:
     assert direction is not None  # the study's checks
     arguments: dict[str, Any] = {
         "objective": kt.Objective(metric, direction),
-        "hyperparameters": space_of(arm, search),
+        "hyperparameters": space_of(variant, search),
         "seed": Seed(search.seed),
     }
     if search.oracle == "hyperband":
-        arguments["max_epochs"] = arm.spec.train.epochs
+        arguments["max_epochs"] = variant.spec.train.epochs
     elif search.oracle != "grid":
         arguments["max_trials"] = search.trials
     if search.oracle == "quasirandom":

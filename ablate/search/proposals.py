@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ablate.search.oracles import STEADY, oracle_of
-from ablate.search.record import Point
-from ablate.study.arm import Arm
+from ablate.search.search_table import Point
 from ablate.study.metrics import direction_of
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.search_space import Search
 from ablate.study.trial import TrialResult
 
@@ -32,7 +32,7 @@ Trials = Callable[[str, Mapping[str, Any]], Mapping[int, str]]
 class Proposals:
     """The points of a variant, as far as they have been proposed."""
 
-    arm: Arm
+    variant: ResolvedVariant
     search: Search
     trials: Trials
     points: list[Point] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Proposals:
     _exhausted: bool = False
 
     def __post_init__(self) -> None:
-        self._oracle = oracle_of(self.arm, self.search)
+        self._oracle = oracle_of(self.variant, self.search)
         self._ahead = math.inf if self.search.oracle in STEADY else AHEAD
 
     @property
@@ -83,7 +83,9 @@ class Proposals:
         }
         if "tuner/epochs" in trial.hyperparameters.values:  # a rung of hyperband
             values["train.epochs"] = int(trial.hyperparameters.values["tuner/epochs"])
-        point = Point(self.arm.name, f"p{number:03d}", values, self.trials(self.arm.name, values))
+        point = Point(
+            self.variant.name, f"p{number:03d}", values, self.trials(self.variant.name, values)
+        )
         self.points.append(point)
         self._flying.append((trial, point))
         return point

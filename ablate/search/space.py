@@ -16,13 +16,13 @@ from typing import Any
 import keras_tuner as kt
 
 from ablate.errors import StudyError
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.search_space import Dimension, Search, condition_of, parameters_of
 
 Values = dict[str, Any]
 
 
-def space_of(arm: Arm, search: Search) -> kt.HyperParameters:
+def space_of(variant: ResolvedVariant, search: Search) -> kt.HyperParameters:
     """Return the hyperparameters that `arm` has, in the order of the space.
 
     Raises:
@@ -30,7 +30,7 @@ def space_of(arm: Arm, search: Search) -> kt.HyperParameters:
     """
     check_searchable(search)
     hp = kt.HyperParameters()
-    declare(hp, parameters_of(arm, search), search)
+    declare(hp, parameters_of(variant, search), search)
     return hp
 
 

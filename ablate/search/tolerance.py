@@ -17,7 +17,7 @@ from ablate.report.search import Tolerated
 from ablate.study.metrics import is_share
 
 if TYPE_CHECKING:
-    from ablate.search.findings import SearchResults
+    from ablate.search.results import SearchResults
 
 RATE = "train.learning_rate"
 
@@ -35,7 +35,7 @@ def tolerances(found: SearchResults) -> Tolerated | None:
     metric = _metric(found)
     if metric is None or RATE not in found.search.space:
         return None
-    tables = {arm.name: _table(found, arm.name, metric) for arm in found.arms}
+    tables = {arm.name: _table(found, arm.name, metric) for arm in found.resolved}
     tables = {name: table for name, table in tables.items() if table}
     ranges: dict[str, Tolerance] = {}
     seeds = sorted({seed for table in tables.values() for row in table.values() for seed in row})

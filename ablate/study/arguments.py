@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import nearest
-from ablate.study.complaints import Problem, Slips, problems_of
 from ablate.study.strict import Strict
+from ablate.study.validation import InvalidFields, Problem, problems_of
 
 
 class NoArguments(Strict):
@@ -74,7 +74,7 @@ def check(kind: Kind, arguments: Mapping[str, Any], fields: Iterable[str] = ()) 
     except ValidationError as error:
         problems += problems_of(error, kind.arguments, fitting)
     if problems:
-        raise Slips(*problems)
+        raise InvalidFields(*problems)
 
 
 def schema(section: type[BaseModel], plain: dict[str, Any], kinds: Iterable[Kind]) -> None:

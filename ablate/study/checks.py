@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from ablate.errors import StudyError, nearest
 from ablate.study import arguments
-from ablate.study.complaints import Path, Problem, Slips, study_error
 from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
 from ablate.study.probes import PROBES
 from ablate.study.search_space import apply_point, check_path, parameters_of
 from ablate.study.strict import Open
 from ablate.study.train import Train
+from ablate.study.validation import InvalidFields, Path, Problem, study_error
 
 if TYPE_CHECKING:
-    from ablate.study.arm import Arm
+    from ablate.study.resolved import ResolvedVariant
     from ablate.study.study import Study, Variant
 
 
@@ -70,13 +70,13 @@ def check(study: Study) -> None:
     ]
     if not problems:
         try:
-            arms = study.arms
-        except Slips as slips:
-            raise Slips(*dict.fromkeys(slips.problems)) from None
-        problems += [*_check_names(study, arms), *_check_search(study, arms)]
+            resolved = study.resolved
+        except InvalidFields as slips:
+            raise InvalidFields(*dict.fromkeys(slips.problems)) from None
+        problems += [*_check_names(study, resolved), *_check_search(study, resolved)]
     problems += _check_profiles(study)
     if problems:
-        raise Slips(*problems)
+        raise InvalidFields(*problems)
 
 
 def _check_seeds(study: Study) -> Iterator[Problem]:
@@ -171,7 +171,7 @@ def _check_probes(study: Study) -> Iterator[Problem]:
             continue
         try:
             arguments.check(kind, probe.arguments, Probe.model_fields)
-        except Slips as slips:
+        except InvalidFields as slips:
             for each in slips.problems:
                 yield replace(each, path=("probes", index, *each.path))
         key = probe.model_dump_json()
@@ -215,9 +215,9 @@ def _check_claims(study: Study) -> Iterator[Problem]:
             yield Problem((*at, "range"), text)
 
 
-def _check_names(study: Study, arms: tuple[Arm, ...]) -> Iterator[Problem]:
+def _check_names(study: Study, resolved: tuple[ResolvedVariant, ...]) -> Iterator[Problem]:
     """Check every place that names a variant against the variants there are."""
-    names = [arm.name for arm in arms]
+    names = [arm.name for arm in resolved]
     rule = study.leave_one_out
     pending = rule is not None and rule.by != "placement" and rule.found is None
 
@@ -234,7 +234,7 @@ def _check_names(study: Study, arms: tuple[Arm, ...]) -> Iterator[Problem]:
         yield from unknown(claim.variant, ("expect", index, "variant"))
         yield from unknown(claim.than, ("expect", index, "than"))
     if rule is not None and rule.by == "placement":
-        origin = next(arm for arm in arms if arm.name == rule.from_)
+        origin = next(arm for arm in resolved if arm.name == rule.from_)
         if not origin.spec.insert:
             text = f"variant '{origin.name}' inserts nothing that could be left out."
             yield Problem(("leave_one_out", "from"), text)
@@ -244,7 +244,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
-def _check_search(study: Study, arms: tuple[Arm, ...]) -> Iterator[Problem]:
+def _check_search(study: Study, resolved: tuple[ResolvedVariant, ...]) -> Iterator[Problem]:
     search = study.search
     if search is None:
         return
@@ -259,24 +259,26 @@ def _check_search(study: Study, arms: tuple[Arm, ...]) -> Iterator[Problem]:
         )
         yield Problem(("search", "objective"), text)
     layers: dict[str, set[str]] = {}
-    for placement in (each for arm in arms for each in arm.spec.insert):
+    for placement in (each for arm in resolved for each in arm.spec.insert):
         layers.setdefault(placement.label, set()).add(placement.layer)
     for path in search.space:
         at: Path = ("search", "space", path)
         try:
             check_path(path, set(layers), layers)
-        except Slips as slips:
+        except InvalidFields as slips:
             yield from (Problem(at, each.text) for each in slips.problems)
             continue
-        yield from _check_values(study, arms, path)
+        yield from _check_values(study, resolved, path)
 
 
-def _check_values(study: Study, arms: tuple[Arm, ...], path: str) -> Iterator[Problem]:
+def _check_values(
+    study: Study, resolved: tuple[ResolvedVariant, ...], path: str
+) -> Iterator[Problem]:
     """Check that the field takes every choice, and both ends of a range."""
     assert study.search is not None
     dimension = study.search.space[path]
-    having = [each for each in arms if path in parameters_of(each, study.search)]
-    arm = having[0] if having else arms[0]  # if none takes it, any can say why
+    having = [each for each in resolved if path in parameters_of(each, study.search)]
+    arm = having[0] if having else resolved[0]  # if none takes it, any can say why
     if path.endswith(".present") and path.startswith("insert."):
         if not all(isinstance(value, bool) for value in dimension.samples()):
             yield Problem(("search", "space", path), "'present' is yes or no: {bool: true}.")
@@ -305,7 +307,7 @@ def _check_profiles(study: Study) -> Iterator[Problem]:
             try:
                 Study.model_validate(changed)
             except ValueError as error:
-                from ablate.study.complaints import problems_of
+                from ablate.study.validation import problems_of
 
                 told = problems_of(error, Study, changed)  # type: ignore[arg-type]
                 problems = [_in_profile(each, name, profile) for each in told]
@@ -313,7 +315,7 @@ def _check_profiles(study: Study) -> Iterator[Problem]:
 
 
 def _in_profile(problem: Problem, name: str, profile: dict[str, Any]) -> Problem:
-    from ablate.study.complaints import dotted
+    from ablate.study.validation import dotted
 
     at = dotted(problem.path)
     key = next((key for key in profile if at == key or at.startswith(f"{key}.")), None)

@@ -26,9 +26,9 @@ from pydantic_core import CoreSchema
 
 from ablate.errors import nearest
 from ablate.study.arguments import Kind, check, complete, schema
-from ablate.study.complaints import slip
 from ablate.study.sources import KERAS_SETS, KINDS, NAMES
 from ablate.study.strict import Open, Strict
+from ablate.study.validation import invalid
 
 Scale = Literal["auto", "none", "unit", "standard", "application"]
 Split = Literal["fixed", "per_seed"]
@@ -128,19 +128,19 @@ class Data(Open):
         check(self.kind, self.arguments, Data.model_fields)
         if self.directory is not None:
             if self.image_size is None:
-                raise slip(
+                raise invalid(
                     "A directory of images needs 'image_size', for example image_size: [64, 64].",
                     "directory",
                 )
             if min(self.image_size) < 1:
-                raise slip("Height and width are at least 1.", "image_size")
+                raise invalid("Height and width are at least 1.", "image_size")
         elif self.image_size is not None:
-            raise slip(
+            raise invalid(
                 "'image_size' belongs to a 'directory' of images; this source has its own size.",
                 "image_size",
             )
         if self.digest is not None and self.call is None:
-            raise slip("A 'digest' belongs to what a 'call' returns.", "digest")
+            raise invalid("A 'digest' belongs to what a 'call' returns.", "digest")
         return self
 
     @model_serializer(mode="wrap")
@@ -222,12 +222,12 @@ def _check_source(data: Data) -> None:
     given = [key for key in _SOURCES if getattr(data, key) is not None]
     if not given:
         hint = next(filter(None, (nearest(key, _SOURCES) for key in data.arguments)), "")
-        raise slip(
+        raise invalid(
             "The data has no source. Give one of: name (one of "
             f"{', '.join(NAMES)}), path (an npz file), directory (of images), call.{hint}"
         )
     if data.name is not None and data.name not in NAMES:
-        raise slip(
+        raise invalid(
             f"There is no data set '{data.name}'.{nearest(data.name, NAMES)} "
             f"There are: {', '.join(NAMES)}. Your own data comes by 'path', 'directory' or 'call'.",
             "name",
@@ -235,13 +235,13 @@ def _check_source(data: Data) -> None:
     if given == ["name", "path"]:
         if data.name in KERAS_SETS:
             return
-        raise slip(
+        raise invalid(
             f"'{data.name}' needs no file. A 'path' beside a name is where a set of "
             "keras.datasets is read from; without a name it is your own npz file.",
             "path",
         )
     if len(given) > 1:
-        raise slip(
+        raise invalid(
             f"The data has {len(given)} sources: {', '.join(given)}. Give exactly one "
             "(a 'path' may stand beside the name of a keras.datasets set).",
             given[1],

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ablate.errors import StudyError, nearest
-from ablate.study.arm import Arm
-from ablate.study.complaints import Problem, Slips, slip
-from ablate.study.inherit import Heir, Part, lineage
+from ablate.study.inherit import Part, VariantResolver, inheritance_chain
 from ablate.study.placement import Placement, Removal
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.trial import Spec
+from ablate.study.validation import InvalidFields, Problem, invalid
 
 if TYPE_CHECKING:
     from ablate.study.study import Found, Study
@@ -36,17 +36,17 @@ MODEL = "model"
 _SILENT = {"Train": ("metrics", "save", "time_limit"), "Placement": ("name",)}
 
 
-def expand(study: Study) -> list[Arm]:
+def expand(study: Study) -> list[ResolvedVariant]:
     """Return the arms of `study`, in order; the first is the default baseline.
 
     Raises:
         Slips: every contradiction found, with the paths of the fields at fault (a study that
             exists has none: they were reported when it was made).
     """
-    heir = Heir(study)
-    arms = _crossed(study, heir) if study.factors else _declared(study, heir)
-    arms = _single(arms, study)
-    return _with_left_out(arms, study, heir)
+    heir = VariantResolver(study)
+    resolved = _crossed(study, heir) if study.factors else _declared(study, heir)
+    resolved = _single(resolved, study)
+    return _with_left_out(resolved, study, heir)
 
 
 def path_name(name: str) -> str:
@@ -63,7 +63,7 @@ def path_name(name: str) -> str:
     return f"{safe[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def wanted_sites(study: Study) -> Arm | None:
+def wanted_sites(study: Study) -> ResolvedVariant | None:
     """Return the arm whose sites (or own layers) must be found before all arms are known.
 
     None if `expand` knows them all. By site, the worker reports what each placement of this
@@ -72,7 +72,7 @@ def wanted_sites(study: Study) -> Arm | None:
     rule = study.leave_one_out
     if rule is None or rule.by == "placement" or rule.found is not None:
         return None
-    return _origin(_known(study), study, Heir(study))
+    return _origin(_known(study), study, VariantResolver(study))
 
 
 def with_sites(study: Study, found: Sequence[Found]) -> Study:
@@ -103,8 +103,8 @@ def carry_sites(study: Study, earlier: Study) -> Study:
         return study
     if rule != known.model_copy(update={"found": None}):
         return study
-    before = _origin(_known(earlier), earlier, Heir(earlier))
-    now = _origin(_known(study), study, Heir(study))
+    before = _origin(_known(earlier), earlier, VariantResolver(earlier))
+    now = _origin(_known(study), study, VariantResolver(study))
     same = all(
         getattr(now.spec, part) == getattr(before.spec, part)
         for part in ("data", "model", "insert", "remove")
@@ -112,26 +112,26 @@ def carry_sites(study: Study, earlier: Study) -> Study:
     return with_sites(study, known.found) if same else study
 
 
-def _known(study: Study) -> list[Arm]:
-    return [arm for arm in study.arms if arm.origin != "leave_one_out"]
+def _known(study: Study) -> list[ResolvedVariant]:
+    return [variant for variant in study.resolved if variant.origin != "leave_one_out"]
 
 
-def _declared(study: Study, heir: Heir) -> list[Arm]:
+def _declared(study: Study, heir: VariantResolver) -> list[ResolvedVariant]:
     """Return the arms of `variants`."""
-    arms: list[Arm] = []
+    resolved: list[ResolvedVariant] = []
     problems: list[Problem] = []
     for name in study.variants:
         try:
-            spec = heir.spec(lineage(name, study.variants, ("variants",)))
-            arms.append(Arm(name, spec))
-        except Slips as slips:
+            spec = heir.spec(inheritance_chain(name, study.variants, ("variants",)))
+            resolved.append(ResolvedVariant(name, spec))
+        except InvalidFields as slips:
             problems += slips.problems
     if problems:
-        raise Slips(*problems)
-    return arms
+        raise InvalidFields(*problems)
+    return resolved
 
 
-def _crossed(study: Study, heir: Heir) -> list[Arm]:
+def _crossed(study: Study, heir: VariantResolver) -> list[ResolvedVariant]:
     """Return the full factorial of `factors`."""
     problems: list[Problem] = []
     levels: list[list[tuple[str, list[Part]]]] = []
@@ -139,24 +139,24 @@ def _crossed(study: Study, heir: Heir) -> list[Arm]:
         parts = []
         for level in declared:
             try:
-                parts.append((level, lineage(level, declared, ("factors", factor))))
-            except Slips as slips:
+                parts.append((level, inheritance_chain(level, declared, ("factors", factor))))
+            except InvalidFields as slips:
                 problems += slips.problems
         levels.append(parts)
     problems += [] if problems else _conflicts(list(study.factors), levels)
-    arms, names = [], list(study.factors)
+    resolved, names = [], list(study.factors)
     for chosen in itertools.product(*levels) if not problems else ():
         factors = {factor: level for factor, (level, _) in zip(names, chosen, strict=True)}
         try:
             spec = heir.spec([part for _, parts in chosen for part in parts])
-        except Slips as slips:
+        except InvalidFields as slips:
             problems += slips.problems
             continue
         name = ",".join(f"{factor}={level}" for factor, level in factors.items())
-        arms.append(Arm(name, spec, factors, "factorial"))
+        resolved.append(ResolvedVariant(name, spec, factors, "factorial"))
     if problems:
-        raise Slips(*problems)
-    return arms
+        raise InvalidFields(*problems)
+    return resolved
 
 
 def _conflicts(names: list[str], levels: list[list[tuple[str, list[Part]]]]) -> Iterator[Problem]:
@@ -199,29 +199,29 @@ def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-def _single(arms: list[Arm], study: Study) -> list[Arm]:
+def _single(resolved: list[ResolvedVariant], study: Study) -> list[ResolvedVariant]:
     """Make generated duplicates aliases; refuse declared ones, or salt them if allowed."""
     key_of = _Keys()
-    first: dict[tuple[str, ...], Arm] = {}
+    first: dict[tuple[str, ...], ResolvedVariant] = {}
     result, problems = [], []
     copies: dict[str, int] = {}
-    for arm in arms:
-        earlier = first.setdefault(key_of(arm.spec), arm)
-        if earlier is arm:
-            result.append(arm)
-        elif arm.origin != "declared":
-            result.append(replace(arm, alias_of=earlier.name))
+    for variant in resolved:
+        earlier = first.setdefault(key_of(variant.spec), variant)
+        if earlier is variant:
+            result.append(variant)
+        elif variant.origin != "declared":
+            result.append(replace(variant, alias_of=earlier.name))
         elif study.allow_duplicates:
             copies[earlier.name] = copies.get(earlier.name, 1) + 1
-            result.append(replace(arm, salt=f"copy {copies[earlier.name]}"))
+            result.append(replace(variant, salt=f"copy {copies[earlier.name]}"))
         else:
             text = (
                 f"trains the same as '{earlier.name}'. Change one of the two, or set "
                 "allow_duplicates: true for an A/A study."
             )
-            problems.append(Problem(("variants", arm.name), text))
+            problems.append(Problem(("variants", variant.name), text))
     if problems:
-        raise Slips(*problems)
+        raise InvalidFields(*problems)
     return result
 
 
@@ -247,45 +247,53 @@ class _Keys:
         return self._written[id(part)][1]
 
 
-def _with_left_out(arms: list[Arm], study: Study, heir: Heir) -> list[Arm]:
+def _with_left_out(
+    resolved: list[ResolvedVariant], study: Study, heir: VariantResolver
+) -> list[ResolvedVariant]:
     """Return `arms` with those of `leave_one_out`, as far as they are known."""
     rule = study.leave_one_out
     if rule is None:
-        return arms
-    origin = _origin(arms, study, heir)
-    arms = arms if any(arm.name == origin.name for arm in arms) else [*arms, origin]
+        return resolved
+    origin = _origin(resolved, study, heir)
+    resolved = (
+        resolved
+        if any(variant.name == origin.name for variant in resolved)
+        else [*resolved, origin]
+    )
     key_of = _Keys()
-    by_key = {key_of(arm.spec): arm for arm in reversed(arms)}
-    by_name = {arm.name: arm for arm in arms}
+    by_key = {key_of(variant.spec): variant for variant in reversed(resolved)}
+    by_name = {variant.name: variant for variant in resolved}
     for what, spec in _lacking(origin, study):
         name = f"{origin.name}-without-{what}"
-        equal = by_key.setdefault(key_of(spec), Arm(name, spec))
+        equal = by_key.setdefault(key_of(spec), ResolvedVariant(name, spec))
         if name in by_name:
             if equal.name != name and equal.alias_of != name:
                 text = f"would make '{name}', but another variant is called so. Rename that one."
-                raise slip(text, "leave_one_out")
+                raise invalid(text, "leave_one_out")
             continue
         alias = equal.alias_of or (equal.name if equal.name != name else None)
-        arm = Arm(name, spec, {}, "leave_one_out", alias, (origin.name, what))
-        by_name[name] = arm
-        arms.append(arm)
-    return arms
+        variant = ResolvedVariant(name, spec, {}, "leave_one_out", alias, (origin.name, what))
+        by_name[name] = variant
+        resolved.append(variant)
+    return resolved
 
 
-def _origin(arms: list[Arm], study: Study, heir: Heir) -> Arm:
+def _origin(
+    resolved: list[ResolvedVariant], study: Study, heir: VariantResolver
+) -> ResolvedVariant:
     """Return the arm that `leave_one_out.from` names."""
     rule = study.leave_one_out
     assert rule is not None
-    found = next((arm for arm in arms if arm.name == rule.from_), None)
+    found = next((variant for variant in resolved if variant.name == rule.from_), None)
     if found is not None:
         return found
     if rule.from_ == MODEL:
         spec = heir.spec([])
         key_of = _Keys()
-        same = {key_of(arm.spec): arm for arm in reversed(arms)}.get(key_of(spec))
-        return Arm(MODEL, spec, alias_of=(same.alias_of or same.name) if same else None)
-    names = [arm.name for arm in arms] + [MODEL]
-    raise slip(
+        same = {key_of(variant.spec): variant for variant in reversed(resolved)}.get(key_of(spec))
+        return ResolvedVariant(MODEL, spec, alias_of=(same.alias_of or same.name) if same else None)
+    names = [variant.name for variant in resolved] + [MODEL]
+    raise invalid(
         f"no variant '{rule.from_}'.{nearest(rule.from_, names)} "
         f"Expected one of: {', '.join(names)}.",
         "leave_one_out",
@@ -293,7 +301,7 @@ def _origin(arms: list[Arm], study: Study, heir: Heir) -> Arm:
     )
 
 
-def _lacking(origin: Arm, study: Study) -> Iterator[tuple[str, Spec]]:
+def _lacking(origin: ResolvedVariant, study: Study) -> Iterator[tuple[str, Spec]]:
     """Yield what can be left out of `origin`, by name, with the spec that lacks it."""
     rule = study.leave_one_out
     assert rule is not None

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import nearest
-from ablate.study.complaints import Path, Problem, Slips, problems_of
 from ablate.study.data import Data
 from ablate.study.model import Model
 from ablate.study.placement import Placement, Removal
 from ablate.study.train import Train
 from ablate.study.trial import Spec
+from ablate.study.validation import InvalidFields, Path, Problem, problems_of
 
 if TYPE_CHECKING:
     from ablate.study.study import Study, Variant
@@ -42,7 +42,7 @@ class Part:
     variant: Variant
 
 
-def lineage(name: str, declared: Mapping[str, Variant], path: Path) -> list[Part]:
+def inheritance_chain(name: str, declared: Mapping[str, Variant], path: Path) -> list[Part]:
     """Return what variant `name` is made of: its parents left to right, then itself.
 
     Args:
@@ -58,14 +58,14 @@ def lineage(name: str, declared: Mapping[str, Variant], path: Path) -> list[Part
     def visit(each: str, chain: tuple[str, ...]) -> None:
         if each in chain:
             cycle = " -> ".join([*chain[chain.index(each) :], each])
-            raise Slips(Problem((*path, name, "extends"), f"a cycle: {cycle}."))
+            raise InvalidFields(Problem((*path, name, "extends"), f"a cycle: {cycle}."))
         for parent in declared[each].parents:
             if parent not in declared:
                 text = (
                     f"no variant '{parent}' to extend.{nearest(parent, declared)} "
                     f"Expected one of: {', '.join(declared)}."
                 )
-                raise Slips(Problem((*path, each, "extends"), text))
+                raise InvalidFields(Problem((*path, each, "extends"), text))
             visit(parent, (*chain, each))
         parts.append(Part((*path, each), declared[each]))
 
@@ -96,7 +96,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-class Heir:
+class VariantResolver:
     """Makes specs of a study's parts, remembering every section it has validated."""
 
     def __init__(self, study: Study) -> None:
@@ -120,10 +120,10 @@ class Heir:
         for name in _SECTIONS:
             try:
                 sections[name] = self._section(name, parts)
-            except Slips as slips:
+            except InvalidFields as slips:
                 problems += slips.problems
         if problems:
-            raise Slips(*problems)
+            raise InvalidFields(*problems)
         insert: list[Placement] = []
         remove: list[Removal] = []
         for part in parts:
@@ -145,7 +145,7 @@ class Heir:
                 self._made[key] = _SECTIONS[name].model_validate(document)
             except ValidationError as error:
                 problems = problems_of(error, _SECTIONS[name], document)
-                raise Slips(*(_blame(each, name, telling) for each in problems)) from None
+                raise InvalidFields(*(_blame(each, name, telling) for each in problems)) from None
         return self._made[key]
 
 

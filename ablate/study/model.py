@@ -25,9 +25,9 @@ from pydantic_core import CoreSchema
 
 from ablate.errors import nearest
 from ablate.study.arguments import Kind, check, complete, schema
-from ablate.study.complaints import slip
 from ablate.study.factories import APPLICATIONS, FACTORIES, KINDS, NAMES, WithHead
 from ablate.study.strict import Open
+from ablate.study.validation import invalid
 
 _SOURCES = ("name", "file", "call", "study")
 
@@ -137,17 +137,17 @@ def _check_source(model: Model) -> None:
     given = [key for key in _SOURCES if getattr(model, key) is not None]
     if not given:
         hint = next(filter(None, (nearest(key, _SOURCES) for key in model.arguments)), "")
-        raise slip(
+        raise invalid(
             "The model has no source. Give one of: name (a factory: "
             f"{', '.join(FACTORIES)}; or a network of keras.applications), file (a saved "
             f"model), call, study.{hint}"
         )
     if len(given) > 1:
-        raise slip(
+        raise invalid(
             f"The model has {len(given)} sources: {', '.join(given)}. Give exactly one.", given[1]
         )
     if model.name is not None and model.name not in NAMES:
-        raise slip(
+        raise invalid(
             f"There is no factory '{model.name}'.{nearest(model.name.lower(), NAMES)} There are: "
             f"{', '.join(FACTORIES)}, and every network of keras.applications (vgg16, "
             "resnet50, …). Your own model comes by 'file' or 'call'.",
@@ -160,15 +160,15 @@ def _check_weights(model: Model) -> None:
     if weights is None:
         return
     if model.study is not None:
-        raise slip("A network that a study trained keeps its weights.", "weights")
+        raise invalid("A network that a study trained keeps its weights.", "weights")
     if model.name is not None and model.application is None:
-        raise slip(
+        raise invalid(
             f"'{model.name}' is built here and starts fresh: it has no weights to load. "
             "'weights' belongs to a network of keras.applications or to a file.",
             "weights",
         )
     if model.file is not None and weights not in ("keep", "fresh"):
-        raise slip(
+        raise invalid(
             f"The weights of a file are 'keep' or 'fresh'.{nearest(weights, ('keep', 'fresh'))} "
             f"Received: '{weights}'.",
             "weights",
@@ -176,14 +176,14 @@ def _check_weights(model: Model) -> None:
     if model.application is not None:
         if weights in ("keep", "fresh"):
             meant = "imagenet" if weights == "keep" else "none"
-            raise slip(
+            raise invalid(
                 f"The weights of '{model.name}' are 'imagenet', 'none' or the path of a file. "
                 f"Did you mean '{meant}'?",
                 "weights",
             )
         meant = nearest(weights, ("imagenet", "none"))
         if meant and weights not in ("imagenet", "none") and "." not in weights:
-            raise slip(
+            raise invalid(
                 f"The weights of '{model.name}' are 'imagenet', 'none' or the path of a file."
                 f"{meant} Received: '{weights}'.",
                 "weights",

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablate.errors import nearest
-from ablate.study.complaints import Path, Problem, _models, dotted, keys_at, shown
 from ablate.study.inherit import NAMED
+from ablate.study.validation import Path, Problem, _models, dotted, keys_at, shown
 
 
 def apply(

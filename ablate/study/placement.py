@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, TypeGuard
 from pydantic import Field, model_validator
 
 from ablate.errors import nearest
-from ablate.study.complaints import Problem, Slips
 from ablate.study.positions import Position
 from ablate.study.strict import Open, Strict
+from ablate.study.validation import InvalidFields, Problem
 
 Selector = (
     Annotated[str, Field(min_length=1)]
@@ -107,7 +107,7 @@ class Placement(Open):
             )
             problems.append(Problem(("calibrate",), text))
         if problems:
-            raise Slips(*problems)
+            raise InvalidFields(*problems)
         return self
 
     def _check_known(self) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import TrialResult
 
@@ -25,7 +25,7 @@ class StudyResults:
     """
 
     study: Study
-    arms: tuple[Arm, ...]
+    resolved: tuple[ResolvedVariant, ...]
     results: tuple[TrialResult, ...]
     planned: Mapping[str, int] = field(default_factory=dict)
     folder: Path | None = None
@@ -70,4 +70,6 @@ class StudyResults:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(self.counts().items()))
-        return f"<StudyResults '{self.study.study}': {len(self.arms)} variants; trials: {counts}>"
+        return (
+            f"<StudyResults '{self.study.study}': {len(self.resolved)} variants; trials: {counts}>"
+        )

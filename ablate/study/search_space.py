@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from ablate.errors import StudyError, nearest
-from ablate.study.complaints import Problem, Slips, shown, slip
 from ablate.study.inherit import merge
 from ablate.study.placement import LAYER_ARGUMENTS, Placement
 from ablate.study.strict import Integers, Range, Strict
 from ablate.study.train import Train
 from ablate.study.trial import Spec
+from ablate.study.validation import InvalidFields, Problem, invalid, shown
 
 if TYPE_CHECKING:
-    from ablate.study.arm import Arm
+    from ablate.study.resolved import ResolvedVariant
 
 ORACLES = ("random", "quasirandom", "grid", "bayesian", "hyperband")
 
@@ -69,46 +69,46 @@ class Dimension(Strict):
     def _one_kind(self) -> Dimension:
         given = [key for key in ("float", "int", "choice", "bool") if self._of(key) is not None]
         if len(given) != 1:
-            raise slip(f"expected exactly one of float, int, choice, bool. Received: {given}.")
+            raise invalid(f"expected exactly one of float, int, choice, bool. Received: {given}.")
         if self.bounds is not None:
             self._check_range(given[0], *self.bounds)
         elif self.sampling != "linear" or self.step is not None:
-            raise slip(f"'sampling' and 'step' belong to a range; {given[0]} has none.")
+            raise invalid(f"'sampling' and 'step' belong to a range; {given[0]} has none.")
         if self.choice is not None:
             self._check_choice(self.choice)
         return self
 
     def _check_range(self, kind: str, low: float, high: float) -> None:
         if not low < high:
-            raise slip(f"an empty range. Expected low < high. Received: [{low}, {high}].", kind)
+            raise invalid(f"an empty range. Expected low < high. Received: [{low}, {high}].", kind)
         if self.sampling != "linear" and low <= 0:
-            raise slip(
+            raise invalid(
                 f"a {self.sampling} range must begin above 0. Received: [{low}, {high}].", kind
             )
         if self.step is None:
             return
         if self.sampling == "linear" and self.step > high - low:
-            raise slip(f"'step' {self.step:g} is larger than the range [{low}, {high}].", "step")
+            raise invalid(f"'step' {self.step:g} is larger than the range [{low}, {high}].", "step")
         if self.sampling != "linear" and self.step <= 1:
-            raise slip(
+            raise invalid(
                 f"with {self.sampling} sampling 'step' is a factor above 1. Received: "
                 f"{self.step:g}.",
                 "step",
             )
         if kind == "int" and self.step != int(self.step):
-            raise slip(f"whole numbers need a whole 'step'. Received: {self.step:g}.", "step")
+            raise invalid(f"whole numbers need a whole 'step'. Received: {self.step:g}.", "step")
 
     def _check_choice(self, choice: list[Any]) -> None:
         kinds = {type(each) if not isinstance(each, int | float) or isinstance(each, bool) else int
                  for each in choice}  # fmt: skip
         if len(kinds) > 1:
-            raise slip(
+            raise invalid(
                 f"choices must be all numbers, all texts or all true/false. Received: "
                 f"{shown(choice)}.",
                 "choice",
             )
         if len(choice) != len(set(choice)):
-            raise slip(f"a choice stands there twice. Received: {shown(choice)}.", "choice")
+            raise invalid(f"a choice stands there twice. Received: {shown(choice)}.", "choice")
 
     def samples(self) -> tuple[Any, ...]:
         """Return values that stand for all: the ends of a range, or every choice."""
@@ -171,7 +171,7 @@ class Search(Strict):
                 )
             )
         if problems:
-            raise Slips(*problems)
+            raise InvalidFields(*problems)
         return self
 
 
@@ -179,27 +179,27 @@ def _logarithmic(dimension: Dimension) -> bool:
     return dimension.sampling != "linear"
 
 
-def parameters_of(arm: Arm, search: Search) -> dict[str, Dimension]:
+def parameters_of(variant: ResolvedVariant, search: Search) -> dict[str, Dimension]:
     """Return the parameters that `arm` has, by path, in the order of the space.
 
     Every variant has the fields of `train`, but a part of one (`train.optimizer.momentum`) only
     if its own takes it; it has an `insert` path if it has that placement. The other fields of a
     placement matter only where `insert.<placement>.present` is true.
     """
-    labels = {placement.label for placement in arm.spec.insert}
+    labels = {placement.label for placement in variant.spec.insert}
     return {
         path: dimension
         for path, dimension in search.space.items()
-        if _placement_path(path, labels) is not None or _has_field(arm, path, dimension)
+        if _placement_path(path, labels) is not None or _has_field(variant, path, dimension)
     }
 
 
-def _has_field(arm: Arm, path: str, dimension: Dimension) -> bool:
+def _has_field(variant: ResolvedVariant, path: str, dimension: Dimension) -> bool:
     if not path.startswith("train."):
         return False
     if path.count(".") == 1:
         return True
-    return any(_accepts(arm.spec, path, value) for value in dimension.samples())
+    return any(_accepts(variant.spec, path, value) for value in dimension.samples())
 
 
 def _accepts(spec: Spec, path: str, value: Any) -> bool:
@@ -266,16 +266,16 @@ def values_at(spec: Spec, path: str) -> tuple[Any, ...]:
     return tuple(each for at, each in enumerate(sections) if each not in sections[:at])
 
 
-def slip_for(path: str, labels: set[str]) -> Slips:
+def slip_for(path: str, labels: set[str]) -> InvalidFields:
     """Return the complaint about a path that leads nowhere."""
     expected = f"Expected train.<field> or insert.<placement>.<field>, placements being " \
         f"{', '.join(sorted(labels)) or 'none here'}."  # fmt: skip
     if path.startswith("insert."):
         name = path.removeprefix("insert.").rpartition(".")[0]
-        return slip(
+        return invalid(
             f"no variant has a placement called '{name}'.{nearest(name, labels)} {expected}"
         )
-    return slip(f"not a path that can be searched. {expected}")
+    return invalid(f"not a path that can be searched. {expected}")
 
 
 def check_path(path: str, labels: set[str], layers: Mapping[str, set[str]]) -> None:
@@ -293,7 +293,7 @@ def check_path(path: str, labels: set[str], layers: Mapping[str, set[str]]) -> N
         name = path.split(".")[1]
         fields = list(Train.model_fields)
         if name not in fields:
-            raise slip(
+            raise invalid(
                 f"'train' has no field '{name}'.{nearest(name, fields)} "
                 f"It has: {', '.join(fields)}."
             )
@@ -306,7 +306,7 @@ def check_path(path: str, labels: set[str], layers: Mapping[str, set[str]]) -> N
         own = LAYER_ARGUMENTS.get(layer)
         if own is not None and name not in own and name not in _PLACEMENT_FIELDS:
             known = [*_PLACEMENT_FIELDS, *sorted(own)]
-            raise slip(
+            raise invalid(
                 f"a placement of {layer} has no field '{name}'.{nearest(name, known)} "
                 f"It has: {', '.join(known)}."
             )

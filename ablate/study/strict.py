@@ -25,7 +25,7 @@ else:
             try:
                 return super().__call__(*args, **fields)
             except ValidationError as error:
-                from ablate.study.complaints import problems_of, study_error
+                from ablate.study.validation import problems_of, study_error
 
                 raise study_error(problems_of(error, cls, fields), of=cls.__name__) from None
 

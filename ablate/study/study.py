@@ -33,8 +33,8 @@ from ablate.study.strict import Open, Range, Strict
 from ablate.study.train import Train
 
 if TYPE_CHECKING:
-    from ablate.study.arm import Arm
-    from ablate.study.live import Live
+    from ablate.study.in_memory import Live
+    from ablate.study.resolved import ResolvedVariant
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 
@@ -219,7 +219,7 @@ class _Remembered:
     """What a study has worked out of itself; it makes no study differ from another."""
 
     def __init__(self) -> None:
-        self.arms: tuple[Arm, ...] | None = None
+        self.resolved: tuple[ResolvedVariant, ...] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Remembered)
@@ -304,7 +304,7 @@ class Study(Strict):
     def _sound(cls, document: Any, make: Any) -> Study:
         """Take live objects out of the document, make the study, and check it as a whole."""
         from ablate.study.checks import check
-        from ablate.study.live import take
+        from ablate.study.in_memory import take
 
         document, live = take(_by_layer(document))
         study = make(document)
@@ -314,13 +314,13 @@ class Study(Strict):
         return study
 
     @property
-    def arms(self) -> tuple[Arm, ...]:
+    def resolved(self) -> tuple[ResolvedVariant, ...]:
         """The variants with nothing left to inherit, in order, as far as they are known."""
         from ablate.study.expand import expand
 
-        if self._known.arms is None:
-            self._known.arms = tuple(expand(self))
-        return self._known.arms
+        if self._known.resolved is None:
+            self._known.resolved = tuple(expand(self))
+        return self._known.resolved
 
     @property
     def seed_list(self) -> tuple[int, ...]:
@@ -330,7 +330,7 @@ class Study(Strict):
     @property
     def baseline_name(self) -> str:
         """The baseline's name: as declared, else the first variant's."""
-        return self.baseline if self.baseline is not None else self.arms[0].name
+        return self.baseline if self.baseline is not None else self.resolved[0].name
 
     @property
     def live(self) -> bool:
@@ -343,7 +343,7 @@ class Study(Strict):
         The model becomes `model.keras`, the arrays `data.npz`. Equal objects give equal files,
         byte for byte, so a study made again in a new session finds its finished trials.
         """
-        from ablate.study.live import materialise
+        from ablate.study.in_memory import materialise
 
         return self if self._live is None else materialise(self, self._live, folder)
 
@@ -354,9 +354,9 @@ class Study(Strict):
         return copy
 
     def __repr__(self) -> str:
-        trials = sum(arm.alias_of is None for arm in self.arms) * len(self.seed_list)
+        trials = sum(arm.alias_of is None for arm in self.resolved) * len(self.seed_list)
         return (
-            f"Study({self.study!r}: {_count(len(self.arms), 'variant')} x "
+            f"Study({self.study!r}: {_count(len(self.resolved), 'variant')} x "
             f"{_count(len(self.seed_list), 'seed')} = {_count(trials, 'trial')}, "
             f"baseline {self.baseline_name!r})"
         )
@@ -367,7 +367,7 @@ class Study(Strict):
         rows = "".join(
             f"<tr><td>{html.escape(arm.name)}{' (baseline)' * (arm.name == self.baseline_name)}"
             f"</td><td>{html.escape(_told(arm))}</td></tr>"
-            for arm in self.arms
+            for arm in self.resolved
         )
         return (
             f"<p>{html.escape(repr(self))}</p>"
@@ -379,7 +379,7 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _told(arm: Arm) -> str:
+def _told(arm: ResolvedVariant) -> str:
     """Say in a line what an arm's model has that the base model has not."""
     if arm.alias_of is not None:
         return f"the same as {arm.alias_of}"

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ablate.errors import nearest
-from ablate.study.complaints import slip
 from ablate.study.keras_names import (
     LOSS_ARGUMENTS,
     LOSSES,
@@ -30,6 +29,7 @@ from ablate.study.keras_names import (
 )
 from ablate.study.metrics import RESERVED, alike, bare, reported_as
 from ablate.study.strict import Open, Strict
+from ablate.study.validation import invalid
 
 
 class Named(Open):
@@ -167,7 +167,7 @@ class Train(Strict):
             return optimizer
         name = optimizer_name(optimizer.name)
         if name not in OPTIMIZERS:
-            raise slip(_no_such("optimizer", optimizer.name, OPTIMIZERS, name))
+            raise invalid(_no_such("optimizer", optimizer.name, OPTIMIZERS, name))
         _check_arguments(name, optimizer.arguments, OPTIMIZERS[name], "train.learning_rate")
         return Named(**{**optimizer.arguments, "name": name})
 
@@ -178,11 +178,11 @@ class Train(Strict):
             return None
         name = snake(schedule.name).removesuffix("_decay")
         if name not in SCHEDULES:
-            raise slip(_no_such("schedule", schedule.name, SCHEDULES, name))
+            raise invalid(_no_such("schedule", schedule.name, SCHEDULES, name))
         known, needed = SCHEDULES[name]
         _check_arguments(name, schedule.arguments, known, "train.learning_rate")
         for key in sorted(needed - set(schedule.arguments)):
-            raise slip(f"'{name}' needs '{key}'.", key)
+            raise invalid(f"'{name}' needs '{key}'.", key)
         _check_schedule_values(name, schedule.arguments)
         return Named(**{**schedule.arguments, "name": name})
 
@@ -204,7 +204,7 @@ class Train(Strict):
             name = each if isinstance(each, str) else getattr(each, "name", None)
             if name is None or is_own(name) or snake(name) in METRICS:
                 continue
-            raise slip(_no_such("metric", name, METRICS, snake(name)), index)
+            raise invalid(_no_such("metric", name, METRICS, snake(name)), index)
         _check_metric_names(metrics)
         return metrics
 
@@ -214,7 +214,7 @@ class Train(Strict):
             "relative_step", True
         )
         if self.schedule is not None and own_steps:
-            raise slip(
+            raise invalid(
                 "Adafactor sets its own steps unless 'relative_step: false' stands beside "
                 "its name; a schedule would only half apply.",
                 "schedule",
@@ -232,7 +232,7 @@ def _one_loss(loss: Loss, *path: str | int) -> Loss:
         return loss
     name = loss_name(given)
     if name not in LOSSES:
-        raise slip(_no_such("loss", given, LOSSES, name), *path)
+        raise invalid(_no_such("loss", given, LOSSES, name), *path)
     _check_arguments(name, arguments, LOSSES[name] | LOSS_ARGUMENTS, "", *path)
     return Named(**{**arguments, "name": name}) if arguments else name
 
@@ -245,20 +245,20 @@ def _check_metric_names(metrics: list[Any]) -> None:
         if name is None:
             continue  # anyone's own object names itself
         if re.fullmatch(r"[A-Za-z][\w.-]*", name) is None:
-            raise slip(
+            raise invalid(
                 "expected a name of letters, digits, '.', '_' and '-' that begins with a letter. "
                 f"Received: '{name}'.",
                 index,
                 "as",
             )
         if name in RESERVED or bare(name) != name:
-            raise slip(
+            raise invalid(
                 f"A metric cannot be called '{name}': results have that name for something else.",
                 index,
                 *(["as"] if getattr(each, "as_", None) else []),
             )
         if name in first:
-            raise slip(alike(name, first[name], each), index)
+            raise invalid(alike(name, first[name], each), index)
         first[name] = each
 
 
@@ -279,10 +279,10 @@ def _check_arguments(
         if key in known:
             continue
         if rate and key in ("learning_rate", "initial_learning_rate", "lr"):
-            raise slip(
+            raise invalid(
                 f"The learning rate is '{rate}', so that variants can change it.", *path, key
             )
-        raise slip(
+        raise invalid(
             f"'{name}' takes no '{key}'.{nearest(key, known)} "
             f"It takes: {', '.join(sorted(known)) or 'nothing'}.",
             *path,
@@ -294,29 +294,31 @@ def _check_schedule_values(name: str, arguments: dict[str, Any]) -> None:
     """Check the numbers of a schedule, whose keys are known to be right."""
     for length in ("decay", "warmup", "first_decay"):
         if f"{length}_steps" in arguments and f"{length}_epochs" in arguments:
-            raise slip(f"Give '{length}_steps' or '{length}_epochs', not both.", f"{length}_epochs")
+            raise invalid(
+                f"Give '{length}_steps' or '{length}_epochs', not both.", f"{length}_epochs"
+            )
     for key, value in arguments.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if key in ("staircase", "cycle"):
             if not isinstance(value, bool):
-                raise slip(f"expected true or false. Received: {value!r}.", key)
+                raise invalid(f"expected true or false. Received: {value!r}.", key)
         elif key in ("monitor", "mode"):
             if not isinstance(value, str):
-                raise slip(f"expected text. Received: {value!r}.", key)
+                raise invalid(f"expected text. Received: {value!r}.", key)
         elif name == "piecewise":
             if not isinstance(value, list) or not all(isinstance(v, int | float) for v in value):
-                raise slip(f"expected a list of numbers. Received: {value!r}.", key)
+                raise invalid(f"expected a list of numbers. Received: {value!r}.", key)
         elif not number or value < 0:
-            raise slip(f"expected a number of at least 0. Received: {value!r}.", key)
+            raise invalid(f"expected a number of at least 0. Received: {value!r}.", key)
     if name in ("warmup", "piecewise") and ("epochs" in arguments) == ("steps" in arguments):
-        raise slip(f"'{name}' needs either 'epochs' or 'steps'.")
+        raise invalid(f"'{name}' needs either 'epochs' or 'steps'.")
     if name == "piecewise":
         bounds = arguments.get("epochs", arguments.get("steps", []))
         if len(arguments["factors"]) != len(bounds) + 1:
-            raise slip(
+            raise invalid(
                 f"expected one factor more than there are boundaries ({len(bounds) + 1}). "
                 f"Received: {len(arguments['factors'])}.",
                 "factors",
             )
     if name == "plateau" and not 0 < arguments.get("factor", 0.1) < 1:
-        raise slip(f"expected above 0 and below 1. Received: {arguments['factor']}.", "factor")
+        raise invalid(f"expected above 0 and below 1. Received: {arguments['factor']}.", "factor")

@@ -8,19 +8,19 @@ same function, `fold` merges normalization into weights.
 """
 
 from ablate.surgery.calibrate import calibrate
-from ablate.surgery.cautions import dropout_before_norm
 from ablate.surgery.certificate import Certificate, Difference, Drift, LayerDifference
 from ablate.surgery.certify import certify
 from ablate.surgery.classic_dropout import ClassicDropout
+from ablate.surgery.diagnostics import dropout_before_norm
 from ablate.surgery.fold import Folding, FoldReport, fold, fold_report
 from ablate.surgery.hosts import Host, select
 from ablate.surgery.insert import SiteDecision, insert, plan_insertions
-from ablate.surgery.passes import Pass, Watch
+from ablate.surgery.instrumented_model import InstrumentedModel, Watch
 from ablate.surgery.paths import canonical_paths
+from ablate.surgery.rebuild import Edits, Rebuilt, rebuild
 from ablate.surgery.record import Inserted, inserted
 from ablate.surgery.remove import remove
 from ablate.surgery.sites import Site, sites
-from ablate.surgery.walk import Edits, Rebuilt, rebuild
 
 __all__ = [
     "Certificate",
@@ -32,8 +32,8 @@ __all__ = [
     "Folding",
     "Host",
     "Inserted",
+    "InstrumentedModel",
     "LayerDifference",
-    "Pass",
     "Rebuilt",
     "Site",
     "SiteDecision",

@@ -19,9 +19,16 @@ from ablate.errors import SurgeryError, nearest
 from ablate.surgery import exact, graph
 from ablate.surgery.batches import batches, count_rows
 from ablate.surgery.hosts import paths
-from ablate.surgery.passes import Pass, Watch, held, largest_row, run, runs_on
+from ablate.surgery.instrumented_model import (
+    InstrumentedModel,
+    Watch,
+    held,
+    largest_row,
+    run,
+    runs_on,
+)
+from ablate.surgery.rebuild import rebuild
 from ablate.surgery.statistics import Moments, merge, reduce
-from ablate.surgery.walk import rebuild
 
 #: Told after each batch: rows done, and rows in all where that is known.
 Progress = Callable[[int, int | None], None]
@@ -183,7 +190,7 @@ def moments(
         progress: Called after each batch with the rows done and the rows in all, or None.
     """
     watches = {layer: _moments_watch(layer) for layer in layers}
-    looking = Pass(
+    looking = InstrumentedModel(
         model,
         watches,
         leave_out=layers if leave_out else (),

@@ -21,7 +21,7 @@ from ablate.surgery import baked, graph, record
 from ablate.surgery.batches import Batch, batches, count_rows, fixed_rows
 from ablate.surgery.calibrate import Progress, normalizations
 from ablate.surgery.certificate import PATHS, Certificate, Difference, Drift, LayerDifference
-from ablate.surgery.passes import Pass, all_rows, held, run, runs_on
+from ablate.surgery.instrumented_model import InstrumentedModel, all_rows, held, run, runs_on
 
 #: Eager execution keeps every activation of a model alive; it gets as many rows at once as
 #: stay under this many bytes.
@@ -219,9 +219,9 @@ class _Inside:
         self.still = self.moving = None
         if chosen or self.normalizing:
             watches = dict.fromkeys(chosen, _compare)
-            self.still = Pass(model, watches, outputs=bool(self.normalizing))
+            self.still = InstrumentedModel(model, watches, outputs=bool(self.normalizing))
         if self.normalizing:
-            self.moving = Pass(model, outputs=True, training=self.normalizing)
+            self.moving = InstrumentedModel(model, outputs=True, training=self.normalizing)
         self.batch_size, self.rows = batch_size, 0
         self.gap = Comparison()
 

@@ -16,7 +16,7 @@ from ablate.errors import SurgeryError
 from ablate.study.placement import Placement
 from ablate.study.positions import Position
 from ablate.surgery import graph, hosts
-from ablate.surgery.additions import Addition, Recipe, Trials, recipe_of
+from ablate.surgery.layer_factory import Addition, Recipe, Trials, recipe_of
 from ablate.surgery.naming import free_name, suffix
 from ablate.surgery.sites import Refusal, Site, calls_by_layer, site_at
 from ablate.surgery.ties import held_elsewhere

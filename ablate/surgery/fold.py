@@ -21,10 +21,10 @@ from ablate.surgery import affine, baked, exact, hosts, record
 from ablate.surgery.affine import Weights
 from ablate.surgery.calibrate import normalizations
 from ablate.surgery.graph import Call, Graph
+from ablate.surgery.rebuild import Edits, Rebuilt, fed, rebuild
 from ablate.surgery.remove import fuse, with_bias
 from ablate.surgery.sites import calls_by_layer
 from ablate.surgery.ties import held_elsewhere
-from ablate.surgery.walk import Edits, Rebuilt, fed, rebuild
 
 Calls = dict[Any, list[tuple[Graph, Call]]]
 

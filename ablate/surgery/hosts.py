@@ -24,9 +24,9 @@ import keras
 
 from ablate.errors import SurgeryError, nearest
 from ablate.surgery import graph, kinds
+from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.kinds import DROPOUT as DROPOUT
 from ablate.surgery.kinds import kind_of
-from ablate.surgery.routes import Routes
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def resolve(
 
 def all_hosts(model: keras.Model) -> list[Host]:
     """Return every layer of `model` as a host, nested ones after the model that holds them."""
-    routes = Routes(model)
+    routes = Dataflow(model)
     return [
         Host(
             layer=layer,

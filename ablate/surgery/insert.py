@@ -20,11 +20,11 @@ from ablate.errors import StudyError, SurgeryError
 from ablate.study.placement import Placement, Selector
 from ablate.study.positions import Position
 from ablate.surgery import record
-from ablate.surgery.additions import activation_of, linear, recipe_of
 from ablate.surgery.calibrate import Progress, estimate, undo
 from ablate.surgery.decisions import SiteDecision as SiteDecision
 from ablate.surgery.decisions import plan_insertions as plan_insertions
-from ablate.surgery.walk import Edits, rebuild
+from ablate.surgery.layer_factory import activation_of, linear, recipe_of
+from ablate.surgery.rebuild import Edits, rebuild
 
 
 def insert(

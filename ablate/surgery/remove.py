@@ -17,8 +17,8 @@ import keras
 from ablate.errors import SurgeryError
 from ablate.surgery import affine, hosts, record
 from ablate.surgery.clone import Configure, copy_of
+from ablate.surgery.rebuild import Edits, fed, rebuild
 from ablate.surgery.sites import calls_by_layer
-from ablate.surgery.walk import Edits, fed, rebuild
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ablate.study.positions import POSITIONS, Position
 from ablate.surgery import graph, hosts, kinds
 from ablate.surgery.graph import Call, Graph
 from ablate.surgery.hosts import Host
-from ablate.surgery.walk import fed
+from ablate.surgery.rebuild import fed
 
 Side = Literal["before", "split", "after"]
 

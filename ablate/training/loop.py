@@ -29,7 +29,7 @@ class Listener:
 
     epoch: Callable[[int, dict[str, Any], float], None]
     diverged: Callable[[int, int, float], None]
-    breathe: Callable[[int, int, int], None]
+    on_progress: Callable[[int, int, int], None]
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Loop:
             self.train, self.order(epoch), rates, self.batch_size,
             before=before, after=after,
             rate=None if self.rates.scheduled else lambda: rate_of(model.optimizer),
-            breathe=lambda step: self.listener.breathe(epoch + 1, step, self.steps),
+            on_progress=lambda step: self.listener.on_progress(epoch + 1, step, self.steps),
         )  # fmt: skip
         self._account("train", began, traced)
         self.taken += done.steps

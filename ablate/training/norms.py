@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from ablate.study.train import Train
-from ablate.surgery import cautions, graph
+from ablate.surgery import diagnostics, graph
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
 
@@ -56,7 +56,7 @@ def said_of_norms(made: Network, rows: int, train: Train) -> tuple[list[str], li
         warnings += [
             f"'{names[norm]}' counts padding in its statistics: '{lost.name}', before it, hands no "
             "mask on"
-            for norm, lost in cautions.masks_lost(made.model)
+            for norm, lost in diagnostics.masks_lost(made.model)
             if norm.trainable
         ]
     return notes, warnings

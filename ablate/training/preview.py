@@ -14,12 +14,12 @@ import numpy as np
 from ablate import models, surgery
 from ablate.errors import AblateError, StudyError
 from ablate.reasons import reason
-from ablate.study.arm import Arm
-from ablate.study.outlook import VariantPlan
 from ablate.study.placement import CANONICAL
+from ablate.study.preview import VariantPlan
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Found, LeaveOneOut
 from ablate.surgery.hosts import paths as named_layers
-from ablate.training.listening import Listening
+from ablate.training.callbacks import CallbackSet
 from ablate.training.network import Network, dtype_policy, network
 from ablate.training.objectives import compile_for, loss_names
 from ablate.training.rehearsal import rehearse
@@ -27,7 +27,7 @@ from ablate.training.remarks import remarks
 from ablate.training.rows import Rows, rows_of, weighted
 
 
-def preview(arms: Iterable[Arm], seed: int = 0) -> list[VariantPlan]:
+def preview(resolved: Iterable[ResolvedVariant], seed: int = 0) -> list[VariantPlan]:
     """Build each arm's network and say what it became.
 
     Args:
@@ -38,15 +38,15 @@ def preview(arms: Iterable[Arm], seed: int = 0) -> list[VariantPlan]:
         StudyError, SurgeryError, DataError: a variant cannot be trained, named in the message.
     """
     plans = []
-    for arm in arms:
+    for variant in resolved:
         try:
-            plans.append(_plan(arm, seed))
+            plans.append(_plan(variant, seed))
         except AblateError as error:
-            raise type(error)(f"variant '{arm.name}': {error}") from error
+            raise type(error)(f"variant '{variant.name}': {error}") from error
     return plans
 
 
-def found_in(arm: Arm, rule: LeaveOneOut) -> list[Found]:
+def found_in(variant: ResolvedVariant, rule: LeaveOneOut) -> list[Found]:
     """Return what `leave_one_out` leaves out of `arm` in turn, by site or by layer.
 
     By layer and without `where`, it is the model's own BatchNormalizations and Dropouts.
@@ -54,16 +54,16 @@ def found_in(arm: Arm, rule: LeaveOneOut) -> list[Found]:
     Raises:
         SurgeryError: a selector matches nothing.
     """
-    rows = rows_of(arm.spec, 0)
-    called = arm.spec.model.call is not None
+    rows = rows_of(variant.spec, 0)
+    called = variant.spec.model.call is not None
     if rule.by == "layer":
-        bare = arm.spec.model_copy(update={"insert": []})
+        bare = variant.spec.model_copy(update={"insert": []})
         made = network(bare, rows.splits)
         stable = _stable(made, called)
         hosts = surgery.select(made.model, rule.where) if rule.where else _own(made.model)
         return [Found(host=stable[h.path], layer=_bare(stable[h.path])) for h in hosts]
-    placements = arm.spec.insert
-    made = network(arm.spec, rows.splits)
+    placements = variant.spec.insert
+    made = network(variant.spec, rows.splits)
     stable = _stable(made, called)
     return [
         Found(
@@ -123,11 +123,11 @@ def _index(decision: surgery.SiteDecision, placements: Sequence[object]) -> int:
     return next(found)
 
 
-def _plan(arm: Arm, seed: int) -> VariantPlan:
-    spec, train = arm.spec, arm.spec.train
+def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
+    spec, train = variant.spec, variant.spec.train
     rows = rows_of(spec, seed)
     made = network(spec, rows.splits)
-    listening = Listening.of(train, rows.validation is not None)
+    listening = CallbackSet.of(train, rows.validation is not None)
     examples = weighted(rows.train, rows.splits, train.class_weight)
     with dtype_policy(train.dtype):
         made = made.warned(compile_for(made.model, train, rows.splits))
@@ -135,7 +135,7 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
     rehearse(made, spec, examples)
     model, counts, said = made.model, rows.splits.rows, remarks(made, rows, spec)
     return VariantPlan(
-        name=arm.name,
+        name=variant.name,
         inserted=tuple(
             f"{each.path}: {each.placement.layer} {each.stands}"
             for each in made.decisions
@@ -158,7 +158,7 @@ def _plan(arm: Arm, seed: int) -> VariantPlan:
     )
 
 
-def _try(made: Network, rows: Rows, listening: Listening) -> set[str]:
+def _try(made: Network, rows: Rows, listening: CallbackSet) -> set[str]:
     """Take two rows through the model and its loss: what does not fit shows now.
 
     Returns:

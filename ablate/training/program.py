@@ -67,7 +67,7 @@ class Program:
         self._trainers: dict[Any, Any] = {}
         self._evaluators: dict[Any, Any] = {}
         self._strides: dict[str, int] = {}
-        self.strays: list[tf.Variable] = []
+        self.untracked_variables: list[tf.Variable] = []
         self.unseedable: tuple[str, ...] = ()
         model.optimizer.build(model.trainable_variables)
 
@@ -86,7 +86,7 @@ class Program:
         before: BatchHook | None = None,
         after: BatchLogs | None = None,
         rate: Callable[[], float] | None = None,
-        breathe: Callable[[int], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> Epoch:
         """Train for an epoch.
 
@@ -129,8 +129,8 @@ class Program:
                 return Epoch(logs, stop, bad or None, stopped=True, rate=float(rates[start]))
             if bad:
                 return Epoch(logs, bad, bad, rate=float(rates[bad - 1]))
-            if breathe is not None:
-                breathe(stop)
+            if on_progress is not None:
+                on_progress(stop)
         return Epoch(logs, steps, None if finite else steps, rate=float(rates[steps - 1]))
 
     def evaluate(
@@ -140,7 +140,7 @@ class Program:
         *,
         before: BatchHook | None = None,
         after: BatchLogs | None = None,
-        breathe: Callable[[int], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
         """Return Keras's metrics on `data` in inference mode, by their own names."""
         rows = len(keras.tree.flatten(data)[0])
@@ -159,8 +159,8 @@ class Program:
             self._pace("test", time.perf_counter() - began, stop - start)
             if after is not None and after(start, logs):
                 break
-            if breathe is not None:
-                breathe(stop)
+            if on_progress is not None:
+                on_progress(stop)
         return logs
 
     def _iteration(self) -> int:
@@ -318,8 +318,8 @@ class Program:
         """
         own = {id(v.value) for v in (*self.model.variables, *self.model.optimizer.variables)}
         own |= {id(v.value) for metric in self.model.metrics for v in metric.variables}
-        own |= {id(v) for v in self.strays}
-        self.strays += [v for v in concrete.variables if id(v) not in own]
+        own |= {id(v) for v in self.untracked_variables}
+        self.untracked_variables += [v for v in concrete.variables if id(v) not in own]
         found = random_operations(concrete.graph)
         self.unseedable = tuple(sorted(found | {*self.unseedable}))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ablate.study.trial import Spec
 from ablate.surgery import graph
-from ablate.surgery.cautions import dropout_before_norm
+from ablate.surgery.diagnostics import dropout_before_norm
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
 from ablate.training.norms import said_of_norms

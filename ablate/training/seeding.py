@@ -73,7 +73,7 @@ class _Draw:
 
 
 @dataclass
-class Beginnings:
+class InitialState:
     """The initial state of a model's layers for any seed.
 
     Args:

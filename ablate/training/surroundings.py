@@ -16,8 +16,8 @@ import numpy as np
 from ablate.models.beginnings import compiled_with
 from ablate.study.keras_names import loss_name, optimizer_name, snake
 from ablate.surgery import SiteDecision, graph, kinds
+from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.hosts import paths as named_layers
-from ablate.surgery.routes import Routes
 from ablate.training.network import Network
 from ablate.training.norms import some
 
@@ -90,7 +90,7 @@ def _is_named(decision: SiteDecision) -> bool:
 
 def _beside(made: Network, layers: Mapping[str, keras.Layer]) -> Iterator[str]:
     """Tell of BN that was inserted directly beside BN that the model brings."""
-    routes = Routes(made.model)
+    routes = Dataflow(made.model)
     names = {layer: path for path, layer in layers.items()}
     added = {layers[each.path] for each in made.decisions if each.path}
     norm = keras.layers.BatchNormalization
@@ -112,7 +112,7 @@ def _beside(made: Network, layers: Mapping[str, keras.Layer]) -> Iterator[str]:
         )
 
 
-def _next_norms(layer: Any, routes: Routes) -> Iterator[Any]:
+def _next_norms(layer: Any, routes: Dataflow) -> Iterator[Any]:
     """Yield the BN layers that take a layer's output directly, or through activations alone."""
     wave = [(read, each) for read, call in routes.calls.get(layer, ()) for each in call.outputs]
     seen: set[int] = set()

@@ -21,7 +21,7 @@ from ablate.disk import DamagedError
 from ablate.errors import AblateError
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
-from ablate.training import bench, checkpoint, listening, rows, seeding, setup
+from ablate.training import callbacks, checkpoint, model_cache, rows, seeding, setup
 from ablate.training.loop import Listener, Loop
 from ablate.training.probing import Context, Probing
 from ablate.training.record import Record, numbers
@@ -67,7 +67,7 @@ def run_group(
         try:
             outcome = running.go()
         except Exception as error:
-            bench.forget(trial.spec)  # whatever state it is in, no other trial begins in it
+            model_cache.forget(trial.spec)  # whatever state it is in, no other trial begins in it
             outcome = (running.record.failed(error), {}, None)
         tell(Event(trial.id, "finished", outcome[0].epochs, trial.spec.train.epochs))
         yield outcome
@@ -93,7 +93,7 @@ class _Running:
         setup.determine(train.deterministic)
         self.rows = rows.rows_of(self.trial.spec, self.trial.seed)
         self.seed = f"{self.trial.seed}/{self.trial.salt}" if self.trial.salt else self.trial.seed
-        self.listening = listening.Listening.of(train, self.rows.validation is not None)
+        self.listening = callbacks.CallbackSet.of(train, self.rows.validation is not None)
         self._prepare()
         self.loop.begin()
         self._trace()
@@ -109,7 +109,7 @@ class _Running:
         spec, train = self.trial.spec, self.trial.spec.train
         began = time.perf_counter()
         own = self.listening.own_program
-        self.bench = bench.bench_for(spec, self.rows, self.seed, own=own)
+        self.bench = model_cache.bench_for(spec, self.rows, self.seed, own=own)
         self.record.clock.add("build", began)
         began = time.perf_counter()
         examples = weighted(self.rows.train, self.rows.splits, train.class_weight)
@@ -126,7 +126,7 @@ class _Running:
             order=lambda epoch: seeding.order(_count(examples), self.seed, epoch),
             rates=rates,
             callbacks=self._callbacks(steps),
-            listener=Listener(self._epoch, self._divergence, self._breathe),
+            listener=Listener(self._epoch, self._divergence, self._on_progress),
             clock=self.record.clock,
         )
         said = remarks(self.bench.network, self.rows, self.trial.spec)
@@ -138,7 +138,7 @@ class _Running:
         """Trace the program before anything is measured, so that all random state is known."""
         program, traced = self.bench.program, self.bench.program.traced
         program.prepare(self.loop.train)
-        self.bench.seed_strays(self.seed)
+        self.bench.seed_untracked_variables(self.seed)
         self.record.clock.add("trace", time.perf_counter() - (program.traced - traced))
         if program.unseedable:
             self.record.notes.append(
@@ -161,7 +161,7 @@ class _Running:
 
     @property
     def _state(self) -> list[Any]:
-        return [*self.bench.state, *map(_Stray, self.bench.program.strays)]
+        return [*self.bench.state, *map(_UntrackedVariable, self.bench.program.untracked_variables)]
 
     def _context(self) -> Context:
         splits = self.rows.splits
@@ -216,7 +216,7 @@ class _Running:
         self.record.append({}, rate)
         self._tell(epoch, {})
 
-    def _breathe(self, epoch: int, step: int, steps: int) -> None:
+    def _on_progress(self, epoch: int, step: int, steps: int) -> None:
         if step == steps:
             return
         self._check_time(epoch - 1)
@@ -255,7 +255,7 @@ class _Running:
         state = {
             "record": self.record.state(),
             "taken": self.loop.taken,
-            "callbacks": [listening.state_of(each) for each in callbacks],
+            "callbacks": [callbacks.state_of(each) for each in callbacks],
             "probes": self.probing.state(),
         }
         checkpoint.write(self.folder, self._state, state)
@@ -371,7 +371,7 @@ class _Running:
         return path
 
 
-class _Stray:
+class _UntrackedVariable:
     """A TensorFlow variable that no layer owns, seen as one of Keras's."""
 
     def __init__(self, variable: tf.Variable) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ablate.study.arm import Arm
 from ablate.study.data import Data
 from ablate.study.model import Model
 from ablate.study.placement import Placement, Removal
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.train import Train
 from ablate.study.trial import Spec, TrialResult
 
@@ -27,7 +27,7 @@ def arm(
     data: Mapping[str, Any] | None = None,
     model: Mapping[str, Any] | None = None,
     **more: Any,
-) -> Arm:
+) -> ResolvedVariant:
     """Return an arm whose spec is small and, unless told otherwise, that of the baseline."""
     spec = Spec(
         data=Data(**({"name": "digits"} | dict(data or {}))),
@@ -36,7 +36,7 @@ def arm(
         insert=list(insert),
         remove=list(remove),
     )
-    return Arm(name, spec, **more)
+    return ResolvedVariant(name, spec, **more)
 
 
 def result(variant: str, seed: int, value: float | None = 0.9, **more: Any) -> TrialResult:

@@ -112,8 +112,11 @@ def test_infinite_and_missing_metrics_are_null() -> None:
 
 
 def test_aliases_are_told_but_not_counted_or_tested_twice() -> None:
-    arms = [*ARMS, arm("again", alias_of="bn", origin="leave_one_out", left_out=("dropout", "x"))]
-    analysis = analyze(study(VALUES), arms, "plain")
+    resolved = [
+        *ARMS,
+        arm("again", alias_of="bn", origin="leave_one_out", left_out=("dropout", "x")),
+    ]
+    analysis = analyze(study(VALUES), resolved, "plain")
     again, bn = analysis.variant("again"), analysis.variant("bn")
     assert again.metrics == bn.metrics
     assert again.alias_of == "bn"
@@ -126,16 +129,19 @@ def test_aliases_are_told_but_not_counted_or_tested_twice() -> None:
 
 
 def test_the_trials_of_the_baseline_are_not_held_against_themselves() -> None:
-    arms = [*ARMS, arm("again", alias_of="bn", origin="leave_one_out", left_out=("dropout", "x"))]
-    analysis = analyze(study(VALUES), arms, "again")
+    resolved = [
+        *ARMS,
+        arm("again", alias_of="bn", origin="leave_one_out", left_out=("dropout", "x")),
+    ]
+    analysis = analyze(study(VALUES), resolved, "again")
     of_accuracy = [each for each in analysis.effects if each.metric == "test_accuracy"]
     assert {each.variant: each.family_size for each in of_accuracy} == {"plain": 2, "dropout": 2}
     assert analysis.effect("bn") is None
 
 
 def test_left_out_variants_are_a_family_of_their_own() -> None:
-    arms = [*ARMS[:2], arm("dropout", origin="leave_one_out", left_out=("bn", "x"))]
-    analysis = analyze(study(VALUES), arms, "plain")
+    resolved = [*ARMS[:2], arm("dropout", origin="leave_one_out", left_out=("bn", "x"))]
+    analysis = analyze(study(VALUES), resolved, "plain")
     families = {each.variant: (each.family, each.family_size) for each in analysis.effects}
     assert families == {"bn": ("variants", 1), "dropout": ("leave one out", 1)}
 

@@ -1,6 +1,6 @@
 from ablate.analysis.costs import costs
-from ablate.analysis.findings import Cost, Spread
-from ablate.analysis.outcomes import collect
+from ablate.analysis.effects import Cost, Spread
+from ablate.analysis.result_table import collect
 from tests.analysis.simulated import arm, result
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ablate.analysis.descriptive import moments, rounding, spread, summarize, t_quantile, wilson
-from ablate.analysis.findings import MetricSummary, Spread
+from ablate.analysis.effects import MetricSummary, Spread
 
 RNG = np.random.default_rng(11)
 

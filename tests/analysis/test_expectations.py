@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from ablate.analysis import analyze
-from ablate.analysis.findings import Expectation
+from ablate.analysis.effects import Expectation
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
 from ablate.study.trial import TrialResult
@@ -17,9 +17,9 @@ SAME = PLAIN + noisy(0.0005, 0.006, 5, 2)
 def judged(claim: dict[str, object], results: list[TrialResult] | None = None) -> Expectation:
     if results is None:
         results = study({"plain": list(PLAIN), "bn": list(BN), "same": list(SAME)})
-    arms = [arm("plain"), arm("bn"), arm("same")]
+    resolved = [arm("plain"), arm("bn"), arm("same")]
     filled = {"variant": "bn", "metric": "test_accuracy", "source": "A paper, table 1"} | claim
-    (found,) = analyze(results, arms, "plain", expect=[Expect(**filled)]).expectations  # type: ignore[arg-type]
+    (found,) = analyze(results, resolved, "plain", expect=[Expect(**filled)]).expectations  # type: ignore[arg-type]
     return found
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ablate.analysis.effects import FactorEffect
 from ablate.analysis.factorial import (
     Contrast,
     all_contrasts,
@@ -13,9 +14,8 @@ from ablate.analysis.factorial import (
     factor_effects,
     factor_levels,
 )
-from ablate.analysis.findings import FactorEffect
-from ablate.analysis.outcomes import collect
-from ablate.analysis.words import factor_words
+from ablate.analysis.result_table import collect
+from ablate.analysis.sentences import factor_words
 from tests.analysis.simulated import arm, study
 
 LEVELS = {"bn": ("off", "on"), "dropout": ("off", "on")}
@@ -24,12 +24,12 @@ LEVELS = {"bn": ("off", "on"), "dropout": ("off", "on")}
 def effects(
     values: dict[str, list[float | None]], levels: dict[str, tuple[str, ...]]
 ) -> dict[str, FactorEffect]:
-    arms = []
+    resolved = []
     for cell in product(*levels.values()):
         factors = dict(zip(levels, cell, strict=True))
         name = ",".join(f"{key}={value}" for key, value in factors.items())
-        arms.append(arm(name, factors=factors, origin="factorial"))
-    outcomes = collect(study(values), arms)
+        resolved.append(arm(name, factors=factors, origin="factorial"))
+    outcomes = collect(study(values), resolved)
     found = factor_effects(outcomes, "test_accuracy", "max", 0.95, np.random.default_rng(0))
     return {each.name: each for each in found}
 

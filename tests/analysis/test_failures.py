@@ -1,16 +1,16 @@
 import pytest
 from scipy import stats
 
+from ablate.analysis.effects import Failures, Rate
 from ablate.analysis.failures import chance_p, collapsed, count_failures, fisher
-from ablate.analysis.findings import Failures, Rate
-from ablate.analysis.outcomes import collect
+from ablate.analysis.result_table import collect
 from tests.analysis.simulated import arm, result
 
 
 def count(results: list, **more: object) -> dict[str, Failures]:  # type: ignore[type-arg]
-    arms = [arm("plain"), arm("fast")]
+    resolved = [arm("plain"), arm("fast")]
     settings = {"planned": {"plain": 5, "fast": 6}, "metric": "test_accuracy", "direction": "max"}
-    return count_failures(collect(results, arms), "plain", **(settings | more))  # type: ignore[arg-type]
+    return count_failures(collect(results, resolved), "plain", **(settings | more))  # type: ignore[arg-type]
 
 
 def test_every_kind_is_counted_with_wilson_and_fisher() -> None:

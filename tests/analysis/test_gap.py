@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from ablate.analysis.gap import gaps
-from ablate.analysis.outcomes import collect
+from ablate.analysis.result_table import collect
 from tests.analysis.simulated import arm, result
 
 
@@ -66,17 +66,17 @@ def test_gaps_that_are_equal_but_for_rounding_are_equal() -> None:
 def test_holm_counts_the_gaps_that_are_compared_and_no_more() -> None:
     """Not the baseline's own, not an alias's, and what is left out in a family of its own."""
     rng = np.random.default_rng(3)
-    arms = [
+    resolved = [
         arm("plain"), arm("bn"), arm("dropout"),
         arm("bn-without-x", origin="leave_one_out", left_out=("bn", "x")),
         arm("bn-without-y", origin="leave_one_out", left_out=("bn", "y"), alias_of="dropout"),
     ]  # fmt: skip
     results = [
         trial(each.name, seed, 0.97, 0.9 + rng.normal(0.01 * at, 0.01))
-        for at, each in enumerate(arms[:4])
+        for at, each in enumerate(resolved[:4])
         for seed in range(5)
     ]
-    outcomes = collect(results, arms)  # type: ignore[arg-type]
+    outcomes = collect(results, resolved)  # type: ignore[arg-type]
     found = gaps(outcomes, "plain", "test_accuracy", "max", 0.95, np.random.default_rng(0))
     against = {each.variant: each.against for each in found if each.metric == "accuracy"}
     assert against.pop("plain") is None

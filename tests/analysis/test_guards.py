@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ablate.analysis import analyze
-from ablate.analysis.findings import Analysis, Guard
-from ablate.study.arm import Arm
+from ablate.analysis.effects import Analysis, Guard
 from ablate.study.placement import Placement
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Analysis as Settings
 from ablate.study.trial import TrialResult
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, result, study
@@ -19,8 +19,10 @@ PLAIN, WITH_BN, WITH_DROPOUT = (
 VALUES = {"plain": noisy(0.94, 0.005, 5, 0), "bn": noisy(0.95, 0.005, 5, 1)}
 
 
-def guards(results: list[TrialResult], arms: list[Arm], **more: object) -> dict[str, Guard]:
-    found: Analysis = analyze(results, arms, "plain", **more)  # type: ignore[arg-type]
+def guards(
+    results: list[TrialResult], resolved: list[ResolvedVariant], **more: object
+) -> dict[str, Guard]:
+    found: Analysis = analyze(results, resolved, "plain", **more)  # type: ignore[arg-type]
     return {each.kind: each for each in found.guards}
 
 
@@ -40,8 +42,8 @@ def test_an_undisturbed_study_has_only_the_note_on_its_one_split() -> None:
 
 
 def test_a_redrawn_split_needs_no_such_note() -> None:
-    arms = [arm(name, data={"split": "per_seed"}) for name in ("plain", "bn")]
-    assert "one split" not in guards(study(VALUES), arms)
+    resolved = [arm(name, data={"split": "per_seed"}) for name in ("plain", "bn")]
+    assert "one split" not in guards(study(VALUES), resolved)
 
 
 @pytest.mark.parametrize(
@@ -73,16 +75,16 @@ def test_a_redrawn_split_needs_no_such_note() -> None:
 def test_the_note_on_one_split_recommends_what_can_help(
     split: str, drawn: tuple[str, ...] | None, remedy: str | None
 ) -> None:
-    arms = [arm(name, data={"split": split}) for name in ("plain", "bn")]
-    found = guards(study(VALUES, drawn=drawn), arms).get("one split")
+    resolved = [arm(name, data={"split": split}) for name in ("plain", "bn")]
+    found = guards(study(VALUES, drawn=drawn), resolved).get("one split")
     assert (found is None) == (remedy is None)
     if found is not None:
         assert found.text.split(" other rows may shift every variant. ")[1] == remedy
 
 
 def test_a_split_of_which_the_test_part_stays_is_told_so() -> None:
-    arms = [arm(name, data={"split": "per_seed"}) for name in ("plain", "bn")]
-    found = analyze(study(VALUES, drawn=("train", "validation")), arms, "plain")
+    resolved = [arm(name, data={"split": "per_seed"}) for name in ("plain", "bn")]
+    found = analyze(study(VALUES, drawn=("train", "validation")), resolved, "plain")
     assert found.coverage == (
         "On these 360 test rows, the intervals covering the draw of training and validation rows, "
         "initialization and batch order only."
@@ -221,8 +223,8 @@ def test_epochs_that_differ_without_a_word() -> None:
 
 def test_epochs_that_early_stopping_chose_are_a_note() -> None:
     stopping = {"early_stopping": {"patience": 2}}
-    arms = [arm("plain", train=stopping), arm("bn", insert=[BN], train=stopping)]
-    assert guards(both(epochs=7), arms)["epochs"].severity == "note"
+    resolved = [arm("plain", train=stopping), arm("bn", insert=[BN], train=stopping)]
+    assert guards(both(epochs=7), resolved)["epochs"].severity == "note"
 
 
 def test_data_that_differ_without_a_word() -> None:
@@ -303,8 +305,8 @@ def test_averages_of_the_base_model_count_unless_they_came_with_its_weights(
     weights: str, warned: bool
 ) -> None:
     own = {"model": {"name": None, "file": "mine.keras", "weights": weights}}
-    arms = [arm("plain", **own), arm("bn", **own)]
-    found = guards(both(steps=100, bn_momentum=0.99), arms)
+    resolved = [arm("plain", **own), arm("bn", **own)]
+    found = guards(both(steps=100, bn_momentum=0.99), resolved)
     assert ("moving averages" in found) is warned
 
 
@@ -316,10 +318,10 @@ def test_calibrated_averages_hold_their_calibration() -> None:
 
 def test_early_stopping_at_the_last_epoch() -> None:
     stopping = {"early_stopping": {"patience": 5}}
-    arms = [arm("plain", train=stopping), arm("bn", insert=[BN], train=stopping)]
-    found = guards(both(best_epoch=10), arms)["early stopping at the last epoch"]
+    resolved = [arm("plain", train=stopping), arm("bn", insert=[BN], train=stopping)]
+    found = guards(both(best_epoch=10), resolved)["early stopping at the last epoch"]
     assert "5 of 5 trials of bn" in found.text
-    assert "early stopping at the last epoch" not in guards(both(best_epoch=9), arms)
+    assert "early stopping at the last epoch" not in guards(both(best_epoch=9), resolved)
 
 
 def test_validation_equal_to_test() -> None:
@@ -371,9 +373,9 @@ def test_metrics_without_a_direction_are_said_not_to_be_compared() -> None:
 
 def test_warnings_come_first_and_a_hundred_of_a_kind_are_counted() -> None:
     names = [f"v{index}" for index in range(100)]
-    arms = [PLAIN, *(arm(name) for name in names)]
+    resolved = [PLAIN, *(arm(name) for name in names)]
     results = [result("plain", 0)] + [result(name, 0, parameters=7) for name in names]
-    found = analyze(results, arms, "plain").guards
+    found = analyze(results, resolved, "plain").guards
     severities = [each.severity for each in found]
     assert severities == sorted(severities, reverse=True)
     parameters = [each for each in found if each.kind == "parameters"]

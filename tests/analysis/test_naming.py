@@ -1,8 +1,8 @@
 import pytest
 
 from ablate.analysis.naming import counted, coverage_clause, described, weights_kept
-from ablate.study.arm import Arm
 from ablate.study.placement import Placement
+from ablate.study.resolved import ResolvedVariant
 from tests.analysis.simulated import BN, DROPOUT, arm
 
 
@@ -23,7 +23,7 @@ from tests.analysis.simulated import BN, DROPOUT, arm
         (arm("bn=on", insert=[BN], factors={"bn": "on"}), "bn=on"),
     ],
 )
-def test_a_variant_is_told_by_what_it_inserts(variant: Arm, text: str) -> None:
+def test_a_variant_is_told_by_what_it_inserts(variant: ResolvedVariant, text: str) -> None:
     assert described(variant, arm("plain")) == text
 
 
@@ -74,7 +74,7 @@ def test_whether_weights_are_kept(model: dict[str, object], kept: bool) -> None:
         ),
     ],
 )
-def test_coverage_says_what_varied(baseline: Arm, seeds: int, text: str) -> None:
+def test_coverage_says_what_varied(baseline: ResolvedVariant, seeds: int, text: str) -> None:
     assert coverage_clause(baseline, held_out="test", rows=360, seeds=seeds) == text
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ablate.analysis.descriptive import rounding
-from ablate.analysis.findings import Comparison, Effect
+from ablate.analysis.effects import Comparison, Effect
 from ablate.analysis.paired import Family, compare, correlate, holm, specialize
 
 

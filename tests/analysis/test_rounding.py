@@ -161,15 +161,15 @@ def test_gaps_that_are_rounding_are_none() -> None:
 
 
 def test_factors_and_contributions_that_cancel_are_none() -> None:
-    arms = [
+    resolved = [
         arm(f"bn={a},dropout={b}", factors={"bn": a, "dropout": b}, origin="factorial")
         for a in ("off", "on")
         for b in ("off", "on")
     ]
     counts = {(0, 0): [7, 7], (0, 1): [8, 6], (1, 0): [6, 8], (1, 1): [7, 7]}
-    names = [each.name for each in arms]
+    names = [each.name for each in resolved]
     values = accuracies(12, **dict(zip(names, counts.values(), strict=True)))
-    found = analyze(study(values), arms, names[0])
+    found = analyze(study(values), resolved, names[0])
     assert [(each.name, each.mean) for each in found.factor_effects] == [
         ("bn", 0.0), ("dropout", 0.0), ("bn × dropout", 0.0),
     ]  # fmt: skip

@@ -1,5 +1,5 @@
-from ablate.analysis.findings import LearningSpeed
-from ablate.analysis.outcomes import collect
+from ablate.analysis.effects import LearningSpeed
+from ablate.analysis.result_table import collect
 from ablate.analysis.speed import epochs_to, final, learning_speed
 from tests.analysis.simulated import arm, result
 
@@ -65,10 +65,10 @@ def test_the_end_is_where_early_stopping_went_back_to() -> None:
 
 
 def test_without_a_curve_or_a_baseline_there_is_no_speed() -> None:
-    arms = [arm("plain"), arm("bn")]
-    assert learning_speed(collect([], arms), "plain", "test_accuracy", "max") == []
+    resolved = [arm("plain"), arm("bn")]
+    assert learning_speed(collect([], resolved), "plain", "test_accuracy", "max") == []
     alone = [learning("bn", 0, 0.1, 0.9)]
-    assert learning_speed(collect(alone, arms), "plain", "test_accuracy", "max") == []  # type: ignore[arg-type]
+    assert learning_speed(collect(alone, resolved), "plain", "test_accuracy", "max") == []  # type: ignore[arg-type]
 
 
 def test_where_less_is_better_the_target_is_reached_from_above() -> None:

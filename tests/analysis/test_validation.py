@@ -157,7 +157,7 @@ def test_equal_variants_are_told_apart_no_more_often_than_nominal(n: int, rows: 
 def test_whole_analyses_cover_a_known_effect_and_find_it() -> None:
     """End to end, through results and arms: interval, verdict and words."""
     rng = np.random.default_rng(8)
-    arms = [arm("plain"), arm("bn"), arm("same")]
+    resolved = [arm("plain"), arm("bn"), arm("same")]
     inside = found = wrong = 0
     studies = 100
     for _ in range(studies):
@@ -169,7 +169,7 @@ def test_whole_analyses_cover_a_known_effect_and_find_it() -> None:
             "same": baseline + noise[1],
         }
         analysis = analyze(
-            study({name: list(each) for name, each in values.items()}), arms, "plain"
+            study({name: list(each) for name, each in values.items()}), resolved, "plain"
         )
         effect, none = analysis.effect("bn"), analysis.effect("same")
         assert effect is not None

@@ -18,8 +18,8 @@ import pytest
 from ablate.cli import run_cli
 from ablate.config import dump_study
 from ablate.execution.run import run
-from ablate.search import record
-from ablate.search.record import Point
+from ablate.search import search_table
+from ablate.search.search_table import Point
 from ablate.store import Store
 from tests.execution.finished import finish, small
 
@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
     assert results.counts() == {"completed": 4}
     store = Store(folder / "logs", NAME)
     point = Point("bn", "0", {"train.learning_rate": 0.1}, {10_000: "f" * 64})
-    record.write(store, [point], {})
+    search_table.write(store, [point], {})
     store.write_digests({"/somewhere": [1, 2, "0" * 64]})
     return folder
 

@@ -36,9 +36,11 @@ def made(tmp_path, name="first", variant="bn", layer="BatchNormalization", batch
     study = load_study(file)
     planned = plan(study, store)
     store.write_study(dump_study(planned.study))
-    arms = {each.name: each for each in planned.arms}
+    resolved = {each.name: each for each in planned.resolved}
     for trial in planned.trials[:done]:
-        each = result(arms[trial.variant], trial.seed, 0.01 * (trial.variant != "plain"), epochs=2)
+        each = result(
+            resolved[trial.variant], trial.seed, 0.01 * (trial.variant != "plain"), epochs=2
+        )
         store.save(replace(each, id=trial.id))
     return logs
 

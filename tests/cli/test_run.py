@@ -50,7 +50,7 @@ def ran(file, tmp_path, capsys):
     return run
 
 
-class Outcomes(dict):
+class ResultTable(dict):
     """Changes to the outcome of a trial, or what is raised, by (variant, seed); and who trained."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Outcomes(dict):
 @pytest.fixture
 def outcomes(monkeypatch):
     """What becomes of trials, by variant and seed, where it is not that they complete."""
-    changes = Outcomes()
+    changes = ResultTable()
 
     def poll(self, timeout):
         if not self._tasks:

@@ -50,7 +50,7 @@ def test_init_writes_a_study_that_loads(
     data_key, data_value, model_key, model_value = expected
     assert getattr(study.data, data_key) == data_value
     assert getattr(study.model, model_key) == model_value
-    assert [arm.name for arm in study.arms] == ["plain", "bn", "dropout", "both"]
+    assert [arm.name for arm in study.resolved] == ["plain", "bn", "dropout", "both"]
     assert study.study == "my-study"
     assert load_study(file, profile="quick").seeds == 3
 

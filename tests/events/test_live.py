@@ -6,7 +6,7 @@ from ablate.events import LiveEvents, rebuild
 from ablate.events.files import event_files, read
 from ablate.events.server import has_charts
 from ablate.store import Store
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial
@@ -30,14 +30,14 @@ def study() -> Study:
 def plan(study, result):
     """Two variants with two seeds each; a third variant shares the trials of the first."""
     spec = Spec.model_validate({"data": study.data, "model": study.model, "train": study.train})
-    arms = [Arm(name, spec) for name in ("plain", "dropout")]
-    arms.append(Arm("twin", spec, alias_of="plain"))
+    resolved = [ResolvedVariant(name, spec) for name in ("plain", "dropout")]
+    resolved.append(ResolvedVariant("twin", spec, alias_of="plain"))
     trials = [
         Trial(id=result(arm.alias_of or arm.name, seed).id, variant=arm.name, seed=seed, spec=spec)
-        for arm in arms
+        for arm in resolved
         for seed in range(2)
     ]
-    return SimpleNamespace(study=study, arms=arms, trials=trials, results={})
+    return SimpleNamespace(study=study, resolved=resolved, trials=trials, results={})
 
 
 def steps(folder) -> dict[str, list[int]]:
@@ -101,7 +101,7 @@ def test_at_the_end_the_board_is_what_a_rebuild_makes(tmp_path, plan, result, ar
 
     outcome = StudyResults(
         study=plan.study,
-        arms=tuple(plan.arms),
+        resolved=tuple(plan.resolved),
         results=tuple(
             result(trial.variant, trial.seed, id=trial.id, probes=("activations",))
             for trial in plan.trials
@@ -137,7 +137,7 @@ def test_the_text_tells_of_trials_that_are_still_to_come(tmp_path, plan, result)
     assert "3 of 4 trials are still to come" in said
     assert "Note: limit 9 (plain)." in said
 
-    outcome = StudyResults(plan.study, tuple(plan.arms), (done,), {"plain": 2, "dropout": 2})
+    outcome = StudyResults(plan.study, tuple(plan.resolved), (done,), {"plain": 2, "dropout": 2})
     rebuild(store, outcome)
     assert "3 of 4 trials are still to come" in text_of(store.tensorboard, "mine/table")
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ablate.execution.again import lacking, stands, trained_again, with_earlier
-from ablate.execution.outlook import outlook
 from ablate.execution.plan import plan
+from ablate.execution.status import outlook
 from ablate.store import Store
 from ablate.study.study import Probe, Study
 from ablate.study.train import Train

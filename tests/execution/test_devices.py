@@ -6,7 +6,7 @@ import pytest
 
 from ablate.errors import StudyError
 from ablate.execution import devices
-from ablate.execution.devices import Lane, lanes
+from ablate.execution.devices import WorkerPool, worker_pools
 
 NONE: tuple[str, ...] = ()
 EIGHT = tuple("01234567")
@@ -15,29 +15,30 @@ EIGHT = tuple("01234567")
 @pytest.mark.parametrize(
     ("asked", "machine", "expected"),
     [
-        ({"threads": 1}, (8, NONE), [Lane(8)]),
-        ({"threads": 8}, (8, NONE), [Lane(1)]),
-        ({"threads": 16}, (8, NONE), [Lane(1)]),
-        ({"threads": 1, "workers": 3}, (8, NONE), [Lane(3)]),
-        ({"threads": 1, "cpus_per_trial": 2.5}, (8, NONE), [Lane(2)]),
-        ({"threads": 1}, (8, ("0",)), [Lane(1, ("0",))]),
-        ({"threads": 1}, (64, EIGHT), [Lane(1, (gpu,)) for gpu in EIGHT]),
+        ({"threads": 1}, (8, NONE), [WorkerPool(8)]),
+        ({"threads": 8}, (8, NONE), [WorkerPool(1)]),
+        ({"threads": 16}, (8, NONE), [WorkerPool(1)]),
+        ({"threads": 1, "workers": 3}, (8, NONE), [WorkerPool(3)]),
+        ({"threads": 1, "cpus_per_trial": 2.5}, (8, NONE), [WorkerPool(2)]),
+        ({"threads": 1}, (8, ("0",)), [WorkerPool(1, ("0",))]),
+        ({"threads": 1}, (64, EIGHT), [WorkerPool(1, (gpu,)) for gpu in EIGHT]),
         ({"threads": 1, "gpus_per_trial": 0.25}, (8, ("0", "1")),
-         [Lane(4, ("0",)), Lane(4, ("1",))]),
+         [WorkerPool(4, ("0",)), WorkerPool(4, ("1",))]),
         ({"threads": 1, "gpus_per_trial": 2}, (8, tuple("0123")),
-         [Lane(1, ("0", "1")), Lane(1, ("2", "3"))]),
-        ({"threads": 1, "gpus_per_trial": 0}, (8, ("0",)), [Lane(8)]),
-        ({"threads": 1, "workers": 3}, (8, ("0", "1")), [Lane(2, ("0",)), Lane(1, ("1",))]),
-        ({"threads": 1, "workers": 1}, (8, ("0", "1")), [Lane(1, ("0",))]),
+         [WorkerPool(1, ("0", "1")), WorkerPool(1, ("2", "3"))]),
+        ({"threads": 1, "gpus_per_trial": 0}, (8, ("0",)), [WorkerPool(8)]),
+        ({"threads": 1, "workers": 3}, (8, ("0", "1")),
+         [WorkerPool(2, ("0",)), WorkerPool(1, ("1",))]),
+        ({"threads": 1, "workers": 1}, (8, ("0", "1")), [WorkerPool(1, ("0",))]),
     ],
 )  # fmt: skip
 def test_lanes(asked, machine, expected):
-    assert lanes(machine_cores=machine[0], machine_gpus=machine[1], **asked) == expected
+    assert worker_pools(machine_cores=machine[0], machine_gpus=machine[1], **asked) == expected
 
 
 def test_more_gpus_than_there_are_is_an_error():
     with pytest.raises(StudyError, match="asks for 2 GPUs; this machine has 1"):
-        lanes(threads=1, gpus_per_trial=2, machine_cores=8, machine_gpus=("0",))
+        worker_pools(threads=1, gpus_per_trial=2, machine_cores=8, machine_gpus=("0",))
 
 
 def test_visible_devices_decide(monkeypatch):

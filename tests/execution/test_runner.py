@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablate.execution.mailbox import Letters
+from ablate.execution.file_channel import FileReporter
 from ablate.execution.messages import Done, Epoch, Finished, Lost, Started, Step
 from ablate.execution.runner import ATTEMPTS, Interrupted, Run, recover
 from ablate.store import Store
 from ablate.study.data import Data
 from ablate.study.model import Model
-from ablate.study.outlook import VariantPlan
+from ablate.study.preview import VariantPlan
 from ablate.study.train import Train
 from ablate.study.trial import Spec, Trial, TrialResult
 
@@ -242,7 +242,7 @@ def test_a_trial_stuck_over_its_limit_is_stopped_once_and_not_tried_again(store,
 
 
 def test_what_workers_handed_in_to_a_dead_driver_is_saved(store):
-    letters = Letters(store.works)
+    letters = FileReporter(store.works)
     letters.finished(completed("a"), {"gamma": np.ones(1)}, None)
     letters.started("b", 0)
     letters.started("unplanned", 0)

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from ablate.config import dump_study
-from ablate.execution.mailbox import collect
+from ablate.execution.file_channel import collect
 from ablate.store import Store
 from tests.execution.processes import alive, listens, wait_for, workers_of
 from tests.execution.test_laws import study

@@ -22,10 +22,10 @@ from ablate.config import dump_study
 from ablate.errors import StudyError
 from ablate.execution import slurm
 from ablate.execution.messages import Done, Finished, Started, Task
-from ablate.execution.outlook import progress
 from ablate.execution.plan import plan
 from ablate.execution.run import run
 from ablate.execution.slurm import JOBS, SlurmJobs, parameters
+from ablate.execution.status import progress
 from ablate.store import Store
 from ablate.study.study import Execution, Study
 

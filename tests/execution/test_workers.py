@@ -11,7 +11,7 @@ from multiprocessing import active_children
 import pytest
 
 from ablate.errors import AblateError
-from ablate.execution.devices import Lane
+from ablate.execution.devices import WorkerPool
 from ablate.execution.local import Processes
 from ablate.execution.messages import ATTEMPTS
 from ablate.execution.worker import Settings, _portable
@@ -62,7 +62,7 @@ def kill_all() -> None:
 
 
 def test_one_that_dies_each_time_it_starts_is_given_up(tmp_path):
-    executor = Processes(tmp_path, threads=1, lanes=[Lane(2)])
+    executor = Processes(tmp_path, threads=1, worker_pools=[WorkerPool(2)])
     executor.warm()
     (first, second), tries = executor._workers, 0
     while first.gone is None or second.gone is None:
@@ -76,7 +76,7 @@ def test_one_that_dies_each_time_it_starts_is_given_up(tmp_path):
 
 
 def test_one_killed_before_it_is_ready_is_started_again(tmp_path):
-    executor = Processes(tmp_path, threads=1, lanes=[Lane(1)])
+    executor = Processes(tmp_path, threads=1, worker_pools=[WorkerPool(1)])
     try:
         executor.warm()
         killed = [child.pid for child in active_children()]
@@ -89,7 +89,7 @@ def test_one_killed_before_it_is_ready_is_started_again(tmp_path):
 
 @pytest.mark.slow
 def test_a_call_is_tried_again_in_bounds_when_its_worker_dies(tmp_path):
-    executor = Processes(tmp_path, threads=1, lanes=[Lane(1)])
+    executor = Processes(tmp_path, threads=1, worker_pools=[WorkerPool(1)])
     try:
         assert executor.call(end_once, tmp_path / "mark") == "survived"
         with pytest.raises(AblateError, match=r"3 worker processes in a row.*exit status 7"):

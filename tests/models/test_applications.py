@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
-from ablate.models import Ends, Goal, base, build, origin
+from ablate.models import Goal, InputOutputSpec, base, build, origin
 from ablate.study.model import Model
 
 SMALL = {"alpha": 0.25}
@@ -66,7 +66,7 @@ def test_weights_from_a_file_of_the_body_or_of_the_whole(body):
     fresh = names(build("mobilenet", (32, 32, 3), 10, **SMALL))[1:]
     for file, expected in (("body", part), ("whole", whole)):
         section = Model(name="mobilenet", weights=str(folder / f"{file}.weights.h5"), **SMALL)
-        model = base(section, Ends((32, 32, 3), TEN))
+        model = base(section, InputOutputSpec((32, 32, 3), TEN))
         np.testing.assert_array_equal(model.get_layer("conv1").get_weights()[0], expected[0])
         assert origin(model).kept and origin(model).fresh == ("pool", "output")
         assert names(model)[1:] == fresh  # one graph; the input's name is automatic

@@ -7,7 +7,7 @@ from keras import ops
 
 import ablate
 from ablate.errors import StudyError
-from ablate.models import Ends, Goal, base, build
+from ablate.models import Goal, InputOutputSpec, base, build
 from ablate.study.model import Model
 
 CLASSES = Goal("classification", (), 10)
@@ -69,7 +69,7 @@ def test_autoencoders():
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [8, 3, 8, 16]
     assert names(build("autoencoder", (784,), units=[256])) == ["input", "encoder1", "output"]
     with pytest.raises(StudyError, match=r"data\.target: inputs"):
-        base(Model(name="autoencoder"), Ends((4,), CLASSES))
+        base(Model(name="autoencoder"), InputOutputSpec((4,), CLASSES))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_initial_deviation():
 
 
 def test_types():
-    fits = Ends((8, 8, 1), CLASSES)
+    fits = InputOutputSpec((8, 8, 1), CLASSES)
     mixed = base(Model(name="cnn"), fits, "mixed_bfloat16")
     assert mixed.get_layer("conv1").compute_dtype == "bfloat16"
     assert mixed.get_layer("output").compute_dtype == "float32"
@@ -186,10 +186,10 @@ def test_refusals(name, shape, classes, arguments, says):
 
 
 def test_data_that_no_factory_takes():
-    several = Ends({"a": (4,), "b": (4,)}, CLASSES)
+    several = InputOutputSpec({"a": (4,), "b": (4,)}, CLASSES)
     with pytest.raises(StudyError, match=r"several inputs \(\['a', 'b'\]\)"):
         base(Model(name="mlp"), several)
     with pytest.raises(StudyError, match="multi_hot"):
-        base(Model(name="mlp"), Ends((200,), CLASSES, tokens=True))
+        base(Model(name="mlp"), InputOutputSpec((200,), CLASSES, tokens=True))
     with pytest.raises(StudyError, match="one class per example"):
-        base(Model(name="mlp"), Ends((4,), Goal("classification", (5,), 3)))
+        base(Model(name="mlp"), InputOutputSpec((4,), Goal("classification", (5,), 3)))

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
-from ablate.models import Ends, Goal, base, build, origin, output_activations
+from ablate.models import Goal, InputOutputSpec, base, build, origin, output_activations
 from ablate.study.model import Model
 
 
 def goal(classes):
-    return Ends((4,), Goal("classification", (), classes))
+    return InputOutputSpec((4,), Goal("classification", (), classes))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ MASK = Goal("classification", (6, 6), 2)
 )
 def test_a_head_whose_shape_fits_stays(tmp_path, units, activation, shape, aim):
     path = ends_in(tmp_path, units, activation, shape)
-    loaded = base(Model(file=path), Ends(shape, aim))
+    loaded = base(Model(file=path), InputOutputSpec(shape, aim))
     assert loaded.output_shape == (None, *shape[:-1], units)
     assert origin(loaded).fresh == ()
     surplus = "'own.keras' gives 9 classes, the data has 3: its last layer is kept"
@@ -110,7 +110,7 @@ def test_a_head_whose_shape_fits_stays(tmp_path, units, activation, shape, aim):
     ],
 )
 def test_a_head_whose_shape_cannot_fit_is_replaced(tmp_path, units, activation, aim, new, ending):
-    loaded = base(Model(file=ends_in(tmp_path, units, activation)), Ends((4,), aim))
+    loaded = base(Model(file=ends_in(tmp_path, units, activation)), InputOutputSpec((4,), aim))
     assert (loaded.output_shape[-1], output_activations(loaded)) == (new, [ending])
     assert origin(loaded).fresh == ("end",)
     note = origin(loaded).notes[0]
@@ -126,12 +126,14 @@ def test_a_head_is_kept_or_replaced_as_asked(tmp_path):
     assert kept.output_shape == (None, 9) and origin(kept).fresh == ()
     with pytest.raises(StudyError, match="gives 9 classes; the data has 12"):
         base(Model(file=path, head="keep"), goal(12))
-    numbers = base(Model(file=path, head="replace"), Ends((4,), Goal("regression", (2,))))
+    numbers = base(
+        Model(file=path, head="replace"), InputOutputSpec((4,), Goal("regression", (2,)))
+    )
     assert (numbers.output_shape, output_activations(numbers)) == ((None, 2), ["linear"])
 
 
 def test_integers_of_many_values_in_a_row_are_no_reason_for_a_new_head(tmp_path):
-    counts = Ends((4,), Goal("classification", (4,), 10))
+    counts = InputOutputSpec((4,), Goal("classification", (4,), 10))
     with pytest.raises(StudyError, match=r"gives 4 classes; .* say task: regression"):
         base(Model(file=ends_in(tmp_path, 4, "linear")), counts)
 
@@ -141,7 +143,7 @@ def test_a_head_that_cannot_be_exchanged(tmp_path):
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 2)(inputs))
     keras.Model(inputs, x).save(tmp_path / "m.keras")
     with pytest.raises(StudyError, match="ends in no Dense layer"):
-        fits = Ends((4, 4, 1), Goal("classification", (), 5))
+        fits = InputOutputSpec((4, 4, 1), Goal("classification", (), 5))
         base(Model(file=str(tmp_path / "m.keras")), fits)
 
 
@@ -185,11 +187,11 @@ def test_files_that_are_no_model(tmp_path, saved):
 @pytest.mark.parametrize(
     "fits, says",
     [
-        (Ends((5,), Goal("classification", (), 3)), r"takes examples of shape \(4,\)"),
-        (Ends((4, 1), Goal("classification", (), 3)), "data.add_channel: false"),
-        (Ends((4,), Goal("regression", (2,))), r"gives numbers of shape \(3,\)"),
-        (Ends([(4,), (4,)], Goal("classification", (), 3)), "has 1 inputs, the data 2"),
-        (Ends((4,), [Goal("regression", (3,))] * 2), "has 1 outputs, the data 2"),
+        (InputOutputSpec((5,), Goal("classification", (), 3)), r"takes examples of shape \(4,\)"),
+        (InputOutputSpec((4, 1), Goal("classification", (), 3)), "data.add_channel: false"),
+        (InputOutputSpec((4,), Goal("regression", (2,))), r"gives numbers of shape \(3,\)"),
+        (InputOutputSpec([(4,), (4,)], Goal("classification", (), 3)), "has 1 inputs, the data 2"),
+        (InputOutputSpec((4,), [Goal("regression", (3,))] * 2), "has 1 outputs, the data 2"),
     ],
 )
 def test_data_that_does_not_fit(saved, fits, says):

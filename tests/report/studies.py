@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis.assemble import analyze
-from ablate.report import Material, gather
-from ablate.study.arm import Arm
+from ablate.report import ReportData, gather
 from ablate.study.placement import Placement
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
 from ablate.study.trial import Spec, TrialResult
@@ -29,18 +29,20 @@ DIGITS: Mapping[str, tuple[list[dict], float, dict]] = {
 ERROR = 'Traceback (most recent call last):\n  File "trial.py", line 1, in go\nValueError: no\n'
 
 
-def arm(name: str, insert: Sequence[Mapping], train: Mapping[str, Any], **rest: Any) -> Arm:
+def arm(
+    name: str, insert: Sequence[Mapping], train: Mapping[str, Any], **rest: Any
+) -> ResolvedVariant:
     spec = Spec(
         data={"name": "digits"},
         model={"name": "cnn", "filters": [16, 32]},
         train={"epochs": 20, "learning_rate": 0.05, **train},
         insert=[Placement.model_validate(each) for each in insert],
     )
-    return Arm(name, spec, **rest)
+    return ResolvedVariant(name, spec, **rest)
 
 
 def result(
-    each: Arm, seed: int, effect: float, status: str = "completed", epochs: int = 20
+    each: ResolvedVariant, seed: int, effect: float, status: str = "completed", epochs: int = 20
 ) -> TrialResult:
     """One trial: a common part by seed, an effect by variant, a little noise of both."""
     shared = np.random.default_rng(seed).normal(0, 0.004)
@@ -93,7 +95,7 @@ def result(
 
 
 def material_of(
-    arms: Sequence[Arm],
+    resolved: Sequence[ResolvedVariant],
     results: Sequence[TrialResult],
     *,
     seeds: Sequence[int],
@@ -101,20 +103,20 @@ def material_of(
     settings: Settings | None = None,
     expect: Sequence[Expect] = (),
     **rest: Any,
-) -> Material:
-    base = arms[0].name
+) -> ReportData:
+    base = resolved[0].name
     analysis = analyze(
         results,
-        arms,
+        resolved,
         base,
         settings or Settings(),
         study=name,
-        planned={each.name: len(seeds) for each in arms},
+        planned={each.name: len(seeds) for each in resolved},
         expect=expect,
     )
     text = f"study: {name}\ndata: {{name: digits}}\nmodel: {{name: cnn}}\nseeds: {len(seeds)}\n"
     return gather(
-        analysis, results, arms, study_text=text, command=f"ablate run {name}.yaml", **rest
+        analysis, results, resolved, study_text=text, command=f"ablate run {name}.yaml", **rest
     )
 
 
@@ -125,21 +127,21 @@ def study(
     status: Callable[[str, int], str | None] = lambda variant, seed: "completed",
     epochs: int = 20,
     **rest: Any,
-) -> Material:
+) -> ReportData:
     """A study of `variants`; `status` says what became of a trial, None: it has not run yet."""
-    arms = [arm(name, insert, train) for name, (insert, _, train) in variants.items()]
+    resolved = [arm(name, insert, train) for name, (insert, _, train) in variants.items()]
     results = [
         result(each, seed, variants[each.name][1], outcome, epochs)
-        for each in arms
+        for each in resolved
         for seed in range(seeds)
         if (outcome := status(each.name, seed)) is not None
     ]
-    return material_of(arms, results, seeds=range(seeds), **rest)
+    return material_of(resolved, results, seeds=range(seeds), **rest)
 
 
-def factorial(seeds: int = 5) -> Material:
+def factorial(seeds: int = 5) -> ReportData:
     """A 2×2 of BN and Dropout whose effects do not add up."""
-    arms, results = [], []
+    resolved, results = [], []
     for bn in ("off", "on"):
         for dropout in ("off", "on"):
             insert = [BN] * (bn == "on") + [DROPOUT] * (dropout == "on")
@@ -150,8 +152,8 @@ def factorial(seeds: int = 5) -> Material:
                 factors={"bn": bn, "dropout": dropout},
                 origin="factorial",
             )
-            arms.append(each)
+            resolved.append(each)
             effect = 0.012 * (bn == "on") + 0.006 * (dropout == "on")
             effect -= 0.011 * (bn == "on" and dropout == "on")
             results += [result(each, seed, effect) for seed in range(seeds)]
-    return material_of(arms, results, seeds=range(seeds), name="bn-by-dropout")
+    return material_of(resolved, results, seeds=range(seeds), name="bn-by-dropout")

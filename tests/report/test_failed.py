@@ -55,7 +55,7 @@ def on_the_live_display() -> str:
 def on_tensorboard() -> str:
     variants = {"plain": {}, "bn": {"train": {"epochs": 3}}}
     study = Study(study="d", data={"name": "digits"}, model={"name": "cnn"}, variants=variants)
-    outcome = StudyResults(study=study, arms=tuple(ARMS), results=tuple(RESULTS), planned={})
+    outcome = StudyResults(study=study, resolved=tuple(ARMS), results=tuple(RESULTS), planned={})
     return texts_of(outcome)["table"]
 
 

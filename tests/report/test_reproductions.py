@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ablate.analysis.assemble import analyze
-from ablate.report import Material, gather
+from ablate.report import ReportData, gather
 from ablate.report.files import write_reproductions
 from ablate.report.reproductions import Reproduction, as_document, overview, tally
 from ablate.study.study import Expect
@@ -25,22 +25,24 @@ HEADING = """\
 
 def material(
     expect: list[Expect], factors: bool = False, planned: dict[str, int] | None = None
-) -> Material:
-    arms = [
+) -> ReportData:
+    resolved = [
         arm("bn=off,dropout=off", [], {}, factors={"bn": "off", "dropout": "off"}),
         arm("bn=off,dropout=on", [DROPOUT], {}, factors={"bn": "off", "dropout": "on"}),
         arm("bn=on,dropout=off", [BN], {}, factors={"bn": "on", "dropout": "off"}),
         arm("bn=on,dropout=on", [BN, DROPOUT], {}, factors={"bn": "on", "dropout": "on"}),
     ]
     if not factors:
-        arms = [arm("plain", [], {}), arm("bn", [BN], {})]
+        resolved = [arm("plain", [], {}), arm("bn", [BN], {})]
     results = [
         result(each, seed, 0.02 if "BatchNormalization" in str(each.spec.insert) else 0.0)
-        for each in arms
+        for each in resolved
         for seed in range(5)
     ]
-    analysis = analyze(results, arms, arms[0].name, study="digits", expect=expect, planned=planned)
-    return gather(analysis, results, arms)
+    analysis = analyze(
+        results, resolved, resolved[0].name, study="digits", expect=expect, planned=planned
+    )
+    return gather(analysis, results, resolved)
 
 
 CLAIMS = [

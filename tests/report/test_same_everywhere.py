@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from ablate.events.tables import table
-from ablate.execution.outlook import Outlook, Row
+from ablate.execution.status import Row, StudyStatus
 from ablate.report.html import as_html, fragment
 from ablate.report.latex import as_latex
 from ablate.report.markdown import as_markdown
@@ -27,17 +27,17 @@ NOTE = "the data has 10 classes, 'own.keras' gave 4: its last layer is new"
 @pytest.fixture(scope="module")
 def material():
     """Two variants: both have a note, bn a caution, too, and one of its trials diverged."""
-    arms = [arm("plain", [], {}), arm("bn", [BN], {})]
+    resolved = [arm("plain", [], {}), arm("bn", [BN], {})]
     results = [
         replace(
             result(each, seed, 0.0, "diverged" if (each.name, seed) == ("bn", 2) else "completed"),
             notes=(NOTE,),
             cautions=(CAUTION,) if each.name == "bn" else (),
         )
-        for each in arms
+        for each in resolved
         for seed in range(3)
     ]
-    return material_of(arms, results, seeds=range(3))
+    return material_of(resolved, results, seeds=range(3))
 
 
 def terminal(material, brief=False):
@@ -104,7 +104,7 @@ def test_the_plan_says_it_in_the_words_of_the_report(material):
     )
     text = io.StringIO()
     print_outlook(
-        Outlook("mine", rows, todo=6, dropped=0, workers=1, threads=1, basis="none"),
+        StudyStatus("mine", rows, todo=6, dropped=0, workers=1, threads=1, basis="none"),
         Console(file=text, width=4000),
     )
     lines = [line for line in text.getvalue().splitlines() if ": " in line]

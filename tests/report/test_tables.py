@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ablate.report import gather, tables
 from ablate.report.plots.expectations import expectations as draw_expectations
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Analysis as Settings
 from ablate.study.study import Expect
 from tests.report.studies import BN, DIGITS, DROPOUT, arm, factorial, material_of, result, study
@@ -110,7 +110,7 @@ def test_what_a_part_adds_is_ranked():
 
 def test_an_alias_is_named_beside_what_it_equals():
     plain = arm("plain", [], {})
-    alias = Arm("both-without-bn", plain.spec, alias_of="plain", origin="leave_one_out",
+    alias = ResolvedVariant("both-without-bn", plain.spec, alias_of="plain", origin="leave_one_out",
                 left_out=("both", "bn"))  # fmt: skip
     results = [result(plain, seed, 0) for seed in range(3)]
     material = material_of([plain, alias], results, seeds=range(3))
@@ -186,7 +186,7 @@ def test_published_claims_are_drawn_a_panel_for_each_scale():
 def left_out():
     """Two declared variants, and three left out of one of them, one of those an alias."""
     rest = {"origin": "leave_one_out"}
-    arms = [
+    resolved = [
         arm("plain", [], {}), arm("bn", [BN], {}), arm("both", [BN, DROPOUT], {}),
         arm("both-without-a", [BN], {}, left_out=("both", "a"), **rest),
         arm("both-without-b", [BN], {}, left_out=("both", "b"), **rest),
@@ -195,11 +195,11 @@ def left_out():
     ]  # fmt: skip
     results = [
         result(each, seed, 0.01 * bool(each.spec.insert))
-        for each in arms
+        for each in resolved
         if each.alias_of is None
         for seed in range(5)
     ]
-    return material_of(arms, results, seeds=range(5))
+    return material_of(resolved, results, seeds=range(5))
 
 
 def test_the_headline_names_every_family_that_holm_corrects_over():

@@ -13,7 +13,7 @@ from ablate.execution.messages import Done, Finished, Started
 from ablate.execution.run import Session
 from ablate.search import found, search
 from ablate.store import Store
-from ablate.study.outlook import VariantPlan
+from ablate.study.preview import VariantPlan
 from ablate.study.trial import FINAL
 from tests.search.small import RATE, RATES, outcome, study
 
@@ -40,11 +40,11 @@ class Untrained:
     def expect(self, trials):
         return []
 
-    def call(self, function, arms):
-        self.previewed += arms
+    def call(self, function, resolved):
+        self.previewed += resolved
         return [
             VariantPlan(arm.name, (), (), (), (), 1, 1, "softmax", "loss", {}, 1, (), self.metrics)
-            for arm in arms
+            for arm in resolved
         ]
 
     def submit(self, task):
@@ -121,7 +121,7 @@ def test_winners_are_confirmed_on_fresh_seeds_and_only_these_are_reported(search
         best = min(tried, key=lambda p: abs(math.log10(p.values[RATE]) + 1))
         assert results.winner(name) is best
     assert {r.seed for r in results.confirmed.results} == {20_000, 20_001, 20_002}
-    assert [arm.spec.train.learning_rate for arm in results.confirmed.arms] == [
+    assert [arm.spec.train.learning_rate for arm in results.confirmed.resolved] == [
         results.winner(name).values[RATE] for name in ("plain", "bn")
     ]
     assert results.analysis.seeds == (20_000, 20_001, 20_002)

@@ -30,7 +30,7 @@ def asked(oracle, number, score=None):
 
 def made(search, variant=0):
     small = study(search)
-    return oracle_of(small.arms[variant], small.search)
+    return oracle_of(small.resolved[variant], small.search)
 
 
 @pytest.mark.parametrize("name", ["random", "quasirandom", "grid", "bayesian"])

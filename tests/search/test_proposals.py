@@ -15,7 +15,7 @@ SEEDS = (10_000, 10_001)
 
 def proposals(search, variant=0, **rest):
     small = study(search, **rest)
-    arm = small.arms[variant]
+    arm = small.resolved[variant]
 
     def trials(name, values):
         return {seed: f"{name}/{sorted(values.items())}/{seed}" for seed in SEEDS}
@@ -28,7 +28,7 @@ def result(trial, values, **changes):
     seed = int(trial.rsplit("/", 1)[1])
     small = study({})
     train = small.train.model_copy(update={"learning_rate": rate})
-    spec = small.arms[0].spec.model_copy(update={"train": train})
+    spec = small.resolved[0].spec.model_copy(update={"train": train})
     return outcome(Trial(trial, "plain", seed, spec), **changes)
 
 

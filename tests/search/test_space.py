@@ -20,7 +20,7 @@ def dimension(**fields):
 
 def test_a_variant_has_only_its_own_parameters():
     small = study({"space": RATES | {RATE_OF_DROPOUT: {"choice": [0.1, 0.5]}}})
-    spaces = {arm.name: space_of(arm, small.search).space for arm in small.arms}
+    spaces = {arm.name: space_of(arm, small.search).space for arm in small.resolved}
     assert {name: [hp.name for hp in space] for name, space in spaces.items()} == {
         "plain": [RATE], "bn": [RATE], "dropout": [RATE, RATE_OF_DROPOUT],
     }  # fmt: skip
@@ -33,7 +33,7 @@ def test_a_variant_has_only_its_own_parameters():
 def test_a_field_hangs_on_the_presence_of_its_placement():
     space = {RATE_OF_DROPOUT: {"choice": [0.1, 0.5]}, PRESENT: {"bool": True}}
     small = study({"space": space}, "plain", "dropout")
-    arm = small.arms[1]
+    arm = small.resolved[1]
     hp = space_of(arm, small.search)
     assert [each.name for each in hp.space] == [PRESENT, RATE_OF_DROPOUT]  # the parent first
     assert list(every(hp.space)) == [
@@ -68,13 +68,13 @@ def test_each_kind_becomes_its_hyperparameter():
         "train.max_norm": {"float": [1, 2], "step": 0.5},
     }
     small = study({"space": space}, "plain", "bn")
-    hps = space_of(small.arms[0], small.search).space
+    hps = space_of(small.resolved[0], small.search).space
     assert [levels(hp) for hp in hps] == [
         (8, 9, 10), (1.0, 0.5), (True, False), (1.0, 1.5, 2.0),
     ]  # fmt: skip
     assert isinstance(hps[2], kt.engine.hyperparameters.Boolean)
     assert finite(hps)
-    assert not finite(space_of(study({}).arms[0], study({}).search).space)
+    assert not finite(space_of(study({}).resolved[0], study({}).search).space)
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_each_kind_becomes_its_hyperparameter():
 def test_what_no_search_can_vary_is_refused(path, oracle):
     small = study({"space": {path: {"int": [1, 2]}}, "oracle": oracle})
     with pytest.raises(StudyError, match=f"search.space.{path}: cannot be searched"):
-        space_of(small.arms[0], small.search)
+        space_of(small.resolved[0], small.search)

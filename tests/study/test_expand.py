@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.arm import Arm
 from ablate.study.expand import carry_sites, path_name, wanted_sites, with_sites
 from ablate.study.placement import Placement, Removal
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Found, Study
 
 BN = {"layer": "BatchNormalization", "at": "before_activation"}
@@ -26,8 +26,8 @@ def refusal(**fields: Any) -> str:
     return str(caught.value)
 
 
-def arm(made: Study, name: str) -> Arm:
-    return next(each for each in made.arms if each.name == name)
+def arm(made: Study, name: str) -> ResolvedVariant:
+    return next(each for each in made.resolved if each.name == name)
 
 
 # Inheritance ---------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_mappings_merge_but_another_name_replaces(over: Any, expected: dict[str,
 
 def test_a_default_can_be_merged_into() -> None:
     made = study(variants={"m": {"train": {"optimizer": {"momentum": 0.5}}}})
-    assert made.arms[0].spec.train.optimizer.model_dump() == {"name": "sgd", "momentum": 0.5}
+    assert made.resolved[0].spec.train.optimizer.model_dump() == {"name": "sgd", "momentum": 0.5}
 
 
 def test_another_factory_or_file_replaces_the_model() -> None:
@@ -95,7 +95,7 @@ def test_another_factory_or_file_replaces_the_model() -> None:
             "file": {"model": {"file": "m.keras"}},
         },
     )
-    assert [each.spec.model.model_dump(exclude_unset=True) for each in made.arms] == [
+    assert [each.spec.model.model_dump(exclude_unset=True) for each in made.resolved] == [
         {"name": "mlp", "units": [16]},
         {"name": "cnn", "filters": [4]},
         {"file": "m.keras"},
@@ -104,7 +104,7 @@ def test_another_factory_or_file_replaces_the_model() -> None:
 
 def test_what_nothing_changes_is_shared() -> None:
     made = study(variants={"a": {}, "b": {"insert": [BN]}})
-    assert made.arms[1].spec.train is made.arms[0].spec.train
+    assert made.resolved[1].spec.train is made.resolved[0].spec.train
 
 
 def test_a_cycle_is_spelled_out() -> None:
@@ -137,7 +137,7 @@ def test_declared_duplicates_are_refused_whatever_they_call_things() -> None:
 
 def test_allowed_duplicates_are_salted() -> None:
     made = study(variants={"a": {}, "b": {}, "c": {}}, allow_duplicates=True)
-    assert [(each.salt, each.alias_of) for each in made.arms] == [
+    assert [(each.salt, each.alias_of) for each in made.resolved] == [
         ("", None),
         ("copy 2", None),
         ("copy 3", None),
@@ -155,14 +155,15 @@ def test_factors_are_crossed_in_full_the_first_slowest() -> None:
         },
         train={"learning_rate": 1.0},
     )
-    assert [(each.name, dict(each.factors), each.spec.train.learning_rate) for each in made.arms] \
+    found = made.resolved
+    assert [(each.name, dict(each.factors), each.spec.train.learning_rate) for each in found] \
         == [
         ("bn=off,lr=low", {"bn": "off", "lr": "low"}, 0.1),
         ("bn=off,lr=high", {"bn": "off", "lr": "high"}, 1.0),
         ("bn=on,lr=low", {"bn": "on", "lr": "low"}, 0.1),
         ("bn=on,lr=high", {"bn": "on", "lr": "high"}, 1.0),
     ]  # fmt: skip
-    assert {each.origin for each in made.arms} == {"factorial"}
+    assert {each.origin for each in made.resolved} == {"factorial"}
     assert made.baseline_name == "bn=off,lr=low"
 
 
@@ -199,7 +200,7 @@ def test_factors_may_change_different_parts_of_one_mapping() -> None:
 
 def test_a_generated_duplicate_is_an_alias() -> None:
     made = study(factors={"a": {"x": {}, "y": {}}, "b": {"x": {}, "y": {"insert": [BN]}}})
-    assert [(each.name, each.alias_of) for each in made.arms] == [
+    assert [(each.name, each.alias_of) for each in made.resolved] == [
         ("a=x,b=x", None),
         ("a=x,b=y", None),
         ("a=y,b=x", "a=x,b=x"),
@@ -217,7 +218,7 @@ def test_a_level_extends_levels_of_its_factor() -> None:
             }
         }
     )
-    assert [len(each.spec.insert) for each in made.arms] == [0, 1, 2]
+    assert [len(each.spec.insert) for each in made.resolved] == [0, 1, 2]
 
 
 # Leave one out -------------------------------------------------------------------------------
@@ -227,12 +228,12 @@ PARTS = {"plain": {}, "bn": {"insert": [BN]}, "both": {"extends": "bn", "insert"
 
 def test_each_placement_is_left_out_in_turn_and_a_declared_equal_is_an_alias() -> None:
     made = study(variants=PARTS, leave_one_out={"from": "both"})
-    assert [(a.name, a.alias_of, a.left_out) for a in made.arms[3:]] == [
+    assert [(a.name, a.alias_of, a.left_out) for a in made.resolved[3:]] == [
         ("both-without-BatchNormalization", None, ("both", "BatchNormalization")),
         ("both-without-Dropout", "bn", ("both", "Dropout")),
     ]
-    assert made.arms[3].spec.insert == [Placement(**DROP)]
-    assert made.arms[3].origin == "leave_one_out"
+    assert made.resolved[3].spec.insert == [Placement(**DROP)]
+    assert made.resolved[3].origin == "leave_one_out"
 
 
 def test_placements_of_one_name_are_left_out_together_and_nameless_ones_are_counted() -> None:
@@ -249,7 +250,7 @@ def test_placements_of_one_name_are_left_out_together_and_nameless_ones_are_coun
         },
         leave_one_out={"from": "full"},
     )
-    assert [(a.name, len(a.spec.insert)) for a in made.arms[1:]] == [
+    assert [(a.name, len(a.spec.insert)) for a in made.resolved[1:]] == [
         ("full-without-Dropout", 3),
         ("full-without-Dropout_2", 3),
         ("full-without-norm", 2),
@@ -263,7 +264,7 @@ def test_sites_are_left_out_once_they_are_found() -> None:
     wanted = wanted_sites(made)
     assert wanted is not None
     assert wanted.name == "both"
-    assert [each.name for each in made.arms] == ["plain", "bn", "both"]
+    assert [each.name for each in made.resolved] == ["plain", "bn", "both"]
 
     found = [
         Found(host="d1", layer="d1_bn", placement=0),
@@ -272,7 +273,7 @@ def test_sites_are_left_out_once_they_are_found() -> None:
     ]
     known = with_sites(made, found)
     assert wanted_sites(known) is None
-    assert [(a.name, a.alias_of) for a in known.arms[3:]] == [
+    assert [(a.name, a.alias_of) for a in known.resolved[3:]] == [
         ("both-without-d1_bn", None),
         ("both-without-d2_bn", None),
         ("both-without-d3_dropout", "bn"),  # its placement's only site: the placement goes
@@ -295,22 +296,22 @@ def test_an_exception_is_added_to_those_there_are() -> None:
             ],
         },
     )
-    assert made.arms[1].spec.insert == [Placement(**BN, **{"except": ["d0", "d1"]})]
+    assert made.resolved[1].spec.insert == [Placement(**BN, **{"except": ["d0", "d1"]})]
 
 
 def test_a_models_own_layers_are_left_out_alone() -> None:
     made = study(leave_one_out={"from": "model", "by": "layer", "where": ["Dropout"]})
-    assert [(each.name, each.origin) for each in made.arms] == [("model", "declared")]
+    assert [(each.name, each.origin) for each in made.resolved] == [("model", "declared")]
     known = with_sites(made, [Found(host="drop_1", layer="drop_1")])
     assert known.baseline_name == "model"
-    assert known.arms[1].name == "model-without-drop_1"
-    assert known.arms[1].spec.remove == [Removal(where="drop_1")]
+    assert known.resolved[1].name == "model-without-drop_1"
+    assert known.resolved[1].spec.remove == [Removal(where="drop_1")]
 
 
 def test_from_model_alone_means_its_own_layers() -> None:
     made = study(leave_one_out={"from": "model"})
     assert made.leave_one_out is not None and made.leave_one_out.by == "layer"
-    assert wanted_sites(made) == made.arms[0]
+    assert wanted_sites(made) == made.resolved[0]
     called_so = study(variants={"model": {"insert": [BN]}}, leave_one_out={"from": "model"})
     assert called_so.leave_one_out is not None and called_so.leave_one_out.by == "placement"
 
@@ -358,7 +359,7 @@ def test_a_declared_variant_of_a_generated_name_must_be_it() -> None:
     del same["bn"]
     same["both"] = {"insert": [BN, DROP]}
     made = study(variants=same, leave_one_out={"from": "both"})
-    assert [each.name for each in made.arms].count(name) == 1
+    assert [each.name for each in made.resolved].count(name) == 1
     assert "another variant is called so" in refusal(
         variants={**PARTS, name: {"insert": [DROP | {"rate": 0.1}]}}, leave_one_out={"from": "both"}
     )
@@ -378,6 +379,6 @@ def test_long_and_odd_names_are_shortened_with_a_hash() -> None:
 
 def test_copies_with_other_sections_have_arms_of_their_own() -> None:
     made = study(variants={"a": {}})
-    assert made.arms[0].spec.train.epochs == 20
+    assert made.resolved[0].spec.train.epochs == 20
     changed = made.model_copy(update={"train": made.train.model_copy(update={"epochs": 1})})
-    assert changed.arms[0].spec.train.epochs == 1
+    assert changed.resolved[0].spec.train.epochs == 1

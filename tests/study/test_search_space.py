@@ -19,7 +19,7 @@ STUDY = Study(
     model={"name": "mlp"},
     variants={"plain": {}, "both": {"insert": [BN, DROP, DROP | {"where": "conv"}]}},
 )
-PLAIN, BOTH = (arm.spec for arm in STUDY.arms)
+PLAIN, BOTH = (arm.spec for arm in STUDY.resolved)
 
 
 def search(**space: dict[str, Any]) -> Search:
@@ -62,7 +62,7 @@ def test_a_variant_has_the_parameters_of_its_own_placements() -> None:
         insert__Dropout__rate={"choice": [0.1, 0.2]},
         **{"insert__bn.1__present": {"bool": True}},
     )
-    plain, both = STUDY.arms
+    plain, both = STUDY.resolved
     assert list(parameters_of(plain, made)) == ["train.learning_rate"]
     assert parameters_of(both, made) == made.space
 
@@ -76,7 +76,7 @@ def test_a_variant_has_only_the_parts_that_its_own_optimizer_takes() -> None:
         search={"space": {"train.optimizer.momentum": {"float": [0.1, 0.9]}}},
     )
     assert study.search is not None
-    assert [list(parameters_of(arm, study.search)) for arm in study.arms] == [
+    assert [list(parameters_of(arm, study.search)) for arm in study.resolved] == [
         ["train.optimizer.momentum"],
         [],
     ]

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from ablate.surgery import calibrate, certify, fold, fold_report, insert, remove
-from ablate.surgery.depth import deep_graphs
+from ablate.surgery.recursion_limit import deep_graphs
 
 X = np.abs(np.random.default_rng(0).normal(size=(8, 3))).astype("float32")
 

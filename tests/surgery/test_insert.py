@@ -10,8 +10,8 @@ from keras import layers
 from ablate.errors import SurgeryError
 from ablate.study.placement import Placement
 from ablate.surgery import insert, inserted, plan_insertions, remove
-from ablate.surgery.depth import deep_graphs
 from ablate.surgery.insert import carry_out
+from ablate.surgery.recursion_limit import deep_graphs
 from tests.surgery.cases import CASES, Scale, draw, randomized
 
 

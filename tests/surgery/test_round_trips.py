@@ -8,7 +8,7 @@ import pytest
 
 from ablate.surgery import insert, inserted, remove
 from ablate.surgery.graph import every
-from ablate.surgery.walk import rebuild
+from ablate.surgery.rebuild import rebuild
 from tests.surgery.cases import CASES
 
 POSITIONS = ("before", "before_activation", "after_activation", "after")

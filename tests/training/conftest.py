@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from ablate.errors import StudyError
-from ablate.training import bench, configure
+from ablate.training import configure, model_cache
 
 with suppress(StudyError):
     configure(1)
@@ -14,6 +14,6 @@ with suppress(StudyError):
 @pytest.fixture
 def fresh():
     """Let a test begin and end without benches from others."""
-    bench.forget()
+    model_cache.forget()
     yield
-    bench.forget()
+    model_cache.forget()

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.training import bench, run_group
-from ablate.training.listening import Listening
+from ablate.training import model_cache, run_group
+from ablate.training.callbacks import CallbackSet
 from ablate.training.objectives import compile_for
 from ablate.training.rows import rows_of, weighted
 from ablate.training.schedules import keras_schedule
@@ -36,7 +36,7 @@ class Batches(keras.utils.PyDataset):
 def by_fit(spec, seed):
     """Train a trial's model with `model.fit`; return its history and weights."""
     train, rows = spec.train, rows_of(spec, seed)
-    made = bench.make(spec, rows, seed)
+    made = model_cache.make(spec, rows, seed)
     for variable, value in made.beginnings.of(seed):
         variable.assign(value)
     model = made.model
@@ -65,7 +65,7 @@ def by_fit(spec, seed):
         shuffle=False,
         validation_data=(rows.splits.x_val, rows.splits.y_val),
         validation_batch_size=train.batch_size,
-        callbacks=[*Listening.of(train, True).callbacks, Turn()],
+        callbacks=[*CallbackSet.of(train, True).callbacks, Turn()],
         verbose=0,
     )
     return history.history, model.get_weights()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ablate.training import bench, checkpoint, run_group
+from ablate.training import checkpoint, model_cache, run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 
 SPEC = spec_of(
@@ -37,7 +37,7 @@ def test_an_interrupted_trial_goes_on_to_the_same_bits(tmp_path, monkeypatch, fr
     interrupted(trial, tmp_path, epoch=3)
     assert (tmp_path / "checkpoint.npz").is_file()
     interrupted(trial, tmp_path, epoch=5)
-    bench.forget()  # as in a new process
+    model_cache.forget()  # as in a new process
     events = []
     (result,) = run(trial, work=lambda trial: tmp_path, report=events.append)
     assert (events[0].kind, events[0].epoch) == ("started", 4)

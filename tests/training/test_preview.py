@@ -8,11 +8,11 @@ import pytest
 from keras import layers
 
 from ablate.errors import StudyError, SurgeryError
-from ablate.study.arm import Arm
 from ablate.study.data import Data
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Found, LeaveOneOut
 from ablate.study.train import Train
-from ablate.training import bench, found_in, preview
+from ablate.training import found_in, model_cache, preview
 from ablate.training.rows import rows_of
 from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes
 
@@ -22,8 +22,8 @@ TWO = {"name": "mlp", "units": [8, 6]}
 def test_a_plan_says_what_a_variant_becomes():
     plain, both = preview(
         [
-            Arm("plain", spec_of(model=TWO, freeze="dense1")),
-            Arm("both", spec_of(DROPOUT, BN, model=TWO)),
+            ResolvedVariant("plain", spec_of(model=TWO, freeze="dense1")),
+            ResolvedVariant("both", spec_of(DROPOUT, BN, model=TWO)),
         ]
     )
     assert plain.inserted == () and plain.frozen == ("dense1",)
@@ -81,11 +81,11 @@ def test_a_plan_says_what_a_variant_becomes():
 )
 def test_a_slip_shows_before_training_and_names_the_variant(spec, error, said):
     with pytest.raises(error, match=f"variant 'mine': .*{said}"):
-        preview([Arm("mine", spec)])
+        preview([ResolvedVariant("mine", spec)])
 
 
 def test_leave_one_out_finds_sites_and_layers():
-    arm = Arm("both", spec_of({**BN, "calibrate": True}, DROPOUT, model=TWO))
+    arm = ResolvedVariant("both", spec_of({**BN, "calibrate": True}, DROPOUT, model=TWO))
     assert found_in(arm, LeaveOneOut(**{"from": "both", "by": "site"})) == [
         Found(host="dense1", layer="dense1_bn", placement=0),
         Found(host="dense2", layer="dense2_bn", placement=0),
@@ -115,7 +115,7 @@ RULE = LeaveOneOut(**{"from": "model", "by": "layer"})
 
 
 def test_a_models_own_layers_are_found_again_however_keras_names_them():
-    found = found_in(Arm("model", spec_of(model=MODEL)), RULE)
+    found = found_in(ResolvedVariant("model", spec_of(model=MODEL)), RULE)
     assert [(each.host, each.layer) for each in found] == [
         ("first", "first"),
         ("path:BatchNormalization[0]", "BatchNormalization[0]"),
@@ -123,7 +123,9 @@ def test_a_models_own_layers_are_found_again_however_keras_names_them():
         ("path:Dropout[0]", "Dropout[0]"),
     ]
     for each in found:
-        (plan,) = preview([Arm("less", spec_of(model=MODEL, remove=[{"where": each.host}]))])
+        (plan,) = preview(
+            [ResolvedVariant("less", spec_of(model=MODEL, remove=[{"where": each.host}]))]
+        )
         (removed,) = plan.removed
         kind = "dropout" if "Dropout" in each.host else "batch_normalization"
         assert kind in removed or removed == "first"
@@ -136,17 +138,17 @@ def test_earlier_removals_do_not_shift_what_a_path_means():
         model=MODEL,
         remove=[{"where": "path:Dense[0]"}, {"where": "path:BatchNormalization[0]"}],
     )
-    (plan,) = preview([Arm("less", spec_of(model=MODEL, remove=spec.remove[1:]))])
+    (plan,) = preview([ResolvedVariant("less", spec_of(model=MODEL, remove=spec.remove[1:]))])
     with pytest.raises(SurgeryError, match="changes the shape"):
-        preview([Arm("less", spec)])
+        preview([ResolvedVariant("less", spec)])
     twice = spec_of(model=MODEL, remove=[{"where": "first"}, *spec.remove[1:]])
-    (both,) = preview([Arm("less", twice)])
+    (both,) = preview([ResolvedVariant("less", twice)])
     assert set(both.removed) > {"first"} and len(both.removed) == 2
     assert both.parameters == plan.parameters - 4 * 8 + 8  # less a BN of 8, more a bias of 8
 
 
 def test_sites_in_them_too():
-    arm = Arm("bn", spec_of({**BN, "at": "after", "where": "Dense"}, model=MODEL))
+    arm = ResolvedVariant("bn", spec_of({**BN, "at": "after", "where": "Dense"}, model=MODEL))
     found = found_in(arm, LeaveOneOut(**{"from": "bn", "by": "site"}))
     assert [(each.host, each.layer) for each in found] == [
         ("path:Dense[0]", "Dense[0]_bn"),
@@ -155,13 +157,13 @@ def test_sites_in_them_too():
     ]
     for each in found:
         spared = {**BN, "at": "after", "where": "Dense", "except": [each.host]}
-        (plan,) = preview([Arm("bn", spec_of(spared, model=MODEL))])
+        (plan,) = preview([ResolvedVariant("bn", spec_of(spared, model=MODEL))])
         assert len(plan.inserted) == 2
 
 
 def test_a_model_without_any_is_told_so():
     with pytest.raises(StudyError, match="no BatchNormalization or Dropout of its own"):
-        found_in(Arm("model", spec_of()), RULE)
+        found_in(ResolvedVariant("model", spec_of()), RULE)
 
 
 def test_the_bias_is_trained_from_zero_and_all_else_begins_alike():
@@ -170,7 +172,7 @@ def test_the_bias_is_trained_from_zero_and_all_else_begins_alike():
     begun = []
     for each in (spec, less):
         rows = rows_of(each, 0)
-        made = bench.make(each, rows, 0)
+        made = model_cache.make(each, rows, 0)
         made.begin(0, 0.1, rows)
         begun.append({path: layer.get_weights() for path, layer in made.network.layers})
     whole, lacking = begun
@@ -194,7 +196,7 @@ def test_the_bias_is_trained_from_zero_and_all_else_begins_alike():
 
 def test_what_is_said_does_not_depend_on_names_that_count():
     spec = spec_of({**BN, "where": "Dense"}, model=MODEL, batch_size=33, freeze="inner")
-    first, second = (preview([Arm("mine", spec)])[0] for _ in range(2))
+    first, second = (preview([ResolvedVariant("mine", spec)])[0] for _ in range(2))
     assert first.inserted != second.inserted  # Keras's own names go on counting
     assert (first.notes, first.cautions) == (second.notes, second.cautions)
     said = " ".join(first.cautions)
@@ -203,7 +205,7 @@ def test_what_is_said_does_not_depend_on_names_that_count():
 
 def test_plan_and_trial_say_the_same():
     spec = spec_of(BN, batch_size=33)
-    (plan,) = preview([Arm("mine", spec)])
+    (plan,) = preview([ResolvedVariant("mine", spec)])
     (result,) = run(trial_of(spec))
     assert (plan.notes, plan.cautions) == (result.notes, result.cautions)
     (caution,) = plan.cautions
@@ -244,8 +246,8 @@ def two_targets():
 def test_what_cannot_be_meant_is_refused_and_trusted_when_told_to(train, said):
     model = {"call": f"{__name__}:logit"}
     with pytest.raises(StudyError, match=f"variant 'mine': {said}.* train.trust: true goes on"):
-        preview([Arm("mine", binary_spec(model=model, **train))])
-    (plan,) = preview([Arm("mine", binary_spec(model=model, trust=True, **train))])
+        preview([ResolvedVariant("mine", binary_spec(model=model, **train))])
+    (plan,) = preview([ResolvedVariant("mine", binary_spec(model=model, trust=True, **train))])
     (caution,) = plan.cautions
     assert re.match(rf"trusted \(train\.trust\): {said}", caution)
 
@@ -261,12 +263,14 @@ def test_what_is_trusted_stands_in_the_record(fresh):
 
 def test_what_auto_supposes_is_said_and_a_named_loss_supposes_nothing():
     model = {"call": f"{__name__}:hidden_end"}
-    (plan,) = preview([Arm("mine", binary_spec(model=model))])
+    (plan,) = preview([ResolvedVariant("mine", binary_spec(model=model))])
     (caution,) = plan.cautions
     assert caution.startswith("train.loss: what 'end' makes of the output cannot be known")
     loss = {"name": "binary_crossentropy", "from_logits": True}
     metrics = [{"name": "BinaryAccuracy", "threshold": 0.0}]
-    (plan,) = preview([Arm("mine", binary_spec(model=model, loss=loss, metrics=metrics))])
+    (plan,) = preview(
+        [ResolvedVariant("mine", binary_spec(model=model, loss=loss, metrics=metrics))]
+    )
     assert plan.cautions == ()
 
 
@@ -275,7 +279,9 @@ def test_losses_by_output_are_judged_and_metrics_where_they_fit_none():
     spec = spec.model_copy(update={"data": Data(call=f"{__name__}:two_targets")})
 
     def planned(**train):
-        return preview([Arm("mine", spec.model_copy(update={"train": Train(epochs=1, **train)}))])
+        return preview(
+            [ResolvedVariant("mine", spec.model_copy(update={"train": Train(epochs=1, **train)}))]
+        )
 
     with pytest.raises(StudyError, match=r"train\.loss\.b: binary_crossentropy takes prob"):
         planned(loss={"b": "binary_crossentropy"})

@@ -81,7 +81,7 @@ def test_long_epochs_are_done_in_breaths():
     data = rows(*[(1, 1)] * 100)
     for _ in range(2):
         order, rates = np.arange(100, dtype=np.int32), np.zeros(101, "f")
-        program.train(data, order, rates, 1, breathe=breaths.append)
+        program.train(data, order, rates, 1, on_progress=breaths.append)
     assert breaths[0] == 8 and breaths[-1] == 100  # the first call is careful
     assert breaths == [*sorted(breaths[: breaths.index(100) + 1]), 100]
 
@@ -126,7 +126,7 @@ def test_random_state_that_no_layer_owns_is_found(kind):
     x = keras.Input((1,))
     program = linear(model=keras.Model(x, layers.Dense(1)(Unseeded(kind)(x))))
     program.prepare(rows((1, 2)))
-    assert len(program.strays) == (kind == "keras")
+    assert len(program.untracked_variables) == (kind == "keras")
     assert program.unseedable == (() if kind == "keras" else ("RandomStandardNormal",))
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from ablate.probes import PROBES
 from ablate.study.study import Probe
 from ablate.study.train import Train
-from ablate.training import bench, run_group
+from ablate.training import model_cache, run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 
 
@@ -31,12 +31,12 @@ def test_a_trial_is_the_same_alone_after_others_and_in_any_order(fresh):
     assert together["wild-0"]["status"] == "diverged"
     assert together["slow-0"]["metrics"] != together["slow-1"]["metrics"]
     assert together["slow-0"]["metrics"] != together["fast-0"]["metrics"]
-    assert len(bench._benches) == 2  # learning rates, batches and rows share a program
+    assert len(model_cache._benches) == 2  # learning rates, batches and rows share a program
 
     shuffled = {result.id: numbers(result) for result in run(*reversed(trials))}
     assert shuffled == together
     for trial in trials[:2]:
-        bench.forget()
+        model_cache.forget()
         (alone,) = run(trial)
         assert numbers(alone) == together[trial.id]
 
@@ -113,6 +113,6 @@ def test_what_draws_from_a_global_state_is_pure_too(kind, fresh):
     first, second = run(trial_of(spec, 0), trial_of(spec, 1))
     assert first.metrics != second.metrics
     assert len(first.notes) == (kind == "tensorflow")
-    bench.forget()
+    model_cache.forget()
     (alone,) = run(trial_of(spec, 1))
     assert numbers(alone) == numbers(second)

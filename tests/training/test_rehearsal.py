@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.training import preview
 from tests.training.small import BN, DROPOUT, spec_of
 
@@ -116,19 +116,19 @@ def test_what_a_model_brings_fails_before_training(case, calls):
     arguments, said = CASES[case]
     spec = spec_of(model=calls(lambda: small(**arguments)))
     with pytest.raises(StudyError, match=f"variant 'mine': .*{said}"):
-        preview([Arm("mine", spec)])
+        preview([ResolvedVariant("mine", spec)])
 
 
 def test_a_subclassed_model_too(calls):
     spec = spec_of(model=calls(Subclassed), loss="sparse_categorical_crossentropy")
     with pytest.raises(StudyError, match=r"model: 'bad' \(Dropout\) .* does not fit \(32, 64\)"):
-        preview([Arm("mine", spec)])
+        preview([ResolvedVariant("mine", spec)])
 
 
 def test_what_is_inserted_is_told_by_its_place():
     bad = {**DROPOUT, "noise_shape": [32, 1]}
     with pytest.raises(StudyError, match=r"insert\[1\]: 'dense1_dropout' .* of 4 rows: noise_sh"):
-        preview([Arm("mine", spec_of(BN, bad))])
+        preview([ResolvedVariant("mine", spec_of(BN, bad))])
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def test_what_is_inserted_is_told_by_its_place():
     ],
 )
 def test_what_fits_is_let_pass(spec):
-    (plan,) = preview([Arm("mine", spec)])
+    (plan,) = preview([ResolvedVariant("mine", spec)])
     assert plan.metrics == ("accuracy", "loss", "val_accuracy", "val_loss")
 
 
 def test_a_model_that_somebody_holds_is_left_as_it_was(calls):
     model = small(layer=layers.BatchNormalization)
     before = [np.array(each) for each in model.get_weights()]
-    preview([Arm("mine", spec_of(model=calls(lambda: model)))])
+    preview([ResolvedVariant("mine", spec_of(model=calls(lambda: model)))])
     for was, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(was, now)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.trial import Spec
 from ablate.training import preview
 
@@ -36,7 +36,7 @@ def test_unscaled_images_are_a_caution_to_networks_that_do_not_scale(tmp_path, f
         model={"file": str(tmp_path / "net.keras")},
         train={"epochs": 1, "threads": 1},
     )
-    (plan,) = preview([Arm("plain", spec)])
+    (plan,) = preview([ResolvedVariant("plain", spec)])
     found = [text for text in plan.cautions if text.startswith("x_train reaches 255 (from 0)")]
     assert len(found) == told
 
@@ -53,5 +53,5 @@ def test_numbers_that_are_looked_up_are_no_pixels(tmp_path):
             model={"file": str(tmp_path / "net.keras")},
             train={"epochs": 1, "threads": 1},
         )
-        (plan,) = preview([Arm(name, spec)])
+        (plan,) = preview([ResolvedVariant(name, spec)])
         assert any("is not scaled" in text for text in plan.cautions) == (name == "pixels")

@@ -6,9 +6,9 @@ import pytest
 
 from ablate import surgery
 from ablate.surgery import graph
-from ablate.training import bench, derive, order
+from ablate.training import derive, model_cache, order
 from ablate.training.rows import rows_of
-from ablate.training.seeding import Beginnings, CannotReseedError
+from ablate.training.seeding import CannotReseedError, InitialState
 from tests.training.small import BN, DROPOUT, spec_of
 
 layers = keras.layers
@@ -53,7 +53,7 @@ def test_variants_share_the_initial_weights_of_the_layers_they_share():
 
 
 def _starts(spec, seed):
-    made = bench.make(spec, rows_of(spec, seed), seed)
+    made = model_cache.make(spec, rows_of(spec, seed), seed)
     names = {
         id(variable): f"{path}/{variable.name}"
         for path, layer in made.network.layers
@@ -93,7 +93,7 @@ def hard_case():
 def _beginnings(model, base=None, **arguments):
     paths = surgery.canonical_paths(model, base)
     leaves = [(p, layer) for layer, p in paths.items() if not graph.is_container(layer)]
-    return Beginnings(leaves, **arguments)
+    return InitialState(leaves, **arguments)
 
 
 def _values(beginnings, seed):
@@ -190,9 +190,9 @@ def test_a_layer_that_does_not_describe_itself_is_taken_from_a_model_built_again
         return [("secretive", _secretive().layers[0])]
 
     model = _secretive()
-    beginnings = Beginnings([("secretive", model.layers[0])], again=again)
+    beginnings = InitialState([("secretive", model.layers[0])], again=again)
     (zero,), (same,), (one,) = (_values(beginnings, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(zero, same)
     assert not np.array_equal(zero, one)
     with pytest.raises(CannotReseedError, match=r"secretive.*get_config"):
-        _values(Beginnings([("secretive", model.layers[0])]), 0)
+        _values(InitialState([("secretive", model.layers[0])]), 0)

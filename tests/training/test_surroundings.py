@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.training import preview
 from tests.training.small import BN, DROPOUT, run, spec_of, trial_of
 
@@ -33,7 +33,7 @@ def saved(tmp_path):
 
 def said(spec):
     """Return (notes, cautions) without those on kept weights."""
-    (plan,) = preview([Arm("mine", spec)])
+    (plan,) = preview([ResolvedVariant("mine", spec)])
     notes = tuple(each for each in plan.notes if "mine.keras" not in each)
     return notes, tuple(each for each in plan.cautions if "untrained" not in each)
 
@@ -61,9 +61,9 @@ def test_calibrated_or_acting_layers_in_it(saved):
 def test_a_frozen_inserted_layer_stays_and_one_beside_a_frozen_layer_trains(saved):
     """The facts behind what is said."""
     inside = spec_of({**BN, "where": "body/conv1"}, model=saved(backbone(frozen=True)))
-    (plan,) = preview([Arm("mine", inside)])
+    (plan,) = preview([ResolvedVariant("mine", inside)])
     assert plan.parameters - plan.trainable == 20 + 38 + 4 * 2
-    (beside,) = preview([Arm("mine", spec_of(BN, freeze="dense1"))])
+    (beside,) = preview([ResolvedVariant("mine", spec_of(BN, freeze="dense1"))])
     assert beside.trainable == 8 * 10 + 10 + 2 * 8
 
 
@@ -104,19 +104,21 @@ def test_a_second_normalization_is_a_caution(saved):
 
 def test_kept_weights_are_said_and_untrained_ones_are_a_caution(saved):
     model = backbone(frozen=False)
-    (plan,) = preview([Arm("mine", spec_of(model=saved(model)))])
+    (plan,) = preview([ResolvedVariant("mine", spec_of(model=saved(model)))])
     (caution,) = plan.cautions
     assert caution.startswith("'mine.keras' looks untrained") and "model.weights: fresh" in caution
-    (fresh,) = preview([Arm("mine", spec_of(model={**saved(model), "weights": "fresh"}))])
+    (fresh,) = preview(
+        [ResolvedVariant("mine", spec_of(model={**saved(model), "weights": "fresh"}))]
+    )
     assert fresh.cautions == () == fresh.notes
     for layer in model.get_layer("body").layers[1:]:
         layer.bias.assign(layer.bias + 0.5)
-    (plan,) = preview([Arm("mine", spec_of(model=saved(model)))])
+    (plan,) = preview([ResolvedVariant("mine", spec_of(model=saved(model)))])
     assert plan.cautions == () and "'head', 'out' of 'mine.keras' look untrained" in plan.notes[0]
     for name in ("head", "out"):
         bias = model.get_layer(name).bias
         bias.assign(bias + 0.5)
-    (plan,) = preview([Arm("mine", spec_of(model=saved(model)))])
+    (plan,) = preview([ResolvedVariant("mine", spec_of(model=saved(model)))])
     assert plan.notes == ("every seed starts from the weights of 'mine.keras'",)
 
 

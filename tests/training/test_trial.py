@@ -10,7 +10,7 @@ import pytest
 from ablate.data import Target
 from ablate.study.data import Data
 from ablate.study.progress import Event
-from ablate.training import bench, run_group
+from ablate.training import model_cache, run_group
 from ablate.training.rows import rows_of
 from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes
 
@@ -227,7 +227,7 @@ def test_frozen_bounded_and_calibrated():
     )
     rows = rows_of(spec, 0)
     run(trial_of(spec))
-    made = bench.bench_for(spec, rows, 0, own=False)
+    made = model_cache.bench_for(spec, rows, 0, own=False)
     trained = {v.path: v.numpy() for v in made.model.weights}
     made.begin(0, 0.1, rows)
     begun = {v.path: v.numpy() for v in made.model.weights}
@@ -314,7 +314,7 @@ def test_a_subclassed_model_trains_as_it_is(monkeypatch, fresh):
     zero, one = run(trial_of(spec, 0), trial_of(spec, 1))
     assert zero.parameters == 64 * 6 + 6 + 60 + 10
     assert zero.curves["val_loss"][0] != one.curves["val_loss"][0]
-    bench.forget()
+    model_cache.forget()
     (again,) = run(trial_of(spec, 1))
     assert again.curves == one.curves
     ((refused, _, _),) = run_group([trial_of(spec_of(DROPOUT, model=model, loss=loss))])

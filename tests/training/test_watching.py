@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 from ablate.training import preview, run_group
 from tests.training.small import run, spec_of, trial_of
 
@@ -86,7 +86,7 @@ STOPPING = {"call": "keras.callbacks:EarlyStopping", "monitor": "val_loss"}
 def test_keras_callbacks_that_would_be_overridden_are_refused(callback, train, said):
     spec = spec_of(callbacks=[{"call": "keras.callbacks:History"}, callback], **train)
     with pytest.raises(StudyError, match=rf"variant 'mine': train.callbacks\[1\]: {said}"):
-        preview([Arm("mine", spec)])
+        preview([ResolvedVariant("mine", spec)])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_keras_callbacks_that_would_be_overridden_are_refused(callback, train, s
     ],
 )
 def test_those_that_are_honoured_are_not(callback, train):
-    preview([Arm("mine", spec_of(callbacks=[callback], **train))])
+    preview([ResolvedVariant("mine", spec_of(callbacks=[callback], **train))])
 
 
 HOOKS = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ablate.report.material import Material, Plot
 from ablate.report.plots.contributions import contributions
 from ablate.report.plots.costs import costs
 from ablate.report.plots.curves import curves
@@ -19,11 +18,12 @@ from ablate.report.plots.factors import factor_effects, interactions
 from ablate.report.plots.failures import failures
 from ablate.report.plots.gaps import gaps
 from ablate.report.plots.response import learning_rates
+from ablate.report.report_data import Plot, ReportData
 
 __all__ = ["DRAWN", "draw"]
 
 #: Every kind of plot, in the order of the page.
-DRAWN: tuple[Callable[[Material], list[Plot]], ...] = (
+DRAWN: tuple[Callable[[ReportData], list[Plot]], ...] = (
     failures,
     expectations,
     effects,
@@ -37,7 +37,7 @@ DRAWN: tuple[Callable[[Material], list[Plot]], ...] = (
 )
 
 
-def draw(material: Material) -> Iterator[Plot]:
+def draw(material: ReportData) -> Iterator[Plot]:
     """Draw every plot the study has material for."""
     for kind in DRAWN:
         yield from kind(material)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.plots.effects import (
     MOST_ROWS,
     draw_difference,
@@ -14,11 +13,12 @@ from ablate.report.plots.effects import (
     row_names,
 )
 from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.report_data import Plot, ReportData
 from ablate.report.tables import scale_of
 
 
 @drawn
-def contributions(material: Material) -> Iterator[Plot]:
+def contributions(material: ReportData) -> Iterator[Plot]:
     """Draw the contributions to the headline metric, the most helpful on top."""
     analysis = material.analysis
     rows = [each for each in analysis.contributions if each.metric == analysis.metric and each.n]
@@ -31,10 +31,10 @@ def contributions(material: Material) -> Iterator[Plot]:
     for row, each in enumerate(shown):
         draw_difference(axes[0], row, each, look(1), scale)
     row_names(axes[0], [each.what for each in shown])
-    label = f"Contribution to {wording.metric_title(analysis.metric)}"
+    label = f"Contribution to {formatting.metric_title(analysis.metric)}"
     finish_differences(axes[0], label, analysis.direction, scale, "helps")
-    origin = wording.listed(dict.fromkeys(each.origin for each in shown))
-    level = wording.percent(analysis.confidence)
+    origin = formatting.listed(dict.fromkeys(each.origin for each in shown))
+    level = formatting.percent(analysis.confidence)
     caption = (
         f"{origin} minus the same without what is named, seed by seed. A mark per seed; the "
         f"diamond is the mean, the line its paired {level} interval; a filled diamond stands "

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import Cost, Spread
-from ablate.report.material import Material, Plot
 from ablate.report.names import shortened
 from ablate.report.plots.effects import axis_title
 from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.report_data import Plot, ReportData
 from ablate.report.tables import scale_of
 
 #: Variants that the figure can name with marks of their own.
@@ -27,7 +27,7 @@ class _Price:
 
 
 @drawn
-def costs(material: Material) -> Iterator[Plot]:
+def costs(material: ReportData) -> Iterator[Plot]:
     """Draw each variant's mean metric over what it costs."""
     analysis = material.analysis
     metric = analysis.metric

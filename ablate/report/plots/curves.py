@@ -15,10 +15,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.plots.names import fitted_names, most_telling
 from ablate.report.plots.theme import GREY, Look, drawn, look, panels, plain_log, small_panels
+from ablate.report.report_data import Plot, ReportData
 from ablate.study.trial import TrialResult
 
 #: Variants that share a pair of axes; more get a panel each.
@@ -41,7 +41,7 @@ class Limits(NamedTuple):
 
 
 @drawn
-def curves(material: Material) -> Iterator[Plot]:
+def curves(material: ReportData) -> Iterator[Plot]:
     """Draw one figure for the loss and one for each metric of the histories."""
     by_variant = {name: trials for name, trials in material.by_variant.items() if trials}
     for name in _curve_names(by_variant):
@@ -135,10 +135,10 @@ def _curve_names(by_variant: Mapping[str, Sequence[TrialResult]]) -> list[str]:
 
 
 def _together(
-    material: Material, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    material: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
     """Draw training beside validation, and below them the end of training where that tells more."""
-    factor = 100.0 if wording.is_share(name) else 1.0
+    factor = 100.0 if formatting.is_share(name) else 1.0
     sides = [index for index in (0, 1) if any(pair[index].size for pair in stacks.values())]
     drawn_stacks = [pair[side] for pair in stacks.values() for side in sides]
     last = max(each.shape[1] for each in drawn_stacks) - 1
@@ -181,10 +181,10 @@ def _together(
 
 
 def _apart(
-    material: Material, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    material: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
     """Draw a panel per variant: training dotted, validation full, the baseline in grey behind."""
-    factor = 100.0 if wording.is_share(name) else 1.0
+    factor = 100.0 if formatting.is_share(name) else 1.0
     shown = most_telling(material, list(stacks), MOST_PANELS)
     titles = fitted_names(shown, 27)
     lines = max(each.count("\n") for each in titles.values()) + 1
@@ -260,7 +260,7 @@ def _finish(axis: Axes, limits: Limits | None) -> None:
 
 def _label(name: str) -> str:
     words = name.replace("_", " ").capitalize()
-    return f"{words} (%)" if wording.is_share(name) else words
+    return f"{words} (%)" if formatting.is_share(name) else words
 
 
 def _title(name: str) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ablate.analysis import Comparison, Direction, MetricSummary
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.names import shortened
 from ablate.report.plots.names import fitted_names, most_telling
 from ablate.report.plots.theme import FAILED, GREY, Look, drawn, look, panels
+from ablate.report.report_data import Plot, ReportData
 from ablate.report.tables import scale_of
 
 #: Rows that one figure holds; beyond, those with the largest effects are drawn.
@@ -25,7 +25,7 @@ MOST_ROWS = 60
 
 
 @drawn
-def effects(material: Material) -> Iterator[Plot]:
+def effects(material: ReportData) -> Iterator[Plot]:
     """Draw the headline metric's values and paired differences."""
     analysis = material.analysis
     metric = analysis.metric
@@ -67,8 +67,8 @@ def effects(material: Material) -> Iterator[Plot]:
 
 def axis_title(metric: str) -> str:
     """Return the axis label of a metric with its unit."""
-    unit = " (%)" if wording.is_share(metric) else ""
-    return wording.metric_title(metric).capitalize() + unit
+    unit = " (%)" if formatting.is_share(metric) else ""
+    return formatting.metric_title(metric).capitalize() + unit
 
 
 def row_height(rows: int) -> float:
@@ -103,7 +103,7 @@ def draw_row(
     low: float | None,
     high: float | None,
     style: Look,
-    scale: wording.Scale,
+    scale: formatting.Scale,
 ) -> None:
     """Draw one row: a dot per seed, the mean as a bar, the interval as a line below the dots."""
     many = len(values) > 40
@@ -148,7 +148,7 @@ def say_lost(axis: Axes, row: float, count: int) -> None:
 
 
 def draw_difference(
-    axis: Axes, row: float, effect: Comparison, style: Look, scale: wording.Scale
+    axis: Axes, row: float, effect: Comparison, style: Look, scale: formatting.Scale
 ) -> None:
     """Draw one row of paired differences with mean, interval and the numbers at its right."""
     values = np.array(list(effect.differences.values())) * scale.factor
@@ -198,7 +198,7 @@ def draw_difference(
 
 
 def finish_differences(
-    axis: Axes, label: str, direction: Direction, scale: wording.Scale, word: str = "better"
+    axis: Axes, label: str, direction: Direction, scale: formatting.Scale, word: str = "better"
 ) -> None:
     """Draw zero, name the axis with its unit, and say which way is better."""
     axis.axvline(0, color="black", linewidth=1.0, zorder=1)
@@ -211,9 +211,9 @@ def finish_differences(
     axis.grid(False, axis="y")
 
 
-def _caption(material: Material, left_out: int) -> str:
+def _caption(material: ReportData, left_out: int) -> str:
     analysis = material.analysis
-    level = wording.percent(analysis.confidence)
+    level = formatting.percent(analysis.confidence)
     parts = [
         f"Left, a mark for every seed; the bar is the mean and the line its {level} interval. "
         "Right, the difference to the baseline seed by seed; the diamond is its mean and the line "

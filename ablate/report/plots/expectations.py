@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 
 from ablate.analysis import Expectation
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.names import shortened
 from ablate.report.plots.theme import GREY, PALETTE, drawn, panels
+from ablate.report.report_data import Plot, ReportData
 
 #: Panels, and claims in each.
 MOST_PANELS, MOST_ROWS = 8, 30
@@ -24,7 +24,7 @@ _VERDICTS = {"reproduced": PALETTE[3], "refuted": PALETTE[2], "undecided": GREY}
 
 
 @drawn
-def expectations(material: Material) -> Iterator[Plot]:
+def expectations(material: ReportData) -> Iterator[Plot]:
     """Draw every claim that has a number on our side."""
     groups: dict[tuple[str, str], list[Expectation]] = {}
     for each in material.analysis.expectations:
@@ -55,7 +55,7 @@ def expectations(material: Material) -> Iterator[Plot]:
 
 def claim_factor(claim: str, metric: str) -> float:
     """Return what a claim's numbers are multiplied by: 100 for shares, but not for their ratio."""
-    return 100.0 if claim != "ratio" and wording.is_share(metric) else 1.0
+    return 100.0 if claim != "ratio" and formatting.is_share(metric) else 1.0
 
 
 def _panel(axis: Axes, claim: str, metric: str, claims: list[Expectation]) -> None:
@@ -78,7 +78,7 @@ def _panel(axis: Axes, claim: str, metric: str, claims: list[Expectation]) -> No
     axis.grid(False, axis="y")
     if claim == "ordering":
         axis.axvline(0, color="black", linewidth=1.0, zorder=1)
-    title = wording.metric_title(metric).capitalize()
+    title = formatting.metric_title(metric).capitalize()
     unit = {"ordering": " (points)", "ratio": ""}.get(claim, " (%)") if factor == 100.0 else ""
     kind = {"ordering": ": difference", "ratio": ": ratio"}.get(claim, "")
     axis.set_xlabel(f"{title}{kind}{unit}")

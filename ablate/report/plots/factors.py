@@ -13,8 +13,7 @@ from itertools import combinations
 import numpy as np
 from matplotlib.axes import Axes
 
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.plots.effects import (
     axis_title,
     draw_difference,
@@ -23,6 +22,7 @@ from ablate.report.plots.effects import (
     row_names,
 )
 from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.report_data import Plot, ReportData
 from ablate.report.tables import scale_of
 
 #: Rows of the forest plot, main effects first; pairs of factors in one figure.
@@ -31,7 +31,7 @@ MOST_PAIRS = 12
 
 
 @drawn
-def factor_effects(material: Material) -> Iterator[Plot]:
+def factor_effects(material: ReportData) -> Iterator[Plot]:
     """Draw the main effects and interactions of a factorial study on the headline metric."""
     analysis = material.analysis
     rows = [each for each in analysis.factor_effects if each.metric == analysis.metric and each.n]
@@ -43,9 +43,9 @@ def factor_effects(material: Material) -> Iterator[Plot]:
     for row, effect in enumerate(shown):
         draw_difference(axes[0], row, effect, look(effect.order), scale)
     row_names(axes[0], [each.name for each in shown])
-    label = f"Effect on {wording.metric_title(analysis.metric)}"
+    label = f"Effect on {formatting.metric_title(analysis.metric)}"
     finish_differences(axes[0], label, analysis.direction, scale)
-    level = wording.percent(analysis.confidence)
+    level = formatting.percent(analysis.confidence)
     caption = (
         "Main effects: the level named against the factor's first level, averaged over all "
         "others. Interactions (×): how much more one factor does with the other than without "
@@ -58,7 +58,7 @@ def factor_effects(material: Material) -> Iterator[Plot]:
 
 
 @drawn
-def interactions(material: Material) -> Iterator[Plot]:
+def interactions(material: ReportData) -> Iterator[Plot]:
     """Draw the metric over the levels of one factor, by level of another, for every pair."""
     analysis = material.analysis
     usable = {name: levels for name, levels in analysis.factors.items() if len(levels) > 1}
@@ -89,7 +89,7 @@ def interactions(material: Material) -> Iterator[Plot]:
     yield Plot("interactions", "How the factors work together", caption, figure)
 
 
-def _cells(material: Material) -> list[tuple[Mapping[str, str], Mapping[int, float]]]:
+def _cells(material: ReportData) -> list[tuple[Mapping[str, str], Mapping[int, float]]]:
     """Return the levels and the seeds' values of every variant that completed something."""
     metric = material.analysis.metric
     return [
@@ -105,7 +105,7 @@ def _draw_pair(
     levels: Mapping[str, tuple[str, ...]],
     along: str,
     lines: str,
-    scale: wording.Scale,
+    scale: formatting.Scale,
 ) -> None:
     places = np.arange(len(levels[along]))
     for index, level in enumerate(levels[lines]):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import Failures
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.plots.effects import MOST_ROWS, row_names
 from ablate.report.plots.theme import drawn, panels
+from ablate.report.report_data import Plot, ReportData
 
 #: Outcome, colour, hatch: the hatch tells them apart in grey.
 _KINDS = (
@@ -23,7 +23,7 @@ _KINDS = (
 
 
 @drawn
-def failures(material: Material) -> Iterator[Plot]:
+def failures(material: ReportData) -> Iterator[Plot]:
     """Draw the outcomes of every variant's trials, if any trial was lost."""
     found = {each.name: each.failures for each in material.analysis.variants}
     lost = [name for name in material.order if found[name].lost.count]
@@ -53,7 +53,7 @@ def failures(material: Material) -> Iterator[Plot]:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("Trials")
     figure.legend(loc="outside upper center", ncols=5)
-    level = wording.percent(material.analysis.confidence)
+    level = formatting.percent(material.analysis.confidence)
     caption = (
         "Diverged: a loss or a weight became non-finite. Failed: the trial ended in an error. "
         "Collapsed: it completed, but predicts no better than the commonest class (or than "

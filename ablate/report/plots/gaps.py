@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.plots.effects import MOST_ROWS, draw_row, row_height, row_names
 from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.report_data import Plot, ReportData
 
 
 @drawn
-def gaps(material: Material) -> Iterator[Plot]:
+def gaps(material: ReportData) -> Iterator[Plot]:
     """Draw the gap of the headline's metric and of the loss, side by side."""
     analysis = material.analysis
     bare = analysis.metric.split("_", 1)[-1]
@@ -32,8 +32,8 @@ def gaps(material: Material) -> Iterator[Plot]:
     figure, axes = panels(len(metrics), height=row_height(len(names)), sharey=True)
     for axis, metric in zip(axes, metrics, strict=True):
         rows = {each.variant: each.summary for each in analysis.gaps if each.metric == metric}
-        factor = 100.0 if wording.is_share(metric) else 1.0
-        scale = wording.Scale(factor)
+        factor = 100.0 if formatting.is_share(metric) else 1.0
+        scale = formatting.Scale(factor)
         for row, name in enumerate(names):
             summary = rows.get(name)
             if summary is None or not summary.n:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ablate.report.material import Material
 from ablate.report.names import broken, shortened
+from ablate.report.report_data import ReportData
 
 
 def fitted_names(names: Sequence[str], most: int = 30, lines: int = 2) -> Mapping[str, str]:
@@ -44,7 +44,7 @@ def common_beginning(names: Sequence[str]) -> str:
     return first[:same]
 
 
-def most_telling(material: Material, names: Sequence[str], most: int) -> list[str]:
+def most_telling(material: ReportData, names: Sequence[str], most: int) -> list[str]:
     """Return at most `most` names in their order: the baseline and the largest effects."""
     if len(names) <= most:
         return list(names)

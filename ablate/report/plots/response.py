@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from ablate.report import wording
-from ablate.report.material import Material, Plot
+from ablate.report import formatting
 from ablate.report.names import shortened
 from ablate.report.plots.effects import axis_title
 from ablate.report.plots.names import common_beginning
 from ablate.report.plots.theme import Look, drawn, look, panels, plain_log
+from ablate.report.report_data import Plot, ReportData
 from ablate.report.tables import scale_of
-from ablate.study.arm import Arm
+from ablate.study.resolved import ResolvedVariant
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Response:
 
 
 @drawn
-def learning_rates(material: Material) -> Iterator[Plot]:
+def learning_rates(material: ReportData) -> Iterator[Plot]:
     """Draw the metric over the learning rate, where variants differ in nothing else."""
     lines = _lines(material)
     if not lines:
@@ -51,7 +51,7 @@ def learning_rates(material: Material) -> Iterator[Plot]:
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     yield Plot(
         "learning-rates",
-        f"{wording.metric_title(analysis.metric).capitalize()} over the learning rate",
+        f"{formatting.metric_title(analysis.metric).capitalize()} over the learning rate",
         "A mark per seed, the line through the means. Crosses at the bottom count the trials "
         "that diverged, failed or collapsed at that rate; they are in no mean.",
         figure,
@@ -127,22 +127,24 @@ def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log:
         axis.set_ylim(low - (high - low) * room / (1 - min(room, 0.5)), high)
 
 
-def _lines(material: Material) -> dict[str, list[Response]]:
+def _lines(material: ReportData) -> dict[str, list[Response]]:
     """Return, for each set of variants that differ in the learning rate alone, its responses."""
-    groups: dict[str, dict[float, Arm]] = {}
+    groups: dict[str, dict[float, ResolvedVariant]] = {}
     for name in material.order:
-        arm = material.arm.get(name)
-        if arm is not None and arm.alias_of is None:
-            groups.setdefault(_without_rate(arm), {})[arm.spec.train.learning_rate] = arm
-    several = [arms for arms in groups.values() if len(arms) > 1]
-    if not several or not any(rate > 0 for arms in several for rate in arms):
+        variant = material.variant.get(name)
+        if variant is not None and variant.alias_of is None:
+            groups.setdefault(_without_rate(variant), {})[variant.spec.train.learning_rate] = (
+                variant
+            )
+    several = [resolved for resolved in groups.values() if len(resolved) > 1]
+    if not several or not any(rate > 0 for resolved in several for rate in resolved):
         return {}
     lines: dict[str, list[Response]] = {}
     metric = material.analysis.metric
-    for arms in several:
+    for resolved in several:
         responses = []
-        for rate, arm in arms.items():
-            summary = material.analysis.variant(arm.name)
+        for rate, variant in resolved.items():
+            summary = material.analysis.variant(variant.name)
             found = summary.metrics.get(metric)
             collapsed = set(summary.failures.collapsed_seeds)
             values = {} if found is None else found.values
@@ -150,26 +152,26 @@ def _lines(material: Material) -> dict[str, list[Response]]:
             if rate > 0:
                 responses.append(Response(rate, kept, summary.failures.lost.count))
         if any(each.values or each.lost for each in responses):
-            lines[_line_name(list(arms.values()))] = responses
+            lines[_line_name(list(resolved.values()))] = responses
     return lines
 
 
-def _without_rate(arm: Arm) -> str:
-    document = arm.spec.model_dump(mode="json", by_alias=True)
+def _without_rate(variant: ResolvedVariant) -> str:
+    document = variant.spec.model_dump(mode="json", by_alias=True)
     document["train"].pop("learning_rate", None)
     return json.dumps(document, sort_keys=True)
 
 
-def _line_name(arms: list[Arm]) -> str:
+def _line_name(resolved: list[ResolvedVariant]) -> str:
     """Return what the variants of a line share: factor levels, else the beginning of the names."""
     shared = [
         f"{name}={level}"
-        for name, level in arms[0].factors.items()
-        if all(arm.factors.get(name) == level for arm in arms)
+        for name, level in resolved[0].factors.items()
+        if all(variant.factors.get(name) == level for variant in resolved)
     ]
     if shared:
         return ", ".join(shared)
-    names = [arm.name for arm in arms]
+    names = [variant.name for variant in resolved]
     ending = r"[-_.,=+]*(lr|rate|learning.rate)?[-_.,=+0-9]*$"
     beginning = re.sub(ending, "", common_beginning(names))
     return beginning or min(names, key=len)

@@ -14,10 +14,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import expected_best
-from ablate.report import wording
-from ablate.report.material import Plot
+from ablate.report import formatting
 from ablate.report.plots.response import Response, draw_response, finish_response
 from ablate.report.plots.theme import look, panels, plain_log, themed
+from ablate.report.report_data import Plot
 from ablate.report.search import short
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def plots(searched: Searched) -> list[Plot]:
 
 def _budget_curve(searched: Searched) -> Plot | None:
     figure, axes = panels(height=3.4)
-    share = wording.is_share(searched.objective)
+    share = formatting.is_share(searched.objective)
     some = False
     for index, variant in enumerate(searched.variants):
         values = [math.nan if each.score is None else each.score for each in searched.of(variant)]
@@ -61,7 +61,7 @@ def _budget_curve(searched: Searched) -> Plot | None:
         return None
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_xlabel("Points tried, k")
-    title = wording.metric_title(searched.objective).capitalize()
+    title = formatting.metric_title(searched.objective).capitalize()
     axes[0].set_ylabel(f"{title}{' (%)' if share else ''}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     return Plot(
@@ -95,7 +95,7 @@ def _response(searched: Searched, name: str) -> Plot | None:
         return None
     log = name in searched.log and numeric
     alone = not any(len(each.values) > 1 for each in searched.points)
-    factor = 100.0 if wording.is_share(searched.objective) else 1.0
+    factor = 100.0 if formatting.is_share(searched.objective) else 1.0
     figure, axes = panels(height=3.6)
     for variant, points in lines.items():
         style = look(searched.variants.index(variant))
@@ -108,7 +108,7 @@ def _response(searched: Searched, name: str) -> Plot | None:
     if not numeric:
         axes[0].set_xticks(range(len(levels)), levels)
     axes[0].set_xlabel(f"{short(name)}{' (log)' if log else ''}")
-    title = wording.metric_title(searched.objective).capitalize()
+    title = formatting.metric_title(searched.objective).capitalize()
     axes[0].set_ylabel(f"{title}{' (%)' if factor == 100.0 else ''}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     anchor = "".join(each if each.isalnum() else "-" for each in name)

@@ -23,7 +23,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from ablate.report.material import Material, Plot
+from ablate.report.report_data import Plot, ReportData
 
 #: Okabe & Ito (2008), black first for the baseline; their yellow is too light on white paper.
 PALETTE = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -141,11 +141,11 @@ def small_panels(count: int, columns: int = 4, *, lines: int = 1) -> tuple[Figur
     return figure, every[:count]
 
 
-def drawn(kind: Callable[[Material], Iterable[Plot]]) -> Callable[[Material], list[Plot]]:
+def drawn(kind: Callable[[ReportData], Iterable[Plot]]) -> Callable[[ReportData], list[Plot]]:
     """Make a kind of plot draw all of its figures at once, in the style of this module."""
 
     @wraps(kind)
-    def within(material: Material) -> list[Plot]:
+    def within(material: ReportData) -> list[Plot]:
         with themed():
             return list(kind(material))
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ablate.reasons import reason
-from ablate.report.material import Material, Section
+from ablate.report.report_data import ReportData, Section
 from ablate.study.probes import PROBES
 from ablate.study.trial import TrialResult
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def _late(name: str) -> Callable[[Material], Section | None]:
+def _late(name: str) -> Callable[[ReportData], Section | None]:
     """Return a probe's section; its module, and matplotlib, are imported when it is called."""
 
-    def section(material: Material) -> Section | None:
+    def section(material: ReportData) -> Section | None:
         made: Section | None = import_module(f"{__name__}.{name}").section(material)
         return made
 
@@ -32,10 +32,10 @@ def _late(name: str) -> Callable[[Material], Section | None]:
 
 
 #: Probe name -> its section. Each function draws its figures within `theme.themed`.
-SECTIONS: dict[str, Callable[[Material], Section | None]] = {name: _late(name) for name in PROBES}
+SECTIONS: dict[str, Callable[[ReportData], Section | None]] = {name: _late(name) for name in PROBES}
 
 
-def sections(material: Material) -> Iterator[Section]:
+def sections(material: ReportData) -> Iterator[Section]:
     """Yield a section for every probe that measured something in the study, each by itself.
 
     A section that cannot be drawn (arrays of another version, say) says so in its place; one

@@ -8,15 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import by_layer, layer_axis, over_layers, shared_layers, style_of
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 _SHARES = ("p15", "p50", "p85")
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return what hidden activations did, None where nothing was measured."""
     with themed():
         plots = [
@@ -36,14 +36,14 @@ def section(material: Material) -> Section | None:
     )
 
 
-def _plots(material: Material, found: Measured) -> Iterator[Plot]:
+def _plots(material: ReportData, found: Measured) -> Iterator[Plot]:
     yield _through_training(material, found)
     yield _by_depth(material, found)
     if (plot := _lost_units(material, found)) is not None:
         yield plot
 
 
-def _through_training(material: Material, found: Measured) -> Plot:
+def _through_training(material: ReportData, found: Measured) -> Plot:
     """One unit's input of the last hidden layer, a panel per variant."""
     names = found.variants
     figure, axes = panels(min(len(names), 3), -(-len(names) // 3), height=2.6 * -(-len(names) // 3))
@@ -78,7 +78,7 @@ def band(axis: Axes, epochs: np.ndarray, values: np.ndarray, colour: str) -> Non
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
-def _by_depth(material: Material, found: Measured) -> Plot:
+def _by_depth(material: ReportData, found: Measured) -> Plot:
     """The percentiles of all units of each layer, before training and at the end."""
     layers = shared_layers(found)
     figure, axes = panels(2, height=3.2, sharey=True)
@@ -106,7 +106,7 @@ def _by_depth(material: Material, found: Measured) -> Plot:
     )
 
 
-def _lost_units(material: Material, found: Measured) -> Plot | None:
+def _lost_units(material: ReportData, found: Measured) -> Plot | None:
     layers = shared_layers(found)
     labels = {
         "dead": "units that give 0 for every row (%)",

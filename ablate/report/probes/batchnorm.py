@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import (
     layer_axis,
@@ -15,9 +14,10 @@ from ablate.report.probes.drawing import (
     style_of,
 )
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return what the normalizations held, None where nothing was measured."""
     with themed():
         plots = [
@@ -47,7 +47,7 @@ def _over_layers(found: Measured, variant: str, key: str) -> np.ndarray:
     return mean(np.array(series)) if series else np.zeros((0, 0))
 
 
-def _modes(material: Material, found: Measured) -> Plot:
+def _modes(material: ReportData, found: Measured) -> Plot:
     figure, axes = panels(3, height=2.8)
     over_epochs(
         axes[0], material, found, lambda name: _over_layers(found, name, "scalar/{}/mean_gap"),
@@ -75,7 +75,7 @@ def _modes(material: Material, found: Measured) -> Plot:
     )
 
 
-def _parameters(material: Material, found: Measured) -> Plot:
+def _parameters(material: ReportData, found: Measured) -> Plot:
     layers = shared_layers(found)
     figure, axes = panels(2, height=2.8)
     for axis, what in zip(axes, ("gamma", "beta"), strict=True):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import mean, over_epochs
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return how the ground moved, None where nothing was measured."""
     with themed():
         plots = [_plot(material, each) for each in measured(material, "covariate_shift")]
@@ -29,7 +29,7 @@ def section(material: Material) -> Section | None:
     )
 
 
-def _plot(material: Material, found: Measured) -> Plot:
+def _plot(material: ReportData, found: Measured) -> Plot:
     figure, axes = panels(3, height=2.8)
     whats = (
         ("relative", "‖G − G′‖ / ‖G‖", True),

@@ -12,19 +12,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablate.report.material import Material
 from ablate.report.plots.theme import Look, look, plain_log
 from ablate.report.probes.reading import Measured
+from ablate.report.report_data import ReportData
 
 
-def style_of(material: Material, variant: str) -> Look:
+def style_of(material: ReportData, variant: str) -> Look:
     """Return the look that a variant has everywhere in the report."""
     return look(material.order.index(variant))
 
 
 def over_epochs(
     axis: Axes,
-    material: Material,
+    material: ReportData,
     found: Measured,
     key: str | Callable[[str], np.ndarray],
     *,

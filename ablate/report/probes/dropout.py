@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, plain_log, themed
 from ablate.report.probes.drawing import mean, over_epochs, shared_layers, style_of
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return what Dropout did to the activations, None where nothing was measured."""
     with themed():
         plots = []
@@ -31,7 +31,7 @@ def section(material: Material) -> Section | None:
     )
 
 
-def _sparsity(material: Material, found: Measured) -> Plot:
+def _sparsity(material: ReportData, found: Measured) -> Plot:
     figure, axes = panels(3, height=2.8)
     last = shared_layers(found)[-1]
     over_epochs(axes[0], material, found, f"scalar/{last}/mean", label=f"mean output of {last}")
@@ -59,7 +59,7 @@ def _sparsity(material: Material, found: Measured) -> Plot:
     )
 
 
-def _averages(material: Material, found: Measured) -> Plot:
+def _averages(material: ReportData, found: Measured) -> Plot:
     figure, axes = panels(2, height=2.9)
     for variant in found.variants:
         if not found.series(variant, "error").size:

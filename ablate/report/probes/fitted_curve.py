@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import GREY, panels, themed
 from ablate.report.probes.drawing import style_of
 from ablate.report.probes.reading import Arrays, Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return the fitted curves, None where nothing was measured."""
     with themed():
         plots = [_plot(material, each) for each in measured(material, "fitted_curve")]
@@ -27,7 +27,7 @@ def section(material: Material) -> Section | None:
     )
 
 
-def _plot(material: Material, found: Measured) -> Plot:
+def _plot(material: ReportData, found: Measured) -> Plot:
     names = found.variants
     rows = -(-len(names) // 2)
     figure, axes = panels(min(len(names), 2), rows, height=3.0 * rows, sharex=True, sharey=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import (
     by_layer,
@@ -15,9 +14,10 @@ from ablate.report.probes.drawing import (
     style_of,
 )
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return how large gradients were, None where nothing was measured."""
     with themed():
         plots = [_plot(material, each) for each in measured(material, "gradients")]
@@ -34,7 +34,7 @@ def section(material: Material) -> Section | None:
     )
 
 
-def _plot(material: Material, found: Measured) -> Plot:
+def _plot(material: ReportData, found: Measured) -> Plot:
     # A variant's own normalizations have gradients too, but nothing to stand beside.
     layers = found.texts(found.variants[0], "layers")
     figure, axes = panels(3, height=3.0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import logarithmic, mean, over_epochs, style_of
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return how the loss varied, None where nothing was measured."""
     with themed():
         plots = [_plot(material, each) for each in measured(material, "landscape")]
@@ -29,7 +29,7 @@ def section(material: Material) -> Section | None:
     )
 
 
-def _plot(material: Material, found: Measured) -> Plot:
+def _plot(material: ReportData, found: Measured) -> Plot:
     figure, axes = panels(3, height=2.8)
     for axis, what, label in (
         (axes[0], "loss", "loss along the gradient"),

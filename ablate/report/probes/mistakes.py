@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.reading import Arrays, Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 from ablate.report.tables.table import Column, Table
 
 #: Examples in a table, and images in a figure.
@@ -31,7 +31,7 @@ class Contested:
         return max(shares) - min(shares)
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return the mistakes, None where nothing was measured."""
     plots, tables = [], []
     with themed():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import GREY, panels, themed
 from ablate.report.probes.drawing import by_layer, layer_axis, over_layers, shared_layers, style_of
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 _TITLES = {
     "first_scale": "First layer, all alike",
@@ -17,7 +17,7 @@ _TITLES = {
 }
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return how changes travelled, None where nothing was measured."""
     with themed():
         plots = [
@@ -37,7 +37,7 @@ def section(material: Material) -> Section | None:
     )
 
 
-def _plots(material: Material, found: Measured) -> list[Plot]:
+def _plots(material: ReportData, found: Measured) -> list[Plot]:
     layers = shared_layers(found)
     changes = found.texts(found.variants[0], "changes")
     if not layers or not changes:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.report.material import Material
 from ablate.report.plots.names import most_telling
+from ablate.report.report_data import ReportData
 
 #: Variants that one figure of a probe shows.
 MOST_VARIANTS = 6
 
 Arrays = Mapping[str, np.ndarray]
 
-_read: dict[int, tuple[Material, dict[str, Arrays]]] = {}
+_read: dict[int, tuple[ReportData, dict[str, Arrays]]] = {}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Measured:
         return any(key in arrays for trials in self.by_variant.values() for _, arrays in trials)
 
 
-def measured(material: Material, probe: str) -> Iterator[Measured]:
+def measured(material: ReportData, probe: str) -> Iterator[Measured]:
     """Yield what each probe of this name measured, the variants at most `MOST_VARIANTS`."""
     stored = _stored(material)
     instances = dict.fromkeys(key.split("/", 1)[0] for arrays in stored.values() for key in arrays)
@@ -91,7 +91,7 @@ def _of(arrays: Arrays, instance: str) -> dict[str, np.ndarray]:
     return {key[len(stem) :]: each for key, each in arrays.items() if key.startswith(stem)}
 
 
-def _stored(material: Material) -> dict[str, Arrays]:
+def _stored(material: ReportData) -> dict[str, Arrays]:
     """Return the arrays of every trial; those of the material asked for last are remembered."""
     if id(material) not in _read:
         _read.clear()

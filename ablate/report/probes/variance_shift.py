@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.report.material import Material, Plot, Section
 from ablate.report.plots.theme import GREY, panels, themed
 from ablate.report.probes.drawing import by_layer, layer_axis, over_layers, shared_layers, style_of
 from ablate.report.probes.reading import Measured, measured
+from ablate.report.report_data import Plot, ReportData, Section
 
 
-def section(material: Material) -> Section | None:
+def section(material: ReportData) -> Section | None:
     """Return how variances shifted, None where nothing was measured."""
     found = [each for each in measured(material, "variance_shift") if shared_layers(each)]
     if not found:
@@ -41,7 +41,7 @@ def _warnings(found: list[Measured]) -> list[str]:
     return list(said.values())
 
 
-def _plot(material: Material, found: Measured) -> Plot:
+def _plot(material: ReportData, found: Measured) -> Plot:
     layers = shared_layers(found)
     figure, axes = panels(2, height=2.9)
     for axis, what, label in (

@@ -7,7 +7,7 @@ has something for them. Numbers of one column have the same decimals. `tables` g
 
 from __future__ import annotations
 
-from ablate.report.material import Material
+from ablate.report.report_data import ReportData
 from ablate.report.tables.comparisons import contributions, evidence, expectations, factors
 from ablate.report.tables.facts import environment, failures, what_variants_are
 from ablate.report.tables.headline import headline, seeds
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-def tables(material: Material) -> list[Table]:
+def tables(material: ReportData) -> list[Table]:
     """Return every table the study has something for, the headline first."""
     made = [
         headline(material),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ablate.report import wording
-from ablate.report.material import Material
+from ablate.report import formatting
+from ablate.report.report_data import ReportData
 from ablate.report.tables.table import (
     Column,
     Table,
@@ -17,7 +17,7 @@ from ablate.report.tables.table import (
 )
 
 
-def factors(material: Material) -> Table | None:
+def factors(material: ReportData) -> Table | None:
     """Return main effects and interactions on the headline metric."""
     analysis = material.analysis
     rows = [each for each in analysis.factor_effects if each.metric == analysis.metric]
@@ -27,7 +27,7 @@ def factors(material: Material) -> Table | None:
     kinds = {1: "main effect", 2: "interaction", 3: "three-way"}
     return Table(
         "factors",
-        f"Factors: effects on {wording.metric_title(analysis.metric)}",
+        f"Factors: effects on {formatting.metric_title(analysis.metric)}",
         (
             Column("Effect", "left"),
             Column("Kind", "left", drop=4),
@@ -46,7 +46,7 @@ def factors(material: Material) -> Table | None:
     )
 
 
-def contributions(material: Material) -> Table | None:
+def contributions(material: ReportData) -> Table | None:
     """Return what each part adds, the most helpful first."""
     analysis = material.analysis
     rows = [each for each in analysis.contributions if each.metric == analysis.metric]
@@ -56,7 +56,7 @@ def contributions(material: Material) -> Table | None:
     scale = scale_of(material, analysis.metric)
     return Table(
         "contributions",
-        f"What each part adds to {wording.metric_title(analysis.metric)}",
+        f"What each part adds to {formatting.metric_title(analysis.metric)}",
         (
             Column("Rank"),
             Column("Part", "left"),
@@ -65,7 +65,7 @@ def contributions(material: Material) -> Table | None:
         ),
         tuple(
             (
-                wording.NONE if each.rank is None else str(each.rank),
+                formatting.NONE if each.rank is None else str(each.rank),
                 each.what,
                 each.origin,
                 str(each.n),
@@ -81,7 +81,7 @@ def contributions(material: Material) -> Table | None:
     )
 
 
-def evidence(material: Material) -> Table | None:
+def evidence(material: ReportData) -> Table | None:
     """Return what stands beside the intervals: effect size, pairing, power, sensitivity checks."""
     analysis = material.analysis
     rows = [
@@ -110,12 +110,12 @@ def evidence(material: Material) -> Table | None:
         row = [
             each.variant,
             str(each.n),
-            wording.figures(each.cohens_d, 2),
-            wording.fixed(each.correlation, 2),
+            formatting.figures(each.cohens_d, 2),
+            formatting.fixed(each.correlation, 2),
             scale.value(each.detectable),
-            wording.whole(each.seeds_needed),
-            wording.probability(each.p),
-            wording.probability(each.sign_flip_p),
+            formatting.whole(each.seeds_needed),
+            formatting.probability(each.p),
+            formatting.probability(each.sign_flip_p),
         ]
         if large:
             row.append(scale.interval(each.bca_low, each.bca_high, sign=True))
@@ -134,7 +134,7 @@ def evidence(material: Material) -> Table | None:
     )
 
 
-def expectations(material: Material) -> Table | None:
+def expectations(material: ReportData) -> Table | None:
     """Return the published claims beside what was found."""
     rows = material.analysis.expectations
     if not rows:
@@ -143,12 +143,14 @@ def expectations(material: Material) -> Table | None:
     for each in rows:
         known = (each.published, each.ours, each.ours_low, each.ours_high)
         values = [value for value in known if value is not None]
-        scale = wording.metric_scale("ratio" if each.claim == "ratio" else each.metric, values, [])
+        scale = formatting.metric_scale(
+            "ratio" if each.claim == "ratio" else each.metric, values, []
+        )
         of = f"{each.variant} against {each.than}" if each.than else each.variant
         needed = f" ({each.seeds_needed} seeds would decide)" if each.seeds_needed else ""
         cells.append(
             (
-                f"{each.claim.replace('_', ' ')}: {wording.metric_title(each.metric)} of {of}",
+                f"{each.claim.replace('_', ' ')}: {formatting.metric_title(each.metric)} of {of}",
                 _with_interval(
                     scale,
                     each.published,
@@ -179,7 +181,7 @@ def expectations(material: Material) -> Table | None:
 
 
 def _with_interval(
-    scale: wording.Scale,
+    scale: formatting.Scale,
     value: float | None,
     low: float | None,
     high: float | None,
@@ -191,4 +193,4 @@ def _with_interval(
         parts.append(f"({ends})" if parts else ends)
     if n:
         parts.append(f"n = {n}")
-    return " ".join(parts) or wording.NONE
+    return " ".join(parts) or formatting.NONE

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ablate.analysis import Rate
-from ablate.report import wording
-from ablate.report.material import Material
+from ablate.report import formatting
+from ablate.report.report_data import ReportData
 from ablate.report.tables.table import Column, Table, share_text
 
 
-def what_variants_are(material: Material) -> Table | None:
+def what_variants_are(material: ReportData) -> Table | None:
     """Return what each variant does to the base model, in words."""
-    if not material.arms:
+    if not material.resolved:
         return None
-    base = material.arm.get(material.analysis.baseline)
+    base = material.variant.get(material.analysis.baseline)
     rows = []
     for name in material.order:
-        arm = material.arm.get(name)
-        if arm is None:
+        variant = material.variant.get(name)
+        if variant is None:
             continue
-        words = wording.arm_words(arm, base)
-        rows.append((name, f"the same as {arm.alias_of}" if arm.alias_of else words))
+        words = formatting.arm_words(variant, base)
+        rows.append((name, f"the same as {variant.alias_of}" if variant.alias_of else words))
     return Table(
         "variants",
         "The variants",
@@ -30,12 +30,12 @@ def what_variants_are(material: Material) -> Table | None:
     )
 
 
-def failures(material: Material) -> Table | None:
+def failures(material: ReportData) -> Table | None:
     """Return what became of the trials, with rates and intervals, if any trial was lost."""
     variants = [material.analysis.variant(name) for name in material.order]
     if not any(each.failures.lost.count for each in variants):
         return None
-    level = wording.percent(material.analysis.confidence)
+    level = formatting.percent(material.analysis.confidence)
     rows = tuple(
         (
             each.name,
@@ -46,9 +46,9 @@ def failures(material: Material) -> Table | None:
             # Where accuracy is not the metric nobody can say.
             _count(each.failures.collapsed, each.failures.collapsed_seeds)
             if each.failures.collapsed.of or not each.n
-            else wording.NONE,
+            else formatting.NONE,
             _rate(each.failures.lost),
-            wording.probability(each.failures.lost.p),
+            formatting.probability(each.failures.lost.p),
         )
         for each in variants
     )
@@ -76,7 +76,7 @@ def failures(material: Material) -> Table | None:
     )
 
 
-def environment(material: Material) -> Table | None:
+def environment(material: ReportData) -> Table | None:
     """Return the machine and the versions; more than one value of a kind is a mix."""
     if not material.environment:
         return None
@@ -85,7 +85,7 @@ def environment(material: Material) -> Table | None:
         "Environment",
         (Column("What", "left"), Column("Value", "left")),
         tuple(
-            (key.replace("_", " "), wording.listed(values, most=6))
+            (key.replace("_", " "), formatting.listed(values, most=6))
             for key, values in material.environment.items()
         ),
     )
@@ -101,5 +101,5 @@ def _count(rate: Rate, which: Sequence[int]) -> str:
 
 def _rate(rate: Rate) -> str:
     if rate.rate is None:
-        return wording.NONE
+        return formatting.NONE
     return f"{rate.count} of {rate.of}: {share_text(rate.rate, rate.low, rate.high)}"

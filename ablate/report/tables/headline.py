@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ablate.analysis import MetricSummary, VariantSummary
-from ablate.report import wording
-from ablate.report.material import Material
+from ablate.report import formatting
+from ablate.report.report_data import ReportData
 from ablate.report.tables.table import (
     VERDICTS,
     Column,
@@ -24,11 +24,11 @@ LONGEST_NAME = 24
 MOST_SEEDS = 40
 
 
-def headline(material: Material) -> Table:
+def headline(material: ReportData) -> Table:
     """Return the table every report opens with: failures, mean, seeds, difference, verdict."""
     analysis = material.analysis
     scale = scale_of(material, analysis.metric)
-    level = wording.percent(analysis.confidence)
+    level = formatting.percent(analysis.confidence)
     inline = seeds_inline(material)
     columns = [
         Column("Variant", "left"),
@@ -73,25 +73,25 @@ def headline(material: Material) -> Table:
         if baseline:
             row += ["", "", "", "baseline"]
         elif effect is None:
-            row += [wording.NONE, wording.NONE, wording.NONE, VERDICTS["missing"]]
+            row += [formatting.NONE, formatting.NONE, formatting.NONE, VERDICTS["missing"]]
         else:
             row += difference_cells(effect, scale)
         rows.append(tuple(row))
         marks.append(mark(baseline, effect, variant))
     better = "higher" if analysis.direction == "max" else "lower"
-    title = f"{wording.metric_title(analysis.metric).capitalize()} ({better} is better)"
+    title = f"{formatting.metric_title(analysis.metric).capitalize()} ({better} is better)"
     return Table(
         "headline", title, tuple(columns), tuple(rows), _headline_notes(material), tuple(marks)
     )
 
 
-def seeds_inline(material: Material) -> bool:
+def seeds_inline(material: ReportData) -> bool:
     """Tell whether the headline table itself has the seeds: they are few, and names are short."""
     longest = max(map(len, material.order), default=0)
     return 0 < len(material.analysis.seeds) <= MOST_SEEDS_INLINE and longest <= LONGEST_NAME
 
 
-def seeds(material: Material, *, always: bool = False) -> Table | None:
+def seeds(material: ReportData, *, always: bool = False) -> Table | None:
     """Return the headline metric of every seed, where the headline table has no room for them."""
     analysis = material.analysis
     if not analysis.seeds or (seeds_inline(material) and not always):
@@ -109,7 +109,8 @@ def seeds(material: Material, *, always: bool = False) -> Table | None:
         )
     return Table(
         "seeds",
-        f"{wording.metric_title(analysis.metric).capitalize()}{in_unit(scale.unit)} of every seed",
+        f"{formatting.metric_title(analysis.metric).capitalize()}"
+        f"{in_unit(scale.unit)} of every seed",
         (Column("Variant", "left"), *(Column(f"{each}") for each in shown)),
         tuple(rows),
         tuple(notes),
@@ -141,7 +142,7 @@ def _lost(variant: VariantSummary) -> str:
     return ", ".join(kinds) or "0"
 
 
-def _headline_notes(material: Material) -> tuple[str, ...]:
+def _headline_notes(material: ReportData) -> tuple[str, ...]:
     analysis = material.analysis
     notes = []
     if any(each.failures.lost.count for each in analysis.variants):

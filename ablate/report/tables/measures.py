@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ablate.analysis import MetricSummary, Spread
-from ablate.report import wording
-from ablate.report.material import Material
+from ablate.report import formatting
+from ablate.report.report_data import ReportData
 from ablate.report.tables.table import Column, Table, in_unit, scale_of
 
 
-def every_metric(material: Material) -> Table | None:
+def every_metric(material: ReportData) -> Table | None:
     """Return mean and standard deviation of every final metric."""
     variants = [material.analysis.variant(name) for name in material.order]
     names = list(dict.fromkeys(name for each in variants for name in each.metrics))
@@ -30,7 +30,7 @@ def every_metric(material: Material) -> Table | None:
             Column("Variant", "left"),
             *(
                 Column(
-                    wording.metric_title(name).capitalize() + in_unit(scales[name].unit),
+                    formatting.metric_title(name).capitalize() + in_unit(scales[name].unit),
                     drop=1 + place,
                 )
                 for place, name in enumerate(names)
@@ -41,13 +41,13 @@ def every_metric(material: Material) -> Table | None:
     )
 
 
-def gaps(material: Material) -> Table | None:
+def gaps(material: ReportData) -> Table | None:
     """Return the generalisation gaps and how they differ from the baseline's."""
     analysis = material.analysis
     rows = [each for each in analysis.gaps if each.summary.n]
     if not rows:
         return None
-    level = wording.percent(analysis.confidence)
+    level = formatting.percent(analysis.confidence)
     cells, marks = [], []
     for each in rows:
         factor = scale_of(material, f"test_{each.metric}")
@@ -59,7 +59,7 @@ def gaps(material: Material) -> Table | None:
                 factor.difference(each.summary.mean),
                 factor.interval(each.summary.low, each.summary.high, sign=True),
                 factor.difference(None if against is None else against.mean),
-                wording.NONE
+                formatting.NONE
                 if against is None
                 else factor.interval(against.low, against.high, sign=True),
             )
@@ -82,19 +82,20 @@ def gaps(material: Material) -> Table | None:
     )
 
 
-def speeds(material: Material) -> Table | None:
+def speeds(material: ReportData) -> Table | None:
     """Return how long each variant takes to reach the target."""
     rows = [each for each in material.analysis.speeds if each.n]
     if not rows:
         return None
     kind = rows[0].target_kind
     curve = rows[0].curve
-    scale = wording.metric_scale(curve, [each.target for each in rows if each.target], [])
+    scale = formatting.metric_scale(curve, [each.target for each in rows if each.target], [])
     target = f"{scale.value(rows[0].target)}{f' {scale.unit}' if scale.unit else ''}"
     what = (
-        f"{wording.metric_title(curve)} of {target}"
+        f"{formatting.metric_title(curve)} of {target}"
         if kind == "given"
-        else f"the baseline's final {wording.metric_title(curve)} ({target} on average, per seed)"
+        else f"the baseline's final {formatting.metric_title(curve)} "
+        f"({target} on average, per seed)"
     )
     return Table(
         "speeds",
@@ -110,9 +111,11 @@ def speeds(material: Material) -> Table | None:
             (
                 each.variant,
                 f"{each.reached} of {each.n}",
-                wording.figures(each.median_epochs, 3),
-                wording.NONE if each.median_steps is None else f"{each.median_steps:,.0f}",
-                wording.NONE if each.speedup is None else f"{wording.figures(each.speedup, 2)}×",
+                formatting.figures(each.median_epochs, 3),
+                formatting.NONE if each.median_steps is None else f"{each.median_steps:,.0f}",
+                formatting.NONE
+                if each.speedup is None
+                else f"{formatting.figures(each.speedup, 2)}×",
             )
             for each in rows
         ),
@@ -120,7 +123,7 @@ def speeds(material: Material) -> Table | None:
     )
 
 
-def costs(material: Material) -> Table | None:
+def costs(material: ReportData) -> Table | None:
     """Return parameters, training time and inference time."""
     rows = [each for each in material.analysis.costs if each.parameters or each.seconds]
     if not rows:
@@ -143,13 +146,13 @@ def costs(material: Material) -> Table | None:
         tuple(
             (
                 each.variant,
-                wording.whole(each.parameters),
+                formatting.whole(each.parameters),
                 _ratio(each.parameters_ratio),
                 *_spread(each.seconds_per_epoch),
                 _ratio(each.seconds_per_epoch_ratio),
                 *_spread(each.inference),
                 _ratio(each.inference_ratio),
-                wording.duration(each.seconds),
+                formatting.duration(each.seconds),
             )
             for each in rows
         ),
@@ -158,13 +161,13 @@ def costs(material: Material) -> Table | None:
 
 
 def _ratio(ratio: float | None) -> str:
-    return wording.NONE if ratio is None else f"{wording.figures(ratio, 3)}"
+    return formatting.NONE if ratio is None else f"{formatting.figures(ratio, 3)}"
 
 
 def _spread(spread: Spread | None) -> tuple[str, str]:
     if spread is None:
-        return wording.NONE, wording.NONE
+        return formatting.NONE, formatting.NONE
     return (
-        wording.duration(spread.median),
-        f"{wording.duration(spread.low)} to {wording.duration(spread.high)}",
+        formatting.duration(spread.median),
+        f"{formatting.duration(spread.low)} to {formatting.duration(spread.high)}",
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ablate.analysis import Comparison, VariantSummary
-from ablate.report import wording
-from ablate.report.material import Material
+from ablate.report import formatting
+from ablate.report.report_data import ReportData
 
 Align = Literal["left", "right"]
 
@@ -51,11 +51,11 @@ class Table:
         return self.marks[row] if row < len(self.marks) else ""
 
 
-def scale_of(material: Material, metric: str) -> wording.Scale:
+def scale_of(material: ReportData, metric: str) -> formatting.Scale:
     """Return the scale in which every table and plot of the study writes `metric`."""
     summaries = [each.metrics.get(metric) for each in material.analysis.variants]
     kept = [each for each in summaries if each is not None]
-    return wording.metric_scale(
+    return formatting.metric_scale(
         metric,
         [value for each in kept for value in each.values.values()],
         [each.sd for each in kept],
@@ -66,8 +66,8 @@ def in_unit(unit: str) -> str:
     return f" ({unit})" if unit else ""
 
 
-def comparison_columns(material: Material, scale: wording.Scale) -> tuple[Column, ...]:
-    level = wording.percent(material.analysis.confidence)
+def comparison_columns(material: ReportData, scale: formatting.Scale) -> tuple[Column, ...]:
+    level = formatting.percent(material.analysis.confidence)
     return (
         Column("n"),
         Column(f"Difference{in_unit(scale.difference_unit)}"),
@@ -77,12 +77,12 @@ def comparison_columns(material: Material, scale: wording.Scale) -> tuple[Column
     )
 
 
-def difference_cells(effect: Comparison, scale: wording.Scale) -> list[str]:
+def difference_cells(effect: Comparison, scale: formatting.Scale) -> list[str]:
     """Return the cells mean, interval, p and verdict of a comparison."""
     return [
         scale.difference(effect.mean),
         scale.interval(effect.low, effect.high, sign=True),
-        wording.probability(effect.p_holm),
+        formatting.probability(effect.p_holm),
         VERDICTS[effect.verdict],
     ]
 
@@ -98,16 +98,16 @@ def holm_words(rows: Sequence[Comparison]) -> str:
         return f", p is Holm's over {next(iter(families.values()))} comparisons"
     several = len({baseline for _, baseline in families}) > 1
     sizes = [
-        f"over {wording.counted(size, 'comparison')} "
+        f"over {formatting.counted(size, 'comparison')} "
         f"({family}{f' with {baseline}' if several else ''})"
         for (family, baseline), size in families.items()
     ]
-    return f", p is Holm's, each family for itself: {wording.listed(sizes)}"
+    return f", p is Holm's, each family for itself: {formatting.listed(sizes)}"
 
 
 def share_text(share: float | None, low: float | None, high: float | None) -> str:
     if share is None:
-        return wording.NONE
+        return formatting.NONE
     ends = "" if low is None or high is None else f" ({low * 100:.0f} to {high * 100:.0f})"
     return f"{share * 100:.0f} %{ends}"
 

@@ -1,0 +1,255 @@
+"""What a study would train, and how far it is: the values behind `plan` and `status`.
+
+A study and its store go in; a row per variant comes out: its layers and parameters where
+models are built, its trials and what became of them, and an estimate of the time that is left
+from the time that was measured. Nothing is trained.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ablate.execution.again import trained_again
+from ablate.execution.devices import worker_pools
+from ablate.execution.file_channel import collect
+from ablate.execution.plan import Plan, plan, resolved_before
+from ablate.execution.pretrained import with_trained_model
+from ablate.execution.readings import materialised
+from ablate.reasons import sentence
+from ablate.store import Store
+from ablate.study.study import Study
+from ablate.study.trial import Trial
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant: what it is, and how far it is.
+
+    `statuses` counts its trials: to do, again (final, but lacking what is asked for since), or
+    the status of the record.
+    """
+
+    variant: str
+    trials: int
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    alias_of: str | None = None
+    baseline: bool = False
+    epochs: int = 0  # to train, over all its trials that are left
+    parameters: int | None = None
+    trainable: int | None = None
+    inserted: tuple[str, ...] = ()  # layers, each with its site
+    removed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()  # hosts that could not take the position, with the reason
+    notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """Trials with an outcome that stands."""
+        return self.statuses.get("completed", 0) + self.statuses.get("diverged", 0)
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """A study: its rows, what is left, and how long that may take."""
+
+    study: str
+    rows: tuple[Row, ...]
+    todo: int
+    dropped: int
+    workers: int
+    threads: int
+    seconds: float | None = None  # estimated for what is left, on this machine
+    basis: str = ""  # what the estimate rests on
+    failures: tuple[tuple[str, int, str], ...] = ()  # variant, seed, the reason
+    running: tuple[tuple[str, int], ...] = ()  # variant, seed
+    open_sites: bool = False  # leave-one-out arms are not known without building a model
+    again: str = ""  # how many final trials are trained again, and what for
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outlook as one JSON document."""
+        return asdict(self)
+
+
+def outlook(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
+    """Return what `study` would train.
+
+    With `build` each variant is built once in a worker process, which finds what a look at the
+    file cannot: the layers' names, the parameters, a selector that matches nothing.
+
+    Raises:
+        StudyError, SurgeryError: the study cannot be obeyed.
+    """
+    store = Store(logs, study.study)
+    study = with_trained_model(study, logs)
+    if not build:
+        made = plan(study, store, earlier=resolved_before(store))
+        return _outlook(made, store, {})
+    # Workers take a while to import, and a quick look needs none.
+    from ablate.execution import worker
+    from ablate.execution.run import Session
+    from ablate.execution.runner import checked
+
+    execution = study.execution.model_copy(update={"executor": "serial"})
+    with _inputs(study, store) as told, Session(store, execution) as session:
+        made = plan(
+            told, store, look_inside=session.look_inside, read=session.read,
+            earlier=resolved_before(store),
+        )  # fmt: skip
+        threads = made.resolved[0].spec.train.threads
+        assert isinstance(threads, int)
+        found = checked(session.executor(threads), worker.preview, list(made.resolved))
+        paces = {
+            trial.variant: checked(session.executor(threads), worker.pace, trial)
+            for trial in _samples(made)
+        }
+    return _outlook(made, store, {each.name: each for each in found}, paces)
+
+
+def progress(study: Study, *, logs: str | Path) -> StudyStatus:
+    """Return how far a study is, from its store alone.
+
+    What workers have handed in counts, though no driver may be there to save it.
+    """
+    store = Store(logs, study.study)
+    study = with_trained_model(study, logs, recorded=True)
+    made = plan(study, store, earlier=resolved_before(store), recorded=True)
+    handed = {
+        trial.id: said.result
+        for trial in made.todo
+        if (said := collect(store.works, trial.id, planned=trial, keep=True)) is not None
+    }
+    left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
+    lacks = {trial.id: made.lacks[trial.id] for trial in left if trial.id in made.lacks}
+    made = replace(made, todo=left, results={**made.results, **handed}, lacks=lacks)
+    return _outlook(made, store, {})
+
+
+class _inputs:
+    """A study whose live objects are files for the time of a plan, and gone after it."""
+
+    def __init__(self, study: Study, store: Store) -> None:
+        self._study = study
+        self._store = store
+        self._new = not store.inputs.exists()
+
+    def __enter__(self) -> Study:
+        return materialised(self._study, self._store.inputs)
+
+    def __exit__(self, *_: object) -> None:
+        if self._new and self._study.live and not self._store.exists():
+            import shutil
+
+            shutil.rmtree(self._store.root, ignore_errors=True)
+
+
+def _samples(made: Plan) -> list[Trial]:
+    """Return the trials whose pace is measured: none where finished trials tell, else the one
+    with the fewest and the one with the most inserted layers."""
+    if not made.todo or any(result.final for result in made.results.values()):
+        return []
+    ordered = sorted(made.todo, key=lambda trial: len(trial.spec.insert))
+    first, last = ordered[0], ordered[-1]
+    return [first] if first.variant == last.variant else [first, last]
+
+
+def _outlook(
+    made: Plan,
+    store: Store,
+    previews: Mapping[str, Any],
+    paces: Mapping[str, float] | None = None,
+) -> StudyStatus:
+    from ablate.study.expand import wanted_sites
+
+    todo = {trial.id for trial in made.todo}
+    threads = made.study.train.threads
+    assert isinstance(threads, int)
+    execution = made.study.execution
+    count = execution.workers if isinstance(execution.workers, int) else None
+    workers = sum(lane.workers for lane in worker_pools(threads=threads, workers=count))
+    seconds, basis = _estimate(made, workers, paces or {})
+    return StudyStatus(
+        study=made.study.study,
+        rows=tuple(_row(made, arm.name, arm.alias_of, todo, previews) for arm in made.resolved),
+        todo=len(todo),
+        dropped=len(made.dropped),
+        workers=workers,
+        threads=threads,
+        seconds=seconds,
+        basis=basis,
+        failures=tuple(
+            (trial.variant, trial.seed, sentence(made.results[trial.id].error or ""))
+            for trial in made.trials
+            if trial.id in made.results and made.results[trial.id].status == "failed"
+        ),
+        running=tuple(_running(made.todo, store)),
+        open_sites=wanted_sites(made.study) is not None,
+        again=trained_again(made.lacks.values()),
+    )
+
+
+def _row(
+    made: Plan, name: str, alias_of: str | None, todo: set[str], previews: Mapping[str, Any]
+) -> Row:
+    trials = [trial for trial in made.trials if trial.variant == name]
+    statuses = Counter(_status(made, trial) for trial in trials)
+    seen = previews.get(name)
+    return Row(
+        variant=name,
+        trials=len(trials),
+        statuses=dict(statuses),
+        alias_of=alias_of,
+        baseline=name == made.study.baseline_name,
+        epochs=sum(trial.spec.train.epochs for trial in trials if trial.id in todo),
+        parameters=getattr(seen, "parameters", None),
+        trainable=getattr(seen, "trainable", None),
+        inserted=tuple(getattr(seen, "inserted", ())),
+        removed=tuple(getattr(seen, "removed", ())),
+        skipped=tuple(getattr(seen, "skipped", ())),
+        notes=tuple(getattr(seen, "notes", ())),
+        cautions=tuple(getattr(seen, "cautions", ())),
+    )
+
+
+def _status(made: Plan, trial: Trial) -> str:
+    if trial.id in made.lacks:
+        return "again"
+    return made.results[trial.id].status if trial.id in made.results else "to do"
+
+
+def _estimate(made: Plan, workers: int, paces: Mapping[str, float]) -> tuple[float | None, str]:
+    """Scale the time of finished trials, or the measured pace, to the epochs that are left."""
+    if not made.todo:
+        return 0.0, "nothing is left"
+    rates = _seconds_per_epoch(made.results.values(), {t.id: t.variant for t in made.trials})
+    basis = f"{len(made.results)} finished trials"
+    if not rates:
+        rates, basis = dict(paces), f"a few steps of {' and '.join(paces)}"
+    if not rates:
+        return None, "no trial has finished yet"
+    other = statistics.median(rates.values())
+    total = sum(
+        rates.get(trial.variant, other) * max(trial.spec.train.epochs, 1) for trial in made.todo
+    )
+    return total / max(min(workers, len(made.todo)), 1), basis
+
+
+def _seconds_per_epoch(results: Any, variants: Mapping[str, str]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for result in results:
+        total = result.seconds.get("total")
+        if result.final and total and result.epochs:
+            found.setdefault(variants[result.id], []).append(total / result.epochs)
+    return {variant: statistics.median(each) for variant, each in found.items()}
+
+
+def _running(todo: Sequence[Trial], store: Store) -> list[tuple[str, int]]:
+    if not store.works.is_dir():
+        return []
+    there = {each.name for each in store.works.iterdir()}
+    return [(trial.variant, trial.seed) for trial in todo if trial.id in there]

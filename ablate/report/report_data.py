@@ -1,0 +1,180 @@
+"""What a report is made of: the analysis, the results behind it, and the study they belong to.
+
+`Material` is the one value that every format takes. It holds no number of its own; its methods
+only put results in the order of the variants. `Plot` and `Section` are what the drawing side
+hands back: a figure with its words, and a titled group of words, tables and plots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ablate.analysis import Analysis
+from ablate.store import Store
+from ablate.study.resolved import ResolvedVariant
+from ablate.study.study import Study
+from ablate.study.trial import TrialResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from ablate.report.tables import Table
+    from ablate.study.results import StudyResults
+
+#: Environment entries that differ by nature between trials of one run; mixing them is no news.
+_PER_TRIAL = frozenset({"time", "started", "finished", "pid", "worker", "load", "host_load"})
+
+
+def _no_arrays(trial: str) -> Mapping[str, np.ndarray]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and its words. `name` is its file's stem, `caption` says what is drawn and how."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure as an SVG file."""
+        from ablate.report.plots import theme
+
+        return theme.svg(self.figure)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        from ablate.report.plots import theme
+
+        return theme.png(self.figure)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the report, such as what one probe measured."""
+
+    name: str  # an anchor: letters, digits, hyphens
+    title: str
+    text: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    plots: tuple[Plot, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that a report may say.
+
+    `results` holds every planned trial that has a record; `arms` the variants in their order;
+    `study_text` the resolved study file; `arrays` gives what the probes of a trial measured, by
+    trial id; `sections` are parts that others add (a search); `command` runs the study again;
+    `logs` is the folder the study was written under; `warnings` concern the reading itself.
+    """
+
+    analysis: Analysis
+    results: tuple[TrialResult, ...] = ()
+    resolved: tuple[ResolvedVariant, ...] = ()
+    study: Study | None = None
+    study_text: str = ""
+    arrays: Callable[[str], Mapping[str, np.ndarray]] = _no_arrays
+    sections: tuple[Section, ...] = ()
+    command: str = ""
+    logs: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.analysis.study
+
+    @property
+    def running(self) -> bool:
+        """Whether planned trials are still without an outcome."""
+        return self.analysis.trials.get("pending", 0) > 0
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The names of the variants, the baseline first."""
+        names = [each.name for each in self.analysis.variants]
+        first = self.analysis.baseline
+        return tuple([first] * (first in names) + [each for each in names if each != first])
+
+    @cached_property
+    def by_variant(self) -> Mapping[str, tuple[TrialResult, ...]]:
+        """The results of each variant by ascending seed; an alias has those it shares."""
+        found: dict[str, list[TrialResult]] = {}
+        for each in sorted(self.results, key=lambda each: each.seed):
+            found.setdefault(each.variant, []).append(each)
+        shared = {each.name: each.alias_of for each in self.analysis.variants if each.alias_of}
+        return {
+            name: tuple(found.get(name) or found.get(shared.get(name, ""), []))
+            for name in self.order
+        }
+
+    @cached_property
+    def variant(self) -> Mapping[str, ResolvedVariant]:
+        """The arms by name."""
+        return {each.name: each for each in self.resolved}
+
+    @cached_property
+    def environment(self) -> Mapping[str, tuple[str, ...]]:
+        """Every recorded fact of the machine and its versions, with each value that occurs."""
+        found: dict[str, dict[str, None]] = {}
+        for result in self.results:
+            for key, value in result.environment.items():
+                if key not in _PER_TRIAL:
+                    found.setdefault(key, {})[str(value)] = None
+        return {key: tuple(values) for key, values in found.items()}
+
+
+def gather(
+    analysis: Analysis,
+    results: Sequence[TrialResult] = (),
+    resolved: Sequence[ResolvedVariant] = (),
+    study: Study | None = None,
+    **rest: Any,
+) -> ReportData:
+    """Return the material of a report from whatever of it there is.
+
+    Only the analysis is needed: without results there are no curves, without arms no words on what
+    a variant is. `rest` are further fields of `Material`.
+    """
+    return ReportData(
+        analysis=analysis, results=tuple(results), resolved=tuple(resolved), study=study, **rest
+    )
+
+
+def material_of(results: StudyResults, **rest: Any) -> ReportData:
+    """Return the material of a study's results: they are analysed here.
+
+    `rest` are further fields of `Material`; the study's text, its probes' arrays and the command
+    that repeats it are found beside the results, where those lie in a folder.
+    """
+    from ablate.analysis.assemble import analyze
+    from ablate.report.measurements import measured
+
+    study = results.study
+    found: dict[str, Any] = {"command": f"ablate run {study.study}"}
+    if results.folder is not None:
+        store = Store(results.folder.parent, results.folder.name)
+        found["arrays"] = store.arrays
+        if store.exists():
+            found["study_text"] = store.read_study()
+    analysis = analyze(
+        results.results,
+        results.resolved,
+        study.baseline_name,
+        study.analysis,
+        study=study.study,
+        planned=results.planned,
+        expect=study.expect,
+        measurements=measured(study.expect, results.results, found.get("arrays", _no_arrays)),
+    )
+    return gather(analysis, results.results, results.resolved, study, **(found | rest))

@@ -1,0 +1,114 @@
+"""The progress of a search, as it happens and as `ablate status` tells it.
+
+A `SearchProgress` goes in: points tried, the best so far and the budget left, per variant. A
+table on the terminal comes out, live above the trials under way, or plain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from ablate.report import formatting
+from ablate.report.live import Display, count
+from ablate.report.search import short
+
+
+@dataclass(frozen=True)
+class VariantProgress:
+    """A variant of a search: how far it is, and the best so far."""
+
+    variant: str
+    tried: int  # points with every seed done
+    planned: int | None  # points there will be; None if the oracle decides
+    lost: int  # points that lost a seed
+    best: float | None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    spent: int = 0  # epochs trained
+    left: int = 0  # epochs to train, as far as is known
+    confirmed: int = 0
+    confirm: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is known to be left."""
+        return self.left == 0
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """A search: a row per variant."""
+
+    study: str
+    objective: str
+    direction: str
+    rows: tuple[VariantProgress, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the progress as one JSON document."""
+        return asdict(self)
+
+
+class SearchDisplay(Display):
+    """Show the progress of a search: the table of its variants, then the trials under way."""
+
+    _progress_so_far: SearchProgress | None = None
+
+    def searched(self, progress: SearchProgress, trials: int) -> None:
+        """Take note of how far the search is, and of how many trials it has asked for."""
+        self._progress_so_far = progress
+        self._total = max(self._total, trials)
+        self._progress.update(self._bar, total=max(self._total, 1))
+
+    def _picture(self) -> RenderableType:
+        below = super()._picture()
+        if self._progress_so_far is None:
+            return below
+        return Group(progress_table(self._progress_so_far), below)
+
+
+def progress_table(progress: SearchProgress) -> Table:
+    """Return the table of a search's variants."""
+    table = Table(show_edge=False, title=f"Search of {progress.study}", title_justify="left")
+    table.add_column("variant", overflow="fold")
+    for name in ("points", "lost", f"best {progress.objective}"):
+        table.add_column(name, justify="right")
+    table.add_column("at", overflow="fold")
+    for name in ("confirmed", "epochs", "left"):
+        table.add_column(name, justify="right")
+    for row in progress.rows:
+        points = f"{row.tried}/{row.planned}" if row.planned else str(row.tried)
+        table.add_row(
+            escape(row.variant),
+            points,
+            str(row.lost),
+            formatting.figures(row.best, 4),
+            escape(settings(row.values)),
+            f"{row.confirmed}/{row.confirm}",
+            formatting.whole(row.spent),
+            formatting.whole(row.left),
+        )
+    return table
+
+
+def print_search_progress(progress: SearchProgress, console: Console) -> None:
+    """Print how far a search is."""
+    console.print(progress_table(progress))
+    left = sum(row.left for row in progress.rows)
+    told = f"{count(left, 'epoch')} left at most." if left else "The search is done."
+    console.print(told, highlight=False)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Return a point in words, its paths without `train.` and `insert.`."""
+    parts = []
+    for path, value in values.items():
+        name = short(path)
+        shown = formatting.figures(value, 3) if isinstance(value, float) else str(value)
+        parts.append(f"{name} {shown}")
+    return ", ".join(parts)

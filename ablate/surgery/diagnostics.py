@@ -1,0 +1,77 @@
+"""What to warn about in a model: a Dropout that feeds a BatchNormalization, a mask that is lost.
+
+Dropout changes the variance of what follows between training and inference: for x ~ N(0, 1) and
+keep probability p it is 1/p in training and 1 at inference (Li et al. 2018, "Understanding the
+disharmony between dropout and batch normalization by variance shift"). A normalization that
+comes after it learns the one and meets the other. A normalization that gets a mask leaves padding
+out of its statistics; it counts padding where a layer before it hands no mask on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from ablate.surgery import graph, hosts, kinds
+from ablate.surgery.dataflow import Dataflow
+
+
+def dropout_before_norm(model: keras.Model) -> list[tuple[str, str]]:
+    """Return `(dropout, normalization)` paths: each Dropout with the first BNs downstream of it.
+
+    Dropouts with rate 0 do not count. The borders of nested models are crossed.
+    """
+    named = dict(hosts.paths(model))
+    routes = Dataflow(model)
+    return [
+        (path, named[norm])
+        for layer, path in named.items()
+        if kinds.kind_of(layer) == "dropout" and getattr(layer, "rate", True)
+        for norm in _first_norms(layer, routes)
+    ]
+
+
+def masks_lost(model: keras.Model) -> list[tuple[Any, Any]]:
+    """Return `(normalization, operation)`: BN layers downstream of an operation that drops a mask.
+
+    Where the axis of the steps is gone (pooled, or the last step taken) there is no padding left.
+    """
+    routes = Dataflow(model)
+    found: dict[Any, Any] = {}
+    for calls in routes.calls.values():
+        for _, call in calls:
+            if _drops_mask(call):
+                for norm in _first_norms(call.operation, routes, least=3):
+                    found.setdefault(norm, call.operation)
+    return list(found.items())
+
+
+def _drops_mask(call: Any) -> bool:
+    """Whether a masked tensor goes in, and what comes out has a mask no more, unasked."""
+    if graph.is_container(call.operation) or getattr(call.operation, "supports_masking", False):
+        return False
+    return any(graph.mask_of(each) is not None for each in call.inputs) and not any(
+        graph.mask_of(each) is not None for each in call.outputs
+    )
+
+
+def _first_norms(layer: Any, routes: Dataflow, least: int = 0) -> list[Any]:
+    """The BN layers reached without passing another one, or a tensor of fewer than `least` axes."""
+    found: dict[Any, None] = {}
+    seen: set[tuple[int, int, int]] = set()
+    wave = list(routes.calls.get(layer, ()))
+    while wave:
+        read, call = wave.pop(0)
+        for tensor in call.outputs:
+            if len(tensor.shape) < least:
+                continue
+            for where, following in routes.readers(read, tensor):
+                if following is None or following.key in seen:
+                    continue
+                seen.add(following.key)
+                if isinstance(following.operation, keras.layers.BatchNormalization):
+                    found[following.operation] = None
+                else:
+                    wave.append((where, following))
+    return list(found)

@@ -1,0 +1,202 @@
+"""Passes of a model over images, with an eye on chosen layers.
+
+A model and a `watch` per layer enter; a `Pass` is a model whose outputs are what the watches
+made of the inputs and outputs of those layers, in nested models too. The walk carries out the
+calls on real tensors with the model's own layers, so nothing is copied and no symbolic node is
+added to them, and the graph drops every activation as soon as it has been looked at. A pass can
+leave layers out or run some of them as in training while the others run as at inference.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from keras import ops
+
+from ablate.errors import AblateError, DataError
+from ablate.reasons import reason
+from ablate.surgery import exact, graph
+from ablate.surgery.graph import Call, Graph
+from ablate.surgery.rebuild import evaluate, fed
+
+#: What is made of one call of a layer: `watch(input, output, mask)` returns a tensor.
+Watch = Callable[[Any, Any, Any], Any]
+
+
+class InstrumentedModel(keras.Model):
+    """A model seen through watches.
+
+    Calling it returns `(watched, outputs)`: for each watched layer, in order, a list with the
+    watch's result for each call of the layer; and the flat outputs of the model, empty unless
+    they are wanted. What leads to nothing that is returned is pruned from the graph.
+
+    Args:
+        model: A functional or Sequential model; its layers are used as they are.
+        watches: By layer, what to make of its calls.
+        leave_out: Layers whose input passes for their output.
+        training: Layers that run as in training.
+        outputs: Whether the model's outputs are returned too.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        watches: Mapping[keras.Layer, Watch] | None = None,
+        *,
+        leave_out: Collection[keras.Layer] = (),
+        training: Collection[keras.Layer] = (),
+        outputs: bool = False,
+    ) -> None:
+        # Inputs are cast as the model itself would cast them, not to a policy of the pass.
+        super().__init__(name="pass", dtype=model.dtype_policy, autocast=False)
+        self.model = model
+        self.watched = tuple(watches or {})
+        self._watches = {id(layer): watch for layer, watch in (watches or {}).items()}
+        self._left_out = {id(layer) for layer in leave_out}
+        self._in_training = {id(layer) for layer in training}
+        self._with_outputs = outputs
+
+    def call(self, inputs, training=None):
+        seen: dict[int, list[Any]] = {key: [] for key in self._watches}
+        results = self._run(graph.read(self.model), _feeds(self.model, inputs), seen)
+        return [seen[id(layer)] for layer in self.watched], results if self._with_outputs else []
+
+    def _run(self, read: Graph, feeds: Sequence[Any], seen: dict[int, list[Any]]) -> list[Any]:
+        """Carry out one graph and return its outputs."""
+
+        def perform(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
+            operation = call.operation
+            if graph.is_container(operation):
+                inner = _feeds(operation, args[0] if args else next(iter(kwargs.values())))
+                for feed, mask in zip(inner, keras.tree.flatten(kwargs.get("mask")), strict=False):
+                    if mask is not None:
+                        graph.set_mask(feed, mask)
+                return self._run(graph.read(operation), inner, seen)
+            tensor = args[0] if args else next(iter(kwargs.values()))
+            if id(operation) in self._left_out:
+                results = [tensor]
+            else:
+                if _takes_training(operation):
+                    # As keras.Model does: what holds for the whole overrides what was recorded.
+                    kwargs = {**kwargs, "training": id(operation) in self._in_training}
+                results = keras.tree.flatten(operation(*args, **kwargs))
+            if id(operation) in self._watches:
+                mask = kwargs.get("mask")
+                mask = graph.mask_of(tensor) if mask is None else mask
+                look = self._watches[id(operation)]
+                seen[id(operation)].append(look(tensor, results[0], mask))
+            return results
+
+        values = evaluate(read, feeds, perform)
+        return [values[id(tensor)] for tensor in read.outputs]
+
+
+def run(model: keras.Model, part: Any) -> Any:
+    """Return what a pass makes of one batch, as arrays, in graph execution.
+
+    Several passes, or one whose last batch is smaller, are traced several times; TensorFlow
+    takes that for a mistake and says so at length, which is kept from the reader.
+    """
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(_no_note_of_retracing)
+    try:
+        return model.predict_on_batch(part)
+    finally:
+        logger.removeFilter(_no_note_of_retracing)
+
+
+@contextmanager
+def held(variables: Sequence[Any]) -> Iterator[None]:
+    """Put back the values of these variables: statistics, states, random seeds."""
+    distinct = {id(variable): variable for variable in variables}.values()
+    values = [(each, exact.value(each)) for each in distinct]
+    try:
+        yield
+    finally:
+        for variable, value in values:
+            variable.assign(value)
+
+
+@contextmanager
+def runs_on(model: keras.Model, rows: int) -> Iterator[None]:
+    """Say of a model that does not run on some rows why that is so."""
+    try:
+        yield
+    except AblateError:
+        raise
+    except Exception as trouble:
+        raise DataError(
+            f"images: '{model.name}' does not run on a batch of {rows} rows. Expected inputs, and "
+            f"a batch size, that the model takes. Its reason: {reason(trouble)}"
+        ) from trouble
+
+
+def _no_note_of_retracing(note: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(note.msg)
+
+
+def largest_row(model: keras.Model, layers: Collection[keras.Layer]) -> int:
+    """Return the bytes that one row takes on the input of the largest of these layers."""
+    wanted = {id(layer) for layer in layers}
+    sizes = [1]
+    for operation in {id(each[0]): each[0] for each in graph.every(model)}.values():
+        for call in operation.calls:
+            if id(call.operation) in wanted:
+                sizes.append(_bytes_of(fed(call)[0]))
+    return max(sizes)
+
+
+def all_rows(model: keras.Model) -> int:
+    """Return about how many bytes one row takes if every activation is kept, as eager does."""
+    total = 0
+    for read in {id(each[0]): each[0] for each in graph.every(model)}.values():
+        total += sum(_bytes_of(tensor) for call in read.calls for tensor in call.outputs)
+    return max(total, 1)
+
+
+def _bytes_of(tensor: Any) -> int:
+    """Count four bytes for every value of one row, unknown sizes as 1."""
+    size = 4
+    for each in tensor.shape[1:]:
+        size *= each or 1
+    return size
+
+
+def _feeds(model: keras.Model, inputs: Any) -> list[Any]:
+    """Return a tensor for each input of the model, of its dtype and rank."""
+    if (
+        isinstance(inputs, dict)
+        and isinstance(model.input, dict)
+        and set(inputs) == set(model.input)
+    ):
+        flat = keras.tree.flatten({name: inputs[name] for name in model.input})
+    elif isinstance(inputs, dict):
+        flat = [inputs[tensor.name] for tensor in model.inputs]
+    else:
+        flat = keras.tree.flatten(inputs)
+    return [_fitted(given, wanted) for given, wanted in zip(flat, model.inputs, strict=True)]
+
+
+def _fitted(given: Any, wanted: Any) -> Any:
+    mask = graph.mask_of(given)
+    tensor = ops.convert_to_tensor(given)
+    if keras.backend.standardize_dtype(tensor.dtype) != wanted.dtype:
+        tensor = ops.cast(tensor, wanted.dtype)
+    if len(tensor.shape) == len(wanted.shape) - 1:
+        tensor = ops.expand_dims(tensor, -1)
+    elif len(tensor.shape) == len(wanted.shape) + 1:
+        tensor = ops.squeeze(tensor, -1)
+    if mask is not None and graph.mask_of(tensor) is None:
+        graph.set_mask(tensor, mask)
+    return tensor
+
+
+def _takes_training(operation: Any) -> bool:
+    return isinstance(operation, keras.Layer) and (
+        "training" in inspect.signature(operation.call).parameters
+    )

@@ -1,0 +1,180 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.analysis import analyze
+from ablate.analysis.sentences import amount, figure, interval, listing, p_words, plural, pretty
+from ablate.study.study import Analysis as Settings
+from tests.analysis.simulated import BN, DROPOUT, arm, noisy, study
+
+ARMS = [arm("plain"), arm("bn", insert=[BN]), arm("dropout", insert=[DROPOUT])]
+PLAIN = np.array(noisy(0.94, 0.005, 5, 0))
+
+
+def shifted(*by: float) -> list[float]:
+    """Return the baseline's values, each moved by its own amount."""
+    return [float(value) + each for value, each in zip(PLAIN, by, strict=False)]
+
+
+def test_names_numbers_and_lists_read_as_words() -> None:
+    assert pretty("val_accuracy") == "validation accuracy"
+    assert pretty("test_mae") == "test MAE"
+    assert pretty("gap_loss") == "train-minus-test loss"
+    assert (plural(1, "seed"), plural(0, "seed")) == ("1 seed", "0 seeds")
+    assert [listing(list("abc")[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+    assert (p_words(0.0004), p_words(0.012)) == ("p < 0.001", "p = 0.012")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "scale", "difference", "text"),
+    [
+        ("test_accuracy", 0.97234, 0.004, False, "97.2 %"),
+        ("test_accuracy", 0.012, 0.004, True, "1.2 points"),
+        ("test_accuracy", -0.00012, 0.0004, True, "−0.01 points"),
+        ("test_accuracy", -0.00001, 0.004, True, "0.0 points"),
+        ("test_loss", 0.31234, 0.02, False, "0.312"),
+        ("test_loss", 123.4, 12, False, "123"),
+        ("test_loss", 0.0, None, False, "0.0"),
+        ("collapse_rate", 0.2, None, False, "20.0 %"),
+    ],
+)
+def test_amounts_have_the_digits_that_the_spread_supports(
+    metric: str, value: float, scale: float | None, difference: bool, text: str
+) -> None:
+    assert amount(metric, value, scale, difference=difference) == text
+
+
+def test_intervals_share_their_decimals() -> None:
+    assert interval("test_accuracy", 0.008, 0.016, difference=True) == "0.8 to 1.6"
+    assert interval("test_accuracy", 0.93, 0.97) == "93.0 to 97.0 %"
+    assert interval("test_loss", -0.02, 0.1) == "−0.020 to 0.100"
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6))
+def test_every_figure_is_the_number_it_tells(value: float, scale: float) -> None:
+    text = figure("test_loss", value, scale).replace("−", "-")
+    assert float(text) == pytest.approx(value, abs=max(scale, 1e-6))
+
+
+def answer(values: dict[str, list[float | None]], **more: object) -> tuple[str, ...]:
+    resolved = [each for each in ARMS if each.name in values]
+    return analyze(study(values), resolved, "plain", **more).answer  # type: ignore[arg-type]
+
+
+def test_the_report_opens_with_what_changed_and_what_no_seed_can_see() -> None:
+    values = {
+        "plain": list(PLAIN),
+        "bn": shifted(0.011, 0.013, 0.012, 0.010, 0.014),
+        "dropout": shifted(0.004, -0.005, 0.003, -0.002, 0.001),
+    }
+    assert answer(values) == (
+        "bn (BN before the activation) raised test accuracy by 1.2 points (95 % interval 1.0 to "
+        "1.4, 5 seeds); dropout (Dropout 0.5 after the activation of Dense) made no difference "
+        "that 5 seeds can see; on these 360 test rows, the intervals covering initialization and "
+        "batch order only.",
+        "All 15 trials completed.",
+    )
+
+
+def test_failures_come_first_where_there_are_any() -> None:
+    found = answer(
+        {"plain": list(PLAIN), "bn": [None, None, *shifted(0.0, 0.0, 0.01, 0.02, 0.01)[2:]]}
+    )
+    assert found[0] == "2 of 5 trials of bn diverged; every mean is over completed trials only."
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_or_two_seeds_are_described(n: int) -> None:
+    found = answer({"plain": [0.9] * n, "bn": [0.95] * n})
+    assert found[0].startswith(f"In {plural(n, 'seed')}, from which nothing can be inferred, ")
+    assert found[0].endswith(
+        "was 5.0 points above that of plain; on these 360 test rows, and without an interval, "
+        "which takes 3 seeds."
+    )
+
+
+def test_nothing_and_only_failures_have_words_too() -> None:
+    assert answer({"plain": []}, planned={"plain": 5}) == (
+        "None of the 5 planned trials has ended yet.",
+        "Nothing can be said of the metric.",
+    )
+    assert answer({"plain": [None] * 3}) == (
+        "All 3 trials of plain diverged.",
+        "Nothing can be said of the metric.",
+    )
+    assert answer({"plain": list(PLAIN)})[0].startswith("plain, compared with nothing, has")
+
+
+def words(differences: list[float], metric: str = "test_accuracy") -> str:
+    values = {"plain": list(PLAIN[: len(differences)])}
+    values["bn"] = shifted(*differences)
+    effect = analyze(study(values), ARMS[:2], "plain").effect("bn", metric)  # type: ignore[arg-type]
+    assert effect is not None
+    return effect.words
+
+
+def test_no_sentence_claims_that_there_is_no_effect() -> None:
+    text = words([0.004, -0.005, 0.003, -0.002, 0.001])
+    assert text.startswith("bn made no difference to test accuracy that 5 seeds can see: 0.0")
+    assert "5 seeds would probably have shown" in text
+
+
+def test_equal_differences_are_told_as_they_are() -> None:
+    assert "it is the same in every seed" in words([0.0] * 4)
+    assert "without spread nothing can be inferred" in words([0.01] * 4)
+
+
+def test_an_effect_lost_to_holm_says_so() -> None:
+    resolved = [arm("plain"), *(arm(f"v{index}") for index in range(6))]
+    values = {"plain": list(PLAIN), "v0": shifted(0.01, 0.02, 0.005, 0.012, 0.02)}
+    values |= {f"v{index}": noisy(0.94, 0.01, 5, index) for index in range(1, 6)}
+    effect = analyze(study(values), resolved, "plain").effect("v0")  # type: ignore[arg-type]
+    assert effect is not None
+    assert effect.verdict == "undecided"
+    assert effect.words.endswith("not after Holm's correction for 6 comparisons")
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.99])
+def test_what_holm_took_away_is_told_at_the_level_of_the_study(confidence: float) -> None:
+    """p is 0.035, 0.14 with Holm over four: found at 80 %, lost to Holm at 90 %, none at 99."""
+    resolved = [arm("plain"), *(arm(f"v{index}") for index in range(4))]
+    values = {"plain": list(PLAIN), "v0": shifted(0.010, 0.002, 0.014, 0.006, 0.003)}
+    values |= {f"v{index}": noisy(0.94, 0.01, 5, index) for index in range(1, 4)}
+    settings = Settings(confidence=confidence)
+    effect = analyze(study(values), resolved, "plain", settings).effect("v0")  # type: ignore[arg-type]
+    assert effect is not None
+    assert effect.p == pytest.approx(0.0352, abs=1e-4)
+    assert effect.verdict == ("better" if confidence == 0.8 else "undecided")
+    assert f"{100 * confidence:g} % interval" in effect.words
+    assert ("after Holm's correction" in effect.words) == (confidence == 0.9)
+    assert ("would probably have shown" in effect.words) == (confidence == 0.99)
+
+
+def factorial(gain: float, missing: bool = False) -> object:
+    values, resolved = {}, []
+    for bn, dropout in product(("off", "on"), repeat=2):
+        name = f"bn={bn},dropout={dropout}"
+        resolved.append(arm(name, factors={"bn": bn, "dropout": dropout}, origin="factorial"))
+        shift = 0.03 * (bn == "on") + gain * (bn == dropout == "on")
+        noise = noisy(0, 0.001, 5, len(resolved))
+        values[name] = list(PLAIN + shift + noise)
+    if missing:
+        values["bn=on,dropout=on"] = [None] * 5  # type: ignore[list-item]
+    return analyze(study(values), resolved, "bn=off,dropout=off")  # type: ignore[arg-type]
+
+
+def test_an_interaction_tells_which_effect_depends_on_what() -> None:
+    interaction = factorial(-0.02).factor_effects[2]  # type: ignore[attr-defined]
+    assert interaction.words.startswith("the effect of bn=on on test accuracy is ")
+    assert "points lower with dropout=on than with dropout=off (95 % interval" in interaction.words
+    none = factorial(0.0).factor_effects[2]  # type: ignore[attr-defined]
+    assert none.words.startswith("bn × dropout: no interaction that 5 seeds can see: ")
+
+
+def test_a_factorial_study_without_a_cell_falls_back_on_its_variants() -> None:
+    analysis = factorial(0.0, missing=True)
+    assert "bn=on,dropout=on never did" in analysis.factor_effects[0].words  # type: ignore[attr-defined]
+    assert "bn=on,dropout=off raised test accuracy" in analysis.answer[1]  # type: ignore[attr-defined]

@@ -1,0 +1,124 @@
+"""Arrays however they come end under the same names."""
+
+import numpy as np
+import pytest
+
+from ablate.data.conversion import gather
+from ablate.errors import DataError
+
+X, Y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1])
+
+
+def equal(found, expected):
+    assert list(found) == list(expected)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value)
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ((X, Y), {"x_train": X, "y_train": Y}),
+        ([X, Y], {"x_train": X, "y_train": Y}),
+        ({"x": X, "y": Y}, {"x_train": X, "y_train": Y}),
+        (X, {"x_train": X}),
+        (((X, Y), (X[:1], Y[:1])), {"x_train": X, "y_train": Y, "x_test": X[:1], "y_test": Y[:1]}),
+        (
+            {"train": (X, Y), "validation": {"x": X[:2], "y": Y[:2]}},
+            {"x_train": X, "y_train": Y, "x_val": X[:2], "y_val": Y[:2]},
+        ),
+        (
+            ((X, Y), (X[:2], Y[:2]), (X[:1], Y[:1])),
+            {
+                "x_train": X,
+                "y_train": Y,
+                "x_val": X[:2],
+                "y_val": Y[:2],
+                "x_test": X[:1],
+                "y_test": Y[:1],
+            },
+        ),
+        ({"x_train": X.tolist(), "y_train": Y.tolist()}, {"x_train": X, "y_train": Y}),
+    ],
+)
+def test_forms(value, expected):
+    equal(gather(value), expected)
+
+
+def test_several_inputs_and_facts():
+    found = gather({"x_train": {"a": X, "b": X}, "y_train": (Y, Y), "classes": 2})
+    assert list(found["x_train"]) == ["a", "b"]
+    assert isinstance(found["y_train"], list) and len(found["y_train"]) == 2
+    assert found["classes"] == 2
+
+
+class Dataset:
+    """Stands for a tf.data dataset: what it can do is all that is asked of one."""
+
+    def __init__(self, elements, spec, cardinality=1):
+        self.elements, self.element_spec, self._cardinality = elements, spec, cardinality
+
+    def as_numpy_iterator(self):
+        return iter(self.elements)
+
+    def cardinality(self):
+        return self._cardinality
+
+
+class Spec:
+    def __init__(self, *shape):
+        self.shape = Shape(shape)
+
+
+class Shape(tuple):
+    @property
+    def rank(self):
+        return len(self)
+
+
+def test_a_dataset_of_batches_is_joined():
+    dataset = Dataset([(X[:3], Y[:3]), (X[3:], Y[3:])], (Spec(None, 2), Spec(None)))
+    equal(gather({"train": dataset}), {"x_train": X, "y_train": Y})
+
+
+def test_a_dataset_of_rows_is_stacked():
+    dataset = Dataset(list(zip(X, Y, strict=True)), (Spec(2), Spec()))
+    equal(gather(dataset), {"x_train": X, "y_train": Y})
+
+
+def test_a_dataset_of_dicts():
+    rows = [({"a": x, "b": x}, y) for x, y in zip(X, Y, strict=True)]
+    found = gather(Dataset(rows, ({"a": Spec(2), "b": Spec(2)}, Spec())))
+    np.testing.assert_array_equal(found["x_train"]["b"], X)
+
+
+def test_datasets_of_tensorflow_itself():
+    data = pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices((X, Y))
+    for dataset in (data, data.batch(3), data.batch(2, drop_remainder=True)):
+        equal(gather({"train": dataset, "test": data}), {
+            "x_train": X, "y_train": Y, "x_test": X, "y_test": Y,
+        })  # fmt: skip
+    several = data.map(lambda x, y: ({"a": x, "b": x + 1}, (y, x)))
+    found = gather(several.batch(3))
+    np.testing.assert_array_equal(found["x_train"]["b"], X + 1)
+    np.testing.assert_array_equal(found["y_train"][1], X)
+    with pytest.raises(DataError, match="never ends"):
+        gather(data.repeat())
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        (3, "expected a mapping with x_train"),
+        ({"x_tran": X}, "Did you mean 'x_train'?"),
+        ({"train": (X, Y, Y)}, "sample weights are not taken"),
+        ({"x_train": [[1, 2], [3]]}, "is not an array|different lengths"),
+        ({"x_train": 5}, "single value"),
+        (Dataset([], (Spec(2), Spec()), cardinality=-1), "never ends"),
+        (Dataset([], (Spec(2), Spec())), "no elements"),
+        (Dataset([(X, Y, Y)], (Spec(2), Spec(), Spec())), "3 members"),
+    ],
+)
+def test_what_is_refused(value, says):
+    with pytest.raises(DataError, match=says):
+        gather(value)
