@@ -8,7 +8,7 @@ so that a report in the terminal starts at once.
 
 from __future__ import annotations
 
-from ablate.report.report_data import Plot, ReportData, Section, gather, material_of
-from ablate.report.tables import Column, Table
+from ablate.report.document import Column, Plot, Section, Table
+from ablate.report.report_data import ReportData, gather, material_of
 
 __all__ = ["Column", "Plot", "ReportData", "Section", "Table", "gather", "material_of"]

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.disk import write_bytes, write_text
+from ablate.report.document import Plot, Section
 from ablate.report.html import as_html
 from ablate.report.markdown import as_markdown
-from ablate.report.report_data import Plot, ReportData, Section
+from ablate.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from ablate.report.reproductions import Reproduction

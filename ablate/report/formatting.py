@@ -46,6 +46,11 @@ def metric_title(metric: str) -> str:
     return f"training {pretty(bare)}" if bare != metric else pretty(metric)
 
 
+def parameter(path: str) -> str:
+    """Return a search path as a title: without its `train.` or `insert.`."""
+    return path.removeprefix("train.").removeprefix("insert.")
+
+
 def is_share(metric: str) -> bool:
     """Tell whether a metric is a share between 0 and 1, shown in percent."""
     return told(metric)

@@ -8,6 +8,7 @@ what only a sceptic wants: evidence, the study file, the machine, the command.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ablate._version import __version__
 from ablate.reasons import printable
 from ablate.report import tables
-from ablate.report.report_data import Plot, ReportData, Section
+from ablate.report.document import Plot, Section
+from ablate.report.report_data import ReportData
 from ablate.report.terminal import progress
 
 if TYPE_CHECKING:
@@ -84,12 +86,16 @@ def fragment(material: ReportData) -> str:
 
 def picture(plot: Plot) -> Picture:
     """Return a plot with its figure as a data address: SVG, or PNG when that is too large."""
-    from ablate.report.plots import theme
 
     content, kind = plot.svg, "svg+xml"
     if len(content) > LARGEST_SVG:
         content, kind = plot.png, "png"
-    return Picture(plot.name, plot.title, plot.caption, theme.data_uri(content, kind))
+    return Picture(
+        plot.name,
+        plot.title,
+        plot.caption,
+        f"data:image/{kind};base64,{b64encode(content).decode()}",
+    )
 
 
 def _errors(material: ReportData) -> list[tuple[str, str]]:

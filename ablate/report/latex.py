@@ -13,8 +13,8 @@ import unicodedata
 from dataclasses import replace
 
 from ablate.report import tables
+from ablate.report.document import Column, Table
 from ablate.report.report_data import ReportData
-from ablate.report.tables import Column, Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ablate.report import tables
-from ablate.report.report_data import Plot, ReportData, Section
-from ablate.report.tables import Table
+from ablate.report.document import Plot, Section, Table
+from ablate.report.report_data import ReportData
 from ablate.report.terminal import progress
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ablate.analysis import Analysis
+from ablate.report.document import Section
 from ablate.store import Store
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
@@ -20,9 +21,7 @@ from ablate.study.trial import TrialResult
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.figure import Figure
 
-    from ablate.report.tables import Table
     from ablate.study.results import StudyResults
 
 #: Environment entries that differ by nature between trials of one run; mixing them is no news.
@@ -31,41 +30,6 @@ _PER_TRIAL = frozenset({"time", "started", "finished", "pid", "worker", "load", 
 
 def _no_arrays(trial: str) -> Mapping[str, np.ndarray]:
     return {}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure and its words. `name` is its file's stem, `caption` says what is drawn and how."""
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
-
-    @cached_property
-    def svg(self) -> bytes:
-        """The figure as an SVG file."""
-        from ablate.report.plots import theme
-
-        return theme.svg(self.figure)
-
-    @cached_property
-    def png(self) -> bytes:
-        """The figure as a PNG file."""
-        from ablate.report.plots import theme
-
-        return theme.png(self.figure)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A titled part of the report, such as what one probe measured."""
-
-    name: str  # an anchor: letters, digits, hyphens
-    title: str
-    text: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    plots: tuple[Plot, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from ablate.analysis import Expectation, FactorEffect
 from ablate.report import formatting, tables
+from ablate.report.document import Column, Plot, Table
 from ablate.report.markdown import as_table, escape, fenced
-from ablate.report.report_data import Plot, ReportData
-from ablate.report.tables import Column, Table
+from ablate.report.report_data import ReportData
 
 _COLUMNS = (
     Column("Study", "left"),

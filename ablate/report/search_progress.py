@@ -16,7 +16,6 @@ from rich.table import Table
 
 from ablate.report import formatting
 from ablate.report.live import Display, count
-from ablate.report.search import short
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def settings(values: Mapping[str, Any]) -> str:
     """Return a point in words, its paths without `train.` and `insert.`."""
     parts = []
     for path, value in values.items():
-        name = short(path)
+        name = formatting.parameter(path)
         shown = formatting.figures(value, 3) if isinstance(value, float) else str(value)
         parts.append(f"{name} {shown}")
     return ", ".join(parts)

@@ -22,12 +22,12 @@ from rich.text import Text
 
 from ablate.reasons import printable
 from ablate.report import formatting, tables
+from ablate.report.document import Column, Table
 from ablate.report.names import broken
 from ablate.report.report_data import ReportData, material_of
-from ablate.report.tables import Column, Table
 
 if TYPE_CHECKING:
-    from ablate.report.search import Searched
+    from ablate.analysis.search import Searched
     from ablate.study.results import StudyResults
 
 _STYLES = {"better": "green", "worse": "red", "lost": "red", "baseline": "bold"}

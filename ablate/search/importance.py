@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis import Direction
-from ablate.report.search import SearchPoint
+from ablate.analysis.search import SearchPoint
 
 #: With fewer points nothing is said.
 LEAST_POINTS = 8

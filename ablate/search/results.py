@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.analysis import Analysis, analyze
-from ablate.report.search import Searched, SearchPoint, Tolerated
+from ablate.analysis.search import Searched, SearchPoint, Tolerated
 from ablate.report.search_progress import SearchProgress, VariantProgress
 from ablate.search import search_table
 from ablate.search.importance import importance

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablate.analysis import Effect, Tolerance, compare_tolerance, tolerated
-from ablate.report.search import Tolerated
+from ablate.analysis.search import Tolerated
 from ablate.study.metrics import is_share
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from ablate.report import Plot, Section
+from ablate.report.document import Column, Table
 from ablate.report.html import as_html, fragment
-from ablate.report.tables import Column, Table
 from tests.report.studies import BN, study
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}

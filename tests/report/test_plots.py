@@ -12,7 +12,7 @@ from ablate.report.plots.factors import factor_effects, interactions
 from ablate.report.plots.failures import failures
 from ablate.report.plots.names import fitted_names, most_telling
 from ablate.report.plots.response import learning_rates
-from ablate.report.plots.theme import PALETTE, look, svg
+from ablate.report.plots.theme import PALETTE, look
 from tests.report.studies import BN, arm, factorial, material_of, result, study
 
 
@@ -167,7 +167,7 @@ def test_failures_add_up_to_the_trials_planned():
 
 def test_the_same_numbers_give_the_same_file(digits):
     first, second = effects(digits)[0], effects(digits)[0]
-    assert svg(first.figure) == svg(second.figure)
+    assert first.svg == second.svg
 
 
 def test_the_baseline_alone_is_black():
@@ -190,7 +190,7 @@ def test_long_names_lose_what_they_share_and_stay_apart():
 def test_names_are_no_formulas(name):
     material = study({"plain": ([], 0, {}), name: ([BN], 0.01, {})}, seeds=3)
     (plot,) = effects(material)
-    assert b"<svg" in svg(plot.figure)
+    assert b"<svg" in plot.svg
     assert name in texts(plot)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ablate.report import probes
-from ablate.report.plots.theme import png
+from ablate.report.document import png
 from ablate.report.probes.mistakes import contested
 from ablate.report.probes.reading import measured
 from ablate.study.probes import PROBES

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ablate.analysis import expected_best
-from ablate.report.search import Searched, SearchPoint, best_points, search_tables, section
+from ablate.analysis.search import Searched, SearchPoint
+from ablate.report.search import best_points, search_tables, section
 from ablate.report.terminal import console, show
 from tests.report.studies import study
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablate.report.search import SearchPoint
+from ablate.analysis.search import SearchPoint
 from ablate.search.importance import importance
 from ablate.search.results import SearchResults
 from ablate.search.search_table import Point

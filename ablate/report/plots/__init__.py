@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ablate.report.document import Plot
 from ablate.report.plots.contributions import contributions
 from ablate.report.plots.costs import costs
 from ablate.report.plots.curves import curves
@@ -18,7 +19,7 @@ from ablate.report.plots.factors import factor_effects, interactions
 from ablate.report.plots.failures import failures
 from ablate.report.plots.gaps import gaps
 from ablate.report.plots.response import learning_rates
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 
 __all__ = ["DRAWN", "draw"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.plots.effects import (
     MOST_ROWS,
     draw_difference,
@@ -13,7 +14,7 @@ from ablate.report.plots.effects import (
     row_names,
 )
 from ablate.report.plots.theme import drawn, look, panels
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
 

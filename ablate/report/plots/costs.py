@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import Cost, Spread
+from ablate.report.document import Plot
 from ablate.report.names import shortened
 from ablate.report.plots.effects import axis_title
 from ablate.report.plots.theme import drawn, look, panels
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
 #: Variants that the figure can name with marks of their own.

@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 
 from ablate.analysis import Comparison, Direction, MetricSummary
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.names import shortened
 from ablate.report.plots.names import fitted_names, most_telling
 from ablate.report.plots.theme import FAILED, GREY, Look, drawn, look, panels
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
 #: Rows that one figure holds; beyond, those with the largest effects are drawn.

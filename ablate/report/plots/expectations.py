@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 
 from ablate.analysis import Expectation
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.names import shortened
 from ablate.report.plots.theme import GREY, PALETTE, drawn, panels
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 
 #: Panels, and claims in each.
 MOST_PANELS, MOST_ROWS = 8, 30

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.plots.effects import (
     axis_title,
     draw_difference,
@@ -22,7 +23,7 @@ from ablate.report.plots.effects import (
     row_names,
 )
 from ablate.report.plots.theme import drawn, look, panels
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
 #: Rows of the forest plot, main effects first; pairs of factors in one figure.

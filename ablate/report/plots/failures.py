@@ -8,9 +8,10 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import Failures
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.plots.effects import MOST_ROWS, row_names
 from ablate.report.plots.theme import drawn, panels
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 
 #: Outcome, colour, hatch: the hatch tells them apart in grey.
 _KINDS = (

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.plots.effects import MOST_ROWS, draw_row, row_height, row_names
 from ablate.report.plots.theme import drawn, look, panels
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 
 
 @drawn

@@ -16,11 +16,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.names import shortened
 from ablate.report.plots.effects import axis_title
 from ablate.report.plots.names import common_beginning
 from ablate.report.plots.theme import Look, drawn, look, panels, plain_log
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 from ablate.study.resolved import ResolvedVariant
 

@@ -15,13 +15,12 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import expected_best
 from ablate.report import formatting
+from ablate.report.document import Plot
 from ablate.report.plots.response import Response, draw_response, finish_response
 from ablate.report.plots.theme import look, panels, plain_log, themed
-from ablate.report.report_data import Plot
-from ablate.report.search import short
 
 if TYPE_CHECKING:
-    from ablate.report.search import Searched
+    from ablate.analysis.search import Searched
 
 #: More values than this are not each marked on a log axis.
 MARKED = 6
@@ -107,14 +106,14 @@ def _response(searched: Searched, name: str) -> Plot | None:
         plain_log(axes[0].xaxis)  # marks at every point would run into each other
     if not numeric:
         axes[0].set_xticks(range(len(levels)), levels)
-    axes[0].set_xlabel(f"{short(name)}{' (log)' if log else ''}")
+    axes[0].set_xlabel(f"{formatting.parameter(name)}{' (log)' if log else ''}")
     title = formatting.metric_title(searched.objective).capitalize()
     axes[0].set_ylabel(f"{title}{' (%)' if factor == 100.0 else ''}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     anchor = "".join(each if each.isalnum() else "-" for each in name)
     return Plot(
         f"search-{anchor}",
-        f"Response to {short(name)}",
+        f"Response to {formatting.parameter(name)}",
         "A mark per trial. Crosses at the foot count the trials that were lost there."
         + (
             " The lines join the means."

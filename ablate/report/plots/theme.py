@@ -8,8 +8,6 @@ same bytes for the same numbers.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +21,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from ablate.report.report_data import Plot, ReportData
+from ablate.report.document import Plot
+from ablate.report.report_data import ReportData
 
 #: Okabe & Ito (2008), black first for the baseline; their yellow is too light on white paper.
 PALETTE = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -93,6 +92,22 @@ def themed() -> Iterator[None]:
         yield
 
 
+class ThemedFigure(Figure):
+    """A figure that is saved in the style it is drawn in, wherever that happens."""
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """Save the figure as `Figure.savefig` does."""
+        with themed():
+            super().savefig(*args, **options)
+
+
+def blank(width: float, height: float, **options: Any) -> Figure:
+    """Return an empty figure of this size in inches."""
+    figure = ThemedFigure(figsize=(width, height), **options)
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def panels(
     columns: int = 1,
     rows: int = 1,
@@ -102,8 +117,7 @@ def panels(
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of `height` inches and its axes, row by row. `options` go to `subplots`."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(width, height, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, [each for row in axes for each in row]
 
@@ -118,8 +132,7 @@ def small_panels(count: int, columns: int = 4, *, lines: int = 1) -> tuple[Figur
     title = 0.16 + 0.15 * lines
     left, right, bottom, gap, panel = 0.62, 0.08, 0.55, 0.16, 1.3
     height = bottom + rows * (panel + title + gap)
-    figure = Figure(figsize=(WIDTH, height))
-    FigureCanvasAgg(figure)
+    figure = blank(WIDTH, height)
     axes = figure.subplots(
         rows,
         columns,
@@ -152,21 +165,6 @@ def drawn(kind: Callable[[ReportData], Iterable[Plot]]) -> Callable[[ReportData]
     return within
 
 
-def svg(figure: Figure) -> bytes:
-    """Return the figure as an SVG file."""
-    return _saved(figure, format="svg", metadata={"Date": None, "Creator": None})
-
-
-def png(figure: Figure, dpi: int = 160) -> bytes:
-    """Return the figure as a PNG file."""
-    return _saved(figure, format="png", dpi=dpi, metadata={"Software": None})
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """Return `content` as a data address, for a page that needs no other file."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
 def plain_log(axis: Axis, ticks: Sequence[float] = ()) -> None:
     """Label a log axis with numbers as they are written, at `ticks` if these are few."""
     axis.set_minor_locator(NullLocator())
@@ -175,13 +173,3 @@ def plain_log(axis: Axis, ticks: Sequence[float] = ()) -> None:
     else:
         axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-
-
-def _saved(figure: Figure, **options: Any) -> bytes:
-    file = io.BytesIO()
-    with themed():
-        figure.savefig(file, **options)
-    if figure.get_layout_engine() is not None:
-        # The layout is settled now; another format need not work it out again.
-        figure.set_layout_engine("none")
-    return file.getvalue()

@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ablate.reasons import reason
-from ablate.report.report_data import ReportData, Section
+from ablate.report.document import Section
+from ablate.report.report_data import ReportData
 from ablate.study.probes import PROBES
 from ablate.study.trial import TrialResult
 

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ablate.report.document import Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import by_layer, layer_axis, over_layers, shared_layers, style_of
 from ablate.report.probes.reading import Measured, measured
-from ablate.report.report_data import Plot, ReportData, Section
+from ablate.report.report_data import ReportData
 
 _SHARES = ("p15", "p50", "p85")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ablate.report.document import Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import (
     layer_axis,
@@ -14,7 +15,7 @@ from ablate.report.probes.drawing import (
     style_of,
 )
 from ablate.report.probes.reading import Measured, measured
-from ablate.report.report_data import Plot, ReportData, Section
+from ablate.report.report_data import ReportData
 
 
 def section(material: ReportData) -> Section | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ablate.report.document import Plot, Section
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.drawing import mean, over_epochs
 from ablate.report.probes.reading import Measured, measured
-from ablate.report.report_data import Plot, ReportData, Section
+from ablate.report.report_data import ReportData
 
 
 def section(material: ReportData) -> Section | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
+from ablate.report.document import Plot, Section
 from ablate.report.plots.theme import GREY, panels, themed
 from ablate.report.probes.drawing import style_of
 from ablate.report.probes.reading import Arrays, Measured, measured
-from ablate.report.report_data import Plot, ReportData, Section
+from ablate.report.report_data import ReportData
 
 
 def section(material: ReportData) -> Section | None:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ablate.report.plots.theme import PALETTE, panels, png, small_panels, themed
+from ablate.report.document import png
+from ablate.report.plots.theme import PALETTE, blank, panels, small_panels, themed
 from ablate.report.probes.activations import band
 from ablate.report.probes.fitted_curve import examples
 from ablate.report.probes.mistakes import confusion, show, wrong_images
@@ -92,8 +92,7 @@ def _confusion(probe: str, arrays: Arrays) -> bytes:
 
 def _alone(width: float, height: float) -> tuple[Figure, Axes]:
     """Return one pair of axes with margins set by hand: no layout to be worked out."""
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
+    figure = blank(width, height)
     return figure, figure.add_axes((0.13, 0.14, 0.84, 0.76))
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
+from ablate.report.document import Column, Plot, Section, Table
 from ablate.report.plots.theme import panels, themed
 from ablate.report.probes.reading import Arrays, Measured, measured
-from ablate.report.report_data import Plot, ReportData, Section
-from ablate.report.tables.table import Column, Table
+from ablate.report.report_data import ReportData
 
 #: Examples in a table, and images in a figure.
 MOST_ROWS, MOST_IMAGES = 12, 16

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ablate.report.document import Plot, Section
 from ablate.report.plots.theme import GREY, panels, themed
 from ablate.report.probes.drawing import by_layer, layer_axis, over_layers, shared_layers, style_of
 from ablate.report.probes.reading import Measured, measured
-from ablate.report.report_data import Plot, ReportData, Section
+from ablate.report.report_data import ReportData
 
 
 def section(material: ReportData) -> Section | None:

@@ -7,12 +7,13 @@ has something for them. Numbers of one column have the same decimals. `tables` g
 
 from __future__ import annotations
 
+from ablate.report.document import Column, Table
 from ablate.report.report_data import ReportData
 from ablate.report.tables.comparisons import contributions, evidence, expectations, factors
 from ablate.report.tables.facts import environment, failures, what_variants_are
 from ablate.report.tables.headline import headline, seeds
 from ablate.report.tables.measures import costs, every_metric, gaps, speeds
-from ablate.report.tables.table import Column, Table, scale_of
+from ablate.report.tables.table import scale_of
 
 __all__ = [
     "Column",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ablate.report import formatting
+from ablate.report.document import Column, Table
 from ablate.report.report_data import ReportData
 from ablate.report.tables.table import (
-    Column,
-    Table,
     comparison_columns,
     difference_cells,
     holm_words,

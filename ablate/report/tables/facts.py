@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ablate.analysis import Rate
 from ablate.report import formatting
+from ablate.report.document import Column, Table
 from ablate.report.report_data import ReportData
-from ablate.report.tables.table import Column, Table, share_text
+from ablate.report.tables.table import share_text
 
 
 def what_variants_are(material: ReportData) -> Table | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ablate.analysis import MetricSummary, VariantSummary
 from ablate.report import formatting
+from ablate.report.document import Column, Table
 from ablate.report.report_data import ReportData
 from ablate.report.tables.table import (
     VERDICTS,
-    Column,
-    Table,
     difference_cells,
     holm_words,
     in_unit,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ablate.analysis import MetricSummary, Spread
 from ablate.report import formatting
+from ablate.report.document import Column, Table
 from ablate.report.report_data import ReportData
-from ablate.report.tables.table import Column, Table, in_unit, scale_of
+from ablate.report.tables.table import in_unit, scale_of
 
 
 def every_metric(material: ReportData) -> Table | None:

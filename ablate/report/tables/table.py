@@ -7,14 +7,11 @@ are written here, so that they read alike everywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 from ablate.analysis import Comparison, VariantSummary
 from ablate.report import formatting
+from ablate.report.document import Column
 from ablate.report.report_data import ReportData
-
-Align = Literal["left", "right"]
 
 #: How a verdict is said in a cell.
 VERDICTS = {
@@ -24,31 +21,6 @@ VERDICTS = {
     "described": "too few seeds",
     "missing": "no pairs",
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its title, its side, and how early a narrow page drops it (0: never)."""
-
-    title: str
-    align: Align = "right"
-    drop: int = 0
-
-
-@dataclass(frozen=True)
-class Table:
-    """A titled table. `marks` says of each row "baseline", "better", "worse", "lost" or ""."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    marks: tuple[str, ...] = field(default=())
-
-    def mark(self, row: int) -> str:
-        """Return what is special about a row."""
-        return self.marks[row] if row < len(self.marks) else ""
 
 
 def scale_of(material: ReportData, metric: str) -> formatting.Scale:

@@ -1,0 +1,88 @@
+"""What every format lays out: tables of plain text, plots with their words, sections of both.
+
+A format (terminal, HTML, Markdown, LaTeX) takes these and nothing else of a finding, so that a
+finding is written once. Nothing here knows what is told with it, or imports matplotlib.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Align = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, its side, and how early a narrow page drops it (0: never)."""
+
+    title: str
+    align: Align = "right"
+    drop: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table. `marks` says of each row "baseline", "better", "worse", "lost" or ""."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+
+    def mark(self, row: int) -> str:
+        """Return what is special about a row."""
+        return self.marks[row] if row < len(self.marks) else ""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and its words. `name` is its file's stem, `caption` says what is drawn and how."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure as an SVG file: the same bytes for the same numbers."""
+        return saved(self.figure, format="svg", metadata={"Date": None, "Creator": None})
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        return png(self.figure)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the report, such as what one probe measured."""
+
+    name: str  # an anchor: letters, digits, hyphens
+    title: str
+    text: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    plots: tuple[Plot, ...] = ()
+
+
+def png(figure: Figure, dpi: int = 160) -> bytes:
+    """Return a figure as a PNG file."""
+    return saved(figure, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def saved(figure: Figure, **options: Any) -> bytes:
+    """Return a figure as a file; `options` go to its `savefig`."""
+    file = io.BytesIO()
+    figure.savefig(file, **options)
+    if figure.get_layout_engine() is not None:
+        # The layout is settled now; another format need not work it out again.
+        figure.set_layout_engine("none")
+    return file.getvalue()
