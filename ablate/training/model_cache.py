@@ -1,7 +1,7 @@
-"""The bench: compiled networks with their programs, kept from trial to trial.
+"""Compiled networks with their programs, kept from trial to trial.
 
-A spec goes in, a `Bench` that is ready to train it comes out: built and traced the first time,
-taken from memory when the trial before was of the same program. `begin` puts it in the state in
+A spec's `PreparedModel` is built and traced the first time, and taken from memory when the trial
+before was of the same program. `begin` puts it in the state in
 which a trial with a given seed begins, whatever was trained on it before, so a trial's bits
 depend on its spec alone (law 1).
 """
@@ -27,7 +27,7 @@ from ablate.training.rows import Rows
 from ablate.training.seeding import InitialState, Seed, derive, seeded
 from ablate.training.setup import has_gpu
 
-#: Benches are kept while all of them together have no more weights than this.
+#: Models are kept while all of them together have no more weights than this.
 _KEPT_WEIGHTS = 30_000_000
 _KEPT = 8
 
@@ -38,7 +38,7 @@ class PreparedModel:
 
     network: Network
     program: Program
-    beginnings: InitialState
+    initial_state: InitialState
     _optimizer_start: list[np.ndarray] = field(default_factory=list)
     _follows_weights: bool = False
 
@@ -65,7 +65,7 @@ class PreparedModel:
 
     def begin(self, seed: Seed, learning_rate: float, rows: Rows) -> None:
         """Set every variable as it is when a trial with `seed` begins."""
-        for variable, value in self.beginnings.of(seed):
+        for variable, value in self.initial_state.of(seed):
             variable.value.assign(value)
         self.network.calibrate(rows.splits.x_train)
         optimizer = self.model.optimizer
@@ -106,7 +106,7 @@ class PreparedModel:
 
 
 def make(spec: Spec, rows: Rows, seed: Seed) -> PreparedModel:
-    """Build, compile and return the bench of `spec`.
+    """Build, compile and return the model of `spec`.
 
     Raises:
         StudyError, SurgeryError: the network or its loss is not as it should be.
@@ -125,11 +125,11 @@ def make(spec: Spec, rows: Rows, seed: Seed) -> PreparedModel:
     return PreparedModel(made, program, InitialState(made.layers, made.keep, again))
 
 
-_benches: OrderedDict[str, PreparedModel] = OrderedDict()
+_prepared: OrderedDict[str, PreparedModel] = OrderedDict()
 
 
-def bench_for(spec: Spec, rows: Rows, seed: Seed, *, own: bool) -> PreparedModel:
-    """Return the bench for `spec`, from memory if it is there.
+def prepared_model(spec: Spec, rows: Rows, seed: Seed, *, own: bool) -> PreparedModel:
+    """Return the model for `spec`, from memory if it is there.
 
     Args:
         spec: the variant.
@@ -140,31 +140,31 @@ def bench_for(spec: Spec, rows: Rows, seed: Seed, *, own: bool) -> PreparedModel
     if own:
         return make(spec, rows, seed)
     key = program_key(spec)
-    if key in _benches and _benches[key].program.unseedable:
+    if key in _prepared and _prepared[key].program.unseedable:
         forget(spec)  # its draws go on from the trial before
-    if key not in _benches:
-        _benches[key] = make(spec, rows, seed)
+    if key not in _prepared:
+        _prepared[key] = make(spec, rows, seed)
         _make_room()
-    _benches.move_to_end(key)
-    return _benches[key]
+    _prepared.move_to_end(key)
+    return _prepared[key]
 
 
 def forget(spec: Spec | None = None) -> None:
-    """Drop the bench of `spec`, or all of them."""
+    """Drop the model of `spec`, or all of them."""
     if spec is None:
-        _benches.clear()
+        _prepared.clear()
     else:
-        _benches.pop(program_key(spec), None)
+        _prepared.pop(program_key(spec), None)
     gc.collect()
 
 
 def _make_room() -> None:
     dropped = False
-    while len(_benches) > 1:
-        weights = sum(each.model.count_params() for each in _benches.values())
-        if len(_benches) <= _KEPT and weights <= _KEPT_WEIGHTS:
+    while len(_prepared) > 1:
+        weights = sum(each.model.count_params() for each in _prepared.values())
+        if len(_prepared) <= _KEPT and weights <= _KEPT_WEIGHTS:
             break
-        _benches.popitem(last=False)
+        _prepared.popitem(last=False)
         dropped = True
     if dropped:
         gc.collect()  # a graph and its model refer to each other

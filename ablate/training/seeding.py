@@ -5,7 +5,7 @@ A seed, a layer's canonical path on the base model and a role go in, an integer 
 common and the order of their batches (law 2): an inserted layer draws from its own path and
 shifts nothing else.
 
-`Beginnings` gives a built model its initial weights for a seed, as often as needed and without
+`InitialState` gives a built model its initial weights for a seed, as often as needed and without
 building it again: each layer is made anew from its configuration under its own seed, and the
 values are copied. How a layer's weights come about is learned once; most turn out to be
 constants or a single call of an initializer.

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from ablate.study.trial import Trial
-from ablate.training.model_cache import bench_for
+from ablate.training.model_cache import prepared_model
 from ablate.training.network import dtype_policy
 from ablate.training.rows import rows_of, weighted
 
@@ -26,20 +26,20 @@ def seconds_per_epoch(trial: Trial) -> float:
     rows = rows_of(spec, trial.seed)
     batch_size = spec.train.batch_size
     with dtype_policy(spec.train.dtype):
-        bench = bench_for(spec, rows, trial.seed, own=False)
+        prepared = prepared_model(spec, rows, trial.seed, own=False)
         data = weighted(rows.train, rows.splits, spec.train.class_weight)
         count = len(keras.tree.flatten(data)[0])
-        bench.begin(trial.seed, spec.train.learning_rate, rows)
+        prepared.begin(trial.seed, spec.train.learning_rate, rows)
         taken = min(count, STEPS * batch_size)
         steps = -(-taken // batch_size)
         order = np.arange(taken, dtype="int32")
         rates = np.full(steps + 1, 0.0, dtype="float32")
-        spent = _second_time(lambda: bench.program.train(data, order, rates, batch_size))
+        spent = _second_time(lambda: prepared.program.train(data, order, rates, batch_size))
         step = spent / steps
         total = step * -(-count // batch_size)
         if rows.validation is not None:
             part = rows.validation
-            total += _second_time(lambda: bench.program.evaluate(part, batch_size))
+            total += _second_time(lambda: prepared.program.evaluate(part, batch_size))
     return total
 
 

@@ -21,7 +21,8 @@ from ablate.disk import DamagedError
 from ablate.errors import AblateError
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
-from ablate.training import callbacks, checkpoint, model_cache, rows, seeding, setup
+from ablate.training import checkpoint, model_cache, rows, seeding, setup
+from ablate.training.callbacks import CallbackSet, state_of
 from ablate.training.loop import Listener, Loop
 from ablate.training.probing import Context, Probing
 from ablate.training.record import Record, numbers
@@ -93,7 +94,7 @@ class _Running:
         setup.determine(train.deterministic)
         self.rows = rows.rows_of(self.trial.spec, self.trial.seed)
         self.seed = f"{self.trial.seed}/{self.trial.salt}" if self.trial.salt else self.trial.seed
-        self.listening = callbacks.CallbackSet.of(train, self.rows.validation is not None)
+        self.callbacks = CallbackSet.of(train, self.rows.validation is not None)
         self._prepare()
         self.loop.begin()
         self._trace()
@@ -105,20 +106,20 @@ class _Running:
         return self._finish()
 
     def _prepare(self) -> None:
-        """Build or fetch the bench, put it at its beginning, and make the loop around it."""
+        """Build or fetch the model, put it at its beginning, and make the loop around it."""
         spec, train = self.trial.spec, self.trial.spec.train
         began = time.perf_counter()
-        own = self.listening.own_program
-        self.bench = model_cache.bench_for(spec, self.rows, self.seed, own=own)
+        own = self.callbacks.own_program
+        self.prepared = model_cache.prepared_model(spec, self.rows, self.seed, own=own)
         self.record.clock.add("build", began)
         began = time.perf_counter()
         examples = weighted(self.rows.train, self.rows.splits, train.class_weight)
         steps = -(-_count(examples) // train.batch_size)
         rates = Rates(train, steps)
-        self.bench.begin(self.seed, rates.first(train.learning_rate), self.rows)
+        self.prepared.begin(self.seed, rates.first(train.learning_rate), self.rows)
         self.record.clock.add("seed", began)
         self.loop = Loop(
-            program=self.bench.program,
+            program=self.prepared.program,
             train=examples,
             validation=self.rows.validation,
             batch_size=train.batch_size,
@@ -129,16 +130,16 @@ class _Running:
             listener=Listener(self._epoch, self._divergence, self._on_progress),
             clock=self.record.clock,
         )
-        said = remarks(self.bench.network, self.rows, self.trial.spec)
+        said = remarks(self.prepared.network, self.rows, self.trial.spec)
         self.record.notes += said.notes
         self.record.cautions += said.cautions
         self.probing = Probing(self.trial.probes)
 
     def _trace(self) -> None:
         """Trace the program before anything is measured, so that all random state is known."""
-        program, traced = self.bench.program, self.bench.program.traced
+        program, traced = self.prepared.program, self.prepared.program.traced
         program.prepare(self.loop.train)
-        self.bench.seed_untracked_variables(self.seed)
+        self.prepared.seed_untracked_variables(self.seed)
         self.record.clock.add("trace", time.perf_counter() - (program.traced - traced))
         if program.unseedable:
             self.record.notes.append(
@@ -150,10 +151,10 @@ class _Running:
 
     def _callbacks(self, steps: int) -> keras.callbacks.CallbackList:
         return keras.callbacks.CallbackList(
-            self.listening.callbacks,
+            self.callbacks.callbacks,
             add_history=True,
             add_progbar=False,
-            model=self.bench.model,
+            model=self.prepared.model,
             verbose=0,
             epochs=self.trial.spec.train.epochs,
             steps=steps,
@@ -161,7 +162,10 @@ class _Running:
 
     @property
     def _state(self) -> list[Any]:
-        return [*self.bench.state, *map(_UntrackedVariable, self.bench.program.untracked_variables)]
+        return [
+            *self.prepared.state,
+            *map(_UntrackedVariable, self.prepared.program.untracked_variables),
+        ]
 
     def _context(self) -> Context:
         splits = self.rows.splits
@@ -169,11 +173,11 @@ class _Running:
             splits.x_train, splits.y_train,
         )  # fmt: skip
         return Context(
-            model=self.bench.model,
+            model=self.prepared.model,
             splits=splits,
             x=x,
             y=y,
-            paths={layer: path for path, layer in self.bench.network.layers},
+            paths={layer: path for path, layer in self.prepared.network.layers},
             seed=self.trial.seed,
             batch_size=self.trial.spec.train.batch_size,
             epochs=self.trial.spec.train.epochs,
@@ -183,13 +187,13 @@ class _Running:
 
     def _epoch_zero(self) -> None:
         """Measure before training: validation and probes; nothing of it leaves a trace."""
-        generators = self.bench.generators()
+        generators = self.prepared.generators()
         logs: dict[str, Any] = {}
         if self.rows.validation is not None:
             found = self.loop.evaluate(self.rows.validation)
             logs = {f"val_{name}": value for name, value in found.items()}
             names = {*found, *logs}
-            self.listening.check(names)
+            self.callbacks.check(names)
         self.record.append(logs, self._first_rate())
         self._measure(0)
         for variable, value in generators:
@@ -197,14 +201,14 @@ class _Running:
         self._tell(0, logs)
 
     def _first_rate(self) -> float:
-        rate = keras.ops.convert_to_numpy(self.bench.model.optimizer.learning_rate)
+        rate = keras.ops.convert_to_numpy(self.prepared.model.optimizer.learning_rate)
         return float(str(np.float32(rate)))
 
     def _epoch(self, epoch: int, logs: dict[str, Any], rate: float) -> None:
         """Note an epoch that has ended, and what it takes to go on from it."""
         self.record.epochs = epoch
         self.record.append(logs, rate)
-        last = epoch == self.loop.epochs or bool(self.bench.model.stop_training)
+        last = epoch == self.loop.epochs or bool(self.prepared.model.stop_training)
         self._measure(epoch, last)
         self._tell(epoch, logs)
         if not last:
@@ -255,7 +259,7 @@ class _Running:
         state = {
             "record": self.record.state(),
             "taken": self.loop.taken,
-            "callbacks": [callbacks.state_of(each) for each in callbacks],
+            "callbacks": [state_of(each) for each in callbacks],
             "probes": self.probing.state(),
         }
         checkpoint.write(self.folder, self._state, state)
@@ -314,11 +318,11 @@ class _Running:
         result = self.record.result(
             self.rows.splits,
             steps=self.loop.taken,
-            parameters=int(self.bench.model.count_params()),
-            bn_momentum=_bn_momentum(self.bench.model),
+            parameters=int(self.prepared.model.count_params()),
+            bn_momentum=_bn_momentum(self.prepared.model),
             status=status,
             metrics=metrics,
-            best_epoch=self.listening.best_epoch if not self.record.diverged else None,
+            best_epoch=self.callbacks.best_epoch if not self.record.diverged else None,
             saved=self.trial.spec.train.save if model is not None else None,
             probes=tuple(probe_key(each) for each in self.trial.probes),
         )
@@ -358,7 +362,7 @@ class _Running:
         """Save the model if that is asked for; with `best`, its best weights."""
         if self.trial.spec.train.save == "none" or self.folder is None:
             return None
-        model, best = self.bench.model, self.listening.best_weights
+        model, best = self.prepared.model, self.callbacks.best_weights
         final = model.get_weights() if best is not None else None
         if best is not None:
             model.set_weights(best)

@@ -108,7 +108,7 @@ def test_a_second_tuner_finds_the_same(tmp_path):
 
 
 def test_a_build_begins_as_a_trial_does():
-    from ablate.training.model_cache import bench_for
+    from ablate.training.model_cache import prepared_model
     from ablate.training.rows import rows_of
 
     model = hyper()
@@ -116,9 +116,9 @@ def test_a_build_begins_as_a_trial_does():
     built = model.build(hp)
     spec, seed = model.spec(hp), model.seed
     rows = rows_of(spec, seed)
-    bench = bench_for(spec, rows, seed, own=True)
-    bench.begin(seed, spec.train.learning_rate, rows)
-    for mine, theirs in zip(built.get_weights(), bench.model.get_weights(), strict=True):
+    prepared = prepared_model(spec, rows, seed, own=True)
+    prepared.begin(seed, spec.train.learning_rate, rows)
+    for mine, theirs in zip(built.get_weights(), prepared.model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert float(built.optimizer.learning_rate) == np.float32(0.02)
 

@@ -1,4 +1,4 @@
-"""One thread where TensorFlow has not begun, and a bench that no other test has used."""
+"""One thread where TensorFlow has not begun, and no model that another test has used."""
 
 from contextlib import suppress
 
@@ -13,7 +13,7 @@ with suppress(StudyError):
 
 @pytest.fixture
 def fresh():
-    """Let a test begin and end without benches from others."""
+    """Let a test begin and end without models of others."""
     model_cache.forget()
     yield
     model_cache.forget()

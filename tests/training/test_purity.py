@@ -31,7 +31,7 @@ def test_a_trial_is_the_same_alone_after_others_and_in_any_order(fresh):
     assert together["wild-0"]["status"] == "diverged"
     assert together["slow-0"]["metrics"] != together["slow-1"]["metrics"]
     assert together["slow-0"]["metrics"] != together["fast-0"]["metrics"]
-    assert len(model_cache._benches) == 2  # learning rates, batches and rows share a program
+    assert len(model_cache._prepared) == 2  # learning rates, batches and rows share a program
 
     shuffled = {result.id: numbers(result) for result in run(*reversed(trials))}
     assert shuffled == together

@@ -227,7 +227,7 @@ def test_frozen_bounded_and_calibrated():
     )
     rows = rows_of(spec, 0)
     run(trial_of(spec))
-    made = model_cache.bench_for(spec, rows, 0, own=False)
+    made = model_cache.prepared_model(spec, rows, 0, own=False)
     trained = {v.path: v.numpy() for v in made.model.weights}
     made.begin(0, 0.1, rows)
     begun = {v.path: v.numpy() for v in made.model.weights}
