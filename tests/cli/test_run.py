@@ -50,7 +50,7 @@ def ran(file, tmp_path, capsys):
     return run
 
 
-class ResultTable(dict):
+class Changes(dict):
     """Changes to the outcome of a trial, or what is raised, by (variant, seed); and who trained."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class ResultTable(dict):
 @pytest.fixture
 def outcomes(monkeypatch):
     """What becomes of trials, by variant and seed, where it is not that they complete."""
-    changes = ResultTable()
+    changes = Changes()
 
     def poll(self, timeout):
         if not self._tasks:
@@ -80,7 +80,7 @@ def outcomes(monkeypatch):
             said += [Started(trial.id), Finished(replace(record(trial), **change))]
         return [*said, Done(task)]
 
-    monkeypatch.setattr(Inline, "call", lambda self, function, *arguments: None)
+    monkeypatch.setattr(Inline, "call", lambda self, function, *arguments: [])
     monkeypatch.setattr(Inline, "poll", poll)
     return changes
 
