@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from ablate.execution.runner import Interrupted
     from ablate.models import build
     from ablate.search import hypermodel
-    from ablate.study.placement import Placement, Removal
     from ablate.study.results import StudyResults
-    from ablate.study.study import Study, Variant
+    from ablate.study.schema.placement import Placement, Removal
+    from ablate.study.schema.variant import Variant
+    from ablate.study.study import Study
     from ablate.study.trial import Trial, TrialResult
     from ablate.surgery import (
         Certificate,
@@ -56,9 +57,10 @@ _HOMES = {
     "ablate.execution.runner": ("Interrupted",),
     "ablate.models": ("build",),
     "ablate.search": ("hypermodel",),
-    "ablate.study.placement": ("Placement", "Removal"),
+    "ablate.study.schema.placement": ("Placement", "Removal"),
+    "ablate.study.schema.variant": ("Variant",),
     "ablate.study.results": ("StudyResults",),
-    "ablate.study.study": ("Study", "Variant"),
+    "ablate.study.study": ("Study",),
     "ablate.study.trial": ("Trial", "TrialResult"),
     "ablate.surgery": (
         "Certificate",

@@ -19,8 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from ablate.errors import StudyError, nearest
 from ablate.study.overrides import put
-from ablate.study.placement import LAYER_ARGUMENTS
-from ablate.study.study import Probe, Study
+from ablate.study.schema.placement import LAYER_ARGUMENTS
+from ablate.study.schema.probes import Probe
+from ablate.study.study import Study
 from ablate.study.validation import Path, Problem, problems_of, study_error
 
 #: A text is a study file up to this many characters, levels and values (aliases expanded).
@@ -103,7 +104,7 @@ def dump_study(study: Study, heading: str = "") -> str:
     Raises:
         StudyError: a live object stands in the study (`materialised` turns it into a file).
     """
-    if study.live:
+    if study.in_memory:
         raise StudyError(
             f"study '{study.study}' holds live objects, which no file can. "
             "Write study.materialised(folder) instead."

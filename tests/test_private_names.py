@@ -28,7 +28,7 @@ ROOT = Path(ablate.__file__).parent
 WATCHED = ("keras", "tensorflow", "keras_tuner", "tensorboard", "pebble", "ray", "submitit")
 
 #: Private attributes of a class here that another file reads or sets.
-SHARED = {"_live", "_repr_html_"}
+SHARED = {"_repr_html_"}
 
 #: Parts of a module's path that its authors call internal.
 INTERNAL = {"src", "python", "compat", "core"}

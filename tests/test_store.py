@@ -16,12 +16,12 @@ import pytest
 from ablate.disk import write_text
 from ablate.errors import Notice, StoreError
 from ablate.store import Store, studies
-from ablate.study.data import Data
 from ablate.study.digests import digest
-from ablate.study.model import Model
 from ablate.study.record_check import FIELDS, UnsoundRecord
+from ablate.study.schema.data import Data
+from ablate.study.schema.model import Model
+from ablate.study.schema.train import Train
 from ablate.study.tables import results_table
-from ablate.study.train import Train
 from ablate.study.trial import Spec, Trial, TrialResult
 
 SPEC = Spec(data=Data(name="digits"), model=Model(name="cnn"), train=Train(threads=1))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ablate.study.probes import PROBES
+from ablate.study.schema.probes import PROBES
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "teaching"

@@ -42,8 +42,8 @@ from ablate.errors import StudyError, nearest
 from ablate.study.metrics import is_share
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
-from ablate.study.study import Analysis as Settings
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.schema.analysis import Expect
 from ablate.study.trial import TrialResult
 
 

@@ -17,8 +17,8 @@ from ablate.analysis.naming import counted, differing, rows_phrase, seeds_phrase
 from ablate.analysis.sentences import amount, listing, plural
 from ablate.reasons import sentence
 from ablate.study.metrics import bare
-from ablate.study.placement import RATED, Placement
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.placement import RATED, Placement
 from ablate.study.trial import TrialResult
 
 #: Layers that regularize and add no weights.

@@ -32,7 +32,7 @@ from ablate.analysis.power import MOST_SEEDS, seeds_needed
 from ablate.analysis.result_table import ResultTable
 from ablate.analysis.sentences import amount, interval, plural, pretty
 from ablate.study.metrics import SPLITS, is_share
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Expect
 
 #: "Metrics" with which a claim speaks of failures instead.
 RATES = frozenset({"collapse_rate", "failure_rate"})

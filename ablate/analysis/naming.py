@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ablate.analysis.sentences import listing
-from ablate.study.placement import Placement
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.placement import Placement
 
 _POSITIONS = {
     "before": "before",

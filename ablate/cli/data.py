@@ -15,7 +15,7 @@ from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
     from ablate.data import Source, Splits
-    from ablate.study.data import Data
+    from ablate.study.schema.data import Data
 
 
 @click.command("data")
@@ -40,7 +40,7 @@ def command(
     if source is None:
         _list(as_json)
         return 0
-    from ablate.study.sources import NAMES
+    from ablate.study.schema.sources import NAMES
 
     if source in NAMES or (Path(source).exists() and Path(source).suffix not in (".yaml", ".yml")):
         told = [_told(_named(source, settings), None, 0, ["data"])]
@@ -55,7 +55,7 @@ def command(
 
 
 def _list(as_json: bool) -> None:
-    from ablate.study.sources import KINDS
+    from ablate.study.schema.sources import KINDS
 
     kinds = [
         {
@@ -81,8 +81,8 @@ def _list(as_json: bool) -> None:
 def _named(source: str, settings: tuple[str, ...]) -> Data:
     """Return the data section that a name or a path means, with the fields that --set gives."""
     from ablate.config import parse_override
-    from ablate.study.data import Data
-    from ablate.study.sources import NAMES
+    from ablate.study.schema.data import Data
+    from ablate.study.schema.sources import NAMES
 
     key = "name" if source in NAMES else "directory" if Path(source).is_dir() else "path"
     fields: dict[str, Any] = {key: source}
@@ -164,7 +164,7 @@ def _files(data: Data, source: Source) -> dict[str, Any] | None:
 
 
 def _keras_sets() -> Mapping[str, Any]:
-    from ablate.study.sources import KERAS_SETS
+    from ablate.study.schema.sources import KERAS_SETS
 
     return KERAS_SETS
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ablate.errors import DataError, nearest
 from ablate.reasons import sentence
-from ablate.study.factories import APPLICATIONS
+from ablate.study.schema.factories import APPLICATIONS
 
 if TYPE_CHECKING:
     import keras

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ablate.cli.source import Opened
-    from ablate.study.placement import Placement
+    from ablate.study.schema.placement import Placement
     from ablate.surgery.insert import SiteDecision
 
 
@@ -131,7 +131,7 @@ def _placement(
     arguments: tuple[str, ...],
 ) -> Placement:
     from ablate.config import parse_override
-    from ablate.study.placement import Placement
+    from ablate.study.schema.placement import Placement
 
     given: dict[str, Any] = {
         "layer": layer,

@@ -77,7 +77,7 @@ def command(
     fetched unless --weights says so). Positions: b before, B before_activation,
     A after_activation, a after.
     """
-    from ablate.study.factories import APPLICATIONS
+    from ablate.study.schema.factories import APPLICATIONS
 
     if weights is None and source.lower() in APPLICATIONS:
         weights = "none"
@@ -197,7 +197,7 @@ def _meanings(model: keras.Model) -> dict[str, list[str]]:
 def _planned(
     model: keras.Model, layer: str, at: Any, where: tuple[str, ...], except_: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    from ablate.study.placement import LAYER_ARGUMENTS, RATED, Placement
+    from ablate.study.schema.placement import LAYER_ARGUMENTS, RATED, Placement
     from ablate.surgery.insert import plan_insertions
 
     rate: dict[str, Any] = {"rate": 0.5} if layer in RATED and layer in LAYER_ARGUMENTS else {}

@@ -31,7 +31,7 @@ def command(name: str | None, as_json: bool) -> int:
 
 
 def _chosen(name: str | None) -> list[dict[str, Any]]:
-    from ablate.study.factories import APPLICATIONS, KINDS, NAMES
+    from ablate.study.schema.factories import APPLICATIONS, KINDS, NAMES
 
     everything = [_described(kind) for kind in KINDS]
     if name is None:
@@ -82,7 +82,7 @@ def _described(kind: Any) -> dict[str, Any]:
 def _print(found: list[dict[str, Any]], alone: bool) -> None:
     """Print one factory after the other; what all of them take is told once, at the end."""
     from ablate.report.terminal import console
-    from ablate.study.factories import Network
+    from ablate.study.schema.factories import Network
 
     screen = console()
     common = set(Network.model_fields)

@@ -19,25 +19,26 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ablate.study import factories, sources
 from ablate.study.arguments import Kind
-from ablate.study.data import Data, Shift
-from ablate.study.model import Model
-from ablate.study.placement import LAYER_ARGUMENTS, Placement, Removal
 from ablate.study.positions import POSITIONS
-from ablate.study.probes import PROBES
-from ablate.study.search_space import Dimension, Search
-from ablate.study.study import (
-    Analysis,
-    Execution,
-    Expect,
-    Found,
-    LeaveOneOut,
-    Probe,
-    Study,
-    Variant,
+from ablate.study.schema import factories, sources
+from ablate.study.schema.analysis import Analysis, Expect
+from ablate.study.schema.data import Data, Shift
+from ablate.study.schema.execution import Execution
+from ablate.study.schema.model import Model
+from ablate.study.schema.placement import LAYER_ARGUMENTS, Placement, Removal
+from ablate.study.schema.probes import PROBES, Probe
+from ablate.study.schema.search import Dimension, Search
+from ablate.study.schema.train import (
+    Called,
+    CalledMetric,
+    EarlyStopping,
+    Named,
+    NamedMetric,
+    Train,
 )
-from ablate.study.train import Called, CalledMetric, EarlyStopping, Named, NamedMetric, Train
+from ablate.study.schema.variant import Found, LeaveOneOut, Variant
+from ablate.study.study import Study
 
 _CONFIG_HEAD = """\
 # Study files

@@ -88,7 +88,7 @@ def open_model(source: str, weights: str | None = None) -> Opened:
     Raises:
         SurgeryError: SOURCE is neither, or the file holds no model that can be loaded.
     """
-    from ablate.study.factories import APPLICATIONS
+    from ablate.study.schema.factories import APPLICATIONS
 
     name = source.lower().replace("_", "")
     if not Path(source).exists() and name in APPLICATIONS:
@@ -185,7 +185,7 @@ def _start() -> None:
 
 
 def _application(name: str, weights: str | None) -> Opened:
-    from ablate.study.factories import APPLICATIONS
+    from ablate.study.schema.factories import APPLICATIONS
 
     application = APPLICATIONS[name]
     given: str | None = weights or "imagenet"
@@ -217,7 +217,7 @@ def _application(name: str, weights: str | None) -> Opened:
 
 
 def _file(place: Path) -> Opened:
-    from ablate.study.factories import APPLICATIONS
+    from ablate.study.schema.factories import APPLICATIONS
 
     if place.is_dir() or place.suffix not in _SUFFIXES:
         what = "a folder" if place.is_dir() else f"a file that ends in '{place.suffix}'"

@@ -23,7 +23,7 @@ from ablate.data.source import Source
 from ablate.errors import DataError
 from ablate.reasons import reason
 from ablate.study.calls import resolve
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 
 #: Rows of more bytes than this are not read twice to see whether they are the same.
 _TWICE = 1 << 28
@@ -37,7 +37,7 @@ _ELSEWHERE = """
 import json, sys
 fields, sys.path[:] = json.loads(sys.argv[1])
 from ablate.data.called import rows_of
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 print("digest", rows_of(Data(**fields), True).digest)
 """
 

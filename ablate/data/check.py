@@ -17,7 +17,7 @@ from ablate.data.nested import Tree, freeze, leaves, over
 from ablate.data.source import Part, Source
 from ablate.data.targets import guesses, targets
 from ablate.errors import DataError
-from ablate.study.data import with_channel
+from ablate.study.schema.data import with_channel
 
 
 def source(

@@ -20,8 +20,8 @@ from ablate.data.check import source
 from ablate.data.images import Losses, decoded, named, told
 from ablate.data.source import Source
 from ablate.errors import DataError, nearest
-from ablate.study.data import CHANNELS, Data
 from ablate.study.image_files import OTHER_IMAGES, is_hidden, is_image, visible_files
+from ablate.study.schema.data import CHANNELS, Data
 
 _PARTS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 

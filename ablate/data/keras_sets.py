@@ -22,8 +22,8 @@ from ablate.data.check import source
 from ablate.data.source import Source
 from ablate.errors import DataError
 from ablate.reasons import sentence
-from ablate.study.data import Data
-from ablate.study.sources import KERAS_SETS
+from ablate.study.schema.data import Data
+from ablate.study.schema.sources import KERAS_SETS
 
 #: Keras's own shares and seeds for the sets that it splits itself.
 _TEST_SHARE = 0.2

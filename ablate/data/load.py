@@ -22,8 +22,8 @@ from ablate.data.keras_sets import keras_set
 from ablate.data.nested import nbytes
 from ablate.data.remarks import remarked
 from ablate.data.source import Source
-from ablate.study.data import Data
 from ablate.study.image_files import visible_files
+from ablate.study.schema.data import Data
 
 #: What decides a source: the rest of the section decides the split.
 _FIELDS = ("name", "path", "directory", "call", "image_size", "target")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablate.errors import DataError
-from ablate.study.data import Scale
-from ablate.study.factories import APPLICATIONS
+from ablate.study.schema.data import Scale
+from ablate.study.schema.factories import APPLICATIONS
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ablate.data.rng import generator
-from ablate.study.data import Shift
+from ablate.study.schema.data import Shift
 
 
 def shifted(test: np.ndarray, train: np.ndarray, shift: Shift) -> np.ndarray:

@@ -21,7 +21,7 @@ from ablate.data.shift import shifted
 from ablate.data.source import Part, Source, Splits, Target
 from ablate.data.targets import strata
 from ablate.errors import DataError
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 
 _NONE = np.empty(0, dtype=np.int64)
 

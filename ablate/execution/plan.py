@@ -23,12 +23,13 @@ from ablate.execution.devices import cores
 from ablate.execution.readings import Read, with_digests
 from ablate.store import Store
 from ablate.study.checks import check_new_names
-from ablate.study.data import example_shape
-from ablate.study.expand import carry_sites, wanted_sites, with_sites
 from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
+from ablate.study.leave_one_out import carry_sites, wanted_sites, with_sites
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
-from ablate.study.study import Found, LeaveOneOut, Study
+from ablate.study.schema.data import example_shape
+from ablate.study.schema.variant import Found, LeaveOneOut
+from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial, TrialResult, contradiction
 
 LookInside = Callable[[ResolvedVariant, LeaveOneOut], Sequence[Found]]

@@ -14,7 +14,7 @@ from ablate.config import load_study
 from ablate.errors import StudyError, nearest
 from ablate.execution.plan import plan, resolved_before
 from ablate.store import Store
-from ablate.study.model import Model
+from ablate.study.schema.model import Model
 from ablate.study.study import Study
 from ablate.study.trial import Trial
 

@@ -31,7 +31,7 @@ from ablate.execution.ray_bootstrap import travelling
 from ablate.execution.ray_cluster import connect, imported, room
 from ablate.execution.ray_worker import SHARED, ResultPayload
 from ablate.reasons import reason
-from ablate.study.study import Execution
+from ablate.study.schema.execution import Execution
 from ablate.study.trial import Trial
 
 #: Ray begins a task whose worker or machine was lost again this many times.

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ablate.errors import MissingExtraError, StudyError
 from ablate.reasons import sentence
-from ablate.study.study import Execution
+from ablate.study.schema.execution import Execution
 
 #: Seconds within which a cluster must take a connection.
 KNOCK = 10.0

@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ablate.study.data import Data
 from ablate.study.digests import source_digest
 from ablate.study.identity import trial_ids
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.data import Data
 from ablate.study.study import Study
 from ablate.study.trial import Spec, TrialResult
 
@@ -64,12 +64,12 @@ def with_digests(
 
 
 def materialised(study: Study, folder: Path) -> Study:
-    """Return the study with its live objects as files in `folder`.
+    """Return the study with its objects as files in `folder`.
 
-    Rows that a live function returns are read under seeds, as those of a `call` are. The file that
+    Rows that a function returns are read under seeds, as those of a `call` are. The file that
     keeps them is all that workers see, and its digest is in the ids.
     """
-    if study._live is None or not callable(study._live.data):
+    if study.in_memory is None or not callable(study.in_memory.data):
         return study.materialised(folder)
     from ablate.data.reading import seeded  # with Keras, which a driver needs for nothing else
 

@@ -30,7 +30,9 @@ from ablate.study.preview import VariantPlan
 from ablate.study.programs import groups
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
-from ablate.study.study import Execution, Found, LeaveOneOut, Study
+from ablate.study.schema.execution import Execution
+from ablate.study.schema.variant import Found, LeaveOneOut
+from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial
 
 

@@ -29,7 +29,7 @@ from ablate.execution.file_channel import FileReporter, Mailbox, forget_events
 from ablate.execution.local import Processes
 from ablate.execution.messages import Done, Lost, Message, Task
 from ablate.reasons import reason, sentence
-from ablate.study.study import Execution
+from ablate.study.schema.execution import Execution
 from ablate.study.trial import Trial, TrialResult
 
 #: Pause between two looks at the shared disk, in seconds, and between two questions to Slurm.

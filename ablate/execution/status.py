@@ -142,7 +142,7 @@ class _inputs:
         return materialised(self._study, self._store.inputs)
 
     def __exit__(self, *_: object) -> None:
-        if self._new and self._study.live and not self._store.exists():
+        if self._new and self._study.in_memory and not self._store.exists():
             import shutil
 
             shutil.rmtree(self._store.root, ignore_errors=True)
@@ -164,7 +164,7 @@ def _outlook(
     previews: Mapping[str, Any],
     paces: Mapping[str, float] | None = None,
 ) -> StudyStatus:
-    from ablate.study.expand import wanted_sites
+    from ablate.study.leave_one_out import wanted_sites
 
     todo = {trial.id for trial in made.todo}
     threads = made.study.train.threads

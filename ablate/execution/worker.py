@@ -25,7 +25,7 @@ from ablate.execution.file_channel import FileReporter, Reporter
 from ablate.execution.messages import Task
 from ablate.reasons import reason, sentence
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Found, LeaveOneOut
+from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
 from ablate.suppress_stderr import quiet_start
 

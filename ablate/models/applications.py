@@ -28,7 +28,7 @@ from ablate.models.replace_head import last_dense, replace_head
 from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, global_pool, output_form
 from ablate.reasons import sentence
-from ablate.study.factories import APPLICATIONS, Transfer
+from ablate.study.schema.factories import APPLICATIONS, Transfer
 
 _IMAGENET_CLASSES = 1000
 

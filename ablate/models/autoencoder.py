@@ -7,7 +7,7 @@ import keras
 from ablate.errors import StudyError
 from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten
-from ablate.study.factories import Autoencoder
+from ablate.study.schema.factories import Autoencoder
 
 
 def autoencoder(shape: tuple[int, ...], aim: Aim, arguments: Autoencoder) -> keras.Model:

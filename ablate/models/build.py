@@ -25,9 +25,9 @@ from ablate.models.saved import from_call, from_file
 from ablate.models.specs import Aim, Fits, Goal, InputOutputSpec, count, shapes, single
 from ablate.models.vgg import vgg
 from ablate.reasons import sentence
-from ablate.study.factories import Network, Transfer
-from ablate.study.model import Model
-from ablate.study.placement import Placement
+from ablate.study.schema.factories import Network, Transfer
+from ablate.study.schema.model import Model
+from ablate.study.schema.placement import Placement
 from ablate.surgery.recursion_limit import deep_graphs
 
 _FACTORIES: dict[str, Callable[[tuple[int, ...], Aim, Any], keras.Model]] = {

@@ -7,7 +7,7 @@ import keras
 from ablate.errors import StudyError
 from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, global_pool, images, pool
-from ablate.study.factories import Cnn
+from ablate.study.schema.factories import Cnn
 
 
 def cnn(shape: tuple[int, ...], aim: Aim, arguments: Cnn) -> keras.Model:

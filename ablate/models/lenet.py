@@ -6,7 +6,7 @@ import keras
 
 from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, images, pool
-from ablate.study.factories import Lenet
+from ablate.study.schema.factories import Lenet
 
 
 def lenet(shape: tuple[int, ...], aim: Aim, arguments: Lenet) -> keras.Model:

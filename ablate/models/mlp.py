@@ -6,7 +6,7 @@ import keras
 
 from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten
-from ablate.study.factories import Mlp
+from ablate.study.schema.factories import Mlp
 
 
 def mlp(shape: tuple[int, ...], aim: Aim, arguments: Mlp) -> keras.Model:

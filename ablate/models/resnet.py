@@ -8,7 +8,7 @@ import keras
 
 from ablate.models.specs import Aim
 from ablate.models.style import Style, global_pool, images
-from ablate.study.factories import Resnet
+from ablate.study.schema.factories import Resnet
 
 
 def resnet(shape: tuple[int, ...], aim: Aim, arguments: Resnet) -> keras.Model:

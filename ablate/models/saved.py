@@ -21,7 +21,7 @@ from ablate.models.replace_head import replace_head
 from ablate.models.specs import Aim, Fits
 from ablate.reasons import reason, sentence
 from ablate.study.calls import resolve
-from ablate.study.model import Model
+from ablate.study.schema.model import Model
 from ablate.surgery import Edits, graph, rebuild
 from ablate.surgery.hosts import paths
 

@@ -15,7 +15,7 @@ import keras
 from ablate.errors import StudyError
 from ablate.models.initializers import for_bias, for_kernel
 from ablate.models.specs import Aim
-from ablate.study.factories import Network
+from ablate.study.schema.factories import Network
 
 #: Images here have their channels last, whatever Keras is set to elsewhere.
 _FORMAT = "channels_last"

@@ -6,7 +6,7 @@ import keras
 
 from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, images, pool
-from ablate.study.factories import Vgg
+from ablate.study.schema.factories import Vgg
 
 
 def vgg(shape: tuple[int, ...], aim: Aim, arguments: Vgg) -> keras.Model:

@@ -18,7 +18,7 @@ from ablate.errors import StudyError
 from ablate.report import formatting
 from ablate.report.report_data import ReportData, gather
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Analysis as Settings
+from ablate.study.schema.analysis import Analysis as Settings
 from ablate.study.trial import TrialResult
 
 #: Facts of the machine that can change a trial's numbers.

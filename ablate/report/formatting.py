@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.analysis.sentences import pretty, told
-from ablate.study.placement import Placement
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.placement import Placement
 
 NONE = "–"
 MINUS = "−"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Expect
 from ablate.study.trial import TrialResult
 
 if TYPE_CHECKING:

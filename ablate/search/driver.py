@@ -34,7 +34,8 @@ from ablate.study.checks import check_new_names
 from ablate.study.identity import trial_ids
 from ablate.study.programs import groups
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.search_space import Search, parameters_of
+from ablate.study.schema.search import Search
+from ablate.study.search_points import parameters_of
 from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial, TrialResult
 

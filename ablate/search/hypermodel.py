@@ -27,7 +27,8 @@ from ablate.errors import StudyError, nearest
 from ablate.search.results import SEARCH_SEEDS
 from ablate.search.space import check_searchable, declare, nearest_in
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.search_space import Dimension, apply_point, parameters_of, values_at
+from ablate.study.schema.search import Dimension
+from ablate.study.search_points import apply_point, parameters_of, values_at
 from ablate.study.study import Study
 from ablate.study.trial import Spec
 from ablate.surgery.layer_factory import recipe_of
@@ -70,7 +71,7 @@ def hypermodel(
             f"Study '{found.study}' has no 'search' section: there is nothing to vary."
         )
     check_searchable(found.search)
-    if found.live:
+    if found.in_memory:
         found = found.materialised(tempfile.mkdtemp(prefix="ablate-"))
     resolved = {arm.name: arm for arm in found.resolved}
     name = found.baseline_name if variant is None else variant

@@ -25,7 +25,7 @@ from ablate.search.space import Values, every, finite, space_of
 from ablate.study.calls import resolve
 from ablate.study.metrics import direction_of
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.search_space import Search
+from ablate.study.schema.search import Search
 
 #: Oracles whose points depend on their number alone.
 STEADY = frozenset({"random", "quasirandom", "grid"})

@@ -18,7 +18,7 @@ from ablate.search.oracles import STEADY, oracle_of
 from ablate.search.search_table import Point
 from ablate.study.metrics import direction_of
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.search_space import Search
+from ablate.study.schema.search import Search
 from ablate.study.trial import TrialResult
 
 #: Points of a variant under way at once where the next one depends on what became of the last.

@@ -24,7 +24,7 @@ from ablate.store import Store
 from ablate.study.metrics import direction_of
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
-from ablate.study.search_space import Search
+from ablate.study.schema.search import Search
 from ablate.study.study import Study
 from ablate.study.trial import TrialResult
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from ablate.store import Store
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.search_space import Search, apply_point
+from ablate.study.schema.search import Search
+from ablate.study.search_points import apply_point
 from ablate.study.trial import Spec, TrialResult
 
 #: The point under which a winner's fresh seeds stand in search.csv and on TensorBoard.

@@ -17,7 +17,8 @@ import keras_tuner as kt
 
 from ablate.errors import StudyError
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.search_space import Dimension, Search, condition_of, parameters_of
+from ablate.study.schema.search import Dimension, Search
+from ablate.study.search_points import condition_of, parameters_of
 
 Values = dict[str, Any]
 

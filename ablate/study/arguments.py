@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import nearest
-from ablate.study.strict import Strict
+from ablate.study.schema.strict import Strict
 from ablate.study.validation import InvalidFields, Problem, problems_of
 
 

@@ -9,29 +9,28 @@ others; those that need the arms run only where the arms can be told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablate.errors import StudyError, nearest
 from ablate.study import arguments
+from ablate.study.declaration import SEARCH_SEEDS, Declaration
 from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
-from ablate.study.probes import PROBES
-from ablate.study.search_space import apply_point, check_path, parameters_of
-from ablate.study.strict import Open
-from ablate.study.train import Train
-from ablate.study.validation import InvalidFields, Path, Problem, study_error
-
-if TYPE_CHECKING:
-    from ablate.study.resolved import ResolvedVariant
-    from ablate.study.study import Study, Variant
-
+from ablate.study.overrides import apply
+from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.probes import PROBES, Probe
+from ablate.study.schema.strict import OpenModel
+from ablate.study.schema.train import Train
+from ablate.study.schema.variant import Variant
+from ablate.study.search_points import apply_point, check_path, parameters_of
+from ablate.study.validation import InvalidFields, Path, Problem, dotted, problems_of, study_error
 
 #: What Windows keeps for devices, whatever ending follows.
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
-def check_new_names(study: Study) -> None:
+def check_new_names(study: Declaration) -> None:
     """Refuse names that a new study should not have; one that is on disk keeps what it has.
 
     Raises:
@@ -54,7 +53,7 @@ def check_new_names(study: Study) -> None:
         raise study_error(problems)
 
 
-def check(study: Study) -> None:
+def check(study: Declaration, resolve: Callable[[], Sequence[ResolvedVariant]]) -> None:
     """Refuse a study that cannot be obeyed.
 
     Raises:
@@ -70,7 +69,7 @@ def check(study: Study) -> None:
     ]
     if not problems:
         try:
-            resolved = study.resolved
+            resolved = resolve()
         except InvalidFields as slips:
             raise InvalidFields(*dict.fromkeys(slips.problems)) from None
         problems += [*_check_names(study, resolved), *_check_search(study, resolved)]
@@ -79,9 +78,7 @@ def check(study: Study) -> None:
         raise InvalidFields(*problems)
 
 
-def _check_seeds(study: Study) -> Iterator[Problem]:
-    from ablate.study.study import SEARCH_SEEDS
-
+def _check_seeds(study: Declaration) -> Iterator[Problem]:
     seeds = study.seeds
     if isinstance(seeds, int):
         if not 1 <= seeds <= SEARCH_SEEDS:
@@ -103,7 +100,7 @@ def _check_seeds(study: Study) -> Iterator[Problem]:
         before.add(seed)
 
 
-def _check_shape(study: Study) -> Iterator[Problem]:
+def _check_shape(study: Declaration) -> Iterator[Problem]:
     """Check that there is something to compare, said in one way."""
     rule = study.leave_one_out
     if study.variants and study.factors:
@@ -134,7 +131,7 @@ def _check_shape(study: Study) -> Iterator[Problem]:
         yield Problem(("leave_one_out", "by"), text)
 
 
-def _declared(study: Study) -> Iterator[tuple[Path, Variant]]:
+def _declared(study: Declaration) -> Iterator[tuple[Path, Variant]]:
     for name, variant in study.variants.items():
         yield ("variants", name), variant
     for factor, levels in study.factors.items():
@@ -142,7 +139,7 @@ def _declared(study: Study) -> Iterator[tuple[Path, Variant]]:
             yield ("factors", factor, level), variant
 
 
-def _check_overrides(study: Study) -> Iterator[Problem]:
+def _check_overrides(study: Declaration) -> Iterator[Problem]:
     """Check that overrides name fields there are; their values are judged when merged."""
     fields = list(Train.model_fields)
     for path, variant in _declared(study):
@@ -157,9 +154,7 @@ def _check_overrides(study: Study) -> Iterator[Problem]:
                 yield Problem((*path, "data", key), text)
 
 
-def _check_probes(study: Study) -> Iterator[Problem]:
-    from ablate.study.study import Probe
-
+def _check_probes(study: Declaration) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, probe in enumerate(study.probes):
         if (kind := PROBES.get(probe.name)) is None:
@@ -180,13 +175,13 @@ def _check_probes(study: Study) -> Iterator[Problem]:
         seen.add(key)
 
 
-def _check_analysis(study: Study) -> Iterator[Problem]:
+def _check_analysis(study: Declaration) -> Iterator[Problem]:
     analysis = study.analysis
     if analysis.metric == "auto" or analysis.direction != "auto":
         return
     told = [study.train.metrics, *(each.train.get("metrics") for _, each in _declared(study))]
     own = [each for metrics in told if isinstance(metrics, list) for each in metrics]
-    known = [each for each in own if isinstance(each, str | Mapping | Open)]
+    known = [each for each in own if isinstance(each, str | Mapping | OpenModel)]
     if direction_of(analysis.metric, metrics=known) is None:
         yield Problem(("analysis", "direction"), _undirected(analysis.metric))
 
@@ -199,7 +194,7 @@ def _undirected(metric: str) -> str:
     )
 
 
-def _check_claims(study: Study) -> Iterator[Problem]:
+def _check_claims(study: Declaration) -> Iterator[Problem]:
     """Check that each claim of `expect` has what its kind needs."""
     for index, claim in enumerate(study.expect):
         at: Path = ("expect", index)
@@ -215,7 +210,7 @@ def _check_claims(study: Study) -> Iterator[Problem]:
             yield Problem((*at, "range"), text)
 
 
-def _check_names(study: Study, resolved: tuple[ResolvedVariant, ...]) -> Iterator[Problem]:
+def _check_names(study: Declaration, resolved: Sequence[ResolvedVariant]) -> Iterator[Problem]:
     """Check every place that names a variant against the variants there are."""
     names = [arm.name for arm in resolved]
     rule = study.leave_one_out
@@ -244,7 +239,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
-def _check_search(study: Study, resolved: tuple[ResolvedVariant, ...]) -> Iterator[Problem]:
+def _check_search(study: Declaration, resolved: Sequence[ResolvedVariant]) -> Iterator[Problem]:
     search = study.search
     if search is None:
         return
@@ -272,7 +267,7 @@ def _check_search(study: Study, resolved: tuple[ResolvedVariant, ...]) -> Iterat
 
 
 def _check_values(
-    study: Study, resolved: tuple[ResolvedVariant, ...], path: str
+    study: Declaration, resolved: Sequence[ResolvedVariant], path: str
 ) -> Iterator[Problem]:
     """Check that the field takes every choice, and both ends of a range."""
     assert study.search is not None
@@ -293,11 +288,8 @@ def _check_values(
             return
 
 
-def _check_profiles(study: Study) -> Iterator[Problem]:
+def _check_profiles(study: Declaration) -> Iterator[Problem]:
     """Check that each profile makes a sound study; its slips are told at its own keys."""
-    from ablate.study.overrides import apply
-    from ablate.study.study import Study
-
     document: dict[str, Any] | None = None
     for name, profile in study.profiles.items():
         if document is None:
@@ -305,18 +297,14 @@ def _check_profiles(study: Study) -> Iterator[Problem]:
         changed, problems = apply(document, profile, ("profiles", name))
         if not problems:
             try:
-                Study.model_validate(changed)
+                type(study).model_validate(changed)
             except ValueError as error:
-                from ablate.study.validation import problems_of
-
-                told = problems_of(error, Study, changed)  # type: ignore[arg-type]
+                told = problems_of(error, type(study), changed)  # type: ignore[arg-type]
                 problems = [_in_profile(each, name, profile) for each in told]
         yield from problems
 
 
 def _in_profile(problem: Problem, name: str, profile: dict[str, Any]) -> Problem:
-    from ablate.study.validation import dotted
-
     at = dotted(problem.path)
     key = next((key for key in profile if at == key or at.startswith(f"{key}.")), None)
     if key is None:

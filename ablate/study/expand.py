@@ -1,6 +1,6 @@
 """From a study to its arms: every variant named, with nothing left to inherit.
 
-Declared variants come in their order; factors are crossed in full, the first factor slowest;
+Declared variants come in tresolver order; factors are crossed in full, the first factor slowest;
 `leave_one_out` follows. A generated arm equal to an earlier one is its alias and trained once.
 What leave-one-out by site or by layer leaves out depends on the built model: `wanted_sites`
 tells which arm a worker has to preview, `with_sites` writes what it found into the study, and
@@ -15,19 +15,18 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
-from ablate.errors import StudyError, nearest
+from ablate.errors import nearest
+from ablate.study.declaration import Declaration
 from ablate.study.inherit import Part, VariantResolver, inheritance_chain
-from ablate.study.placement import Placement, Removal
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.variant import Found
 from ablate.study.trial import Spec
 from ablate.study.validation import InvalidFields, Problem, invalid
-
-if TYPE_CHECKING:
-    from ablate.study.study import Found, Study
 
 #: What `leave_one_out: {from: model}` calls the base model as it comes.
 MODEL = "model"
@@ -36,17 +35,17 @@ MODEL = "model"
 _SILENT = {"Train": ("metrics", "save", "time_limit"), "Placement": ("name",)}
 
 
-def expand(study: Study) -> list[ResolvedVariant]:
+def expand(study: Declaration) -> list[ResolvedVariant]:
     """Return the arms of `study`, in order; the first is the default baseline.
 
     Raises:
         Slips: every contradiction found, with the paths of the fields at fault (a study that
             exists has none: they were reported when it was made).
     """
-    heir = VariantResolver(study)
-    resolved = _crossed(study, heir) if study.factors else _declared(study, heir)
+    resolver = VariantResolver(study)
+    resolved = _crossed(study, resolver) if study.factors else _declared(study, resolver)
     resolved = _single(resolved, study)
-    return _with_left_out(resolved, study, heir)
+    return _with_left_out(resolved, study, resolver)
 
 
 def path_name(name: str) -> str:
@@ -63,66 +62,13 @@ def path_name(name: str) -> str:
     return f"{safe[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def wanted_sites(study: Study) -> ResolvedVariant | None:
-    """Return the arm whose sites (or own layers) must be found before all arms are known.
-
-    None if `expand` knows them all. By site, the worker reports what each placement of this
-    arm inserted; by layer, which layers of the base model `leave_one_out.where` selects.
-    """
-    rule = study.leave_one_out
-    if rule is None or rule.by == "placement" or rule.found is not None:
-        return None
-    return _origin(_known(study), study, VariantResolver(study))
-
-
-def with_sites(study: Study, found: Sequence[Found]) -> Study:
-    """Return `study` with the sites (or layers) that leave-one-out leaves out in turn.
-
-    Raises:
-        StudyError: nothing was found, or the arms it gives contradict others.
-    """
-    from ablate.study.study import Study
-
-    if study.leave_one_out is None:
-        return study
-    if not found:
-        raise StudyError(
-            f"leave_one_out: there is nothing to leave out of '{study.leave_one_out.from_}'."
-        )
-    rule = study.leave_one_out.model_copy(update={"found": list(found)})
-    fields = {name: getattr(study, name) for name in Study.model_fields}
-    made = Study(**{**fields, "leave_one_out": rule})
-    made._live = study._live
-    return made
-
-
-def carry_sites(study: Study, earlier: Study) -> Study:
-    """Return `study` with the sites that `earlier` knows, if they are the same arm's."""
-    rule, known = study.leave_one_out, earlier.leave_one_out
-    if rule is None or known is None or rule.found is not None or known.found is None:
-        return study
-    if rule != known.model_copy(update={"found": None}):
-        return study
-    before = _origin(_known(earlier), earlier, VariantResolver(earlier))
-    now = _origin(_known(study), study, VariantResolver(study))
-    same = all(
-        getattr(now.spec, part) == getattr(before.spec, part)
-        for part in ("data", "model", "insert", "remove")
-    )
-    return with_sites(study, known.found) if same else study
-
-
-def _known(study: Study) -> list[ResolvedVariant]:
-    return [variant for variant in study.resolved if variant.origin != "leave_one_out"]
-
-
-def _declared(study: Study, heir: VariantResolver) -> list[ResolvedVariant]:
+def _declared(study: Declaration, resolver: VariantResolver) -> list[ResolvedVariant]:
     """Return the arms of `variants`."""
     resolved: list[ResolvedVariant] = []
     problems: list[Problem] = []
     for name in study.variants:
         try:
-            spec = heir.spec(inheritance_chain(name, study.variants, ("variants",)))
+            spec = resolver.spec(inheritance_chain(name, study.variants, ("variants",)))
             resolved.append(ResolvedVariant(name, spec))
         except InvalidFields as slips:
             problems += slips.problems
@@ -131,7 +77,7 @@ def _declared(study: Study, heir: VariantResolver) -> list[ResolvedVariant]:
     return resolved
 
 
-def _crossed(study: Study, heir: VariantResolver) -> list[ResolvedVariant]:
+def _crossed(study: Declaration, resolver: VariantResolver) -> list[ResolvedVariant]:
     """Return the full factorial of `factors`."""
     problems: list[Problem] = []
     levels: list[list[tuple[str, list[Part]]]] = []
@@ -148,7 +94,7 @@ def _crossed(study: Study, heir: VariantResolver) -> list[ResolvedVariant]:
     for chosen in itertools.product(*levels) if not problems else ():
         factors = {factor: level for factor, (level, _) in zip(names, chosen, strict=True)}
         try:
-            spec = heir.spec([part for _, parts in chosen for part in parts])
+            spec = resolver.spec([part for _, parts in chosen for part in parts])
         except InvalidFields as slips:
             problems += slips.problems
             continue
@@ -199,7 +145,7 @@ def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-def _single(resolved: list[ResolvedVariant], study: Study) -> list[ResolvedVariant]:
+def _single(resolved: list[ResolvedVariant], study: Declaration) -> list[ResolvedVariant]:
     """Make generated duplicates aliases; refuse declared ones, or salt them if allowed."""
     key_of = _Keys()
     first: dict[tuple[str, ...], ResolvedVariant] = {}
@@ -226,9 +172,9 @@ def _single(resolved: list[ResolvedVariant], study: Study) -> list[ResolvedVaria
 
 
 class _Keys:
-    """Tells equal specs: what decides their numbers, as far as it can be told without files.
+    """Tells equal specs: what decides tresolver numbers, as far as it can be told without files.
 
-    Arms share their sections and placements, so each is written out once.
+    Arms share tresolver sections and placements, so each is written out once.
     """
 
     def __init__(self) -> None:
@@ -248,13 +194,13 @@ class _Keys:
 
 
 def _with_left_out(
-    resolved: list[ResolvedVariant], study: Study, heir: VariantResolver
+    resolved: list[ResolvedVariant], study: Declaration, resolver: VariantResolver
 ) -> list[ResolvedVariant]:
     """Return `arms` with those of `leave_one_out`, as far as they are known."""
     rule = study.leave_one_out
     if rule is None:
         return resolved
-    origin = _origin(resolved, study, heir)
+    origin = leave_one_out_origin(resolved, study, resolver)
     resolved = (
         resolved
         if any(variant.name == origin.name for variant in resolved)
@@ -278,8 +224,8 @@ def _with_left_out(
     return resolved
 
 
-def _origin(
-    resolved: list[ResolvedVariant], study: Study, heir: VariantResolver
+def leave_one_out_origin(
+    resolved: list[ResolvedVariant], study: Declaration, resolver: VariantResolver
 ) -> ResolvedVariant:
     """Return the arm that `leave_one_out.from` names."""
     rule = study.leave_one_out
@@ -288,7 +234,7 @@ def _origin(
     if found is not None:
         return found
     if rule.from_ == MODEL:
-        spec = heir.spec([])
+        spec = resolver.spec([])
         key_of = _Keys()
         same = {key_of(variant.spec): variant for variant in reversed(resolved)}.get(key_of(spec))
         return ResolvedVariant(MODEL, spec, alias_of=(same.alias_of or same.name) if same else None)
@@ -301,7 +247,7 @@ def _origin(
     )
 
 
-def _lacking(origin: ResolvedVariant, study: Study) -> Iterator[tuple[str, Spec]]:
+def _lacking(origin: ResolvedVariant, study: Declaration) -> Iterator[tuple[str, Spec]]:
     """Yield what can be left out of `origin`, by name, with the spec that lacks it."""
     rule = study.leave_one_out
     assert rule is not None
@@ -319,9 +265,9 @@ def _lacking(origin: ResolvedVariant, study: Study) -> Iterator[tuple[str, Spec]
 
 
 def labels(insert: Sequence[Placement]) -> dict[str, list[int]]:
-    """Return what leave-one-out calls each placement, with their indices in `insert`.
+    """Return what leave-one-out calls each placement, with tresolver indices in `insert`.
 
-    Placements that share a `name` are one; those without one are called by their layer, a
+    Placements that share a `name` are one; those without one are called by tresolver layer, a
     second by `<layer>_2`.
     """
     named: dict[str, list[int]] = {}

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from ablate.study.digests import Memory, digest, source_digest
 from ablate.study.image_files import read_otherwise_before
-from ablate.study.train import Train
+from ablate.study.schema.train import Train
 from ablate.study.trial import Spec
 
 #: Raise this when our own code changes the numbers that a trial gives. Since 2, images in folders

@@ -1,9 +1,9 @@
-"""Live objects in a study: a Keras model, arrays, callables, until they become files.
+"""Objects in memory as a study's model or data: a Keras model, arrays, callables.
 
-The document a study is made of goes in; out comes a document in which a placeholder stands for
-each live object, and a `Live` that holds them. Objects are told by what they can do (a model
-saves itself, an array has a shape), so that no framework is imported here. Files are written so
-that equal objects give equal bytes: what identifies a trial is the content of its files.
+`take` puts placeholders into the document a study is made of and keeps the objects aside,
+`materialise` writes them to files. Objects are told by what they can do (a model saves itself, an
+array has a shape), so that no framework is imported here. Files are written so that equal objects
+give equal bytes: what identifies a trial is the content of its files.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ablate.errors import StudyError
+from ablate.study.declaration import Declaration
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from ablate.study.study import Study
 
 MODEL_FILE = "model.keras"
 DATA_FILE = "data.npz"
@@ -34,60 +33,60 @@ _SHORT = {"x": "x_train", "y": "y_train"}
 
 
 @dataclass(frozen=True, eq=False)
-class Live:
-    """The live objects of a study. Two are equal only if they are one."""
+class InMemory:
+    """The objects in memory of a study. Two are equal only if they are one."""
 
     model: Any = None
     data: Any = None
 
 
-def take(document: Any) -> tuple[Any, Live | None]:
-    """Return `document` with placeholders for its live objects, and those objects.
+def take(document: Any) -> tuple[Any, InMemory | None]:
+    """Return `document` with placeholders for its objects in memory, and those objects.
 
-    A live model may stand for the whole `model` section or for its `file` or `call`, live data
+    An object may stand for the whole `model` section or for its `file` or `call`, live data
     for the whole `data` section or for its `path` or `call`.
     """
     if not isinstance(document, Mapping):
         return document, None
     changed = dict(document)
     found: dict[str, Any] = {}
-    for section, key, name, alive in (
-        ("model", "file", MODEL_FILE, _is_live_model),
-        ("data", "path", DATA_FILE, _is_live_data),
+    for section, key, name, is_object in (
+        ("model", "file", MODEL_FILE, _is_model_source),
+        ("data", "path", DATA_FILE, _is_data_source),
     ):
         value = changed.get(section)
-        if alive(value):
+        if is_object(value):
             found[section] = value
             changed[section] = {key: name}
         elif isinstance(value, Mapping):
             rest = dict(value)
             for each in (key, "call"):
-                if each in rest and not isinstance(rest[each], str) and alive(rest[each]):
+                if each in rest and not isinstance(rest[each], str) and is_object(rest[each]):
                     found[section] = rest.pop(each)
                     changed[section] = {**rest, key: name}
         if section == "model" and section in found and not _is_model(found[section]):
             changed[section].setdefault("weights", "fresh")  # made by a call, as `call:` is
-    return changed, Live(**found) if found else None
+    return changed, InMemory(**found) if found else None
 
 
-def materialise(study: Study, live: Live, folder: str | os.PathLike[str]) -> Study:
-    """Write the live objects into `folder`; return the study that names the files.
+def materialise(
+    study: Declaration, objects: InMemory, folder: str | os.PathLike[str]
+) -> dict[str, Any]:
+    """Write the objects into `folder`; return the sections of `study` that name the files.
 
     Raises:
         StudyError: an object is not what its section needs.
     """
-    from ablate.study.study import Study
-
     target = Path(folder).resolve()
     target.mkdir(parents=True, exist_ok=True)
-    fields: dict[str, Any] = {name: getattr(study, name) for name in Study.model_fields}
-    if live.model is not None:
-        path = _save_model(live.model, target / MODEL_FILE)
-        fields["model"] = study.model.model_copy(update={"file": str(path)})
-    if live.data is not None:
-        path = _save_data(live.data, target / DATA_FILE)
-        fields["data"] = study.data.model_copy(update={"path": str(path)})
-    return Study(**fields)
+    sections: dict[str, Any] = {}
+    if objects.model is not None:
+        path = _save_model(objects.model, target / MODEL_FILE)
+        sections["model"] = study.model.model_copy(update={"file": str(path)})
+    if objects.data is not None:
+        path = _save_data(objects.data, target / DATA_FILE)
+        sections["data"] = study.data.model_copy(update={"path": str(path)})
+    return sections
 
 
 def _is_model(value: Any) -> bool:
@@ -95,11 +94,11 @@ def _is_model(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("layers", "get_config", "save", "weights"))
 
 
-def _is_live_model(value: Any) -> bool:
+def _is_model_source(value: Any) -> bool:
     return not isinstance(value, BaseModel | type) and (_is_model(value) or callable(value))
 
 
-def _is_live_data(value: Any) -> bool:
+def _is_data_source(value: Any) -> bool:
     if isinstance(value, str | BaseModel | type) or value is None:
         return False
     if isinstance(value, Mapping):

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import nearest
-from ablate.study.data import Data
-from ablate.study.model import Model
-from ablate.study.placement import Placement, Removal
-from ablate.study.train import Train
+from ablate.study.declaration import Declaration
+from ablate.study.schema.data import Data
+from ablate.study.schema.model import Model
+from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.train import Train
+from ablate.study.schema.variant import Variant
 from ablate.study.trial import Spec
 from ablate.study.validation import InvalidFields, Path, Problem, problems_of
-
-if TYPE_CHECKING:
-    from ablate.study.study import Study, Variant
 
 #: Keys that say what a mapping is about: another value starts a new mapping.
 _IDENTITY = ("name", "file", "call", "study")
@@ -99,7 +98,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 class VariantResolver:
     """Makes specs of a study's parts, remembering every section it has validated."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Declaration) -> None:
         self._base = {name: getattr(study, name) for name in _SECTIONS}
         # Defaults of `train` can be merged into (an optimizer's momentum); those of a factory or
         # a source are its own, and go when another takes its place.

@@ -16,7 +16,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablate.errors import nearest
+from ablate.study.declaration import Declaration
 from ablate.study.inherit import NAMED
+from ablate.study.schema.train import Train
 from ablate.study.validation import Path, Problem, _models, dotted, keys_at, shown
 
 
@@ -123,12 +125,9 @@ def _default(path: Path) -> dict[str, Any]:
 
 def _model_at(path: Path) -> tuple[type[BaseModel], Path] | None:
     """Return the model class and the path within it that a path of a study stands in."""
-    from ablate.study.study import Study
-    from ablate.study.train import Train
-
     if len(path) >= 3 and path[0] == "variants" and path[2] == "train":
         return Train, path[3:]
-    return (Study, path) if _models(Study, path) else None
+    return (Declaration, path) if _models(Declaration, path) else None
 
 
 def _closed(model: tuple[type[BaseModel], Path]) -> bool:

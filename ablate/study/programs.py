@@ -36,7 +36,7 @@ _COST = {"BatchNormalization": 0.5, "LayerNormalization": 0.4, "GroupNormalizati
 def program_key(spec: Spec) -> str:
     """Return a key that specs share exactly when one program can train them all.
 
-    >>> from ablate.study.train import Train
+    >>> from ablate.study.schema.train import Train
     >>> spec = Spec(data={"name": "digits"}, model={"name": "mlp"}, train={"learning_rate": 0.1})
     >>> faster = spec.model_copy(update={"train": Train(learning_rate=0.5)})
     >>> other = spec.model_copy(update={"train": Train(optimizer="adam")})

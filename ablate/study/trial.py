@@ -10,18 +10,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from ablate.study.data import Data
 from ablate.study.metrics import without_counters
-from ablate.study.model import Model
-from ablate.study.placement import Placement, Removal
 from ablate.study.record_check import check
-from ablate.study.strict import Strict
-from ablate.study.train import Train
-
-if TYPE_CHECKING:
-    from ablate.study.study import Probe
+from ablate.study.schema.data import Data
+from ablate.study.schema.model import Model
+from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.probes import Probe
+from ablate.study.schema.strict import Strict
+from ablate.study.schema.train import Train
 
 Status = Literal["completed", "diverged", "failed", "interrupted"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.study.placement import Placement
 from ablate.study.positions import Position
+from ablate.study.schema.placement import Placement
 from ablate.surgery import graph, hosts
 from ablate.surgery.layer_factory import Addition, Recipe, Trials, recipe_of
 from ablate.surgery.naming import free_name, suffix

@@ -17,8 +17,8 @@ from typing import Any
 import keras
 
 from ablate.errors import StudyError, SurgeryError
-from ablate.study.placement import Placement, Selector
 from ablate.study.positions import Position
+from ablate.study.schema.placement import Placement, Selector
 from ablate.surgery import record
 from ablate.surgery.calibrate import Progress, estimate, undo
 from ablate.surgery.decisions import SiteDecision as SiteDecision

@@ -16,7 +16,7 @@ import keras
 
 from ablate.errors import SurgeryError, nearest
 from ablate.reasons import reason
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 from ablate.surgery.clone import copy_of
 from ablate.surgery.rebuild import fed
 from ablate.surgery.sites import Point, Site

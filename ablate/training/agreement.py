@@ -17,7 +17,7 @@ from ablate import models
 from ablate.data import Splits
 from ablate.errors import StudyError, nearest
 from ablate.study.keras_names import is_own
-from ablate.study.train import CalledMetric, NamedMetric, Train
+from ablate.study.schema.train import CalledMetric, NamedMetric, Train
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ablate import models, surgery
 from ablate.data import Splits
 from ablate.errors import StudyError, SurgeryError
 from ablate.study.keras_names import snake
-from ablate.study.placement import CANONICAL, Selector
+from ablate.study.schema.placement import CANONICAL, Selector
 from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.calibrate import estimate, named, undo

@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from ablate.study.train import Train
+from ablate.study.schema.train import Train
 from ablate.surgery import diagnostics, graph
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network

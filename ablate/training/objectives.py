@@ -19,7 +19,7 @@ from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.keras_names import is_own, loss_name, metric_name, optimizer_name, snake
 from ablate.study.metrics import alike
-from ablate.study.train import CalledMetric, Named, NamedMetric, Train
+from ablate.study.schema.train import CalledMetric, Named, NamedMetric, Train
 from ablate.training.agreement import agreement, losses_of
 
 

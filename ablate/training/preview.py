@@ -14,10 +14,10 @@ import numpy as np
 from ablate import models, surgery
 from ablate.errors import AblateError, StudyError
 from ablate.reasons import reason
-from ablate.study.placement import CANONICAL
 from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Found, LeaveOneOut
+from ablate.study.schema.placement import CANONICAL
+from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.callbacks import CallbackSet
 from ablate.training.network import Network, dtype_policy, network

@@ -24,7 +24,7 @@ from ablate.data import Splits
 from ablate.errors import StudyError, nearest
 from ablate.probes import PROBES, Probe
 from ablate.reasons import reason
-from ablate.study.study import Probe as Request
+from ablate.study.schema.probes import Probe as Request
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras.optimizers import schedules
 
-from ablate.study.train import Named, Train
+from ablate.study.schema.train import Named, Train
 
 
 @keras.saving.register_keras_serializable(package="ablate")

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ablate.study.data import Data
-from ablate.study.model import Model
-from ablate.study.placement import Placement, Removal
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.train import Train
+from ablate.study.schema.data import Data
+from ablate.study.schema.model import Model
+from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.train import Train
 from ablate.study.trial import Spec, TrialResult
 
 BN = Placement(layer="BatchNormalization", at="before_activation")

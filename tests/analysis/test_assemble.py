@@ -8,7 +8,7 @@ from scipy import stats
 
 from ablate.analysis import SCHEMA_VERSION, Analysis, analyze
 from ablate.errors import StudyError
-from ablate.study.study import Analysis as Settings
+from ablate.study.schema.analysis import Analysis as Settings
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, result, study
 
 ARMS = [arm("plain"), arm("bn", insert=[BN]), arm("dropout", insert=[DROPOUT])]

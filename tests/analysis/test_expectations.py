@@ -4,8 +4,8 @@ from scipy import stats
 
 from ablate.analysis import analyze
 from ablate.analysis.effects import Expectation
-from ablate.study.study import Analysis as Settings
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.schema.analysis import Expect
 from ablate.study.trial import TrialResult
 from tests.analysis.simulated import arm, noisy, result, study
 

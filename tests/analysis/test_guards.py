@@ -5,9 +5,9 @@ import pytest
 
 from ablate.analysis import analyze
 from ablate.analysis.effects import Analysis, Guard
-from ablate.study.placement import Placement
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Analysis as Settings
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.schema.placement import Placement
 from ablate.study.trial import TrialResult
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, result, study
 

@@ -1,8 +1,8 @@
 import pytest
 
 from ablate.analysis.naming import counted, coverage_clause, described, weights_kept
-from ablate.study.placement import Placement
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.placement import Placement
 from tests.analysis.simulated import BN, DROPOUT, arm
 
 

@@ -18,7 +18,7 @@ from ablate.analysis.paired import Family, compare
 from ablate.analysis.resampling import bca
 from ablate.analysis.speed import epochs_to
 from ablate.events.means import differences
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Expect
 from tests.analysis.simulated import BN, DROPOUT, arm, result, study
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ablate.analysis import analyze
 from ablate.analysis.sentences import amount, figure, interval, listing, p_words, plural, pretty
-from ablate.study.study import Analysis as Settings
+from ablate.study.schema.analysis import Analysis as Settings
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, study
 
 ARMS = [arm("plain"), arm("bn", insert=[BN]), arm("dropout", insert=[DROPOUT])]

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from ablate.cli.models import command
 from ablate.errors import StudyError
-from ablate.study.factories import APPLICATIONS, FACTORIES
+from ablate.study.schema.factories import APPLICATIONS, FACTORIES
 
 
 def told(*arguments):

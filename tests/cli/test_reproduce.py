@@ -12,7 +12,7 @@ from ablate.cli import run_cli
 from ablate.cli.papers import ORDER, heading, look_up, papers, profile_of, select
 from ablate.config import load_study
 from ablate.errors import StudyError
-from ablate.study.model import Model
+from ablate.study.schema.model import Model
 
 ROOT = Path(__file__).parents[2]
 FILES = papers(ROOT / "configs" / "papers")

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from ablate.cli.images import read_images
 from ablate.data import load
 from ablate.errors import DataError
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 
 SIZE = (6, 8)  # height, width: turning shows
 

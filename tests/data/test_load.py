@@ -9,7 +9,7 @@ import pytest
 
 from ablate.data import load, split
 from ablate.errors import DataError, StudyError
-from ablate.study.data import Data, example_shape
+from ablate.study.schema.data import Data, example_shape
 
 
 def test_digits():

@@ -11,7 +11,7 @@ import pytest
 from ablate.data import load
 from ablate.data.npz import read
 from ablate.errors import DataError
-from ablate.study.data import Data, example_shape
+from ablate.study.schema.data import Data, example_shape
 
 X, Y = np.arange(60.0).reshape(20, 3), np.arange(20) % 2
 

@@ -7,7 +7,7 @@ import pytest
 
 from ablate.data import load, split
 from ablate.errors import DataError
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 
 
 def parts(**changes):

@@ -15,7 +15,7 @@ from ablate.data import called, load
 from ablate.data.load import forget
 from ablate.data.reading import content_digest, in_order, seeded
 from ablate.errors import DataError
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 
 #: A module of pipelines as people write them: nobody seeds anything.
 MODULE = """
@@ -104,7 +104,7 @@ def test_what_draws_is_read_the_same_each_time(module, name):
 @pytest.mark.slow
 def test_another_process_reads_the_same(module, tmp_path):
     code = (
-        "from ablate.data import load; from ablate.study.data import Data\n"
+        "from ablate.data import load; from ablate.study.schema.data import Data\n"
         "print(load(Data(call='pipelines:augmented')).digest)"
     )
     other = subprocess.run(

@@ -9,7 +9,7 @@ from ablate.data import load, remarks, split
 from ablate.data.check import source
 from ablate.data.remarks import remarked
 from ablate.errors import DataError
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 
 RANDOM = np.random.default_rng(0)
 ROWS = 40

@@ -11,7 +11,7 @@ from ablate.data import load, split
 from ablate.data.check import source
 from ablate.data.split import _quotas
 from ablate.errors import DataError
-from ablate.study.data import Data
+from ablate.study.schema.data import Data
 
 
 def data(**fields):

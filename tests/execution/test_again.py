@@ -10,8 +10,9 @@ from ablate.execution.again import lacking, stands, trained_again, with_earlier
 from ablate.execution.plan import plan
 from ablate.execution.status import outlook
 from ablate.store import Store
-from ablate.study.study import Probe, Study
-from ablate.study.train import Train
+from ablate.study.schema.probes import Probe
+from ablate.study.schema.train import Train
+from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial, TrialResult
 
 

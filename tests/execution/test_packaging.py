@@ -13,10 +13,10 @@ from ablate.errors import StudyError
 from ablate.execution import packaging
 from ablate.execution.ray_bootstrap import EventQueue
 from ablate.execution.ray_cluster import Room, room
-from ablate.study.data import Data
-from ablate.study.model import Model
-from ablate.study.study import Execution
-from ablate.study.train import Train
+from ablate.study.schema.data import Data
+from ablate.study.schema.execution import Execution
+from ablate.study.schema.model import Model
+from ablate.study.schema.train import Train
 from ablate.study.trial import Spec, Trial
 
 

@@ -12,10 +12,10 @@ from ablate.execution.file_channel import FileReporter
 from ablate.execution.messages import Done, Epoch, Finished, Lost, Started, Step
 from ablate.execution.runner import ATTEMPTS, Interrupted, Run, recover
 from ablate.store import Store
-from ablate.study.data import Data
-from ablate.study.model import Model
 from ablate.study.preview import VariantPlan
-from ablate.study.train import Train
+from ablate.study.schema.data import Data
+from ablate.study.schema.model import Model
+from ablate.study.schema.train import Train
 from ablate.study.trial import Spec, Trial, TrialResult
 
 SPEC = Spec(

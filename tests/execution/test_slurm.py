@@ -27,7 +27,8 @@ from ablate.execution.run import run
 from ablate.execution.slurm import JOBS, SlurmJobs, parameters
 from ablate.execution.status import progress
 from ablate.store import Store
-from ablate.study.study import Execution, Study
+from ablate.study.schema.execution import Execution
+from ablate.study.study import Study
 
 pytest.importorskip("submitit")
 

@@ -9,7 +9,7 @@ import pytest
 
 from ablate.errors import StudyError
 from ablate.models import Goal, InputOutputSpec, base, build, origin
-from ablate.study.model import Model
+from ablate.study.schema.model import Model
 
 SMALL = {"alpha": 0.25}
 TEN = Goal("classification", (), 10)

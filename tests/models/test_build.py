@@ -8,7 +8,7 @@ from keras import ops
 import ablate
 from ablate.errors import StudyError
 from ablate.models import Goal, InputOutputSpec, base, build
-from ablate.study.model import Model
+from ablate.study.schema.model import Model
 
 CLASSES = Goal("classification", (), 10)
 

@@ -8,7 +8,7 @@ import pytest
 
 from ablate.errors import StudyError
 from ablate.models import Goal, InputOutputSpec, base, build, origin, output_activations
-from ablate.study.model import Model
+from ablate.study.schema.model import Model
 
 
 def goal(classes):

@@ -5,7 +5,7 @@ import pytest
 
 from ablate.events.trials import _probes
 from ablate.probes import PROBES
-from ablate.study.study import Probe
+from ablate.study.schema.probes import Probe
 from ablate.training import run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 

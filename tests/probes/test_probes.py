@@ -9,7 +9,7 @@ from keras import layers as L
 from keras import ops
 
 from ablate.probes import PROBES
-from ablate.study.probes import PROBES as NAMED
+from ablate.study.schema.probes import PROBES as NAMED
 
 
 @pytest.fixture(scope="module")

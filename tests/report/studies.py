@@ -9,10 +9,10 @@ import numpy as np
 
 from ablate.analysis.assemble import analyze
 from ablate.report import ReportData, gather
-from ablate.study.placement import Placement
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Analysis as Settings
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.schema.analysis import Expect
+from ablate.study.schema.placement import Placement
 from ablate.study.trial import Spec, TrialResult
 
 BN = {"layer": "BatchNormalization", "at": "before_activation", "where": "hidden"}

@@ -10,7 +10,7 @@ from ablate.errors import StudyError
 from ablate.report.compare import compared
 from ablate.report.html import as_html
 from ablate.report.tables import headline
-from ablate.study.study import Analysis as Settings
+from ablate.study.schema.analysis import Analysis as Settings
 from tests.report.studies import BN, DIGITS, arm, material_of, result, study
 
 FIRST = {name: DIGITS[name] for name in ("plain", "bn")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ablate.report import formatting
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 from tests.report.studies import BN, DROPOUT, arm
 
 

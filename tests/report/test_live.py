@@ -9,9 +9,9 @@ from rich.console import Console
 from ablate.execution.messages import Epoch, Step
 from ablate.report import live
 from ablate.report.live import Display
-from ablate.study.data import Data
-from ablate.study.model import Model
-from ablate.study.train import Train
+from ablate.study.schema.data import Data
+from ablate.study.schema.model import Model
+from ablate.study.schema.train import Train
 from ablate.study.trial import Spec, Trial, TrialResult
 
 SPEC = Spec(data=Data(name="digits"), model=Model(name="mlp"), train=Train(epochs=4, threads=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ablate.report.measurements import measured
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Expect
 from ablate.study.trial import TrialResult
 
 

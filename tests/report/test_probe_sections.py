@@ -11,7 +11,7 @@ from ablate.report import probes
 from ablate.report.document import png
 from ablate.report.probes.mistakes import contested
 from ablate.report.probes.reading import measured
-from ablate.study.probes import PROBES
+from ablate.study.schema.probes import PROBES
 
 EPOCHS = np.array([0, 5, 10])
 LAYERS = np.array(["dense1", "dense2"])

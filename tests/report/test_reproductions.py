@@ -10,7 +10,7 @@ from ablate.analysis.assemble import analyze
 from ablate.report import ReportData, gather
 from ablate.report.files import write_reproductions
 from ablate.report.reproductions import Reproduction, as_document, overview, tally
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Expect
 from tests.report.studies import BN, DROPOUT, arm, result
 
 HEADING = """\

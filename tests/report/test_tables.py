@@ -7,8 +7,8 @@ from dataclasses import replace
 from ablate.report import gather, tables
 from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Analysis as Settings
-from ablate.study.study import Expect
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.schema.analysis import Expect
 from tests.report.studies import BN, DIGITS, DROPOUT, arm, factorial, material_of, result, study
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from ablate.errors import StudyError
 from ablate.search.space import declare, every, finite, levels, space_of, stepped
-from ablate.study.search_space import Dimension, parameters_of
+from ablate.study.schema.search import Dimension
+from ablate.study.search_points import parameters_of
 from tests.search.small import RATE, RATES, study
 
 RATE_OF_DROPOUT = "insert.Dropout.rate"

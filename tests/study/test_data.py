@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from ablate.errors import StudyError
-from ablate.study.data import Data, example_shape
-from ablate.study.sources import KERAS_SETS, NAMES
+from ablate.study.schema.data import Data, example_shape
+from ablate.study.schema.sources import KERAS_SETS, NAMES
 
 
 def test_names_are_those_of_keras():
@@ -114,8 +114,8 @@ def test_the_schema_lists_every_source_with_its_arguments():
 
 def test_neither_keras_nor_numpy_is_imported():
     code = (
-        "import sys; from ablate.study.data import Data, example_shape\n"
-        "from ablate.study.model import Model\n"
+        "import sys; from ablate.study.schema.data import Data, example_shape\n"
+        "from ablate.study.schema.model import Model\n"
         "example_shape(Data(name='digits')), Model(name='vgg16')\n"
         "bad = {'keras', 'tensorflow', 'numpy', 'sklearn'} & set(sys.modules)\n"
         "assert not bad, bad"

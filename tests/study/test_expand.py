@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.expand import carry_sites, path_name, wanted_sites, with_sites
-from ablate.study.placement import Placement, Removal
+from ablate.study.expand import path_name
+from ablate.study.leave_one_out import carry_sites, wanted_sites, with_sites
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Found, Study
+from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.variant import Found
+from ablate.study.study import Study
 
 BN = {"layer": "BatchNormalization", "at": "before_activation"}
 DROP = {"layer": "Dropout", "rate": 0.5, "where": "Dense"}

@@ -13,7 +13,7 @@ import pytest
 from ablate.errors import StudyError
 from ablate.study.digests import digest, source_digest
 from ablate.study.identity import NUMERICS, identity_spec, resolve_threads, trial_ids
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 from ablate.study.trial import Spec
 
 

@@ -69,13 +69,13 @@ def test_arrays_in_any_usual_form_become_an_npz(data: Any, expected: Any, tmp_pa
 
 def test_other_keys_of_the_section_are_kept(tmp_path: Path) -> None:
     made = study(data={"path": (X, Y), "validation": 0.5}).materialised(tmp_path)
-    assert (made.data.validation, made.live) == (0.5, False)
+    assert (made.data.validation, made.in_memory) == (0.5, None)
 
 
 def test_a_model_becomes_a_file_that_keeps_its_weights(tmp_path: Path) -> None:
     model = SavesItself()
     made = study(model=model)
-    assert made.live
+    assert made.in_memory
     assert model.saved == 0
     saved = made.materialised(tmp_path).model
     assert (saved.file, saved.weights) == (str(tmp_path / "model.keras"), None)
@@ -126,7 +126,7 @@ def test_a_live_study_cannot_be_written_but_pickled() -> None:
     made = study()
     with pytest.raises(StudyError, match="holds live objects, which no file can"):
         dump_study(made)
-    assert pickle.loads(pickle.dumps(made)).live
+    assert pickle.loads(pickle.dumps(made)).in_memory
 
 
 def test_a_keras_model_is_saved_the_same_every_time_and_loads(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ablate.study.metrics import (
     reported_as,
     without_counters,
 )
-from ablate.study.train import Train
+from ablate.study.schema.train import Train
 
 
 @pytest.mark.parametrize(

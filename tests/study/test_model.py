@@ -6,8 +6,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from ablate.errors import StudyError
-from ablate.study.factories import ACTIVATIONS, APPLICATIONS, INITIALIZERS, NAMES
-from ablate.study.model import Model
+from ablate.study.schema.factories import ACTIVATIONS, APPLICATIONS, INITIALIZERS, NAMES
+from ablate.study.schema.model import Model
 
 
 def test_applications_are_those_of_keras():

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.placement import LAYER_ARGUMENTS, Placement
+from ablate.study.schema.placement import LAYER_ARGUMENTS, Placement
 
 
 @pytest.mark.parametrize("layer", sorted(set(LAYER_ARGUMENTS) - {"ClassicDropout"}))

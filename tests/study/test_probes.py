@@ -1,7 +1,7 @@
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.probes import PROBES
+from ablate.study.schema.probes import PROBES
 from ablate.study.study import Study
 
 

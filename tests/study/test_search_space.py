@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.placement import Placement
-from ablate.study.search_space import Search, apply_point, condition_of, parameters_of
+from ablate.study.schema.placement import Placement
+from ablate.study.schema.search import Search
+from ablate.study.search_points import apply_point, condition_of, parameters_of
 from ablate.study.study import Study
 
 BN = {"layer": "BatchNormalization", "name": "bn.1"}

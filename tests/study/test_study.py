@@ -10,9 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from ablate.errors import StudyError
-from ablate.study.placement import Placement
-from ablate.study.study import Probe, Study
-from ablate.study.train import Train
+from ablate.study.schema.placement import Placement
+from ablate.study.schema.probes import Probe
+from ablate.study.schema.train import Train
+from ablate.study.study import Study
 
 FIELDS: dict[str, Any] = {
     "study": "mine",

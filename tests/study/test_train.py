@@ -3,7 +3,7 @@
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.train import CalledMetric, Named, Train
+from ablate.study.schema.train import CalledMetric, Named, Train
 
 
 def test_names_are_brought_to_one_spelling():

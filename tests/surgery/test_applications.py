@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.study.factories import APPLICATIONS
-from ablate.study.placement import Placement
+from ablate.study.schema.factories import APPLICATIONS
+from ablate.study.schema.placement import Placement
 from ablate.surgery import fold, insert, inserted, remove, sites
 
 LIGHT = ("vgg16", "mobilenet", "mobilenetv3small")

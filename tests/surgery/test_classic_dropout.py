@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 from ablate.surgery import ClassicDropout, insert, remove
 
 X = np.array([[1.0, -2.0, 3.0]], "float32")

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from ablate import surgery
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 
 
 def test_the_layer_normalizes_what_it_sees():

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from ablate.errors import SurgeryError
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 from ablate.surgery import insert, inserted, plan_insertions, remove
 from ablate.surgery.insert import carry_out
 from ablate.surgery.recursion_limit import deep_graphs

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from ablate.study.placement import Placement
 from ablate.study.positions import POSITIONS
+from ablate.study.schema.placement import Placement
 from ablate.surgery import canonical_paths, insert, inserted, remove
 from tests.surgery.cases import draw, randomized
 from tests.surgery.test_round_trips import assert_same, equal, outputs, state

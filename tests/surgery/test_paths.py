@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 from ablate.surgery import canonical_paths, insert, remove
 from tests.surgery.cases import CASES
 

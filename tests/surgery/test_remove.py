@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from ablate.errors import SurgeryError
-from ablate.study.placement import Placement
+from ablate.study.schema.placement import Placement
 from ablate.surgery import insert, inserted, remove
 from ablate.surgery.remove import take_out
 from tests.surgery.cases import CASES, draw, randomized

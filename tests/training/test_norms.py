@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.study.train import Train
+from ablate.study.schema.train import Train
 from ablate.training.network import Network
 from ablate.training.norms import said_of_norms, some
 

@@ -8,7 +8,7 @@ import pytest
 
 from ablate.errors import StudyError
 from ablate.study import keras_names
-from ablate.study.train import Train
+from ablate.study.schema.train import Train
 from ablate.training import objectives
 from ablate.training.objectives import compile_for, optimizer_of
 from ablate.training.rows import rows_of

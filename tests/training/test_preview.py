@@ -8,10 +8,10 @@ import pytest
 from keras import layers
 
 from ablate.errors import StudyError, SurgeryError
-from ablate.study.data import Data
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.study import Found, LeaveOneOut
-from ablate.study.train import Train
+from ablate.study.schema.data import Data
+from ablate.study.schema.train import Train
+from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.training import found_in, model_cache, preview
 from ablate.training.rows import rows_of
 from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from ablate.probes import PROBES
-from ablate.study.study import Probe
-from ablate.study.train import Train
+from ablate.study.schema.probes import Probe
+from ablate.study.schema.train import Train
 from ablate.training import model_cache, run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 

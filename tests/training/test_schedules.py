@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.study.train import Train
+from ablate.study.schema.train import Train
 from ablate.training.schedules import Rates, keras_schedule, plateau
 
 

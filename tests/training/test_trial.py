@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ablate.data import Target
-from ablate.study.data import Data
 from ablate.study.progress import Event
+from ablate.study.schema.data import Data
 from ablate.training import model_cache, run_group
 from ablate.training.rows import rows_of
 from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes

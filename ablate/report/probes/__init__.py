@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ablate.reasons import reason
 from ablate.report.document import Section
 from ablate.report.report_data import ReportData
-from ablate.study.probes import PROBES
+from ablate.study.schema.probes import PROBES
 from ablate.study.trial import TrialResult
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from pydantic_core import CoreSchema
 
 from ablate.errors import nearest
 from ablate.study.arguments import Kind, check, complete, schema
-from ablate.study.sources import KERAS_SETS, KINDS, NAMES
-from ablate.study.strict import Open, Strict
+from ablate.study.schema.sources import KERAS_SETS, KINDS, NAMES
+from ablate.study.schema.strict import OpenModel, Strict
 from ablate.study.validation import invalid
 
 Scale = Literal["auto", "none", "unit", "standard", "application"]
@@ -50,7 +50,7 @@ class Shift(Strict):
     amount: float = Field(default=0.3, description="How much, in shares of the inputs' range.")
 
 
-class Data(Open):
+class Data(OpenModel):
     """The examples of a study: their source, their split, their scale."""
 
     name: str | None = Field(default=None, description="A set that needs no file.")

@@ -28,17 +28,17 @@ from ablate.study.keras_names import (
     snake,
 )
 from ablate.study.metrics import RESERVED, alike, bare, reported_as
-from ablate.study.strict import Open, Strict
+from ablate.study.schema.strict import OpenModel, Strict
 from ablate.study.validation import invalid
 
 
-class Named(Open):
+class Named(OpenModel):
     """A Keras object by name, with its arguments beside the name."""
 
     name: str = Field(description="Its name in Keras")
 
 
-class Called(Open):
+class Called(OpenModel):
     """Anyone's own object: `call: package.module:Class`, with its arguments beside it."""
 
     call: str = Field(

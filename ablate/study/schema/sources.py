@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from ablate.study.arguments import Kind, NoArguments
-from ablate.study.strict import Strict
+from ablate.study.schema.strict import Strict
 
 Task = Literal["auto", "classification", "regression"]
 

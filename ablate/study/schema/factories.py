@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from ablate.errors import nearest
 from ablate.study.arguments import Kind
-from ablate.study.strict import Strict
+from ablate.study.schema.strict import Strict
 
 #: Activations of Keras that take nothing but their input and keep its shape.
 ACTIVATIONS: tuple[str, ...] = (

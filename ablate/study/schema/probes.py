@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from ablate.study.arguments import Kind
-from ablate.study.placement import Selector
-from ablate.study.strict import Strict
+from ablate.study.arguments import Kind, schema
+from ablate.study.schema.placement import Selector
+from ablate.study.schema.strict import OpenModel, Strict
 
 
 class Activations(Strict):
@@ -156,3 +158,19 @@ PROBES: dict[str, Kind] = {
         ),
     )
 }
+
+
+class Probe(OpenModel):
+    """A measurement inside the network; its own arguments stand beside these."""
+
+    name: str = Field(description=f"Which probe: {', '.join(PROBES)}.")
+    every: int = Field(default=1, ge=1, description="Epochs between two measurements.")
+    probe_rows: int = Field(default=64, ge=2, description="Validation rows it looks at.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        document = handler(core_schema)
+        schema(cls, handler.resolve_ref_schema(document), PROBES.values())
+        return document

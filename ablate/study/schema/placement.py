@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from ablate.errors import nearest
 from ablate.study.positions import Position
-from ablate.study.strict import Open, Strict
+from ablate.study.schema.strict import Name, OpenModel, Strict
 from ablate.study.validation import InvalidFields, Problem
 
 Selector = (
@@ -53,7 +53,7 @@ LAYER_ARGUMENTS: dict[str, set[str]] = {
 RATED = {name for name, arguments in LAYER_ARGUMENTS.items() if "rate" in arguments}
 
 
-class Placement(Open):
+class Placement(OpenModel):
     """A layer to insert and the sites it goes to.
 
     The layer's own arguments (`rate`, `momentum`, …) stand beside these fields and are found in
@@ -81,9 +81,8 @@ class Placement(Open):
     except_: Selector | None = Field(
         default=None, alias="except", description="Hosts to leave out, by the same selectors."
     )
-    name: str | None = Field(
+    name: Name | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$",
         description="What search paths and leave-one-out call this placement; not the layer.",
     )
     calibrate: bool | Literal["statistics"] = Field(

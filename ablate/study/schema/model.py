@@ -25,14 +25,14 @@ from pydantic_core import CoreSchema
 
 from ablate.errors import nearest
 from ablate.study.arguments import Kind, check, complete, schema
-from ablate.study.factories import APPLICATIONS, FACTORIES, KINDS, NAMES, WithHead
-from ablate.study.strict import Open
+from ablate.study.schema.factories import APPLICATIONS, FACTORIES, KINDS, NAMES, WithHead
+from ablate.study.schema.strict import OpenModel
 from ablate.study.validation import invalid
 
 _SOURCES = ("name", "file", "call", "study")
 
 
-class Model(Open):
+class Model(OpenModel):
     """The base model: `name` (a factory), `file` (a saved model) or `call` (anyone's own)."""
 
     name: str | None = Field(default=None, description="A factory, or a keras.applications name.")

@@ -1,7 +1,7 @@
 """The one base of everything that a study file can say.
 
 Strict: an unknown key is an error, a number in quotes is not a number. Frozen: a study is a
-value; what changes it makes a new one. `Open` takes further keys, the arguments of a factory,
+value; what changes it makes a new one. `OpenModel` takes further keys, the arguments of a factory,
 a layer or a probe, and hands them out as `arguments`. Whoever constructs one of these in Python
 with a slip in it gets a `StudyError` in plain words; what is nested is reported by the outermost.
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ablate.study.validation import problems_of, study_error
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _Plainly
@@ -25,8 +27,6 @@ else:
             try:
                 return super().__call__(*args, **fields)
             except ValidationError as error:
-                from ablate.study.validation import problems_of, study_error
-
                 raise study_error(problems_of(error, cls, fields), of=cls.__name__) from None
 
 
@@ -43,7 +43,7 @@ class Strict(BaseModel, metaclass=_Plainly):
     )
 
 
-class Open(Strict):
+class OpenModel(Strict):
     """A strict model that takes further keys: the arguments of what it names."""
 
     model_config = ConfigDict(extra="allow")
@@ -65,3 +65,6 @@ Range = Annotated[
 Integers = Annotated[
     tuple[int, int], BeforeValidator(_as_tuple, json_schema_input_type=tuple[int, int])
 ]
+
+#: What a study, a variant, a placement may be called.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
