@@ -78,6 +78,7 @@ def read(study: str, logs: Path) -> ReportData:
     from ablate.report import material_of
     from ablate.report.search import section
     from ablate.search.results import found as found_by_search
+    from ablate.search.summary_text import summarize
     from ablate.store import Store
 
     found = find_study(study, logs)
@@ -98,7 +99,7 @@ def read(study: str, logs: Path) -> ReportData:
         outcome,
         command=f"ablate {verb} {again}",
         warnings=(warnings,) if left_out else (),
-        sections=() if searched is None else (section(searched.searched),),
+        sections=() if searched is None else (section(summarize(searched)),),
     )
 
 

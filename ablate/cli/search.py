@@ -51,10 +51,11 @@ def command(
     screen = console(quiet=quiet or as_json)
     with quiet_start():
         from ablate.search.driver import search
+        from ablate.search.summary_text import summarize, to_json
     results = search(found, logs=logs, fresh=fresh, watchers=[SearchDisplay(screen)])
     if as_json:
-        echo(json.dumps(results.to_json()))
+        echo(json.dumps(to_json(results)))
     else:
         confirmed = results.confirmed if results.analysis is not None else None
-        print_search(results.searched, confirmed, quiet=quiet)
+        print_search(summarize(results), confirmed, quiet=quiet)
     return 1 if results.counts().get("failed") else 0

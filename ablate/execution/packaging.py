@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-import ablate
 from ablate.errors import StudyError
 from ablate.study.trial import Spec, Trial
 
@@ -112,7 +111,7 @@ def pointed(trials: Iterable[Trial], there: Mapping[str, str]) -> tuple[Trial, .
 
 def code(trials: Iterable[Trial]) -> list[Path]:
     """Return the places of the code that trials need: this package and the user's modules."""
-    return [Path(ablate.__file__).parent, *called_modules(trials)]
+    return [Path(__file__).resolve().parents[1], *called_modules(trials)]
 
 
 def called_modules(trials: Iterable[Trial]) -> list[Path]:

@@ -73,7 +73,7 @@ def hypermodel(
     check_searchable(found.search)
     if found.in_memory:
         found = found.materialised(tempfile.mkdtemp(prefix="ablate-"))
-    resolved = {arm.name: arm for arm in found.resolved}
+    resolved = {each.name: each for each in found.resolved}
     name = found.baseline_name if variant is None else variant
     if name not in resolved:
         raise StudyError(
@@ -86,12 +86,12 @@ def hypermodel(
 class VariantHyperModel(kt.HyperModel):
     """The networks of a variant over the study's search space."""
 
-    def __init__(self, study: Study, arm: ResolvedVariant, seed: int) -> None:
-        super().__init__(name=arm.name)
+    def __init__(self, study: Study, variant: ResolvedVariant, seed: int) -> None:
+        super().__init__(name=variant.name)
         assert study.search is not None
-        self.study, self.arm, self.seed = study, arm, seed
-        self._parameters = parameters_of(arm, study.search)
-        self._defaults = _defaults(arm, self._parameters)
+        self.study, self.variant, self.seed = study, variant, seed
+        self._parameters = parameters_of(variant, study.search)
+        self._defaults = _defaults(variant, self._parameters)
         self._policy = keras.config.dtype_policy()
         self._built: tuple[keras.Model, Callable[[int], None]] | None = None
         self._executions: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -142,12 +142,12 @@ class VariantHyperModel(kt.HyperModel):
         """Return what the variant is at the point that `hp` holds."""
         assert self.study.search is not None
         values = declare(hp, self._parameters, self.study.search, self._defaults)
-        return apply_point(self.arm.spec, values) if values else self.arm.spec
+        return apply_point(self.variant.spec, values) if values else self.variant.spec
 
     @property
     def data(self) -> dict[str, Any]:
         """The study's own rows, scaled as its trials see them: `tuner.search(**hyper.data)`."""
-        splits = rows_of(self.arm.spec, self.seed).splits
+        splits = rows_of(self.variant.spec, self.seed).splits
         rows: dict[str, Any] = {"x": splits.x_train, "y": splits.y_train}
         if splits.x_val is not None:
             rows["validation_data"] = (splits.x_val, splits.y_val)
@@ -184,16 +184,16 @@ class VariantHyperModel(kt.HyperModel):
         return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def _defaults(arm: ResolvedVariant, parameters: Mapping[str, Dimension]) -> dict[str, Any]:
+def _defaults(variant: ResolvedVariant, parameters: Mapping[str, Dimension]) -> dict[str, Any]:
     """Return the variant's own value of each parameter, or the nearest in the space, said so."""
     found = {}
     for path, dimension in parameters.items():
-        own = values_at(arm.spec, path) or _left_to_keras(arm.spec, path)
+        own = values_at(variant.spec, path) or _left_to_keras(variant.spec, path)
         found[path] = nearest_in(dimension, own[0] if own else None)
         if own != (found[path],):
             there = " and ".join(map(repr, own)) if own else "nothing"
             warnings.warn(
-                f"search.space.{path}: variant '{arm.name}' has {there} here, which the space "
+                f"search.space.{path}: variant '{variant.name}' has {there} here, which the space "
                 f"does not hold. The default of this hyperparameter is {found[path]!r} instead.",
                 stacklevel=4,
             )

@@ -1,14 +1,28 @@
-"""What must be said of a search in words: its budget, its oracle, its rules.
+"""A search as its report shows it: scores, importance, ranges of learning rates, sentences.
 
-A `SearchResults` goes in, sentences come out.
+`summarize` makes the value that tables and plots are drawn from, `to_json` the document of
+`ablate search --json`. The range of learning rates that work is, for each variant and seed, the
+unbroken range within one point (0.01) of that variant's own best; the widths, in decades, are
+compared with the baseline's in pairs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from ablate.search.results import SearchResults
+import numpy as np
+
+from ablate.analysis import Effect, Tolerance, compare_tolerance, tolerated
+from ablate.analysis.search import Searched, Tolerated
+from ablate.search.importance import importance
+from ablate.search.results import SearchResults
+from ablate.study.metrics import is_share
+
+RATE = "train.learning_rate"
+
+#: "Within one point of the best."
+POINT = 0.01
 
 #: How a lost seed is told to the oracle; `ablate.search.proposals` follows it.
 RULE = (
@@ -23,7 +37,138 @@ _FAVOURS = (
 )
 
 
-def said(found: SearchResults) -> list[str]:
+def summarize(found: SearchResults) -> Searched:
+    """Return the search as the report draws it."""
+    points = {
+        variant.name: [found.scored(point) for point in found.of(variant.name)]
+        for variant in found.resolved
+    }
+    log = frozenset(p for p, each in found.search.space.items() if each.sampling != "linear")
+    shares = {name: importance(each, found.direction, log) for name, each in points.items()}
+    ranges = tolerances(found)
+    return Searched(
+        objective=found.search.objective,
+        direction=found.direction,
+        points=tuple(each for tried in points.values() for each in tried),
+        log=log,
+        confirmed=found.analysis,
+        importance={name: each for name, each in shares.items() if each},
+        text=(*_sentences(found), *([] if ranges is None else ranges.words)),
+        tolerated=ranges,
+    )
+
+
+def to_json(found: SearchResults) -> dict[str, Any]:
+    """Return the search as one JSON document."""
+    summary = summarize(found)
+    ranges, confirmed = summary.tolerated, summary.confirmed
+    return {
+        "study": found.study.study,
+        "objective": found.search.objective,
+        "direction": found.direction,
+        "oracle": found.search.oracle,
+        "variants": {
+            variant.name: _variant_json(found, variant.name) for variant in found.resolved
+        },
+        "learning_rates": None if ranges is None else ranges.to_json(),
+        "importance": summary.importance,
+        "text": list(summary.text),
+        "confirmed": None if confirmed is None else confirmed.to_json(),
+    }
+
+
+def _variant_json(found: SearchResults, variant: str) -> dict[str, Any]:
+    winner = found.winner(variant)
+    points = []
+    for point in found.of(variant):
+        each = found.scored(point)
+        points.append({
+            "point": point.name, "values": dict(point.values), "score": each.score,
+            "scores": list(each.scores), "lost": each.lost, "epochs": each.epochs,
+        })  # fmt: skip
+    return {
+        "epochs": sum(each["epochs"] for each in points),
+        "winner": None if winner is None else winner.name,
+        "values": None if winner is None else dict(winner.values),
+        "points": points,
+    }
+
+
+def tolerances(found: SearchResults) -> Tolerated | None:
+    """Return the ranges and their comparison; None where nothing can be said.
+
+    Needs a searched learning rate and a metric that is a share, so that a point means something.
+    Widths are compared only where the variants saw the same rates with the same seeds. Where
+    other parameters vary, too, a rate counts with the best of what was tried there.
+    """
+    metric = _metric(found)
+    if metric is None or RATE not in found.search.space:
+        return None
+    tables = {variant.name: _table(found, variant.name, metric) for variant in found.resolved}
+    tables = {name: table for name, table in tables.items() if table}
+    ranges: dict[str, Tolerance] = {}
+    seeds = sorted({seed for table in tables.values() for row in table.values() for seed in row})
+    for name, table in tables.items():
+        rates = sorted(table)
+        values = [[table[rate].get(seed, np.nan) for rate in rates] for seed in seeds]
+        ranges[name] = tolerated(rates, values, tolerance=POINT, direction="max")
+    if not ranges:
+        return None
+    return Tolerated(
+        metric=metric,
+        tolerance=POINT,
+        seeds=tuple(seeds),
+        rates={name: tuple(sorted(table)) for name, table in tables.items()},
+        ranges=ranges,
+        effects=tuple(_effects(found, ranges, tables, seeds)),
+    )
+
+
+def _effects(
+    found: SearchResults,
+    ranges: dict[str, Tolerance],
+    tables: Mapping[str, Mapping[float, Mapping[int, float]]],
+    seeds: list[int],
+) -> list[Effect]:
+    baseline = found.study.baseline_name
+    if baseline not in ranges:
+        return []
+    same = [name for name in ranges if tables[name].keys() == tables[baseline].keys()]
+    return compare_tolerance(
+        {name: ranges[name] for name in same},
+        baseline,
+        seeds=seeds,
+        confidence=found.study.analysis.confidence,
+        rng=np.random.default_rng(0),
+    )
+
+
+def _metric(found: SearchResults) -> str | None:
+    """Return the validation share that is read: the objective, else the study's own metric."""
+    objective = found.search.objective
+    if is_share(objective) and found.direction == "max":
+        return objective
+    names = {name for each in found.results.values() for name in each.metrics}
+    asked = found.study.analysis.metric
+    wanted = "val_accuracy" if asked == "auto" else f"val_{asked}"
+    return wanted if wanted in names and is_share(wanted) else None
+
+
+def _table(found: SearchResults, variant: str, metric: str) -> dict[float, dict[int, float]]:
+    """Return the metric by rate and seed, NaN for what was lost; only points that have ended."""
+    table: dict[float, dict[int, float]] = {}
+    for point in found.of(variant):
+        if RATE not in point.values or not all(t in found.results for t in point.trials.values()):
+            continue
+        row = table.setdefault(float(point.values[RATE]), {})
+        for seed, trial in point.trials.items():
+            result = found.results[trial]
+            value = result.metrics.get(metric) if result.status == "completed" else None
+            row[seed] = float(np.fmax(row.get(seed, np.nan), np.nan if value is None else value))
+    return table
+
+
+def _sentences(found: SearchResults) -> list[str]:
     """Return the sentences that stand above the search's tables."""
     search = found.search
     sentences = [_budget(found), _oracle(found)]
@@ -41,8 +186,6 @@ def said(found: SearchResults) -> list[str]:
         sentences.append(
             f"No point of {', '.join(without)} completed with every seed: it has no winner."
         )
-    if found.tolerated is not None:
-        sentences += found.tolerated.words
     return sentences
 
 

@@ -12,6 +12,7 @@ from ablate.errors import StudyError
 from ablate.execution.messages import Done, Finished, Started
 from ablate.execution.run import Session
 from ablate.search import found, search
+from ablate.search.summary_text import summarize, to_json
 from ablate.store import Store
 from ablate.study.preview import VariantPlan
 from ablate.study.trial import FINAL
@@ -110,7 +111,7 @@ def test_a_finished_search_trains_nothing_again(searched):
     again, executor = searched(small)
     assert executor.trained == executor.previewed == []
     assert points(again) == points(first)
-    assert again.to_json() == json.loads(json.dumps(first.to_json()))
+    assert to_json(again) == json.loads(json.dumps(to_json(first)))
 
 
 def test_winners_are_confirmed_on_fresh_seeds_and_only_these_are_reported(searched):
@@ -153,7 +154,7 @@ def test_the_budget_is_counted_in_trained_epochs(searched):
     assert [row.spent for row in results.progress().rows] == [2 + 2 + 1 + 1 + 3 * 2] * 2
     assert [row.lost for row in results.progress().rows] == [2, 2]
     assert [row.left for row in results.progress().rows] == [0, 0]
-    assert results.searched.text[0] == (
+    assert summarize(results).text[0] == (
         "Budget: 12 epochs were trained to search (6 for each variant), 12 to confirm the "
         "winners on fresh seeds."
     )
@@ -167,7 +168,7 @@ def test_all_points_lost_is_an_end_too(searched):
     assert results.winner("plain") is None
     assert results.confirmed.results == ()
     assert len(executor.trained) == 8
-    assert "No point of plain, bn completed" in " ".join(results.searched.text)
+    assert "No point of plain, bn completed" in " ".join(summarize(results).text)
 
 
 def test_failed_trials_stop_nothing_and_are_trained_again(searched):
@@ -191,7 +192,7 @@ def test_search_csv_has_a_row_per_trial_and_is_read_back(searched, tmp_path):
     assert list(rows[0])[:5] == ["variant", "point", "seed", RATE, "insert.Dropout.at"]
     read = found(small, Store(tmp_path, "small"))
     assert points(read) == points(results)
-    assert read.to_json() == results.to_json()
+    assert to_json(read) == to_json(results)
 
 
 def test_a_run_beside_a_search_leaves_it_alone(searched, tmp_path):

@@ -9,6 +9,7 @@ from ablate.analysis.search import SearchPoint
 from ablate.search.importance import importance
 from ablate.search.results import SearchResults
 from ablate.search.search_table import Point
+from ablate.search.summary_text import tolerances
 from ablate.study.trial import TrialResult
 from tests.search.small import RATE, study
 
@@ -40,7 +41,7 @@ BN = {0.001: [0.90, 0.80, 0.90], 0.01: [0.91] * 3, 0.1: [0.91] * 3, 1.0: [0.905]
 
 
 def test_the_range_of_rates_that_work_is_a_number_per_seed_with_a_paired_interval():
-    found = results({"plain": PLAIN, "bn": BN}).tolerated
+    found = tolerances(results({"plain": PLAIN, "bn": BN}))
     assert found.ranges["plain"].decades.tolist() == pytest.approx([1, 1, 1])
     assert found.ranges["bn"].decades.tolist() == pytest.approx([3, 2, 3])
     (effect,) = found.effects
@@ -51,7 +52,7 @@ def test_the_range_of_rates_that_work_is_a_number_per_seed_with_a_paired_interva
 
 def test_ranges_of_other_rates_are_not_compared():
     other = {rate * 2: values for rate, values in BN.items()}
-    found = results({"plain": PLAIN, "bn": other}).tolerated
+    found = tolerances(results({"plain": PLAIN, "bn": other}))
     assert set(found.ranges) == {"plain", "bn"}
     assert found.effects == ()
 
@@ -64,7 +65,7 @@ def test_without_a_share_nothing_is_said_of_points():
         for key, each in made.results.items()
     }
     small = made.study.model_copy(update={"search": search})
-    assert SearchResults(small, made.resolved, made.points, losses).tolerated is None
+    assert tolerances(SearchResults(small, made.resolved, made.points, losses)) is None
 
 
 def test_a_point_that_lost_a_seed_cannot_win():
