@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import ablate
@@ -86,6 +87,70 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"ablate.{name.name}"
 
 
+def named(path: Path) -> str:
+    """The name of the module that a file is."""
+    return ".".join([ROOT.name, *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
+        ".__init__"
+    )
+
+
+def arrows(files: dict[str, ast.Module], packages: set[str]) -> dict[str, set[str]]:
+    """The files that each file imports, wherever in it, also for the type checker alone.
+
+    A package that only hands names on is passed through: `from ablate.x import name` leads to
+    the file that `ablate/x/__init__.py` has the name from.
+    """
+
+    def wanted(module: str) -> Iterator[tuple[str, str]]:
+        package = module.split(".") if module in packages else module.split(".")[:-1]
+        for node in ast.walk(files[module]):
+            if isinstance(node, ast.Import):
+                yield from ((each.name, "") for each in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else []
+                source = ".".join([*base, node.module] if node.module else base)
+                yield from ((source, each.name) for each in node.names)
+
+    faces = {package: {name: base for base, name in wanted(package)} for package in packages}
+
+    def home(module: str, name: str) -> str:
+        if f"{module}.{name}" in files:
+            return f"{module}.{name}"
+        further = faces.get(module, {}).get(name, module)
+        return module if further == module else home(further, name)
+
+    simple = ast.Import | ast.ImportFrom | ast.Expr | ast.Assign | ast.If
+    handing_on = {p for p in packages if all(isinstance(n, simple) for n in files[p].body)}
+    return {
+        module: {home(*each) for each in wanted(module)} & files.keys() - {module}
+        for module in files.keys() - handing_on
+    }
+
+
+def circle(files: dict[str, ast.Module], packages: set[str]) -> list[str]:
+    """Files that import each other in a circle, the first again at the end; [] if none do."""
+    try:
+        TopologicalSorter(arrows(files, packages)).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_two_files_import_each_other_in_a_circle_wherever_the_import_stands():
+    files = {named(path): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+    packages = {named(path) for path in FILES if path.name == "__init__.py"}
+    assert not circle(files, packages), " -> ".join(circle(files, packages))
+    # The check itself: a circle through a package's face, a function and the type checker.
+    texts = {
+        "a": "from a.b import thing",
+        "a.b": "def f():\n    from a.c import other",
+        "a.c": "if TYPE_CHECKING:\n    from a import thing",
+    }
+    assert set(circle({name: ast.parse(text) for name, text in texts.items()}, {"a"})) == {
+        "a.b", "a.c",
+    }  # fmt: skip
+
+
 def test_every_part_has_a_rank():
     assert {part_of(path) for path in FILES} <= set(RANKS)
 
@@ -120,12 +185,7 @@ def test_the_light_half_names_no_framework():
 def test_the_light_half_starts_without_a_framework():
     """Importing every light module, and every command, brings in no framework."""
     light = [path for path in FILES if part_of(path) in LIGHT | {"cli"}]
-    modules = [
-        ".".join(["ablate", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
-            ".__init__"
-        )
-        for path in light
-    ]
+    modules = [named(path) for path in light]
     code = (
         "import importlib, sys\n"
         f"for name in {modules!r}: importlib.import_module(name)\n"
