@@ -7,8 +7,9 @@ images that Keras itself reads.
 
 from ablate.data.conversion import gather
 from ablate.data.load import load
-from ablate.data.source import Part, Source, Splits, Target
+from ablate.data.source import Part, Source, Splits
 from ablate.data.split import split
 from ablate.data.targets import strata
+from ablate.study.specs import Target
 
 __all__ = ["Part", "Source", "Splits", "Target", "gather", "load", "split", "strata"]

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ablate.data.nested import Tree, leaves
-from ablate.data.source import Part, Source, Target
+from ablate.data.source import Part, Source
+from ablate.study.specs import Target
 
 #: Bytes and rows of a part that are looked through for equal rows, at most half a second's work;
 #: beyond, only the first rows are.

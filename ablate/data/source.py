@@ -10,30 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from ablate.data.nested import Tree, leaves, over, rows
-
-Task = Literal["classification", "regression"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What one output is to learn.
-
-    `shape` is that of one row's target; integer labels have shape (). `classes` and
-    `class_names` are None for regression. `values` are the numbers of a regression where they
-    are a few whole ones, which may be classes written as floats.
-    """
-
-    task: Task
-    shape: tuple[int, ...]
-    classes: int | None = None
-    class_names: tuple[str, ...] | None = None
-    one_hot: bool = False
-    values: tuple[float, ...] | None = field(default=None, compare=False)
+from ablate.study.specs import InputOutputSpec, Target, Task
 
 
 @dataclass(frozen=True)
@@ -114,6 +95,11 @@ class Splits:
     def input_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:
         """The shape of one example; for several inputs, of each."""
         return over(lambda leaf: tuple(leaf.shape[1:]), self.x_train)
+
+    @property
+    def spec(self) -> InputOutputSpec:
+        """What a model has to fit."""
+        return InputOutputSpec(self.input_shape, self.targets, self.tokens)
 
     @property
     def output_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:

@@ -18,10 +18,11 @@ from ablate.data.remarks import absent, equal_rows, unscaled
 from ablate.data.rng import order
 from ablate.data.scale import Scaler, fit
 from ablate.data.shift import shifted
-from ablate.data.source import Part, Source, Splits, Target
+from ablate.data.source import Part, Source, Splits
 from ablate.data.targets import strata
 from ablate.errors import DataError
 from ablate.study.schema.data import Data
+from ablate.study.specs import Target
 
 _NONE = np.empty(0, dtype=np.int64)
 

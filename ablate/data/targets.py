@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ablate.data.nested import Tree
-from ablate.data.source import Target
 from ablate.errors import DataError
+from ablate.study.specs import Target
 
 Parts = dict[str, np.ndarray]
 

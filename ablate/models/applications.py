@@ -25,10 +25,10 @@ import numpy as np
 from ablate.errors import StudyError
 from ablate.models.origin import Origin, note
 from ablate.models.replace_head import last_dense, replace_head
-from ablate.models.specs import Aim
 from ablate.models.style import Style, flatten, global_pool, output_form
 from ablate.reasons import sentence
-from ablate.study.schema.factories import APPLICATIONS, Transfer
+from ablate.study.schema.factories import APPLICATIONS, Network, Transfer
+from ablate.study.specs import Target
 
 _IMAGENET_CLASSES = 1000
 
@@ -39,7 +39,7 @@ def application(
     name: str,
     weights: str | None,
     shape: tuple[int, ...],
-    aim: Aim,
+    target: Target,
     arguments: Transfer,
 ) -> keras.Model:
     """Build a network of `keras.applications`.
@@ -48,7 +48,7 @@ def application(
         name: its name in lower case.
         weights: imagenet, none (or None), or the path of a file of weights.
         shape: height, width and channels of an image.
-        aim: what is to be learnt.
+        target: what is to be learnt.
         arguments: head, top, pooling, dense, alpha, output_activation.
 
     Raises:
@@ -71,10 +71,10 @@ def application(
             "makes way for a pool and a new layer. Set data.image_size, or leave 'head' out."
         )
     if arguments.top == "own" or (arguments.top == "auto" and usual):
-        made = _with_own_top(name, make, source, aim, arguments)
+        made = _with_own_top(name, make, source, target, arguments)
         if made is not None:
             return made
-    return _pooled(name, make, source, aim, arguments)
+    return _pooled(name, make, source, target, arguments)
 
 
 def _maker(name: str, shape: tuple[int, ...], arguments: Transfer) -> Make:
@@ -127,11 +127,11 @@ def _with_own_top(
     name: str,
     make: Make,
     weights: str | None,
-    aim: Aim,
+    target: Target,
     arguments: Transfer,
 ) -> keras.Model | None:
     """Keep the top, exchanging its last layer where needed; None where only a pool can help."""
-    units, activation = output_form(aim, arguments.output_activation)
+    units, activation = output_form(target, arguments.output_activation)
     model = _loaded(name, make, weights, top=True)
     same = (units, activation) == (_IMAGENET_CLASSES, "softmax")
     if arguments.head == "keep" or (same and arguments.head is None):
@@ -148,12 +148,12 @@ def _with_own_top(
 
 
 def _pooled(
-    name: str, make: Make, weights: str | None, aim: Aim, arguments: Transfer
+    name: str, make: Make, weights: str | None, target: Target, arguments: Transfer
 ) -> keras.Model:
     """Replace the top by a pool, dense layers and an output."""
     body = _loaded(name, make, weights, top=False)
     before = {layer.name for layer in body.layers}
-    style = Style(output_activation=arguments.output_activation)
+    style = Style(Network(output_activation=arguments.output_activation))
     x = body.outputs[0]
     if arguments.pooling == "flatten":
         x = flatten(x, _free("flatten", before))
@@ -161,10 +161,10 @@ def _pooled(
         x = global_pool(x, arguments.pooling, _free("pool", before))
     for number, units in enumerate(arguments.dense, start=1):
         x = style.dense(x, units, _free(f"dense{number}", before))
-    x = style.output(x, aim, _free("output", before))
+    x = style.output(x, target, _free("output", before))
     model = keras.Model(body.input, x, name=body.name)
     fresh = tuple(layer.name for layer in model.layers if layer.name not in before)
-    return note(model, _origin(name, weights, fresh, output_form(aim, "auto")[0]))
+    return note(model, _origin(name, weights, fresh, output_form(target, "auto")[0]))
 
 
 def _origin(name: str, weights: str | None, fresh: tuple[str, ...], units: int) -> Origin:

@@ -1,43 +1,29 @@
 """Build the base model of a study, and networks by name.
 
-A `Model` section and the ends of the data go in; the plain Keras model comes out, its head
-included, with every layer named. Normalization and Dropout are no argument of any factory: they
-come through placements, one mechanism for all (`build(…, insert=[…])` places them directly).
+`base` makes the plain Keras model of a `Model` section for the data at hand, its head included.
+Normalization and Dropout are no argument of any factory: they come through placements, one
+mechanism for all (`build(…, insert=[…])` places them directly).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 
 from ablate.errors import StudyError
+from ablate.models import networks
 from ablate.models.applications import application
-from ablate.models.autoencoder import autoencoder
-from ablate.models.cnn import cnn
-from ablate.models.lenet import lenet
-from ablate.models.mlp import mlp
 from ablate.models.origin import note, origin
-from ablate.models.resnet import resnet
 from ablate.models.saved import from_call, from_file
-from ablate.models.specs import Aim, Fits, Goal, InputOutputSpec, count, shapes, single
-from ablate.models.vgg import vgg
 from ablate.reasons import sentence
 from ablate.study.schema.factories import Network, Transfer
 from ablate.study.schema.model import Model
 from ablate.study.schema.placement import Placement
+from ablate.study.specs import InputOutputSpec, Target
 from ablate.surgery.recursion_limit import deep_graphs
-
-_FACTORIES: dict[str, Callable[[tuple[int, ...], Aim, Any], keras.Model]] = {
-    "mlp": mlp,
-    "cnn": cnn,
-    "lenet": lenet,
-    "vgg": vgg,
-    "resnet": resnet,
-    "autoencoder": autoencoder,
-}
 
 
 def build(
@@ -74,11 +60,11 @@ def build(
         ['conv1', 'conv1_bn', 'conv1_activation']
     """
     shape = tuple(input_shape)
-    goal = Goal("classification", (), classes)
+    target = Target("classification", (), classes)
     if classes is None:
         wanted = (outputs,) if isinstance(outputs, int) else tuple(outputs)
-        goal = Goal("regression", shape if name == "autoencoder" else wanted)
-    model = base(Model(name=name, weights=weights, **arguments), InputOutputSpec(shape, goal))
+        target = Target("regression", shape if name == "autoencoder" else wanted)
+    model = base(Model(name=name, weights=weights, **arguments), InputOutputSpec(shape, target))
     placements = [
         each if isinstance(each, Placement) else Placement(**dict(each)) for each in insert
     ]
@@ -89,54 +75,76 @@ def build(
     return place(model, placements, calibrate=calibrate)
 
 
-def base(model: Model, fits: Fits, dtype: str = "float32") -> keras.Model:
+def base(model: Model, spec: InputOutputSpec, dtype: str = "float32") -> keras.Model:
     """Build the base model of a study: plain, with the head that the data needs.
 
     `origin` of the result tells which of its weights are kept.
 
     Args:
         model: the study's section.
-        fits: the shapes and tasks of the data, `ablate.data.Splits` for one.
+        spec: the shapes and tasks of the data.
         dtype: the policy of its layers: float32, float64, mixed_float16, mixed_bfloat16.
 
     Raises:
         StudyError: the model cannot be built, loaded or called, or does not fit the data.
     """
-    with _policy(dtype), deep_graphs():
-        built = _built(model, fits)
+    with dtype_policy(dtype), deep_graphs():
+        built = _built(model, spec)
         if dtype != "float32" and model.file is not None:
             built = _recast(built, dtype)
-    _check_inputs(model, built, fits)
-    _check_outputs(model, built, fits)
+    _check_inputs(model, built, spec)
+    _check_outputs(model, built, spec)
     return built
 
 
-def _built(model: Model, fits: Fits) -> keras.Model:
+def _built(model: Model, spec: InputOutputSpec) -> keras.Model:
     if model.file is not None:
-        return from_file(model, fits)
+        return from_file(model, spec)
     if model.call is not None:
-        return from_call(model, fits)
+        return from_call(model, spec)
     name = str(model.name)
-    shape, aim = single(fits, name)
+    shape, target = _single(spec, name)
     arguments: Any = model.kind.arguments
     filled: Network | Transfer = arguments.model_validate(model.arguments)
     if isinstance(filled, Transfer):
-        return application(name, model.weights, shape, aim, filled)
-    return _FACTORIES[name](shape, aim, filled)
+        return application(name, model.weights, shape, target, filled)
+    made: keras.Model = getattr(networks, name)(shape, target, filled)
+    return made
 
 
 @contextmanager
-def _policy(dtype: str) -> Any:
-    """Build under a policy of types, and put the former one back."""
-    former = keras.config.dtype_policy()
-    if former.name == dtype:
-        yield
-        return
-    keras.config.set_dtype_policy(dtype)
+def dtype_policy(name: str) -> Iterator[None]:
+    """Let layers be made with a dtype policy, and put the process's own back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(former)
+        keras.config.set_dtype_policy(before)
+
+
+def _single(spec: InputOutputSpec, model: str) -> tuple[tuple[int, ...], Target]:
+    """Return the one input shape and the one target that a factory can build for."""
+    for what, value in (("inputs", spec.input_shape), ("outputs", spec.targets)):
+        if isinstance(value, Mapping | list):
+            names = list(value) if isinstance(value, Mapping) else f"{len(value)} of them"
+            raise StudyError(
+                f"model.name: '{model}' has one input and one output; the data has several "
+                f"{what} ({names}). Bring a model of your own by 'call' or 'file'."
+            )
+    if spec.tokens:
+        raise StudyError(
+            f"model.name: '{model}' takes numbers, and the data are token numbers, which need an "
+            "Embedding. Use data.encoding: multi_hot (imdb, reuters), or bring a model of your "
+            "own by 'call' or 'file'."
+        )
+    target = spec.targets
+    if target.task == "classification" and not target.one_hot and target.shape:
+        raise StudyError(
+            f"model.name: '{model}' gives one class per example; the labels have shape "
+            f"{target.shape}. Bring a model of your own by 'call' or 'file'."
+        )
+    return tuple(spec.input_shape), target
 
 
 def _recast(model: keras.Model, dtype: str) -> keras.Model:
@@ -159,18 +167,19 @@ def _recast(model: keras.Model, dtype: str) -> keras.Model:
     return note(new, origin(model))
 
 
-def _check_inputs(section: Model, model: keras.Model, fits: Fits) -> None:
+def _check_inputs(section: Model, model: keras.Model, spec: InputOutputSpec) -> None:
     """Refuse a model that does not take an example of the data."""
     if not model.built or not getattr(model, "inputs", None):
-        return  # a subclassed model tells when it is called
+        return  # a subclassed model shows it when it is called
     wanted = [tuple(each.shape[1:]) for each in model.inputs]
-    given = shapes(fits.input_shape)
-    if len(wanted) != count(fits.input_shape):
+    named = isinstance(spec.input_shape, Mapping)
+    given = spec.input_shape if named or isinstance(spec.input_shape, list) else [spec.input_shape]
+    if len(wanted) != len(given):
         raise StudyError(
             f"model: '{section.label}' has {len(wanted)} inputs, the data {len(given)}."
         )
-    if isinstance(fits.input_shape, Mapping):
-        return  # matched by name, which Keras does and tells
+    if named:
+        return  # matched by name, which Keras does and checks
     for takes, gives in zip(wanted, given, strict=True):
         same = len(takes) == len(gives) and all(
             a is None or a == b for a, b in zip(takes, gives, strict=True)
@@ -183,34 +192,34 @@ def _check_inputs(section: Model, model: keras.Model, fits: Fits) -> None:
             )
 
 
-def _check_outputs(section: Model, model: keras.Model, fits: Fits) -> None:
+def _check_outputs(section: Model, model: keras.Model, spec: InputOutputSpec) -> None:
     """Refuse a model that does not give what is to be learnt."""
     outputs = getattr(model, "outputs", None)
     if not outputs:
         return
-    if len(outputs) != count(fits.targets):
+    target = spec.targets
+    several = isinstance(target, Mapping | list)
+    if len(outputs) != (count := len(target) if several else 1):
         raise StudyError(
-            f"model: '{section.label}' has {len(outputs)} outputs, the data "
-            f"{count(fits.targets)} targets."
+            f"model: '{section.label}' has {len(outputs)} outputs, the data {count} targets."
         )
-    aim = fits.targets
-    if isinstance(aim, Mapping | list):
+    if several:
         return
     shape = tuple(outputs[0].shape[1:])
-    if aim.task == "classification":
-        binary = shape[-1:] == (1,) and aim.classes == 2 and not aim.one_hot
-        if shape and shape[-1] is not None and shape[-1] < (aim.classes or 0) and not binary:
-            hint = " For numbers to predict, say task: regression." if aim.shape == shape else ""
+    if target.task == "classification":
+        binary = shape[-1:] == (1,) and target.classes == 2 and not target.one_hot
+        if shape and shape[-1] is not None and shape[-1] < (target.classes or 0) and not binary:
+            hint = " For numbers to predict, say task: regression." if target.shape == shape else ""
             raise StudyError(
-                f"model: '{section.label}' gives {shape[-1]} classes; the data has {aim.classes}."
-                f"{hint}"
+                f"model: '{section.label}' gives {shape[-1]} classes; the data has "
+                f"{target.classes}.{hint}"
             )
-    elif len(shape) == len(aim.shape) and any(
-        a is not None and a != b for a, b in zip(shape, aim.shape, strict=True)
+    elif len(shape) == len(target.shape) and any(
+        a is not None and a != b for a, b in zip(shape, target.shape, strict=True)
     ):
-        whole = getattr(aim, "values", None) is not None
+        whole = target.values is not None
         hint = " For classes written as floats, say task: classification." if whole else ""
         raise StudyError(
             f"model: '{section.label}' gives numbers of shape {shape}; a target of the data has "
-            f"shape {aim.shape}.{hint}"
+            f"shape {target.shape}.{hint}"
         )

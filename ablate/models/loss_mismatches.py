@@ -1,7 +1,7 @@
-"""Hold a loss that was named against the output it judges and the labels it is given.
+"""Check a loss that was named against the output it judges and the labels it is given.
 
-A loss by Keras's name and what is known of an output and its target go in; out comes a sentence
-that says what does not fit and what to do, or None. Only true mistakes are told, those in which
+A mismatch is a sentence that says what does not fit and what to do. Only true mistakes are
+reported, those in which
 Keras would train on something else than was meant without a word: probabilities taken for logits
 or the other way round, class numbers where values are expected, two shapes of which one would be
 repeated along the other. What is not known (a subclassed model, a Lambda, a loss of anyone's own)
@@ -10,13 +10,11 @@ is not judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ablate.models.fitting import by_class_number, by_value
-from ablate.models.outputs import Output
-from ablate.models.specs import Aim
+from ablate.models.fitting import Judged, by_class_number, by_value
+from ablate.study.specs import Target
 
 #: Losses that take probabilities, and logits where `from_logits` says so.
 _EITHER = frozenset({
@@ -50,47 +48,6 @@ _UNBOUNDED = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An output with its target: what a loss or a metric is held against.
-
-    `scores`: the loss takes the output as logits or margins, so a class begins at 0. `which` are
-    words that tell the output from others, or "".
-    """
-
-    aim: Aim
-    output: Output
-    scores: bool = False
-    which: str = ""
-
-    @property
-    def where(self) -> str:
-        """What messages call the output."""
-        return f"output{self.which}" if self.which else "the output"
-
-    @property
-    def shape(self) -> Any:
-        """The output's shape, which is known."""
-        return self.output.shape
-
-    @property
-    def units(self) -> int | None:
-        """The output's last axis."""
-        return self.shape[-1] if self.shape else 1
-
-    def ends(self, *activations: str) -> bool:
-        """Whether the output is known to end in one of these."""
-        return self.output.known and self.output.activation in activations
-
-    @property
-    def two_values(self) -> bool:
-        """Whether the targets are 0 and 1, as far as that is known."""
-        if self.aim.task == "classification":
-            return self.aim.one_hot or self.aim.classes == 2
-        values = getattr(self.aim, "values", None)
-        return values is not None and set(values) <= {0.0, 1.0}
-
-
 def loss_mismatch(name: str, arguments: Mapping[str, Any], judged: Judged) -> str | None:
     """Return why a loss cannot mean what it says, with the remedy; None if nothing speaks against.
 
@@ -99,14 +56,17 @@ def loss_mismatch(name: str, arguments: Mapping[str, Any], judged: Judged) -> st
         arguments: of the loss.
         judged: the output and its target.
     """
+    return next(loss_mismatches(name, arguments, judged), None)
+
+
+def loss_mismatches(name: str, arguments: Mapping[str, Any], judged: Judged) -> Iterator[str]:
+    """Yield what speaks against a loss, the gravest first."""
     if judged.shape is None or name in _UNJUDGED or arguments.get("axis", -1) != -1:
-        return None
-    return (
-        _one_unit(name, judged)
-        or _labels(name, judged)
-        or _activation(name, bool(arguments.get("from_logits")), judged)
-        or _values(name, judged.aim)
-    )
+        return
+    yield from _one_unit(name, judged)
+    yield from _labels(name, judged)
+    yield from _activation(name, bool(arguments.get("from_logits")), judged)
+    yield from _values(name, judged.target)
 
 
 def takes_scores(name: str, arguments: Mapping[str, Any]) -> bool:
@@ -114,70 +74,72 @@ def takes_scores(name: str, arguments: Mapping[str, Any]) -> bool:
     return name in MARGINS or bool(arguments.get("from_logits"))
 
 
-def not_by_value(what: str, judged: Judged, sparse: str) -> str | None:
-    """Return what is wrong where `what` needs a value for each number of the output.
+def not_by_value(what: str, judged: Judged, sparse: str) -> Iterator[str]:
+    """Yield what is wrong where `what` needs a value for each number of the output.
 
     `sparse` is what takes class numbers in its place.
     """
-    aim, shape = judged.aim, judged.shape
-    if by_value(aim.shape, shape):
-        return None
-    if aim.task == "classification" and not aim.one_hot and by_class_number(aim.shape, shape):
-        return (
+    target, shape = judged.target, judged.shape
+    if by_value(target.shape, shape):
+        return
+    if (
+        target.task == "classification"
+        and not target.one_hot
+        and by_class_number(target.shape, shape)
+    ):
+        yield (
             f"{what} takes a value for each of the {shape[-1]} units, and the labels are "
             f"class numbers, which Keras would repeat along the units. {sparse}, or give one-hot "
             "labels."
         )
-    return (
+    yield (
         f"{what} takes a value for each number of the output: a row's target has the shape "
-        f"{aim.shape} and the output {shape}, of which Keras would repeat the one along the other. "
-        "Give the model an output, or the data targets, of the same shape."
+        f"{target.shape} and the output {shape}, of which Keras would repeat the one "
+        "along the other. Give the model an output, or the data targets, of the same shape."
     )
 
 
-def _one_unit(name: str, judged: Judged) -> str | None:
+def _one_unit(name: str, judged: Judged) -> Iterator[str]:
     where = judged.where
-    if judged.units != 1:
-        return None
-    if judged.ends("softmax"):
-        return (
+    if judged.units == 1 and judged.ends("softmax"):
+        yield (
             f"{where} is softmax over one unit, which is always 1. End the model in sigmoid, "
             "or give it a unit per class."
         )
-    if name in _CHOICE:
-        return (
+    if judged.units == 1 and name in _CHOICE:
+        yield (
             f"{name} chooses among units, and {where} has one: it would always be 0. Use "
             "binary_crossentropy."
         )
-    return None
 
 
-def _labels(name: str, judged: Judged) -> str | None:
-    aim, shape = judged.aim, judged.shape
+def _labels(name: str, judged: Judged) -> Iterator[str]:
+    target, shape = judged.target, judged.shape
     if name != "sparse_categorical_crossentropy":
-        return not_by_value(name, judged, "Use sparse_categorical_crossentropy")
-    if by_class_number(aim.shape, shape):
-        return None
-    if by_value(aim.shape, shape):
-        use = "categorical_crossentropy" if aim.one_hot else "binary_crossentropy"
-        return (
+        yield from not_by_value(name, judged, "Use sparse_categorical_crossentropy")
+        return
+    if by_class_number(target.shape, shape):
+        return
+    if by_value(target.shape, shape):
+        use = "categorical_crossentropy" if target.one_hot else "binary_crossentropy"
+        yield (
             f"{name} takes class numbers, and the labels have a value for each unit"
-            f"{' (one-hot)' if aim.one_hot else ''}. Use {use}."
+            f"{' (one-hot)' if target.one_hot else ''}. Use {use}."
         )
-    return (
+    yield (
         f"{name} takes a class number for each position of the output: a row's target has "
-        f"the shape {aim.shape} and the output {shape}. Give the model an output of the shape of "
-        "the labels with a last axis of classes."
+        f"the shape {target.shape} and the output {shape}. Give the model an output of the "
+        "shape of the labels with a last axis of classes."
     )
 
 
-def _activation(name: str, from_logits: bool, judged: Judged) -> str | None:
-    """Tell a loss of probabilities from one of logits, and classes from labels."""
+def _activation(name: str, from_logits: bool, judged: Judged) -> Iterator[str]:
+    """Probabilities against logits, one choice against labels of their own."""
     ends, units, where = judged.output.activation, judged.units, judged.where
     if not judged.output.known or ends is None:
-        return None
+        return
     if from_logits and ends in ("softmax", "sigmoid"):
-        return (
+        yield (
             f"{name} with from_logits: true takes logits, and {where} ends in {ends}, whose "
             f"values would go through {'softmax' if name in _CHOICE else 'sigmoid'} once more. "
             "Leave from_logits out, or make the output linear."
@@ -185,38 +147,36 @@ def _activation(name: str, from_logits: bool, judged: Judged) -> str | None:
     if not from_logits and name in _PROBABILITIES and ends in _UNBOUNDED:
         proper = "softmax" if name in _CHOICE else "sigmoid"
         logits = f"Say {{name: {name}, from_logits: true}}, or end" if name in _EITHER else "End"
-        return (
+        yield (
             f"{name} takes probabilities, and {where} ends in {ends}, whose values are "
             f"none. {logits} the model in {proper}."
         )
     if name in _CHOICE and ends == "sigmoid":
-        return (
+        yield (
             f"{name} is one choice among the units of {where}, which ends in sigmoid: a "
             "probability of its own for each. End the model in softmax, or use "
             "binary_crossentropy for labels that do not exclude each other."
         )
     if name in _BINARY and ends == "softmax" and units is not None and units > 2:
-        return (
+        yield (
             f"{name} takes each unit by itself, and {where} ends in softmax over {units}: "
             "one choice among them. Use categorical_crossentropy, or end the model in sigmoid."
         )
-    return None
 
 
-def _values(name: str, aim: Aim) -> str | None:
-    """Tell labels that a loss of two classes cannot mean."""
+def _values(name: str, target: Target) -> Iterator[str]:
+    """Labels that a loss of two classes cannot mean."""
     if name not in _BINARY:
-        return None
-    values = getattr(aim, "values", None)
+        return
+    values = target.values
     if values is not None and not set(values) <= {0.0, 1.0}:
         shown = ", ".join(f"{each:g}" for each in values[:5])
-        return (
+        yield (
             f"{name} takes labels from 0 to 1, and these are {shown}. Give labels of 0 and 1, or "
             f"use {'hinge' if set(values) == {-1.0, 1.0} else 'another loss'}."
         )
-    if aim.task == "classification" and not aim.one_hot and (aim.classes or 2) > 2:
-        return (
-            f"{name} takes labels of 0 and 1, and these are {aim.classes} classes. Use "
+    if target.task == "classification" and not target.one_hot and (target.classes or 2) > 2:
+        yield (
+            f"{name} takes labels of 0 and 1, and these are {target.classes} classes. Use "
             "sparse_categorical_crossentropy and a unit per class."
         )
-    return None

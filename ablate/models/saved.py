@@ -14,19 +14,19 @@ from typing import Any
 import keras
 
 from ablate.errors import AblateError, StudyError, nearest
-from ablate.models import beginnings, file, fitting
-from ablate.models.origin import Origin, note
+from ablate.models import file, fitting
+from ablate.models.origin import Origin, compiled_with, note, untrained
 from ablate.models.outputs import outputs_of
 from ablate.models.replace_head import replace_head
-from ablate.models.specs import Aim, Fits
 from ablate.reasons import reason, sentence
 from ablate.study.calls import resolve
 from ablate.study.schema.model import Model
+from ablate.study.specs import InputOutputSpec, Target
 from ablate.surgery import Edits, graph, rebuild
 from ablate.surgery.hosts import paths
 
 
-def from_file(model: Model, fits: Fits) -> keras.Model:
+def from_file(model: Model, spec: InputOutputSpec) -> keras.Model:
     """Load `model.file`, with its weights kept or fresh, and a new head where classes differ.
 
     Raises:
@@ -37,11 +37,11 @@ def from_file(model: Model, fits: Fits) -> keras.Model:
     loaded = _load(path, str(model.file))
     if model.weights == "fresh":
         loaded = _fresh(loaded)
-    new = _new_head(loaded, fits, model.own_head)
+    new = _new_head(loaded, spec, model.own_head)
     if new is None:
-        return note(loaded, _origin(loaded, model, path, notes=_surplus(loaded, fits, path)))
+        return note(loaded, _origin(loaded, model, path, notes=_surplus(loaded, spec, path)))
     changed, name = replace_head(loaded, *new)
-    text = _replaced(loaded, fits, path, new[0])
+    text = _replaced(loaded, spec, path, new[0])
     return note(changed, _origin(changed, model, path, (name,), (text,)))
 
 
@@ -56,10 +56,10 @@ def _origin(
 
     `fresh` names the layers that were exchanged.
     """
-    compiled = beginnings.compiled_in(path)
+    compiled = file.compiled_in(path)
     if not model.keeps_weights:
         return Origin(notes=notes, compiled=compiled)
-    layers, all_of_them = beginnings.untrained(made, fresh)
+    layers, all_of_them = untrained(made, fresh)
     said, warned = list(notes), []
     if all_of_them:
         warned.append(
@@ -80,7 +80,7 @@ def _origin(
     return Origin(True, fresh, tuple(said), tuple(warned), compiled)
 
 
-def from_call(model: Model, fits: Fits) -> keras.Model:
+def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
     """Return the model that `model.call` makes.
 
     The function gets the section's arguments, and `input_shape` and `classes` where it has
@@ -95,8 +95,8 @@ def from_call(model: Model, fits: Fits) -> keras.Model:
     if model.weights is not None:
         arguments["weights"] = model.weights
     offered = {
-        "input_shape": fits.input_shape,
-        "classes": getattr(fits.targets, "classes", None),
+        "input_shape": spec.input_shape,
+        "classes": getattr(spec.targets, "classes", None),
     }
     try:
         signature = inspect.signature(function)
@@ -118,9 +118,9 @@ def from_call(model: Model, fits: Fits) -> keras.Model:
         raise StudyError(
             f"model.call: '{call}' returned a {type(made).__name__}. Expected: a Keras model."
         )
-    if not made.built and not isinstance(fits.input_shape, dict | list):
-        made.build((None, *fits.input_shape))
-    return note(made, Origin(compiled=beginnings.compiled_with(made)))
+    if not made.built and not isinstance(spec.input_shape, dict | list):
+        made.build((None, *spec.input_shape))
+    return note(made, Origin(compiled=compiled_with(made)))
 
 
 def _load(path: Path, given: str) -> keras.Model:
@@ -162,58 +162,60 @@ def _fresh(model: keras.Model) -> keras.Model:
         ) from error
 
 
-def _new_head(model: keras.Model, fits: Fits, head: str | None) -> tuple[int, str | None] | None:
+def _new_head(
+    model: keras.Model, spec: InputOutputSpec, head: str | None
+) -> tuple[int, str | None] | None:
     """Return units and activation of the head the model needs, None if its own will do.
 
     The activation is None where the old one's will do.
     """
-    aim, shape = fits.targets, _one_output(model, fits)
+    target, shape = spec.targets, _one_output(model, spec)
     if head == "keep" or shape is None:
         return None
-    if head != "replace" and (aim.task == "regression" or fitting.fits(aim, shape)):
+    if head != "replace" and (target.task == "regression" or fitting.fits(target, shape)):
         return None  # numbers of another shape are told where outputs are checked
-    units = fitting.units_for(aim, shape)
+    units = fitting.units_for(target, shape)
     if units is None:
         if head != "replace":
             return None
         raise StudyError(
             f"model.head: a new last layer of '{model.name}', whose output has the shape {shape}, "
-            f"cannot give what a row's target of shape {aim.shape} needs."
+            f"cannot give what a row's target of shape {target.shape} needs."
         )
-    return units, _new_activation(model, aim, shape, units)
+    return units, _new_activation(model, target, shape, units)
 
 
-def _one_output(model: keras.Model, fits: Fits) -> tuple[int | None, ...] | None:
+def _one_output(model: keras.Model, spec: InputOutputSpec) -> tuple[int | None, ...] | None:
     """Return the shape of the one output for the one target, None where there are others."""
     outputs: list[Any] = list(getattr(model, "outputs", None) or ())
-    if isinstance(fits.targets, dict | list) or len(outputs) != 1:
+    if isinstance(spec.targets, dict | list) or len(outputs) != 1:
         return None
     return tuple(outputs[0].shape[1:])
 
 
-def _new_activation(model: keras.Model, aim: Aim, shape: Any, units: int) -> str | None:
+def _new_activation(model: keras.Model, target: Target, shape: Any, units: int) -> str | None:
     """Return the activation that the targets need, None where the old one is right."""
     old = outputs_of(model)[0].activation
-    if aim.task == "regression":
+    if target.task == "regression":
         return "linear" if old == "softmax" else None
-    alone = fitting.several_labels(aim, (*shape[:-1], units))
+    alone = fitting.several_labels(target, (*shape[:-1], units))
     if old == "sigmoid" and not alone and units > 1:
         return "softmax"
     return "sigmoid" if old == "softmax" and (alone or units == 1) else None
 
 
-def _replaced(model: keras.Model, fits: Fits, path: Path, units: int) -> str:
-    old, what = model.outputs[0].shape[-1], _what(fits.targets)
+def _replaced(model: keras.Model, spec: InputOutputSpec, path: Path, units: int) -> str:
+    old, what = model.outputs[0].shape[-1], _what(spec.targets)
     return f"the data has {units} {what}, '{path.name}' gave {old}: its last layer is new"
 
 
-def _surplus(model: keras.Model, fits: Fits, path: Path) -> tuple[str, ...]:
+def _surplus(model: keras.Model, spec: InputOutputSpec, path: Path) -> tuple[str, ...]:
     """Say that a head has more classes than the data, which it can learn all the same."""
-    aim, shape = fits.targets, _one_output(model, fits)
-    if shape is None or aim.task == "regression":
+    target, shape = spec.targets, _one_output(model, spec)
+    if shape is None or target.task == "regression":
         return ()
-    units, classes = [1, *shape][-1], aim.classes or 0
-    if units is None or units <= classes or not fitting.by_class_number(aim.shape, shape):
+    units, classes = [1, *shape][-1], target.classes or 0
+    if units is None or units <= classes or not fitting.by_class_number(target.shape, shape):
         return ()
     return (
         f"'{path.name}' gives {units} classes, the data has {classes}: its last layer is kept "
@@ -221,7 +223,7 @@ def _surplus(model: keras.Model, fits: Fits, path: Path) -> tuple[str, ...]:
     )
 
 
-def _what(aim: Aim) -> str:
-    if aim.task == "regression":
+def _what(target: Target) -> str:
+    if target.task == "regression":
         return "numbers to predict"
-    return "labels" if aim.classes == 2 and aim.shape and not aim.one_hot else "classes"
+    return "labels" if target.classes == 2 and target.shape and not target.one_hot else "classes"

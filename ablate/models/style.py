@@ -1,12 +1,9 @@
-"""Layers in the style of one factory: its activation, initializers and biases.
-
-A factory's arguments go in; a `Style` comes out, which adds named layers to a tensor. Every
-name is given, so that the canonical paths of a model never depend on what was built before it.
-"""
+"""Layers in the style of one factory, and the output layer that a target needs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,8 +11,8 @@ import keras
 
 from ablate.errors import StudyError
 from ablate.models.initializers import for_bias, for_kernel
-from ablate.models.specs import Aim
 from ablate.study.schema.factories import Network
+from ablate.study.specs import Target
 
 #: Images here have their channels last, whatever Keras is set to elsewhere.
 _FORMAT = "channels_last"
@@ -23,22 +20,19 @@ _FORMAT = "channels_last"
 
 @dataclass(frozen=True)
 class Style:
-    """How a factory's layers are made."""
+    """How a factory's layers are made: its activation, initializers and biases."""
 
-    activation: str = "relu"
-    kernel_initializer: str | dict[str, Any] = "glorot_uniform"
-    bias_initializer: str | dict[str, Any] = "zeros"
-    use_bias: bool = True
-    output_activation: str = "auto"
+    network: Network
 
-    @classmethod
-    def of(cls, network: Network) -> Style:
-        """Return the style that a factory's arguments describe."""
-        return cls(**{name: getattr(network, name) for name in cls.__dataclass_fields__})
+    def dense_layers(self, x: Any, widths: Iterable[int], prefix: str) -> Any:
+        """Add hidden Dense layers, called by `prefix` and their number from 1."""
+        for number, units in enumerate(widths, start=1):
+            x = self.dense(x, units, f"{prefix}{number}")
+        return x
 
     def dense(self, x: Any, units: int, name: str) -> Any:
         """Add a hidden Dense layer."""
-        return self._dense(x, units, name, self.activation, self.use_bias)
+        return self._dense(x, units, name, self.network.activation, self.network.use_bias)
 
     def conv(
         self,
@@ -53,32 +47,28 @@ class Style:
     ) -> Any:
         """Add a convolution of the input's rank; `activation` None means the style's."""
         rank = len(x.shape) - 2
-        space = x.shape[1:-1]
-        if padding == "valid" and any(each is not None and each < size for each in space):
-            raise StudyError(
-                f"model: {name} is {_times(size, rank)}, larger than its input of "
-                f"{'×'.join(map(str, space))}. Use padding: same, a smaller kernel or fewer pools."
-            )
-        fan_in = size**rank * x.shape[-1]
+        if padding == "valid":
+            _check_size(name, size, x, "Use padding: same, a smaller kernel or fewer pools.")
+        own = self.network
         return getattr(keras.layers, f"Conv{rank}D")(
             filters,
             size,
             strides=strides,
             padding=padding,
-            activation=self.activation if activation is None else activation,
-            use_bias=self.use_bias,
-            kernel_initializer=for_kernel(self.kernel_initializer),
-            bias_initializer=for_bias(self.bias_initializer, fan_in),
+            activation=own.activation if activation is None else activation,
+            use_bias=own.use_bias,
+            kernel_initializer=for_kernel(own.kernel_initializer),
+            bias_initializer=for_bias(own.bias_initializer, size**rank * x.shape[-1]),
             data_format=_FORMAT,
             name=name,
         )(x)
 
-    def output(self, x: Any, aim: Aim, name: str = "output") -> Any:
-        """Add the output layer that `aim` needs, and a Reshape if its targets have axes."""
-        units, activation = output_form(aim, self.output_activation)
+    def output(self, x: Any, target: Target, name: str = "output") -> Any:
+        """Add the output layer that `target` needs, and a Reshape if its targets have axes."""
+        units, activation = output_form(target, self.network.output_activation)
         x = self._dense(x, units, name, activation, True, dtype=output_dtype())
-        if aim.task == "regression" and len(aim.shape) > 1:
-            x = keras.layers.Reshape(aim.shape, name=f"{name}_shape", dtype=output_dtype())(x)
+        if target.task == "regression" and len(target.shape) > 1:
+            x = keras.layers.Reshape(target.shape, name=f"{name}_shape", dtype=output_dtype())(x)
         return x
 
     def _dense(
@@ -88,8 +78,8 @@ class Style:
             units,
             activation=activation,
             use_bias=use_bias,
-            kernel_initializer=for_kernel(self.kernel_initializer),
-            bias_initializer=for_bias(self.bias_initializer, x.shape[-1]),
+            kernel_initializer=for_kernel(self.network.kernel_initializer),
+            bias_initializer=for_bias(self.network.bias_initializer, x.shape[-1]),
             name=name,
             **more,
         )(x)
@@ -99,22 +89,14 @@ def pool(x: Any, size: int, kind: Literal["max", "average"], name: str) -> Any:
     """Add a pool of the input's rank; a size of 1 adds nothing."""
     if size == 1:
         return x
-    rank = len(x.shape) - 2
-    space = x.shape[1:-1]
-    if any(each is not None and each < size for each in space):
-        raise StudyError(
-            f"model: {name} is {_times(size, rank)}, larger than its input of "
-            f"{'×'.join(map(str, space))}. Use fewer pools or larger images."
-        )
-    layer = getattr(keras.layers, f"{'Max' if kind == 'max' else 'Average'}Pooling{rank}D")
+    _check_size(name, size, x, "Use fewer pools or larger images.")
+    layer = getattr(keras.layers, f"{kind.title()}Pooling{len(x.shape) - 2}D")
     return layer(size, data_format=_FORMAT, name=name)(x)
 
 
 def global_pool(x: Any, kind: Literal["max", "average"], name: str = "pool") -> Any:
     """Add a global pool of the input's rank."""
-    rank = len(x.shape) - 2
-    which = "Max" if kind == "max" else "Average"
-    layer = getattr(keras.layers, f"Global{which}Pooling{rank}D")
+    layer = getattr(keras.layers, f"Global{kind.title()}Pooling{len(x.shape) - 2}D")
     return layer(data_format=_FORMAT, name=name)(x)
 
 
@@ -138,26 +120,26 @@ def images(shape: tuple[int, ...], factory: str, ranks: tuple[int, ...] = (1, 2,
     return keras.Input(shape, name="input")
 
 
-def output_form(aim: Aim, activation: str) -> tuple[int, str]:
+def output_form(target: Target, activation: str) -> tuple[int, str]:
     """Return the units and the activation of an output layer.
 
     Raises:
         StudyError: the activation does not fit what is to be learnt.
     """
-    if aim.task == "regression":
-        units = math.prod(aim.shape) if aim.shape else 1
+    if target.task == "regression":
+        units = math.prod(target.shape) if target.shape else 1
         if activation == "softmax":
             raise StudyError(
                 "model.output_activation: softmax is for classes, and the targets are numbers. "
                 "Expected: auto, linear or sigmoid."
             )
         return units, "linear" if activation == "auto" else activation
-    classes = aim.classes or 2
+    classes = target.classes or 2
     if activation == "sigmoid":
-        if classes != 2 or aim.one_hot:
+        if classes != 2 or target.one_hot:
             raise StudyError(
                 "model.output_activation: sigmoid is one unit for two classes; the data has "
-                f"{classes}{' one-hot' if aim.one_hot else ''} classes. Expected: auto, softmax "
+                f"{classes}{' one-hot' if target.one_hot else ''} classes. Expected: auto, softmax "
                 "or linear."
             )
         return 1, "sigmoid"
@@ -170,5 +152,11 @@ def output_dtype() -> str | None:
     return "float32" if name.startswith("mixed") else None
 
 
-def _times(size: int, rank: int) -> str:
-    return "×".join([str(size)] * rank)
+def _check_size(name: str, size: int, x: Any, remedy: str) -> None:
+    """Refuse a kernel or a pool that is larger than the maps it goes over."""
+    space = x.shape[1:-1]
+    if any(each is not None and each < size for each in space):
+        raise StudyError(
+            f"model: {name} is {'×'.join([str(size)] * len(space))}, larger than its input of "
+            f"{'×'.join(map(str, space))}. {remedy}"
+        )

@@ -24,6 +24,7 @@ from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
 
 from ablate.config import load_study
 from ablate.errors import StudyError, nearest
+from ablate.models import dtype_policy
 from ablate.search.results import SEARCH_SEEDS
 from ablate.search.space import check_searchable, declare, nearest_in
 from ablate.study.resolved import ResolvedVariant
@@ -34,7 +35,7 @@ from ablate.study.trial import Spec
 from ablate.surgery.layer_factory import recipe_of
 from ablate.training import derive
 from ablate.training.callbacks import CallbackSet
-from ablate.training.network import dtype_policy, network
+from ablate.training.network import network
 from ablate.training.objectives import compile_for, optimizer_of
 from ablate.training.rows import labels_of, rows_of
 from ablate.training.schedules import keras_schedule, plateau

@@ -8,7 +8,7 @@ metric meets its output.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -59,19 +59,20 @@ def agreement(model: keras.Model, train: Train, splits: Splits) -> Agreement:
     Raises:
         StudyError: the targets have other names than the outputs.
     """
-    met = models.outputs_with_targets(model, splits)
+    met = models.outputs_with_targets(model, splits.targets)
     losses = losses_of(model, train.loss) if met else []
     refused: list[str] = []
     doubtful: list[str] = []
     judged: list[models.Judged] = []
-    for index, ((aim, output, which), loss) in enumerate(zip(met, losses, strict=True)):
-        judged.append(models.Judged(aim, output, _takes_scores(loss, aim, output), which))
+    for index, (each, loss) in enumerate(zip(met, losses, strict=True)):
+        output = each.output
+        judged.append(replace(each, scores=_takes_scores(loss, each)))
         name, arguments = _parts(loss)
         if name != "auto":
             wrong = None if is_own(name) else models.loss_mismatch(name, arguments, judged[-1])
             refused += [f"{_field(train.loss, output.name, index)}: {wrong}"] if wrong else []
         elif output.activation == "linear" and not output.known:
-            doubtful.append(_supposed(aim, output, which))
+            doubtful.append(_supposed(each))
     for index, metric in enumerate([] if isinstance(train.metrics, str) else train.metrics):
         found = (_wrong_with(metric, each) for each in judged)
         told = [f"train.metrics[{index}]: {each}" for each in found if each is not None]
@@ -88,20 +89,19 @@ def _wrong_with(metric: str | NamedMetric | CalledMetric, judged: models.Judged)
     return None if is_own(name) else models.metric_mismatch(name, arguments, judged)
 
 
-def _takes_scores(loss: Any, aim: Any, output: models.Output) -> bool:
+def _takes_scores(loss: Any, judged: models.Judged) -> bool:
     """Whether a loss takes the output as logits or margins."""
     name, arguments = _parts(loss)
     if name == "auto":
-        return output.activation == "linear" and aim.task == "classification"
+        return judged.output.activation == "linear" and judged.target.task == "classification"
     return not is_own(name) and models.takes_scores(name, arguments)
 
 
-def _supposed(aim: Any, output: models.Output, which: str) -> str:
-    where = f"output{which}" if which else "the output"
-    meant = "logits" if aim.task == "classification" else "numbers"
+def _supposed(judged: models.Judged) -> str:
+    meant = "logits" if judged.target.task == "classification" else "numbers"
     return (
-        f"train.loss: what '{output.by}' makes of {where} cannot be known, and auto takes it "
-        f"for {meant}. If it is something else, name the loss"
+        f"train.loss: what '{judged.output.by}' makes of {judged.where} cannot be known, "
+        f"and auto takes it for {meant}. If it is something else, name the loss"
     )
 
 

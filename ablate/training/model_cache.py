@@ -18,9 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ablate.models import dtype_policy
 from ablate.study.programs import program_key
 from ablate.study.trial import Spec
-from ablate.training.network import Network, dtype_policy, network
+from ablate.training.network import Network, network
 from ablate.training.objectives import compile_for
 from ablate.training.program import Program
 from ablate.training.rows import Rows

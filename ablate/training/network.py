@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,8 +69,8 @@ def network(spec: Spec, splits: Splits) -> Network:
         StudyError: the model cannot be built, or freezing leaves nothing to train.
         SurgeryError: a selector matches nothing, or a placement has no place.
     """
-    with dtype_policy(spec.train.dtype):
-        base = models.base(spec.model, splits, dtype=spec.train.dtype)
+    with models.dtype_policy(spec.train.dtype):
+        base = models.base(spec.model, splits.spec, dtype=spec.train.dtype)
         origin = models.origin(base)
         if not graph.is_container(base):
             return _as_it_is(base, spec, origin, splits)
@@ -96,17 +95,6 @@ def network(spec: Spec, splits: Splits) -> Network:
         measured=measured,
         compiled=origin.compiled,
     )
-
-
-@contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Let layers be made with a dtype policy, and put the process's own back."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _kept(origin: models.Origin, base: keras.Model) -> frozenset[str]:

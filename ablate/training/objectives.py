@@ -78,14 +78,14 @@ def optimizer_of(train: Train) -> keras.Optimizer:
 def _losses(model: keras.Model, train: Train, splits: Splits) -> Any:
     given = train.loss
     if given == "auto":
-        return models.auto_loss(model, splits)
+        return models.auto_loss(model, splits.targets)
     if not isinstance(given, dict | list):
         return _per_output(model, splits, lambda: _loss(given))
     chosen = losses_of(model, given)
     names = list(getattr(model, "output_names", None) or ["output"])
     auto: Any = None
     if "auto" in chosen:
-        auto = models.auto_loss(model, splits, lambda index: chosen[index] == "auto")
+        auto = models.auto_loss(model, splits.targets, lambda index: chosen[index] == "auto")
     if isinstance(splits.targets, Mapping):
         by_name = dict(zip(names, chosen, strict=True))
         return {n: auto[n] if each == "auto" else _loss(each) for n, each in by_name.items()}
@@ -99,7 +99,7 @@ def _losses(model: keras.Model, train: Train, splits: Splits) -> Any:
 def _metrics(model: keras.Model, train: Train, splits: Splits) -> Any:
     given = train.metrics
     if given == "auto":
-        found = models.auto_metrics(model, splits)
+        found = models.auto_metrics(model, splits.targets)
         return found if isinstance(found, dict) else list(found)
     return _per_output(model, splits, lambda: _distinct(given, [_metric(each) for each in given]))
 

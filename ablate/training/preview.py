@@ -13,6 +13,7 @@ import numpy as np
 
 from ablate import models, surgery
 from ablate.errors import AblateError, StudyError
+from ablate.models import dtype_policy
 from ablate.reasons import reason
 from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
@@ -20,7 +21,7 @@ from ablate.study.schema.placement import CANONICAL
 from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.callbacks import CallbackSet
-from ablate.training.network import Network, dtype_policy, network
+from ablate.training.network import Network, network
 from ablate.training.objectives import compile_for, loss_names
 from ablate.training.rehearsal import rehearse
 from ablate.training.remarks import remarks

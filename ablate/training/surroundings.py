@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablate.models.beginnings import compiled_with
+from ablate.models.origin import compiled_with
 from ablate.study.keras_names import loss_name, optimizer_name, snake
 from ablate.surgery import SiteDecision, graph, kinds
 from ablate.surgery.dataflow import Dataflow

@@ -11,9 +11,9 @@ import time
 import keras
 import numpy as np
 
+from ablate.models import dtype_policy
 from ablate.study.trial import Trial
 from ablate.training.model_cache import prepared_model
-from ablate.training.network import dtype_policy
 from ablate.training.rows import rows_of, weighted
 
 #: Steps that are timed.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ablate.data.check import source
-from ablate.data.source import Target
 from ablate.errors import DataError
+from ablate.study.specs import Target
 
 
 def made(x, y, **more):

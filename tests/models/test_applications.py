@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
-from ablate.models import Goal, InputOutputSpec, base, build, origin
+from ablate.models import InputOutputSpec, Target, base, build, origin
 from ablate.study.schema.model import Model
 
 SMALL = {"alpha": 0.25}
-TEN = Goal("classification", (), 10)
+TEN = Target("classification", (), 10)
 
 
 def names(model):

@@ -7,10 +7,10 @@ from keras import ops
 
 import ablate
 from ablate.errors import StudyError
-from ablate.models import Goal, InputOutputSpec, base, build
+from ablate.models import InputOutputSpec, Target, base, build
 from ablate.study.schema.model import Model
 
-CLASSES = Goal("classification", (), 10)
+CLASSES = Target("classification", (), 10)
 
 
 def names(model):
@@ -192,4 +192,4 @@ def test_data_that_no_factory_takes():
     with pytest.raises(StudyError, match="multi_hot"):
         base(Model(name="mlp"), InputOutputSpec((200,), CLASSES, tokens=True))
     with pytest.raises(StudyError, match="one class per example"):
-        base(Model(name="mlp"), InputOutputSpec((4,), Goal("classification", (5,), 3)))
+        base(Model(name="mlp"), InputOutputSpec((4,), Target("classification", (5,), 3)))

@@ -4,12 +4,12 @@ import keras
 import pytest
 
 from ablate.errors import StudyError
-from ablate.models import Goal, InputOutputSpec, auto_loss, auto_metrics, output_activations
+from ablate.models import Target, auto_loss, auto_metrics, output_activations
 
-LABELS = Goal("classification", (), 3)
-ONE_HOT = Goal("classification", (3,), 3, one_hot=True)
-BINARY = Goal("classification", (), 2)
-NUMBERS = Goal("regression", (1,))
+LABELS = Target("classification", (), 3)
+ONE_HOT = Target("classification", (3,), 3, one_hot=True)
+BINARY = Target("classification", (), 2)
+NUMBERS = Target("regression", (1,))
 
 
 def ending(units, activation, separate=False):
@@ -40,14 +40,14 @@ def said(loss):
 )
 def test_plain_cases(units, activation, goal, expected, metrics, separate):
     model = ending(units, activation, separate)
-    assert said(auto_loss(model, InputOutputSpec((4,), goal))) == expected
-    assert auto_metrics(model, InputOutputSpec((4,), goal)) == metrics
+    assert said(auto_loss(model, goal)) == expected
+    assert auto_metrics(model, goal) == metrics
 
 
 def test_one_logit_is_cut_at_zero():
     model = ending(1, "linear")
-    assert said(auto_loss(model, InputOutputSpec((4,), BINARY))) == ("BinaryCrossentropy", True)
-    (metric,) = auto_metrics(model, InputOutputSpec((4,), BINARY))
+    assert said(auto_loss(model, BINARY)) == ("BinaryCrossentropy", True)
+    (metric,) = auto_metrics(model, BINARY)
     assert metric.name == "accuracy"
     metric.update_state([[0], [1]], [[-0.1], [0.1]])
     assert float(metric.result()) == 1.0
@@ -65,7 +65,7 @@ def test_one_logit_is_cut_at_zero():
 )
 def test_anything_else_is_asked_for(units, activation, goal, says):
     with pytest.raises(StudyError, match=says):
-        auto_loss(ending(units, activation), InputOutputSpec((4,), goal))
+        auto_loss(ending(units, activation), goal)
 
 
 def test_a_subclassed_model_is_asked_for():
@@ -74,7 +74,7 @@ def test_a_subclassed_model_is_asked_for():
             return x
 
     with pytest.raises(StudyError, match="subclassed"):
-        auto_loss(Own(), InputOutputSpec((4,), NUMBERS))
+        auto_loss(Own(), NUMBERS)
 
 
 def test_several_outputs():
@@ -82,20 +82,20 @@ def test_several_outputs():
     kind = keras.layers.Dense(3, activation="softmax", name="kind")(inputs)
     size = keras.layers.Dense(1, name="size")(inputs)
     model = keras.Model(inputs, [kind, size])
-    listed = auto_loss(model, InputOutputSpec((4,), [LABELS, NUMBERS]))
+    listed = auto_loss(model, [LABELS, NUMBERS])
     assert [said(each)[0] for each in listed] == [
         "SparseCategoricalCrossentropy",
         "MeanSquaredError",
     ]
     named = keras.Model(inputs, {"kind": kind, "size": size})
-    goals = InputOutputSpec((4,), {"size": NUMBERS, "kind": LABELS})
+    goals = {"size": NUMBERS, "kind": LABELS}
     assert {key: said(each)[0] for key, each in auto_loss(named, goals).items()} == {
         "kind": "SparseCategoricalCrossentropy",
         "size": "MeanSquaredError",
     }
     assert auto_metrics(named, goals) == {"kind": ["accuracy"], "size": ["mae"]}
     with pytest.raises(StudyError, match="Expected: the same names"):
-        auto_loss(named, InputOutputSpec((4,), {"siz": NUMBERS, "kind": LABELS}))
+        auto_loss(named, {"siz": NUMBERS, "kind": LABELS})
 
 
 def test_what_ends_an_output_is_found_behind_reshapes_wrappers_and_models():
@@ -112,16 +112,16 @@ def test_what_ends_an_output_is_found_behind_reshapes_wrappers_and_models():
     assert output_activations(sequential) == ["relu"]
 
 
-SEVERAL = Goal("classification", (4,), 2)
+SEVERAL = Target("classification", (4,), 2)
 
 
 def test_several_labels_of_their_own():
-    assert said(auto_loss(ending(4, "sigmoid"), InputOutputSpec((4,), SEVERAL))) == (
+    assert said(auto_loss(ending(4, "sigmoid"), SEVERAL)) == (
         "BinaryCrossentropy", False,
     )  # fmt: skip
     model = ending(4, "linear")
-    assert said(auto_loss(model, InputOutputSpec((4,), SEVERAL))) == ("BinaryCrossentropy", True)
-    (metric,) = auto_metrics(model, InputOutputSpec((4,), SEVERAL))
+    assert said(auto_loss(model, SEVERAL)) == ("BinaryCrossentropy", True)
+    (metric,) = auto_metrics(model, SEVERAL)
     assert metric.name == "binary_accuracy"
     metric.update_state([[1, 1, 0, 0]], [[0.1, 3.0, -0.1, 2.0]])
     assert float(metric.result()) == 0.75
@@ -131,14 +131,14 @@ def test_numbers_of_another_shape_are_refused_where_keras_would_repeat_them():
     inputs = keras.Input((6, 3))
     model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
     with pytest.raises(StudyError, match=r"target has the shape \(1,\) and output the shape"):
-        auto_loss(model, InputOutputSpec((6, 3), NUMBERS))
+        auto_loss(model, NUMBERS)
 
 
 def test_auto_is_asked_only_of_outputs_that_need_it():
     inputs = keras.Input((4,))
     ends = [keras.layers.Dense(3, activation=each)(inputs) for each in ("softmax", "tanh")]
-    model, fits = keras.Model(inputs, ends), InputOutputSpec((4,), [LABELS, LABELS])
+    model, targets = keras.Model(inputs, ends), [LABELS, LABELS]
     with pytest.raises(StudyError, match="ending in tanh"):
-        auto_loss(model, fits)
-    losses = auto_loss(model, fits, lambda index: index == 0)
+        auto_loss(model, targets)
+    losses = auto_loss(model, targets, lambda index: index == 0)
     assert said(losses[0])[0] == "SparseCategoricalCrossentropy" and losses[1] is None

@@ -6,25 +6,25 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.models import Goal, Judged, Output, loss_mismatch, metric_mismatch
+from ablate.models import Judged, Output, Target, loss_mismatch, metric_mismatch
 from ablate.study.keras_names import LOSSES, METRICS
 
 
 @dataclass(frozen=True)
-class Floats(Goal):
+class Floats(Target):
     """Numbers of which the values are known."""
 
     values: tuple[float, ...] | None = None
 
 
-BINARY = Goal("classification", (), 2)
-CLASSES = Goal("classification", (), 3)
-ONE_HOT = Goal("classification", (3,), 3, one_hot=True)
-PAIRS = Goal("classification", (2,), 2, one_hot=True)
-LABELS = Goal("classification", (4,), 2)  # four of 0 or 1
-TOKENS = Goal("classification", (5,), 3)  # a class for each of five positions
-MASK = Goal("classification", (8, 8, 1), 2)
-REAL = Goal("regression", (1,))
+BINARY = Target("classification", (), 2)
+CLASSES = Target("classification", (), 3)
+ONE_HOT = Target("classification", (3,), 3, one_hot=True)
+PAIRS = Target("classification", (2,), 2, one_hot=True)
+LABELS = Target("classification", (4,), 2)  # four of 0 or 1
+TOKENS = Target("classification", (5,), 3)  # a class for each of five positions
+MASK = Target("classification", (8, 8, 1), 2)
+REAL = Target("regression", (1,))
 ZERO_ONE = Floats("regression", (1,), values=(0.0, 1.0))
 SIGNS = Floats("regression", (1,), values=(-1.0, 1.0))
 FLOAT_LABELS = Floats("regression", (4,), values=(0.0, 1.0))
@@ -96,7 +96,7 @@ def test_what_is_meant_is_left_alone(loss, arguments, aim, ending):
         ("hinge", {}, CLASSES, ("linear", 3), "class numbers", "one-hot"),
         ("binary_crossentropy", {}, SIGNS, ("sigmoid", 1), "these are -1, 1", "hinge"),
         (
-            "binary_crossentropy", {}, Goal("classification", (4,), 3), ("sigmoid", 4),
+            "binary_crossentropy", {}, Target("classification", (4,), 3), ("sigmoid", 4),
             "3 classes", "sparse_categorical_crossentropy",
         ),
     ],
@@ -127,7 +127,7 @@ def test_what_is_not_known_is_not_judged():
         ("accuracy", {}, BINARY, ("linear", 1), False),  # by least squares: cut at one half
         ("accuracy", {}, ZERO_ONE, ("sigmoid", 1), False),
         ("accuracy", {}, TOKENS, ("softmax", 5, 3), False),
-        ("accuracy", {}, Goal("regression", (3,)), ("softmax", 3), False),  # soft labels
+        ("accuracy", {}, Target("regression", (3,)), ("softmax", 3), False),  # soft labels
         ("acc", {}, MASK, ("sigmoid", 8, 8, 1), False),
         ("BinaryAccuracy", {"threshold": 0.0}, BINARY, ("linear", 1), True),
         ("binary_accuracy", {}, LABELS, ("sigmoid", 4), False),
@@ -160,7 +160,7 @@ def test_metrics_that_are_meant_are_left_alone(metric, arguments, aim, ending, s
         ("accuracy", {}, LABELS, ("sigmoid", 4), False, "largest", "binary_accuracy"),
         ("accuracy", {}, FLOAT_LABELS, ("sigmoid", 4), False, "largest", "binary_accuracy"),
         ("accuracy", {}, REAL, ("linear", 1), False, "are numbers", "mae"),
-        ("accuracy", {}, Goal("regression", (3,)), ("linear", 3), False, "largest", "mae"),
+        ("accuracy", {}, Target("regression", (3,)), ("linear", 3), False, "largest", "mae"),
         ("categorical_accuracy", {}, CLASSES, ("softmax", 3), False, "class numbers", "sparse_"),
         ("categorical_accuracy", {}, BINARY, ("sigmoid", 1), False, "has one", "BinaryAccuracy"),
         ("sparse_categorical_accuracy", {}, ONE_HOT, ("softmax", 3), False, "class numbers",

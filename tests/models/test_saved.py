@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
-from ablate.models import Goal, InputOutputSpec, base, build, origin, output_activations
+from ablate.models import InputOutputSpec, Target, base, build, origin, output_activations
 from ablate.study.schema.model import Model
 
 
 def goal(classes):
-    return InputOutputSpec((4,), Goal("classification", (), classes))
+    return InputOutputSpec((4,), Target("classification", (), classes))
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def ends_in(tmp_path, units, activation, shape=(4,)):
     return str(tmp_path / "own.keras")
 
 
-LABELS = Goal("classification", (4,), 2)  # four of 0 or 1
-TOKENS = Goal("classification", (4,), 3)  # a class for each of four positions
-TWO = Goal("classification", (), 2)
-MASK = Goal("classification", (6, 6), 2)
+LABELS = Target("classification", (4,), 2)  # four of 0 or 1
+TOKENS = Target("classification", (4,), 3)  # a class for each of four positions
+TWO = Target("classification", (), 2)
+MASK = Target("classification", (6, 6), 2)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ MASK = Goal("classification", (6, 6), 2)
         (1, "sigmoid", (4,), TWO),
         (1, "sigmoid", (6, 6, 3), MASK),
         (2, "softmax", (6, 6, 3), MASK),
-        (9, "softmax", (4,), Goal("classification", (), 3)),
+        (9, "softmax", (4,), Target("classification", (), 3)),
     ],
 )
 def test_a_head_whose_shape_fits_stays(tmp_path, units, activation, shape, aim):
@@ -104,9 +104,9 @@ def test_a_head_whose_shape_fits_stays(tmp_path, units, activation, shape, aim):
     [
         (3, "sigmoid", LABELS, 4, "sigmoid"),
         (3, "softmax", LABELS, 4, "sigmoid"),
-        (1, "sigmoid", Goal("classification", (), 3), 3, "softmax"),
-        (1, "linear", Goal("classification", (), 3), 3, "linear"),
-        (4, "softmax", Goal("classification", (5,), 5, one_hot=True), 5, "softmax"),
+        (1, "sigmoid", Target("classification", (), 3), 3, "softmax"),
+        (1, "linear", Target("classification", (), 3), 3, "linear"),
+        (4, "softmax", Target("classification", (5,), 5, one_hot=True), 5, "softmax"),
     ],
 )
 def test_a_head_whose_shape_cannot_fit_is_replaced(tmp_path, units, activation, aim, new, ending):
@@ -127,13 +127,13 @@ def test_a_head_is_kept_or_replaced_as_asked(tmp_path):
     with pytest.raises(StudyError, match="gives 9 classes; the data has 12"):
         base(Model(file=path, head="keep"), goal(12))
     numbers = base(
-        Model(file=path, head="replace"), InputOutputSpec((4,), Goal("regression", (2,)))
+        Model(file=path, head="replace"), InputOutputSpec((4,), Target("regression", (2,)))
     )
     assert (numbers.output_shape, output_activations(numbers)) == ((None, 2), ["linear"])
 
 
 def test_integers_of_many_values_in_a_row_are_no_reason_for_a_new_head(tmp_path):
-    counts = InputOutputSpec((4,), Goal("classification", (4,), 10))
+    counts = InputOutputSpec((4,), Target("classification", (4,), 10))
     with pytest.raises(StudyError, match=r"gives 4 classes; .* say task: regression"):
         base(Model(file=ends_in(tmp_path, 4, "linear")), counts)
 
@@ -143,7 +143,7 @@ def test_a_head_that_cannot_be_exchanged(tmp_path):
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 2)(inputs))
     keras.Model(inputs, x).save(tmp_path / "m.keras")
     with pytest.raises(StudyError, match="ends in no Dense layer"):
-        fits = InputOutputSpec((4, 4, 1), Goal("classification", (), 5))
+        fits = InputOutputSpec((4, 4, 1), Target("classification", (), 5))
         base(Model(file=str(tmp_path / "m.keras")), fits)
 
 
@@ -187,11 +187,14 @@ def test_files_that_are_no_model(tmp_path, saved):
 @pytest.mark.parametrize(
     "fits, says",
     [
-        (InputOutputSpec((5,), Goal("classification", (), 3)), r"takes examples of shape \(4,\)"),
-        (InputOutputSpec((4, 1), Goal("classification", (), 3)), "data.add_channel: false"),
-        (InputOutputSpec((4,), Goal("regression", (2,))), r"gives numbers of shape \(3,\)"),
-        (InputOutputSpec([(4,), (4,)], Goal("classification", (), 3)), "has 1 inputs, the data 2"),
-        (InputOutputSpec((4,), [Goal("regression", (3,))] * 2), "has 1 outputs, the data 2"),
+        (InputOutputSpec((5,), Target("classification", (), 3)), r"takes examples of shape \(4,\)"),
+        (InputOutputSpec((4, 1), Target("classification", (), 3)), "data.add_channel: false"),
+        (InputOutputSpec((4,), Target("regression", (2,))), r"gives numbers of shape \(3,\)"),
+        (
+            InputOutputSpec([(4,), (4,)], Target("classification", (), 3)),
+            "has 1 inputs, the data 2",
+        ),
+        (InputOutputSpec((4,), [Target("regression", (3,))] * 2), "has 1 outputs, the data 2"),
     ],
 )
 def test_data_that_does_not_fit(saved, fits, says):

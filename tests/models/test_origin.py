@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.models.beginnings import compiled_in, compiled_with, untrained
+from ablate.models.file import compiled_in
+from ablate.models.origin import compiled_with, untrained
 
 layers = keras.layers
 
