@@ -1,8 +1,8 @@
 """The networks that are built by name: dense, convolutional, residual.
 
-Each takes the shape of an example, the `Target` and its arguments (`ablate.study.schema.factories`), and
-returns a Keras model without normalization or Dropout, which come through placements. Every layer
-is named, so that the canonical paths of a model never depend on what was built before it.
+Each takes the shape of an example, the `Target` and its arguments, and returns a Keras model
+without normalization or Dropout, which come through placements. Every layer is named, so that
+the canonical paths of a model never depend on what was built before it.
 """
 
 from __future__ import annotations
