@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TextIO
+from typing import Any
 
 import click
 
@@ -93,9 +93,9 @@ def run_cli(arguments: list[str] | None = None) -> int:
         _say_goodbye(error.__cause__)
         return INTERRUPTED
     except click.ClickException as error:
-        said = io.StringIO()
-        error.show(said)
-        echo(said.getvalue(), err=True, nl=False)
+        text = io.StringIO()
+        error.show(text)
+        echo(text.getvalue(), err=True, nl=False)
         return WRONG
     except AblateError as error:
         echo(f"Error: {error}", err=True)
@@ -110,20 +110,13 @@ def run_cli(arguments: list[str] | None = None) -> int:
 def _noticing() -> Iterator[None]:
     """Print notices as a person reads them, each once; other warnings as they were."""
     with warnings.catch_warnings():
-        before, told = warnings.showwarning, set[str]()
+        before, shown = warnings.showwarning, set[str]()
 
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if not issubclass(category, Notice):
-                before(message, category, filename, lineno, file, line)
-            elif str(message) not in told:
-                told.add(str(message))
+                before(message, category, *where, **more)
+            elif str(message) not in shown:
+                shown.add(str(message))
                 echo(f"Note: {message}", err=True)
 
         warnings.simplefilter("always", Notice)
@@ -134,10 +127,10 @@ def _noticing() -> Iterator[None]:
 def _say_goodbye(error: BaseException | None) -> None:
     done, left = getattr(error, "done", None), getattr(error, "left", None)
     if done is None:
-        said = "Stopped. What was finished before is saved, and nothing is half written."
+        text = "Stopped. What was finished before is saved, and nothing is half written."
     else:
-        said = (
+        text = (
             f"Stopped: {done} trials finished and saved, {left} left; those under way keep their "
             "last checkpoints."
         )
-    echo(f"{said} Run the same command again to go on from here.", err=True)
+    echo(f"{text} Run the same command again to go on from here.", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import tempfile
 import threading
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ablate.cli.echo import echo
-from ablate.cli.options import find_study, json_option, logs_option, quiet_option
+from ablate.cli.echo import echo, echo_json
+from ablate.cli.options import Find, json_option, logs_option, quiet_option
 
 if TYPE_CHECKING:
     from ablate.store import Store
@@ -51,9 +50,9 @@ def command(
 
     stores = _stores(study, logs)
     for store, found in stores:
-        said = _bring_up_to_date(store, found, rebuild=rebuild, all_runs=all_runs)
-        if said and not (quiet or as_json):
-            echo(f"{store.name}: {said}")
+        written = _bring_up_to_date(store, found, rebuild=rebuild, all_runs=all_runs)
+        if written and not (quiet or as_json):
+            echo(f"{store.name}: {written}")
     with _stoppable(), _logdir([store for store, _ in stores], whole=study is not None) as logdir:
         if not runs_in(logdir) and not any(_being_run(store) for store, _ in stores):
             names = ", ".join(f"'{store.name}'" for store, _ in stores)
@@ -65,7 +64,7 @@ def command(
             with serve(logdir, port) as serving:
                 opening = address(serving.url, runs_in(logdir), charts=has_charts(logdir))
                 if as_json:
-                    echo(json.dumps({"url": opening, "logdir": str(logdir)}))
+                    echo_json({"url": opening, "logdir": str(logdir)})
                 else:
                     echo(f"TensorBoard: {opening}\nCtrl-C ends it.")
                 serving.wait()
@@ -81,7 +80,7 @@ def _stores(study: str | None, logs: Path) -> list[tuple[Store, str]]:
     from ablate.store import Store, studies
 
     if study is not None:
-        return [(Store(logs, find_study(study, logs).study), study)]
+        return [(Store(logs, Find(logs)(study).study), study)]
     names = studies(logs)
     if not names:
         raise StoreError(
@@ -101,7 +100,7 @@ def _bring_up_to_date(store: Store, study: str, *, rebuild: bool, all_runs: bool
         return ""
     try:
         with store.lock():
-            return _written(store, study, rebuild=rebuild, all_runs=all_runs)
+            return _write(store, study, rebuild=rebuild, all_runs=all_runs)
     except AblateError as error:
         if asked:
             raise
@@ -120,13 +119,13 @@ def _being_run(store: Store) -> bool:
         return True
 
 
-def _written(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
+def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     from ablate import events
     from ablate.errors import StoreError
     from ablate.execution.plan import plan, resolved_before, with_searched
     from ablate.report.probes import illustrate
 
-    found, earlier = find_study(study, store.logs), resolved_before(store)
+    found, earlier = Find(store.logs)(study), resolved_before(store)
     made, points = with_searched(plan(found, store, earlier=earlier, recorded=True), store)
     outcome = made.outcome(made.results, store)
     if not outcome.results:

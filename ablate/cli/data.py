@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ablate.cli.echo import echo
-from ablate.cli.options import find_study, json_option, logs_option, study_options
+from ablate.cli.echo import echo, echo_json
+from ablate.cli.options import Find, json_option, study_options
 from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
@@ -20,17 +20,9 @@ if TYPE_CHECKING:
 
 @click.command("data")
 @click.argument("source", metavar="[STUDY|NAME]", required=False)
-@logs_option
-@study_options
+@study_options(execution=False)
 @json_option
-def command(
-    source: str | None,
-    logs: Path,
-    settings: tuple[str, ...],
-    profile: str | None,
-    seeds: str | None,
-    as_json: bool,
-) -> int:
+def command(source: str | None, logs: Path, find: Find, *, as_json: bool) -> int:
     """Show rows, classes, shapes and scaling of a study's data, or of a set by NAME.
 
     NAME is a name that data.name can have, an npz file or a folder of images; with it, --set
@@ -43,13 +35,13 @@ def command(
     from ablate.study.schema.sources import NAMES
 
     if source in NAMES or (Path(source).exists() and Path(source).suffix not in (".yaml", ".yml")):
-        told = [_told(_named(source, settings), None, 0, ["data"])]
+        found = [_described(_named(source, find.settings), None, 0, ["data"])]
     else:
-        told = _of_study(source, logs, settings, profile, seeds, NAMES)
+        found = _of_study(source, find, NAMES)
     if as_json:
-        echo(json.dumps({"source": source, "splits": told}))
+        echo_json({"source": source, "splits": found})
     else:
-        for each in told:
+        for each in found:
             _print(each)
     return 0
 
@@ -57,25 +49,18 @@ def command(
 def _list(as_json: bool) -> None:
     from ablate.study.schema.sources import KINDS
 
-    kinds = [
-        {
-            "name": kind.title,
-            "key": kind.key,
-            "about": kind.about,
-            "arguments": {
-                name: field.get_default(call_default_factory=True)
-                for name, field in (kind.arguments.model_fields if kind.arguments else {}).items()
-            },
-        }
-        for kind in KINDS
-    ]
+    kinds = []
+    for kind in KINDS:
+        fields = kind.arguments.model_fields if kind.arguments else {}
+        defaults = {k: v.get_default(call_default_factory=True) for k, v in fields.items()}
+        entry = {"name": kind.title, "key": kind.key, "about": kind.about, "arguments": defaults}
+        kinds.append(entry)
+        if not as_json:
+            echo(f"{kind.title:<20}{kind.about}")
+            for name, default in defaults.items():
+                echo(f"{'':<22}{name}: {json.dumps(default)}")
     if as_json:
-        echo(json.dumps(kinds))
-        return
-    for each in kinds:
-        echo(f"{each['name']:<20}{each['about']}")
-        for name, default in each["arguments"].items():  # type: ignore[attr-defined]
-            echo(f"{'':<22}{name}: {json.dumps(default)}")
+        echo_json(kinds)
 
 
 def _named(source: str, settings: tuple[str, ...]) -> Data:
@@ -97,19 +82,12 @@ def _named(source: str, settings: tuple[str, ...]) -> Data:
     return Data(**fields)
 
 
-def _of_study(
-    source: str,
-    logs: Path,
-    settings: tuple[str, ...],
-    profile: str | None,
-    seeds: str | None,
-    names: tuple[str, ...],
-) -> list[dict[str, Any]]:
-    """Return what is told of each different data section of a study."""
+def _of_study(source: str, find: Find, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the description of each different data section of a study."""
     from ablate.study.expand import expand
 
     try:
-        study = find_study(source, logs, settings=settings, profile=profile, seeds=seeds)
+        study = find(source)
     except StudyError as error:
         hint = nearest(source, names)
         if hint and "neither" in str(error):
@@ -121,12 +99,16 @@ def _of_study(
         key = spec.data.model_dump_json() + str(spec.model.application)
         groups.setdefault(key, (spec.data, spec.model.application, []))[2].append(variant.name)
     first = study.seed_list[0]
-    return [_told(data, net, first, resolved) for data, net, resolved in groups.values()]
+    return [_described(data, net, first, variants) for data, net, variants in groups.values()]
 
 
-def _told(data: Data, application: str | None, seed: int, variants: list[str]) -> dict[str, Any]:
+def _described(
+    data: Data, application: str | None, seed: int, variants: list[str]
+) -> dict[str, Any]:
     """Load and split, and return what there is to say, as plain values."""
-    if application or data.directory or (data.kind.title in _keras_sets() and not data.path):
+    from ablate.study.schema.sources import KERAS_SETS
+
+    if application or data.directory or (data.kind.title in KERAS_SETS and not data.path):
         from ablate.suppress_stderr import quiet_start
 
         with quiet_start():
@@ -157,16 +139,8 @@ def _files(data: Data, source: Source) -> dict[str, Any] | None:
     if data.directory is None:
         return None
     parts = (source.train, source.validation, source.test)
-    return {
-        "read": sum(part.rows for part in parts if part is not None),
-        "not_read": {reason: list(names) for reason, names in source.skipped.items()},
-    }
-
-
-def _keras_sets() -> Mapping[str, Any]:
-    from ablate.study.schema.sources import KERAS_SETS
-
-    return KERAS_SETS
+    skipped = {reason: list(names) for reason, names in source.skipped.items()}
+    return {"read": sum(part.rows for part in parts if part is not None), "not_read": skipped}
 
 
 def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
@@ -176,67 +150,60 @@ def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
     from ablate.data import Target, strata
     from ablate.data.nested import leaves
 
-    told: dict[str, dict[str, Any] | None] = {}
+    target = splits.targets
+    found: dict[str, dict[str, Any] | None] = dict.fromkeys(splits.parts)
     for name, part in splits.parts.items():
         if part is None:
-            told[name] = None
             continue
         arrays = [leaf for _, leaf in leaves(part.x)]
-        counts = None
-        target = splits.targets
-        if isinstance(target, Target) and target.classes is not None:
-            classes = strata(part.y, target)
-            if classes is not None:
-                counts = np.bincount(classes, minlength=target.classes).tolist()
-        told[name] = {
+        classes = strata(part.y, target) if isinstance(target, Target) and target.classes else None
+        counts = None if classes is None else np.bincount(classes, minlength=target.classes)
+        found[name] = {
             "rows": part.rows,
             "least": min(float(each.min()) for each in arrays),
             "largest": max(float(each.max()) for each in arrays),
             "mean": float(np.mean([each.mean(dtype=np.float64) for each in arrays])),
-            "class_counts": counts,
+            "class_counts": None if counts is None else counts.tolist(),
         }
-    return told
+    return found
 
 
-def _print(told: dict[str, Any]) -> None:
+def _print(found: dict[str, Any]) -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from ablate.report.terminal import console
 
     screen = console()
-    what = f"{told['classes']} classes" if told["classes"] else told["task"]
+    what = f"{found['classes']} classes" if found["classes"] else found["task"]
     screen.print(
-        f"[bold]{escape(told['data'])}[/bold]  {what}, an example has shape "
-        f"{_shape(told['input_shape'])}, scaled by {escape(told['scaling'])}",
-        highlight=False,
+        f"[bold]{escape(found['data'])}[/bold]  {what}, an example has shape "
+        f"{_shape(found['input_shape'])}, scaled by {escape(found['scaling'])}"
     )
-    if told["variants"] != ["data"]:
-        screen.print(f"variants: {escape(', '.join(told['variants']))}", highlight=False)
-    table = Table(show_edge=False)
-    table.add_column("part")
-    for column in ("rows", "least", "mean", "largest"):
-        table.add_column(column, justify="right")
-    table.add_column("rows per class")
-    for name, part in told["parts"].items():
+    if found["variants"] != ["data"]:
+        screen.print(f"variants: {escape(', '.join(found['variants']))}")
+    numbers = ("rows", "least", "mean", "largest")
+    columns = (Column(each, justify="right") for each in numbers)
+    table = Table("part", *columns, "rows per class", show_edge=False)
+    for name, part in found["parts"].items():
         if part is None:
-            table.add_row(name, "0", "", "", "", "")
+            table.add_row(name, "0")
             continue
         table.add_row(
             name,
             f"{part['rows']:,}",
-            *(f"{part[key]:.4g}" for key in ("least", "mean", "largest")),
-            escape(_counts(part["class_counts"], told["class_names"])),
+            *(f"{part[key]:.4g}" for key in numbers[1:]),
+            escape(_counts(part["class_counts"], found["class_names"])),
         )
     screen.print(table)
-    if told["files"] is not None:
-        left = sum(map(len, told["files"]["not_read"].values()))
+    if found["files"] is not None:
+        left = sum(map(len, found["files"]["not_read"].values()))
         named = " (--json names every one)" if left else ""
-        screen.print(f"files: {told['files']['read']:,} read, {left:,} not read{named}")
-    for caution in told["cautions"]:
-        screen.print(f"[bold]caution[/bold]: {escape(caution)}", highlight=False)
-    for note in told["notes"]:
-        screen.print(f"note: {escape(note)}", highlight=False)
+        screen.print(f"files: {found['files']['read']:,} read, {left:,} not read{named}")
+    for caution in found["cautions"]:
+        screen.print(f"[bold]caution[/bold]: {escape(caution)}")
+    for note in found["notes"]:
+        screen.print(f"note: {escape(note)}")
 
 
 def _shape(shape: Any) -> str:

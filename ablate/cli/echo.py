@@ -6,6 +6,9 @@ would obey what they hide. Tables go through `ablate.report.terminal.console`, w
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 from ablate.reasons import printable
@@ -14,3 +17,8 @@ from ablate.reasons import printable
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print a text, neutralised, to standard output or (`err`) standard error."""
     click.echo(printable(text), err=err, nl=nl)
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as one JSON document."""
+    echo(json.dumps(value))

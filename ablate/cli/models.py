@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ablate.cli.echo import echo
+from ablate.cli.echo import echo_json
 from ablate.cli.options import json_option
 from ablate.errors import StudyError, nearest
 
@@ -24,7 +24,7 @@ def command(name: str | None, as_json: bool) -> int:
     """
     found = _chosen(name)
     if as_json:
-        echo(json.dumps(found))
+        echo_json(found)
     else:
         _print(found, alone=name is not None)
     return 0
@@ -37,16 +37,15 @@ def _chosen(name: str | None) -> list[dict[str, Any]]:
     if name is None:
         return everything
     low = name.lower()
-    if low in APPLICATIONS:
-        found = next(each for each in everything if low in each["names"])
-        return [{**found, "name": low, "names": [low]}]
-    chosen = [each for each in everything if each["name"] == low]
-    if not chosen:
-        known = [*NAMES, *(each["name"] for each in everything)]
-        raise StudyError(
-            f"There is no factory '{name}'.{nearest(low, known)} `ablate models` lists them all."
-        )
-    return chosen
+    for each in everything:
+        if low in APPLICATIONS and low in each["names"]:
+            return [{**each, "name": low, "names": [low]}]
+        if each["name"] == low:
+            return [each]
+    known = [*NAMES, *(each["name"] for each in everything)]
+    raise StudyError(
+        f"There is no factory '{name}'.{nearest(low, known)} `ablate models` lists them all."
+    )
 
 
 def _described(kind: Any) -> dict[str, Any]:
@@ -55,20 +54,15 @@ def _described(kind: Any) -> dict[str, Any]:
     if kind.arguments is not None:
         schema = kind.arguments.model_json_schema()["properties"]
         for name, field in kind.arguments.model_fields.items():
-            form = {k: v for k, v in schema[name].items() if k not in ("title", "description")}
-            arguments.append(
-                {
-                    "name": name,
-                    "default": field.get_default(call_default_factory=True),
-                    "about": field.description or "",
-                    "schema": form,
-                }
-            )
+            given = {k: v for k, v in schema[name].items() if k not in ("title", "description")}
+            default = field.get_default(call_default_factory=True)
+            about = field.description or ""
+            arguments.append({"name": name, "default": default, "about": about, "schema": given})
     if "weights" in kind.shared:
-        weights = ("none", "imagenet, none or the path of a file of weights.")
+        default, about = "none", "imagenet, none or the path of a file of weights."
         if kind.title == "file":
-            weights = ("keep", "keep or fresh.")
-        arguments.insert(0, {"name": "weights", "default": weights[0], "about": weights[1]})
+            default, about = "keep", "keep or fresh."
+        arguments.insert(0, {"name": "weights", "default": default, "about": about})
     about = inspect.cleandoc(kind.arguments.__doc__ or "") if kind.arguments else kind.about
     return {
         "name": kind.title,
@@ -85,15 +79,15 @@ def _print(found: list[dict[str, Any]], alone: bool) -> None:
     from ablate.study.schema.factories import Network
 
     screen = console()
-    common = set(Network.model_fields)
+    common = set() if alone else set(Network.model_fields)
     shared: list[dict[str, Any]] = []
     for each in found:
-        own = each["arguments"]
-        if not alone and common <= {argument["name"] for argument in own}:
-            shared = [argument for argument in own if argument["name"] in common]
-            own = [argument for argument in own if argument["name"] not in common]
+        arguments = each["arguments"]
+        if common and common <= {argument["name"] for argument in arguments}:
+            shared = [argument for argument in arguments if argument["name"] in common]
+            arguments = [argument for argument in arguments if argument["name"] not in common]
         about = each["about"] if alone else each["about"].split("\n\n")[0]
-        _print_one(screen, each["name"], " ".join(about.split()), each["names"], own)
+        _print_one(screen, each["name"], " ".join(about.split()), each["names"], arguments)
     if shared:
         text = "What every factory above keras.applications takes besides."
         _print_one(screen, "all factories", text, [], shared)
@@ -103,15 +97,15 @@ def _print_one(
     screen: Any, name: str, about: str, names: list[str], arguments: list[dict[str, Any]]
 ) -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     screen.print(f"[bold]{escape(name)}[/bold]  {escape(about)}", highlight=False)
     if len(names) > 1:
         screen.print(f"  name: {escape(', '.join(names))}", highlight=False)
-    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column()
+    table = Table(
+        Column(no_wrap=True), Column(no_wrap=True), Column(),
+        box=None, show_header=False, padding=(0, 1), pad_edge=False,
+    )  # fmt: skip
     for argument in arguments:
         default = json.dumps(argument["default"])
         table.add_row(f"  {argument['name']}", escape(default), escape(argument["about"]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +15,46 @@ from ablate.errors import StudyError, nearest
 if TYPE_CHECKING:
     from ablate.study.study import Study
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+
+@dataclass(frozen=True)
+class Find:
+    """The way from a STUDY argument to its `Study`, changed as the options say."""
+
+    logs: Path
+    settings: tuple[str, ...] = ()
+    profile: str | None = None
+    seeds: str | None = None
+
+    def __call__(self, study: str) -> Study:
+        """Return the study that STUDY names: a file, or a folder under `logs`.
+
+        Raises:
+            StudyError: neither is there, or the file cannot be obeyed.
+        """
+        from ablate.config import load_study
+        from ablate.store import Store, studies
+
+        logs, place, folder = self.logs, Path(study), None
+        if not place.is_file():
+            known = studies(logs)
+            inside = place.is_dir() and place.parent.resolve() == logs.resolve()
+            folder = place.name if inside else study
+            if folder not in known:
+                there = f" Under {logs}/ there are: {', '.join(known)}." if known else ""
+                files = [each.as_posix() for each in Path("configs").rglob("*.yaml")]
+                raise StudyError(
+                    f"'{study}' is neither a study file nor a study under {logs}/."
+                    f"{nearest(study, [*known, *files])}{there}"
+                )
+            place = Store(logs, folder).study_file
+        found = load_study(
+            place, overrides=list(self.settings), profile=self.profile, seeds=self.seeds
+        )
+        if folder is not None and found.study != folder:
+            # The folder was renamed, as `--fresh` does: what was trained lies in it all the same.
+            return found.model_copy(update={"study": folder})
+        return found
+
 
 logs_option = click.option(
     "--logs",
@@ -25,78 +66,60 @@ logs_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
+fresh_option = click.option(
+    "--fresh", is_flag=True, help="Archive existing results and start over."
+)
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
 
 
-def study_options(function: Function) -> Function:
-    """Add what changes a study: --set, --profile, --seeds."""
-    for option in (
-        click.option("--seeds", type=str, help="Number of seeds, or a list: 0,1,2."),
-        click.option("--profile", help="A profile of the study file, such as quick."),
-        click.option(
-            "--set",
-            "settings",
-            multiple=True,
-            metavar="PATH=VALUE",
-            help="Change a field, e.g. --set train.epochs=5. Repeatable.",
-        ),
-    ):
-        function = option(function)
-    return function
+def study_options(*, execution: bool) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add --logs and what changes a study: --set, --profile, --seeds.
 
+    The command gets `logs`, and `find` (see `Find`).
 
-def execution_options(function: Function) -> Function:
-    """Add what says where trials run."""
-    for option in (
-        click.option("--gpus-per-trial", type=float, help="GPUs for a trial; 0.5 shares one."),
-        click.option("--cpus-per-trial", type=float, help="Cores kept for a trial."),
-        click.option("--address", help="Address of a cluster, e.g. auto or ray://host:10001."),
-        click.option(
-            "--executor",
-            type=click.Choice(["processes", "serial", "inline", "ray", "slurm"]),
-            help="Where trials run.",
-        ),
-        click.option("--workers", metavar="N|auto", help="Worker processes."),
-    ):
-        function = option(function)
-    return function
-
-
-def find_study(
-    study: str,
-    logs: Path,
-    *,
-    settings: tuple[str, ...] = (),
-    profile: str | None = None,
-    seeds: str | None = None,
-    **execution: Any,
-) -> Study:
-    """Return the study that STUDY names: a file, or a folder under `logs`.
-
-    Raises:
-        StudyError: neither is there, or the file cannot be obeyed.
+    Args:
+        execution: add the options that say where trials run, too.
     """
-    from ablate.config import load_study
-    from ablate.store import Store, studies
+    options = [logs_option, *_CHANGES, *(_EXECUTION if execution else ())]
 
-    changes = list(settings)
-    for name, value in execution.items():
-        if value is not None:
-            changes.append(f"execution.{name}={value}")
-    place, folder = Path(study), None
-    if not place.is_file():
-        known = studies(logs)
-        name = place.name if place.is_dir() and place.parent.resolve() == logs.resolve() else study
-        if name not in known:
-            there = f" Under {logs}/ there are: {', '.join(known)}." if known else ""
-            files = [each.as_posix() for each in Path("configs").rglob("*.yaml")]
-            raise StudyError(
-                f"'{study}' is neither a study file nor a study under {logs}/."
-                f"{nearest(study, [*known, *files])}{there}"
-            )
-        place, folder = Store(logs, name).study_file, name
-    found = load_study(place, overrides=changes, profile=profile, seeds=seeds)
-    if folder is not None and found.study != folder:
-        # The folder was renamed, as `--fresh` does: what was trained lies in it all the same.
-        return found.model_copy(update={"study": folder})
-    return found
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        @wraps(function)
+        def command(
+            *, logs: Path, settings: tuple[str, ...], profile: str | None, seeds: str | None,
+            **rest: Any,
+        ) -> int:  # fmt: skip
+            where = {name: rest.pop(name) for name in _EXECUTION_FIELDS if name in rest}
+            changes = [f"execution.{k}={v}" for k, v in where.items() if v is not None]
+            find = Find(logs, (*settings, *changes), profile, seeds)
+            return function(logs=logs, find=find, **rest)
+
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_CHANGES = (
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="Change a field, e.g. --set train.epochs=5. Repeatable.",
+    ),
+    click.option("--profile", help="A profile of the study file, such as quick."),
+    click.option("--seeds", type=str, help="Number of seeds, or a list: 0,1,2."),
+)
+_EXECUTION = (
+    click.option("--workers", metavar="N|auto", help="Worker processes."),
+    click.option(
+        "--executor",
+        type=click.Choice(["processes", "serial", "inline", "ray", "slurm"]),
+        help="Where trials run.",
+    ),
+    click.option("--address", help="Address of a cluster, e.g. auto or ray://host:10001."),
+    click.option("--cpus-per-trial", type=float, help="Cores kept for a trial."),
+    click.option("--gpus-per-trial", type=float, help="GPUs for a trial; 0.5 shares one."),
+)
+_EXECUTION_FIELDS = ("workers", "executor", "address", "cpus_per_trial", "gpus_per_trial")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ablate.cli.echo import echo
-from ablate.cli.options import json_option, logs_option
+from ablate.cli.options import Find, json_option, logs_option
 
 if TYPE_CHECKING:
     from ablate.report import ReportData
@@ -42,26 +43,24 @@ def command(
     With two studies or more, compare them: where their baselines are the same trials, all variants
     are analysed together; where not, it says what keeps them apart.
     """
+    from ablate.disk import write_text
     from ablate.report.compare import compared
+    from ablate.report.terminal import console, show
 
     materials = [read(each, logs) for each in studies]
     material = materials[0] if len(materials) == 1 else compared(materials)
-    if as_json or kind == "json":
-        from ablate.report.tabular import as_json as document
-
-        _put(document(material), output)
-    elif kind == "csv":
-        from ablate.report.tabular import as_csv
-
-        _put(as_csv(material), output)
-    elif kind == "latex":
-        from ablate.report.latex import as_latex
-
-        _put(as_latex(material), output)
-    elif kind == "terminal":
-        _show(material, output)
-    else:
+    if as_json:
+        kind = "json"
+    if kind in ("html", "markdown"):
         _write(material, [each.name for each in materials], kind, logs, output)
+    elif kind == "terminal" and output is None:
+        show(material, console())
+    elif output is None:
+        text = _text(material, kind)
+        echo(text, nl=not text.endswith("\n"))
+    else:
+        write_text(output, _text(material, kind))
+        echo(str(output))
     return 0
 
 
@@ -71,7 +70,6 @@ def read(study: str, logs: Path) -> ReportData:
     Raises:
         StudyError: there is no such study, or its file cannot be obeyed.
     """
-    from ablate.cli.options import find_study
     from ablate.execution.plan import plan
     from ablate.execution.pretrained import with_trained_model
     from ablate.execution.run import resolved_before
@@ -81,7 +79,7 @@ def read(study: str, logs: Path) -> ReportData:
     from ablate.search.summary_text import summarize
     from ablate.store import Store
 
-    found = find_study(study, logs)
+    found = Find(logs)(study)
     store = Store(logs, found.study)
     found = with_trained_model(found, logs, recorded=True)
     made = plan(found, store, earlier=resolved_before(store), recorded=True)
@@ -103,17 +101,16 @@ def read(study: str, logs: Path) -> ReportData:
     )
 
 
-def _show(material: ReportData, output: Path | None) -> None:
+def _text(material: ReportData, kind: str) -> str:
+    from ablate.report import latex, tabular
     from ablate.report.terminal import console, show
 
-    if output is None:
-        show(material, console())
-        return
-    import io
-
-    text = io.StringIO()
-    show(material, console(file=text))
-    _put(text.getvalue(), output)
+    if kind == "terminal":
+        page = io.StringIO()
+        show(material, console(file=page))
+        return page.getvalue()
+    write = {"json": tabular.as_json, "csv": tabular.as_csv, "latex": latex.as_latex}
+    return write[kind](material)
 
 
 def _write(
@@ -124,25 +121,12 @@ def _write(
 
     store = Store(logs, names[0])
     place = store.report_html if kind == "html" else store.report_markdown
-    plots: Path | None = store.plots
-    if len(names) > 1:
-        place = place.with_stem(f"report-and-{'-'.join(names[1:])}")
+    plots = store.plots
+    if output is not None or len(names) > 1:
+        place = output or place.with_stem(f"report-and-{'-'.join(names[1:])}")
         plots = place.with_name(f"{place.stem}-plots")
-    if output is not None:
-        place = output
-        plots = None if kind == "html" else output.with_name(f"{output.stem}-plots")
     if kind == "html":
-        echo(str(write_html(material, place, plots)))
+        own = None if output is not None else plots  # a file elsewhere holds its plots itself
+        echo(str(write_html(material, place, own)))
     else:
-        assert plots is not None  # Markdown always has its plots beside it
         echo(str(write_markdown(material, place, plots)))
-
-
-def _put(text: str, output: Path | None) -> None:
-    if output is None:
-        echo(text, nl=not text.endswith("\n"))
-        return
-    from ablate.disk import write_text
-
-    write_text(output, text)
-    echo(str(output))

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ablate.cli.echo import echo
-from ablate.cli.options import (
-    execution_options,
-    find_study,
-    json_option,
-    logs_option,
-    quiet_option,
-    study_options,
-)
+from ablate.cli.echo import echo, echo_json
+from ablate.cli.options import Find, json_option, quiet_option, study_options
 
 if TYPE_CHECKING:
     from ablate.report.reproductions import Reproduction
+    from ablate.study.study import Study
 
 
 @click.command("reproduce")
@@ -38,9 +32,7 @@ if TYPE_CHECKING:
     help="Folder of the studies, if not configs/papers.",
 )
 @click.option("--write", is_flag=True, help="Write the document from what is there; train nothing.")
-@logs_option
-@study_options
-@execution_options
+@study_options(execution=True)
 @quiet_option
 @json_option
 def command(
@@ -49,32 +41,27 @@ def command(
     configs: Path | None,
     write: bool,
     logs: Path,
-    settings: tuple[str, ...],
-    profile: str | None,
-    seeds: str | None,
+    find: Find,
+    *,
     quiet: bool,
     as_json: bool,
-    **execution: Any,
 ) -> int:
     """List the studies of published results, or run NAME… and write docs/reproductions.md.
 
     A NAME is the stem of a file under configs/papers, or all. The document tells every study of
     which --logs holds trials, whenever they were trained.
     """
-    from ablate.cli.papers import look_up, papers, select
+    from ablate.execution.reproductions import look_up, papers, select
+    from ablate.report.files import write_reproductions
 
     files = papers(configs)
-    failed = False
-    for path in select(files, names).values():
-        study = find_study(
-            str(path), logs, settings=settings, profile=profile, seeds=seeds, **execution
-        )
-        failed |= _run(study, logs, quiet or as_json)
+    chosen = [find(str(path)) for path in select(files, names).values()]
+    failed = [study.study for study in chosen if _run(study, logs, quiet or as_json)]
     found = [look_up(name, path, logs) for name, path in files.items()]
     if names or write:
-        _write(found, output)
+        write_reproductions(found, output)
     if as_json:
-        echo(json.dumps({"studies": [_entry(each) for each in found]}))
+        echo_json({"studies": [_entry(each) for each in found]})
     elif names or write:
         echo(str(output))
     else:
@@ -82,8 +69,8 @@ def command(
     return 1 if failed else 0
 
 
-def _run(study: Any, logs: Path, quiet: bool) -> bool:
-    """Train a study's trials; tell whether any failed."""
+def _run(study: Study, logs: Path, quiet: bool) -> bool:
+    """Train a study's trials; return whether any failed."""
     from ablate.execution.run import run
     from ablate.report.live import Display
     from ablate.report.terminal import console
@@ -92,12 +79,6 @@ def _run(study: Any, logs: Path, quiet: bool) -> bool:
     screen.print(f"[bold]{study.study}[/]")
     results = run(study, logs=logs, watchers=[Display(screen)])
     return bool(results.counts().get("failed"))
-
-
-def _write(found: list[Reproduction], output: Path) -> None:
-    from ablate.report.files import write_reproductions
-
-    write_reproductions(found, output)
 
 
 def _list(found: list[Reproduction]) -> None:
@@ -119,8 +100,6 @@ def _verdicts(each: Reproduction) -> list[str]:
 
 
 def _entry(each: Reproduction) -> dict[str, Any]:
-    from dataclasses import asdict
-
     entry: dict[str, Any] = {
         "name": each.name,
         "about": each.title,

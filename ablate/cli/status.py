@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ablate.cli.echo import echo
-from ablate.cli.options import json_option, logs_option
+from ablate.cli.echo import echo, echo_json
+from ablate.cli.options import Find, json_option, logs_option
 from ablate.errors import AblateError
 
 if TYPE_CHECKING:
@@ -27,47 +26,40 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
 
     Reads the store alone: it works while a study runs, here or on a cluster.
     """
-    from ablate.cli.options import find_study
     from ablate.execution.status import progress
     from ablate.report.plans import print_progress
     from ablate.report.search_progress import print_search_progress
     from ablate.report.terminal import console
     from ablate.store import studies
 
-    seen, searches, troubles = [], [], []
+    seen: list[tuple[StudyStatus, SearchProgress | None]] = []
+    errors = []
     for name in [study] if study else studies(logs):
         try:
-            found = find_study(name, logs)
-            seen.append(progress(found, logs=logs))
-            searches.append(_search(found, logs))
+            found = Find(logs)(name)
+            seen.append((progress(found, logs=logs), _search(found, logs)))
         except AblateError as error:
             if study:
                 raise
-            del seen[len(searches) :]
-            troubles.append(error)  # one study that cannot be read hides no other
+            errors.append(error)  # one study that cannot be read hides no other
     if as_json:
         documents = [
             each.to_json() | ({} if search is None else {"search": search.to_json()})
-            for each, search in zip(seen, searches, strict=True)
+            for each, search in seen
         ]
-        echo(json.dumps(documents[0] if study else documents))
-    elif not seen and not troubles:
+        echo_json(documents[0] if study else documents)
+    elif not seen and not errors:
         echo(f"No study lies under {logs}/ yet. Start one: ablate run configs/digits.yaml")
     else:
         screen = console(quiet=False)
-        own = [
-            each
-            for each, search in zip(seen, searches, strict=True)
-            if search is None or _was_run(each)
-        ]
-        if own:
+        if own := [each for each, search in seen if search is None or _was_run(each)]:
             print_progress(own, screen)
-        for search in searches:
+        for _, search in seen:
             if search is not None:
                 print_search_progress(search, screen)
-    for trouble in troubles:
-        echo(f"Error: {trouble}", err=True)
-    return 2 if troubles else 0
+    for error in errors:
+        echo(f"Error: {error}", err=True)
+    return 2 if errors else 0
 
 
 def _was_run(seen: StudyStatus) -> bool:

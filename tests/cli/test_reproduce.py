@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ablate.cli import run_cli
-from ablate.cli.papers import ORDER, heading, look_up, papers, profile_of, select
 from ablate.config import load_study
 from ablate.errors import StudyError
+from ablate.execution.reproductions import ORDER, heading, look_up, papers, profile_of, select
 from ablate.study.schema.model import Model
 
 ROOT = Path(__file__).parents[2]

@@ -9,15 +9,18 @@ in the document are those of the profile that was run.
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import ablate
+from ablate.config import load_study
 from ablate.errors import StudyError, nearest
-
-if TYPE_CHECKING:
-    from ablate.report.report_data import ReportData
-    from ablate.report.reproductions import Reproduction
-    from ablate.study.study import Study
+from ablate.execution.plan import plan, resolved_before
+from ablate.report import material_of
+from ablate.report.reproductions import Reproduction
+from ablate.store import Store
+from ablate.study.study import Study
 
 #: Where the files lie in a checkout.
 PLACE = Path("configs") / "papers"
@@ -53,15 +56,13 @@ def papers(folder: Path | None = None) -> dict[str, Path]:
     Raises:
         StudyError: there is no such folder, or no study in it.
     """
-    import ablate
-
     checkout = Path(ablate.__file__).parents[1]
     places = [folder] if folder else [PLACE, checkout / PLACE]
     for place in places:
         files = {path.stem: path for path in sorted(place.glob("*.yaml"))}
         if files:
-            known = [name for name in ORDER if name in files]
-            return {name: files[name] for name in [*known, *(n for n in files if n not in known)]}
+            order = {name: place for place, name in enumerate(ORDER)}
+            return dict(sorted(files.items(), key=lambda item: order.get(item[0], len(order))))
     raise StudyError(
         f"There are no studies of published results: looked for *.yaml in "
         f"{' and '.join(map(str, places))}. They are part of the repository, not of the installed "
@@ -92,12 +93,8 @@ def select(files: dict[str, Path], names: tuple[str, ...]) -> dict[str, Path]:
 
 def heading(path: Path) -> str:
     """Return the comment that a study file opens with."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line)
-    return "\n".join(lines)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join(takewhile(lambda line: line.startswith("#"), lines))
 
 
 def look_up(name: str, path: Path, logs: Path) -> Reproduction:
@@ -106,26 +103,12 @@ def look_up(name: str, path: Path, logs: Path) -> Reproduction:
     Raises:
         StudyError: the file cannot be obeyed.
     """
-    from ablate.report.reproductions import Reproduction
-
-    found = _material(path, logs)
-    if found is None:
-        return Reproduction(name, heading(path))
-    material, profile = found
-    return Reproduction(name, heading(path), material, profile, material.command)
-
-
-def _material(path: Path, logs: Path) -> tuple[ReportData, str | None] | None:
-    from ablate.config import load_study
-    from ablate.execution.plan import plan, resolved_before
-    from ablate.report import material_of
-    from ablate.store import Store
-
+    not_run = Reproduction(name, heading(path))
     declared = load_study(path)
     store = Store(logs, declared.study)
     resolved = resolved_before(store)
     if resolved is None:
-        return None
+        return not_run
     command = f"ablate run {store.study_file.as_posix()}"
     profile, study = profile_of(path, declared, resolved)
     if study is not None:
@@ -136,8 +119,9 @@ def _material(path: Path, logs: Path) -> tuple[ReportData, str | None] | None:
         resolved = resolved.model_copy(update={"expect": study.expect})
     made = plan(resolved, store, earlier=resolved, recorded=True)
     if not any(result.final for result in made.results.values()):
-        return None
-    return material_of(made.outcome(made.results, store), command=command), profile
+        return not_run
+    material = material_of(made.outcome(made.results, store), command=command)
+    return Reproduction(name, not_run.heading, material, profile, material.command)
 
 
 def profile_of(path: Path, declared: Study, resolved: Study) -> tuple[str | None, Study | None]:
@@ -145,29 +129,27 @@ def profile_of(path: Path, declared: Study, resolved: Study) -> tuple[str | None
 
     One with the same seeds comes first; (None, None) when `--set` changed what was trained.
     """
-    from ablate.config import load_study
-
     fitting = [
         (profile, study)
         for profile in (None, *declared.profiles)
-        if _told(study := load_study(path, profile=profile)) == _told(resolved)
+        if _trained(study := load_study(path, profile=profile)) == _trained(resolved)
     ]
     fitting.sort(key=lambda pair: pair[1].seed_list != resolved.seed_list)
     return fitting[0] if fitting else (None, None)
 
 
-def _told(study: Study) -> list[tuple[str, Any]]:
+def _trained(study: Study) -> list[tuple[str, Any]]:
     """Return what a study trains, less what a machine adds: threads, and where files lie.
 
     A network that another study trained is named by that study in a file, and by the file that
     the study saved where it was resolved.
     """
-    told = []
+    found = []
     for variant in study.resolved:
         spec = variant.spec.model_dump(mode="json", by_alias=True)
         spec["data"].pop("path", None)
         spec["train"].pop("threads", None)
         if spec["model"].get("study") or _SAVED.search(spec["model"].get("file") or ""):
             spec["model"] = "trained by a study"
-        told.append((variant.name, spec))
-    return told
+        found.append((variant.name, spec))
+    return found
