@@ -7,7 +7,8 @@ finding is written once. Nothing here knows what is told with it, or imports mat
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table. `marks` says of each row "baseline", "better", "worse", "lost" or ""."""
+    """A titled table. `marks` says of each row "baseline", "better", "worse", "lost" or "".
+
+    A `detail` is for the reader who looks for it: a page folds it away, a terminal leaves it out.
+    """
 
     name: str
     title: str
@@ -36,10 +40,19 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    detail: bool = False
 
     def mark(self, row: int) -> str:
         """Return what is special about a row."""
         return self.marks[row] if row < len(self.marks) else ""
+
+    def with_columns(self, kept: Sequence[int]) -> Table:
+        """Return the table with the columns at these places only."""
+        return replace(
+            self,
+            columns=tuple(self.columns[each] for each in kept),
+            rows=tuple(tuple(row[each] for each in kept) for row in self.rows),
+        )
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,14 @@ class Scale:
         """Return a difference with its sign, without its unit."""
         return signed(None if number is None else number * self.factor, self.decimals)
 
+    def titled(self, title: str) -> str:
+        """Return the title of a column or axis of values with their unit: "Mean (%)"."""
+        return f"{title} ({self.unit})" if self.unit else title
+
+    def difference_titled(self, title: str) -> str:
+        """Return the title of a column or axis of differences with their unit."""
+        return f"{title} ({self.difference_unit})" if self.difference_unit else title
+
     def interval(self, low: float | None, high: float | None, *, sign: bool = False) -> str:
         """Return "low to high"; a dash where there is no interval."""
         if low is None or high is None:
@@ -139,9 +147,9 @@ def figures(number: float | None, digits: int = 3) -> str:
     return fixed(number, max(digits - 1 - _magnitude(number), 0))
 
 
-def whole(number: int | None) -> str:
+def whole(number: float | None) -> str:
     """Return a whole number with its thousands apart: "1,234,567"."""
-    return NONE if number is None else f"{number:,}"
+    return NONE if number is None else f"{number:,.0f}"
 
 
 def probability(p: float | None) -> str:

@@ -31,9 +31,6 @@ LARGEST_SVG = 600_000
 #: Names longer than this may break.
 LONG_NAME = 32
 
-#: Tables that stand open on the page; the others are folded away but for their title.
-_OPEN = frozenset({"headline", "seeds", "failures", "factors", "contributions", "expectations"})
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -61,8 +58,8 @@ def as_html(
         guards=analysis.guards,
         headline=first,
         variants=tables.what_variants_are(material),
-        open_tables=[each for each in others if each.name in _OPEN],
-        folded_tables=[each for each in others if each.name not in _OPEN],
+        open_tables=[each for each in others if not each.detail],
+        folded_tables=[each for each in others if each.detail],
         pictures=[picture(each) for each in plots],
         sections=[(each, [picture(plot) for plot in each.plots]) for each in parts],
         environment=tables.environment(material),

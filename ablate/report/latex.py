@@ -39,15 +39,11 @@ _HEAD = """\
 
 def as_latex(material: ReportData) -> str:
     """Return the tables of the report as LaTeX, to be read in with `\\input`."""
-    chosen = [
+    shown = [
         _without_seeds(tables.headline(material)),
         *_parts(tables.seeds(material, always=True)),
-        tables.failures(material),
-        tables.factors(material),
-        tables.contributions(material),
-        tables.expectations(material),
+        *(each for each in tables.findings(material) if not each.detail),
     ]
-    shown = [each for each in chosen if each is not None]
     long = any(len(each.rows) > MOST_ROWS for each in shown)
     head = _HEAD.format(
         title=_comment(f"{material.name}: {' '.join(material.analysis.answer)}"),
@@ -83,11 +79,8 @@ def _beware(material: ReportData) -> str:
 
 def _without_seeds(table: Table) -> Table:
     """Return the headline without its column of seeds: they have a table of their own here."""
-    kept = [i for i, each in enumerate(table.columns) if not each.title.startswith("Seed ")]
-    return replace(
-        table,
-        columns=tuple(table.columns[each] for each in kept),
-        rows=tuple(tuple(row[each] for each in kept) for row in table.rows),
+    return table.with_columns(
+        [i for i, each in enumerate(table.columns) if not each.title.startswith("Seed ")]
     )
 
 
@@ -95,16 +88,13 @@ def _parts(table: Table | None) -> list[Table]:
     """Return a wide table of seeds as tables that fit a page."""
     if table is None:
         return []
-    width = 1 + MOST_SEEDS
-    starts = range(1, len(table.columns), MOST_SEEDS)
+    places = range(1, len(table.columns))
     return [
         replace(
-            table,
-            name=table.name if start == 1 else f"{table.name}-{start}",
-            columns=(table.columns[0], *table.columns[start : start + width - 1]),
-            rows=tuple((row[0], *row[start : start + width - 1]) for row in table.rows),
+            table.with_columns((0, *places[start : start + MOST_SEEDS])),
+            name=table.name if start == 0 else f"{table.name}-{start + 1}",
         )
-        for start in starts
+        for start in range(0, len(places), MOST_SEEDS)
     ]
 
 

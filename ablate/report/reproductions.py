@@ -214,7 +214,7 @@ def _unclaimed(material: ReportData) -> tuple[str, ...]:
     """Return the cells of a study without published values: its interaction, or its effect."""
     analysis = material.analysis
     effects = [each for each in analysis.factor_effects if each.metric == analysis.metric]
-    scale = tables.scale_of(material, analysis.metric)
+    scale = tables.scale_of(analysis, analysis.metric)
     chosen: FactorEffect | None = max(effects, key=lambda each: each.order, default=None)
     if chosen is None:
         return ("no published value", formatting.NONE, formatting.NONE, "new", formatting.NONE)

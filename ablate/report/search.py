@@ -14,11 +14,11 @@ from ablate.analysis import Analysis
 from ablate.analysis.search import Searched, Tolerated
 from ablate.report import formatting
 from ablate.report.document import Column, Section, Table
+from ablate.report.tables import scale_of
 
 
 def _titled(what: str, metric: str, scale: formatting.Scale) -> str:
-    unit = f" ({scale.unit})" if scale.unit else ""
-    return f"{what} {formatting.metric_title(metric)}{unit}"
+    return scale.titled(f"{what} {formatting.metric_title(metric)}")
 
 
 def section(searched: Searched) -> Section:
@@ -63,20 +63,7 @@ def best_points(searched: Searched) -> Table:
     ]
     final = None
     if analysis is not None:
-        final = formatting.metric_scale(
-            analysis.metric,
-            [
-                value
-                for each in analysis.variants
-                if analysis.metric in each.metrics
-                for value in each.metrics[analysis.metric].values.values()
-            ],
-            [
-                each.metrics[analysis.metric].sd
-                for each in analysis.variants
-                if analysis.metric in each.metrics
-            ],
-        )
+        final = scale_of(analysis, analysis.metric)
         columns.append(Column(_titled("Confirmed", analysis.metric, final), "left"))
     rows = []
     for variant in searched.variants:

@@ -119,13 +119,8 @@ def show(material: ReportData, screen: Console, *, brief: bool = False) -> None:
     if not any(each.title.startswith("Seed ") for each in shown.columns):
         _show_seeds(screen, material)
     if not brief:
-        for table in (
-            tables.failures(material),
-            tables.factors(material),
-            tables.contributions(material),
-            tables.expectations(material),
-        ):
-            if table is not None:
+        for table in tables.findings(material):
+            if not table.detail:
                 _show_table(screen, table)
         _show_variants(screen, material)
     _show_guards(screen, material)
@@ -158,15 +153,7 @@ def fitted(table: Table, width: int) -> tuple[Table, list[int]]:
         worst = max(droppable, key=lambda each: table.columns[each].drop)
         kept.remove(worst)
         left_out.append(worst)
-    narrowed = Table(
-        table.name,
-        table.title,
-        tuple(table.columns[each] for each in kept),
-        tuple(tuple(row[each] for each in kept) for row in table.rows),
-        table.notes,
-        table.marks,
-    )
-    return narrowed, sorted(left_out)
+    return table.with_columns(kept), sorted(left_out)
 
 
 def _show_part(screen: Console, sentences: Sequence[str], shown: Sequence[Table]) -> None:

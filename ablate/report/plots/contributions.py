@@ -27,7 +27,7 @@ def contributions(material: ReportData) -> Iterator[Plot]:
         return
     rows.sort(key=lambda each: (each.rank is None, each.rank))
     shown = rows[:MOST_ROWS]
-    scale = scale_of(material, analysis.metric)
+    scale = scale_of(analysis, analysis.metric)
     figure, axes = panels(height=row_height(len(shown)))
     for row, each in enumerate(shown):
         draw_difference(axes[0], row, each, look(1), scale)

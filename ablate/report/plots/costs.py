@@ -46,7 +46,7 @@ def costs(material: ReportData) -> Iterator[Plot]:
     ]
     if not kinds:
         return
-    scale = scale_of(material, metric)
+    scale = scale_of(analysis, metric)
     figure, axes = panels(len(kinds), height=3.2, sharey=True)
     for axis, (label, prices) in zip(axes, kinds, strict=True):
         for name in names[:MOST_MARKS]:

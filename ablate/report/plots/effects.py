@@ -36,7 +36,7 @@ def effects(material: ReportData) -> Iterator[Plot]:
     lost = {each.name: each.failures.lost.count for each in analysis.variants}
     shown = [name for name in material.order if summaries[name].n or lost[name]]
     names = most_telling(material, shown, MOST_ROWS)
-    scale = scale_of(material, metric)
+    scale = scale_of(analysis, metric)
     compared = any(each.n for each in analysis.effects if each.metric == metric)
     figure, axes = panels(2 if compared else 1, height=row_height(len(names)), sharey=True)
     rows = range(len(names))

@@ -39,7 +39,7 @@ def factor_effects(material: ReportData) -> Iterator[Plot]:
     if not rows:
         return
     shown = sorted(rows, key=lambda each: each.order)[:MOST_ROWS]
-    scale = scale_of(material, analysis.metric)
+    scale = scale_of(analysis, analysis.metric)
     figure, axes = panels(height=row_height(len(shown)))
     for row, effect in enumerate(shown):
         draw_difference(axes[0], row, effect, look(effect.order), scale)
@@ -68,7 +68,7 @@ def interactions(material: ReportData) -> Iterator[Plot]:
     if not pairs or not values:
         return
     shown = pairs[:MOST_PAIRS]
-    scale = scale_of(material, analysis.metric)
+    scale = scale_of(analysis, analysis.metric)
     columns = min(len(shown) * 2, 4) if len(shown) > 1 else 2
     rows = -(-2 * len(shown) // columns)
     figure, axes = panels(columns, rows, height=0.5 + 2.9 * rows, sharey=True)

@@ -42,7 +42,7 @@ def learning_rates(material: ReportData) -> Iterator[Plot]:
     if not lines:
         return
     analysis = material.analysis
-    scale = scale_of(material, analysis.metric)
+    scale = scale_of(analysis, analysis.metric)
     figure, axes = panels(height=3.8)
     for index, (name, responses) in enumerate(lines.items()):
         draw_response(axes[0], responses, look(index), scale.factor, name)

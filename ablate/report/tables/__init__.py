@@ -7,48 +7,56 @@ has something for them. Numbers of one column have the same decimals. `tables` g
 
 from __future__ import annotations
 
-from ablate.report.document import Column, Table
+from ablate.report.document import Table
 from ablate.report.report_data import ReportData
+from ablate.report.tables.cells import scale_of
 from ablate.report.tables.comparisons import contributions, evidence, expectations, factors
-from ablate.report.tables.facts import environment, failures, what_variants_are
-from ablate.report.tables.headline import headline, seeds
 from ablate.report.tables.measures import costs, every_metric, gaps, speeds
-from ablate.report.tables.table import scale_of
+from ablate.report.tables.trials import (
+    environment,
+    failures,
+    headline,
+    seeds,
+    what_variants_are,
+)
 
 __all__ = [
-    "Column",
-    "Table",
     "contributions",
-    "costs",
     "environment",
-    "every_metric",
-    "evidence",
     "expectations",
     "factors",
     "failures",
-    "gaps",
+    "findings",
     "headline",
     "scale_of",
     "seeds",
-    "speeds",
     "tables",
     "what_variants_are",
 ]
 
+#: What a study may have found beyond the headline, in the order of the page.
+FINDINGS = (
+    failures,
+    factors,
+    contributions,
+    evidence,
+    every_metric,
+    gaps,
+    speeds,
+    costs,
+    expectations,
+)
+
+
+def findings(material: ReportData) -> list[Table]:
+    """Return the tables beyond the headline and its seeds that the study has something for.
+
+    Every format shows those that are no `detail`; a page has the details, too.
+    """
+    return [table for each in FINDINGS if (table := each(material)) is not None]
+
 
 def tables(material: ReportData) -> list[Table]:
     """Return every table the study has something for, the headline first."""
-    made = [
-        headline(material),
-        seeds(material),
-        failures(material),
-        factors(material),
-        contributions(material),
-        evidence(material),
-        every_metric(material),
-        gaps(material),
-        speeds(material),
-        costs(material),
-        expectations(material),
-    ]
-    return [each for each in made if each is not None]
+    each_seed = seeds(material)
+    return [headline(material), *([each_seed] if each_seed else []), *findings(material)]

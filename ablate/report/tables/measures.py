@@ -2,84 +2,88 @@
 
 from __future__ import annotations
 
-from ablate.analysis import MetricSummary, Spread
-from ablate.report import formatting
+from ablate.analysis import Gap, MetricSummary, Spread, VariantSummary
 from ablate.report.document import Column, Table
+from ablate.report.formatting import (
+    NONE,
+    Scale,
+    duration,
+    figures,
+    metric_scale,
+    metric_title,
+    whole,
+)
 from ablate.report.report_data import ReportData
-from ablate.report.tables.table import in_unit, scale_of
+from ablate.report.tables.cells import Cells, interval_title, scale_of, tabulated, variant_column
 
 
 def every_metric(material: ReportData) -> Table | None:
     """Return mean and standard deviation of every final metric."""
     variants = [material.analysis.variant(name) for name in material.order]
     names = list(dict.fromkeys(name for each in variants for name in each.metrics))
-    if not names or not any(each.n for each in variants):
-        return None
-    scales = {name: scale_of(material, name) for name in names}
-    rows = []
-    for each in variants:
-        cells = [each.name]
-        for name in names:
+
+    def column(place: int, name: str) -> Cells:
+        scale = scale_of(material.analysis, name)
+
+        def cell(each: VariantSummary) -> str:
             summary = each.metrics.get(name, MetricSummary())
-            spread = "" if summary.sd is None else f" ± {scales[name].value(summary.sd)}"
-            cells.append(f"{scales[name].value(summary.mean)}{spread}")
-        rows.append(tuple(cells))
-    return Table(
+            spread = "" if summary.sd is None else f" ± {scale.value(summary.sd)}"
+            return f"{scale.value(summary.mean)}{spread}"
+
+        return Column(scale.titled(metric_title(name).capitalize()), drop=1 + place), cell
+
+    return tabulated(
         "metrics",
         "Every metric",
+        variants if names and any(each.n for each in variants) else (),
         (
-            Column("Variant", "left"),
-            *(
-                Column(
-                    formatting.metric_title(name).capitalize() + in_unit(scales[name].unit),
-                    drop=1 + place,
-                )
-                for place, name in enumerate(names)
-            ),
+            (Column("Variant", "left"), lambda each: each.name),
+            *(column(place, name) for place, name in enumerate(names)),
         ),
-        tuple(rows),
         ("Mean ± standard deviation over the completed trials, all in inference mode.",),
+        detail=True,
     )
 
 
 def gaps(material: ReportData) -> Table | None:
     """Return the generalisation gaps and how they differ from the baseline's."""
     analysis = material.analysis
-    rows = [each for each in analysis.gaps if each.summary.n]
-    if not rows:
-        return None
-    level = formatting.percent(analysis.confidence)
-    cells, marks = [], []
-    for each in rows:
-        factor = scale_of(material, f"test_{each.metric}")
-        against = each.against
-        cells.append(
-            (
-                each.variant,
-                each.metric.replace("_", " ") + in_unit(factor.difference_unit),
-                factor.difference(each.summary.mean),
-                factor.interval(each.summary.low, each.summary.high, sign=True),
-                factor.difference(None if against is None else against.mean),
-                formatting.NONE
-                if against is None
-                else factor.interval(against.low, against.high, sign=True),
-            )
-        )
-        marks.append("baseline" if each.variant == analysis.baseline else "")
-    return Table(
+    interval = interval_title(analysis)
+
+    def scale(each: Gap) -> Scale:
+        return scale_of(analysis, f"test_{each.metric}")
+
+    return tabulated(
         "gaps",
         "Generalisation gap: training minus test",
+        [each for each in analysis.gaps if each.summary.n],
         (
-            Column("Variant", "left"),
-            Column("Metric", "left"),
-            Column("Gap"),
-            Column(f"{level} interval", drop=2),
-            Column("Against baseline"),
-            Column(f"{level} interval", drop=3),
+            variant_column(),
+            (
+                Column("Metric", "left"),
+                lambda each: scale(each).difference_titled(each.metric.replace("_", " ")),
+            ),
+            (Column("Gap"), lambda each: scale(each).difference(each.summary.mean)),
+            (
+                Column(interval, drop=2),
+                lambda each: scale(each).interval(each.summary.low, each.summary.high, sign=True),
+            ),
+            (
+                Column("Against baseline"),
+                lambda each: scale(each).difference(each.against and each.against.mean),
+            ),
+            (
+                Column(interval, drop=3),
+                lambda each: (
+                    scale(each).interval(each.against.low, each.against.high, sign=True)
+                    if each.against
+                    else NONE
+                ),
+            ),
         ),
-        tuple(cells),
         ("Both sides in inference mode, on the weights training ended with.",),
-        tuple(marks),
+        mark=lambda each: "baseline" if each.variant == analysis.baseline else "",
+        detail=True,
     )
 
 
@@ -88,87 +92,67 @@ def speeds(material: ReportData) -> Table | None:
     rows = [each for each in material.analysis.speeds if each.n]
     if not rows:
         return None
-    kind = rows[0].target_kind
-    curve = rows[0].curve
-    scale = formatting.metric_scale(curve, [each.target for each in rows if each.target], [])
+    curve = metric_title(rows[0].curve)
+    scale = metric_scale(rows[0].curve, [each.target for each in rows if each.target], [])
     target = f"{scale.value(rows[0].target)}{f' {scale.unit}' if scale.unit else ''}"
     what = (
-        f"{formatting.metric_title(curve)} of {target}"
-        if kind == "given"
-        else f"the baseline's final {formatting.metric_title(curve)} "
-        f"({target} on average, per seed)"
+        f"{curve} of {target}"
+        if rows[0].target_kind == "given"
+        else f"the baseline's final {curve} ({target} on average, per seed)"
     )
-    return Table(
+    return tabulated(
         "speeds",
         "Learning speed",
+        rows,
         (
-            Column("Variant", "left"),
-            Column("Seeds that reach it"),
-            Column("Epochs (median)"),
-            Column("Steps (median)"),
-            Column("Times the baseline's speed"),
-        ),
-        tuple(
+            variant_column(),
+            (Column("Seeds that reach it"), lambda each: f"{each.reached} of {each.n}"),
+            (Column("Epochs (median)"), lambda each: figures(each.median_epochs, 3)),
             (
-                each.variant,
-                f"{each.reached} of {each.n}",
-                formatting.figures(each.median_epochs, 3),
-                formatting.NONE if each.median_steps is None else f"{each.median_steps:,.0f}",
-                formatting.NONE
-                if each.speedup is None
-                else f"{formatting.figures(each.speedup, 2)}×",
-            )
-            for each in rows
+                Column("Steps (median)"),
+                lambda each: whole(each.median_steps),
+            ),
+            (
+                Column("Times the baseline's speed"),
+                lambda each: NONE if each.speedup is None else f"{figures(each.speedup, 2)}×",
+            ),
         ),
         (f"Until {what} is first reached. A seed that never does counts as never.",),
+        detail=True,
     )
 
 
 def costs(material: ReportData) -> Table | None:
     """Return parameters, training time and inference time."""
-    rows = [each for each in material.analysis.costs if each.parameters or each.seconds]
-    if not rows:
-        return None
-    return Table(
+
+    def timed(title: str, measure: str) -> tuple[Cells, ...]:
+        """Return median, quartiles and ratio of a measured time."""
+        return (
+            (Column(title), lambda each: duration(_median(getattr(each, measure)))),
+            (Column("Quartiles", drop=3), lambda each: _quartiles(getattr(each, measure))),
+            (Column("×", drop=5), lambda each: figures(getattr(each, f"{measure}_ratio"), 3)),
+        )
+
+    return tabulated(
         "costs",
         "Costs",
+        [each for each in material.analysis.costs if each.parameters or each.seconds],
         (
-            Column("Variant", "left"),
-            Column("Parameters"),
-            Column("×", drop=5),
-            Column("Per epoch"),
-            Column("Quartiles", drop=3),
-            Column("×", drop=5),
-            Column("Inference, 1000 examples"),
-            Column("Quartiles", drop=3),
-            Column("×", drop=5),
-            Column("All trials", drop=4),
-        ),
-        tuple(
-            (
-                each.variant,
-                formatting.whole(each.parameters),
-                _ratio(each.parameters_ratio),
-                *_spread(each.seconds_per_epoch),
-                _ratio(each.seconds_per_epoch_ratio),
-                *_spread(each.inference),
-                _ratio(each.inference_ratio),
-                formatting.duration(each.seconds),
-            )
-            for each in rows
+            variant_column(),
+            (Column("Parameters"), lambda each: whole(each.parameters)),
+            (Column("×", drop=5), lambda each: figures(each.parameters_ratio, 3)),
+            *timed("Per epoch", "seconds_per_epoch"),
+            *timed("Inference, 1000 examples", "inference"),
+            (Column("All trials", drop=4), lambda each: duration(each.seconds)),
         ),
         ("× is the ratio to the baseline. Times are medians, under the load there was.",),
+        detail=True,
     )
 
 
-def _ratio(ratio: float | None) -> str:
-    return formatting.NONE if ratio is None else f"{formatting.figures(ratio, 3)}"
+def _median(spread: Spread | None) -> float | None:
+    return spread.median if spread else None
 
 
-def _spread(spread: Spread | None) -> tuple[str, str]:
-    if spread is None:
-        return formatting.NONE, formatting.NONE
-    return (
-        formatting.duration(spread.median),
-        f"{formatting.duration(spread.low)} to {formatting.duration(spread.high)}",
-    )
+def _quartiles(spread: Spread | None) -> str:
+    return f"{duration(spread.low)} to {duration(spread.high)}" if spread else NONE

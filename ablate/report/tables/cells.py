@@ -1,0 +1,123 @@
+"""The cells that several tables share, so that they read alike everywhere.
+
+A table is declared column by column, each with what it writes of a row (`tabulated`); a difference
+with its interval, p and verdict is the same four cells wherever it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ablate.analysis import Analysis, Comparison
+from ablate.report.document import Column, Table
+from ablate.report.formatting import (
+    NONE,
+    Scale,
+    counted,
+    listed,
+    metric_scale,
+    percent,
+    probability,
+)
+
+#: How a verdict is said in a cell.
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "undecided": "not told apart",
+    "described": "too few seeds",
+    "missing": "no pairs",
+}
+
+#: A column, and what it says of a row.
+Cells = tuple[Column, Callable[[Any], str]]
+
+
+def tabulated(
+    name: str,
+    title: str,
+    rows: Sequence[Any],
+    cells: Sequence[Cells],
+    notes: tuple[str, ...] = (),
+    *,
+    mark: Callable[[Any], str] | None = None,
+    detail: bool = False,
+) -> Table | None:
+    """Return the table of `rows`, None where there is none; `mark` gives a row's mark."""
+    if not rows:
+        return None
+    return Table(
+        name,
+        title,
+        tuple(column for column, _ in cells),
+        tuple(tuple(write(row) for _, write in cells) for row in rows),
+        notes,
+        tuple(map(mark, rows)) if mark else (),
+        detail,
+    )
+
+
+def scale_of(analysis: Analysis, metric: str) -> Scale:
+    """Return the scale in which every table and plot of the study writes `metric`."""
+    kept = [each.metrics[metric] for each in analysis.variants if metric in each.metrics]
+    values = [value for each in kept for value in each.values.values()]
+    return metric_scale(metric, values, [each.sd for each in kept])
+
+
+def variant_column() -> Cells:
+    """Return the column of variants' names."""
+    return Column("Variant", "left"), lambda each: each.variant
+
+
+def interval_title(analysis: Analysis) -> str:
+    """Return the title of a column of intervals: "95 % interval"."""
+    return f"{percent(analysis.confidence)} interval"
+
+
+def difference_cells(analysis: Analysis, scale: Scale, verdict: str = "Verdict") -> list[Cells]:
+    """Return the columns difference, interval, p and verdict of a comparison."""
+    return [
+        (Column(scale.difference_titled("Difference")), lambda each: scale.difference(each.mean)),
+        (
+            Column(interval_title(analysis), drop=2),
+            lambda each: scale.interval(each.low, each.high, sign=True),
+        ),
+        (Column("p (Holm)", drop=3), lambda each: probability(each.p_holm)),
+        (Column(verdict, "left", drop=5), lambda each: VERDICTS[each.verdict]),
+    ]
+
+
+def pairs_column(title: str = "n") -> Cells:
+    """Return the column of the number of pairs."""
+    return Column(title), lambda each: str(each.n)
+
+
+def verdict_mark(effect: Comparison | None) -> str:
+    """Return the mark of a comparison: "better", "worse" or ""."""
+    return effect.verdict if effect and effect.verdict in ("better", "worse") else ""
+
+
+def holm_words(rows: Sequence[Comparison]) -> str:
+    """Return over how many comparisons Holm's p is taken, family by family; "" of a single test."""
+    families = {
+        (each.family, getattr(each, "baseline", "")): each.family_size for each in rows if each.n
+    }
+    if max(families.values(), default=0) < 2:
+        return ""
+    if len(families) == 1:
+        return f", p is Holm's over {next(iter(families.values()))} comparisons"
+    several = len({baseline for _, baseline in families}) > 1
+    sizes = [
+        f"over {counted(size, 'comparison')} ({family}{f' with {baseline}' if several else ''})"
+        for (family, baseline), size in families.items()
+    ]
+    return f", p is Holm's, each family for itself: {listed(sizes)}"
+
+
+def share_text(share: float | None, low: float | None, high: float | None) -> str:
+    """Return a share with its interval: "40 % (12 to 77)"."""
+    if share is None:
+        return NONE
+    ends = "" if low is None or high is None else f" ({low * 100:.0f} to {high * 100:.0f})"
+    return f"{share * 100:.0f} %{ends}"
