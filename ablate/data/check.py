@@ -1,6 +1,6 @@
 """Judge arrays before anything is trained on them.
 
-Named arrays go in, a `Source` comes out, or a `DataError` that names the array, what was
+`source` makes a `Source` of named arrays, or raises a `DataError` that names the array, what was
 expected and what it holds: arrays missing or unpaired, rows that do not match, shapes that
 differ between parts, NaN or infinity, labels that are no class numbers.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from ablate.data.conversion import ARRAYS
 from ablate.data.nested import Tree, freeze, leaves, over
-from ablate.data.source import Part, Source
+from ablate.data.source import Part, Source, listed
 from ablate.data.targets import guesses, targets
 from ablate.errors import DataError
 from ablate.study.schema.data import with_channel
@@ -64,6 +64,8 @@ def source(
         _check_like(name, f"x_{part}", x, xs["train"])
         _check_values(name, f"x_{part}", x)
     ready, target = targets(name, ys, task, classes, class_names) if labels else ({}, None)
+    for part, y in ready.items():
+        _check_finite(name, f"y_{part}", y)
     if target is not None:
         notes = (*notes, *guesses(ready, target, task, classes))
     made = {part: Part(freeze(x), freeze(ready.get(part))) for part, x in xs.items()}
@@ -149,27 +151,26 @@ def _check_values(name: str, x_name: str, x: Tree) -> None:
                 f"{name}: {each} holds {leaf.dtype} values. Expected: numbers; encode text and "
                 "categories first."
             )
-        check_finite(name, each, leaf)
+    _check_finite(name, x_name, x)
 
 
-def check_finite(name: str, array_name: str, leaf: np.ndarray) -> None:
-    """Refuse NaN and infinity, telling how many rows have them and which is the first.
-
-    Raises:
-        DataError: `leaf` has a value that is not finite.
-    """
-    if leaf.dtype.kind != "f" or np.isfinite(leaf.sum(dtype=np.float64)):
-        return  # a sum is finite only if every term is, and takes no second array
-    bad = np.flatnonzero(~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1))
-    if len(bad):
+def _check_finite(name: str, tree_name: str, tree: Tree) -> None:
+    """Refuse NaN and infinity, with how many rows have them and which is the first."""
+    for each, leaf in leaves(tree, tree_name):
+        if leaf.dtype.kind != "f" or np.isfinite(leaf.sum(dtype=np.float64)):
+            continue  # a sum is finite only if every term is, and takes no second array
+        bad = np.flatnonzero(~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1))
+        if not len(bad):
+            continue
         kind = "NaN" if np.isnan(leaf[bad[0]]).any() else "infinite values"
-        empty = np.flatnonzero(np.isnan(leaf).all(axis=0)).tolist() if leaf.ndim == 2 else []
+        wide = leaf.ndim == 2 and leaf.shape[1] > 1
+        empty = np.flatnonzero(np.isnan(leaf).all(axis=0)).tolist() if wide else []
         remedy = (
-            f"Feature {', '.join(map(str, empty[:5]))} is NaN in every row: leave it out."
+            f"Column {listed(empty, 5)} is NaN in every row: leave it out."
             if empty
             else "Remove or replace these rows."
         )
         raise DataError(
-            f"{name}: {array_name} has {kind} (or values beyond float32) in {len(bad)} of "
+            f"{name}: {each} has {kind} (or values beyond float32) in {len(bad)} of "
             f"{len(leaf)} rows, the first at row {bad[0]}. {remedy}"
         )

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ablate.data.check import source
-from ablate.data.images import Losses, decoded, named, told
-from ablate.data.source import Source
+from ablate.data.images import Facts, decoded, remarks_on
+from ablate.data.source import Source, listed
 from ablate.errors import DataError, nearest
 from ablate.study.image_files import OTHER_IMAGES, is_hidden, is_image, visible_files
 from ablate.study.schema.data import CHANNELS, Data
@@ -61,18 +61,18 @@ def folder(data: Data, labels: bool = True) -> Source:
     for place in files:
         if not images[place]:
             raise DataError(_no_images(root, place, skipped))
-    losses = Losses()
+    facts: dict[Path, Facts] = {}
     arrays: dict[str, Any] = {}
     for part in places:
         mine = {place: images[place] for place, (of, _) in files.items() if of == part}
         arrays[f"x_{part}"] = _read(
-            root, [file for each in mine.values() for file in each], data, losses
+            root, [file for each in mine.values() for file in each], data, facts
         )
         arrays[f"y_{part}"] = np.repeat(
             np.arange(len(names)), [len(each) for each in mine.values()]
         )
     made = source(str(data.directory), arrays, labels=labels, classes=len(names), class_names=names)
-    notes, cautions = _said(root, images, skipped, losses)
+    notes, cautions = _remarks(root, images, skipped, facts)
     return replace(
         made,
         notes=(*made.notes, *notes),
@@ -115,18 +115,18 @@ def accounted(skipped: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str
     cautions: list[str] = []
     for reason, names in skipped.items():
         noun = "file" if len(names) == 1 else "files"
-        text = f"{len(names)} {noun} not read ({reason}): {named(names)}"
+        text = f"{len(names)} {noun} not read ({reason}): {listed(names)}"
         (cautions if reason in (_NOT_DECODED, _OUTSIDE) else notes).append(text)
     return notes, cautions
 
 
-def _said(
+def _remarks(
     root: Path,
     images: Mapping[Path, Sequence[Path]],
     skipped: Mapping[str, Sequence[str]],
-    losses: Losses,
+    facts: Mapping[Path, Facts],
 ) -> tuple[list[str], list[str]]:
-    """Return what is to be said of the files."""
+    """Return notes and cautions on the files."""
     notes, cautions = accounted(skipped)
     below = Counter(
         file.parent.relative_to(root).as_posix() + "/"
@@ -137,9 +137,9 @@ def _said(
     if below:
         notes.append(
             f"{sum(below.values())} images lie in folders below those of their classes and are "
-            f"read as theirs: {named([f'{name} ({count})' for name, count in below.items()])}"
+            f"read as theirs: {listed([f'{name} ({count})' for name, count in below.items()])}"
         )
-    lost = told(losses, root)
+    lost = remarks_on(facts, root)
     return [*notes, *lost[0]], [*cautions, *lost[1]]
 
 
@@ -192,12 +192,12 @@ def _no_images(root: Path, place: Path, skipped: Mapping[str, Sequence[str]]) ->
     ]
     return (
         f"data.directory: '{place}' has no images. Expected: JPEG, PNG, GIF, BMP or WebP files in "
-        f"every class folder. Found: {named(there) or 'nothing'}. Remove the folder if it is no "
+        f"every class folder. Found: {listed(there) or 'nothing'}. Remove the folder if it is no "
         "class, or add or convert its images."
     )
 
 
-def _read(root: Path, files: Sequence[Path], data: Data, losses: Losses) -> np.ndarray:
+def _read(root: Path, files: Sequence[Path], data: Data, facts: dict[Path, Facts]) -> np.ndarray:
     assert data.image_size is not None  # a directory has one
     arguments = data.complete_arguments()
     images = decoded(
@@ -207,7 +207,7 @@ def _read(root: Path, files: Sequence[Path], data: Data, losses: Losses) -> np.n
         interpolation=arguments["interpolation"],
         crop=arguments["crop_to_aspect_ratio"],
         root=root,
-        losses=losses,
+        facts=facts,
     )
     # Resizing gives fractions; as uint8 the images are a quarter as large and x/255 applies.
     x: np.ndarray | None = None

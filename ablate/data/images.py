@@ -1,21 +1,22 @@
 """Image files, decoded by TensorFlow, turned as their EXIF says, resized as Keras resizes.
 
-Files go in; float32 images of one size come out one by one, in order, and what was lost on the
-way is noted. For folders of a study and for the images of a command alike.
+They are read in order as float32 images of one size, with what was lost on the way. For folders
+of a study and for the images of a command alike.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ablate.data.source import listed
 from ablate.errors import DataError
 from ablate.reasons import reason
 from ablate.study.image_files import orientation_of
@@ -23,29 +24,15 @@ from ablate.study.image_files import orientation_of
 #: Files decoded ahead of the one that is asked for.
 _AHEAD = 64
 
-#: Files named in a sentence.
-_NAMED = 3
-
-
-@dataclass
-class Losses:
-    """What decoding changed or left out, by file."""
-
-    turned: list[Path] = field(default_factory=list)
-    deep: list[Path] = field(default_factory=list)  # 16 bits, cut to the upper 8
-    deepest: int = 0  # the largest value of those, of 65535
-    clear: list[Path] = field(default_factory=list)  # transparent pixels, alpha dropped
-    moving: list[Path] = field(default_factory=list)  # several frames, the first read
-
 
 @dataclass(frozen=True)
-class _Facts:
-    """What a file says of itself beside its pixels."""
+class Facts:
+    """What a file says of itself beside its pixels; by default nothing is lost in reading it."""
 
-    orientation: int = 1
-    deepest: int | None = None
-    clear: bool = False
-    frames: int = 1
+    orientation: int = 1  # of its EXIF, by which it is turned
+    deepest: int | None = None  # of 16 bits, cut to the upper 8: the largest value, of 65535
+    clear: bool = False  # transparent pixels, alpha dropped
+    frames: int = 1  # the first is read
 
 
 def decoded(
@@ -56,7 +43,7 @@ def decoded(
     interpolation: str = "bilinear",
     crop: bool = False,
     root: Path | None = None,
-    losses: Losses | None = None,
+    facts: dict[Path, Facts] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield each file's image as float32 of shape (height, width, channels), 0 to 255.
 
@@ -69,14 +56,13 @@ def decoded(
         interpolation: how to resize.
         crop: crop to the aspect ratio of `size` before resizing.
         root: what file names in messages are relative to.
-        losses: takes note of what is lost.
+        facts: receives what is changed or lost, by file.
 
     Raises:
         DataError: a file is no whole image; every such file among `files` is counted.
     """
-    losses = Losses() if losses is None else losses
 
-    def one(file: Path) -> tuple[np.ndarray, _Facts] | str:
+    def one(file: Path) -> tuple[np.ndarray, Facts] | str:
         try:
             content = file.read_bytes()
         except OSError as error:
@@ -84,9 +70,9 @@ def decoded(
         if not content:
             return "the file is empty"
         try:
-            facts = _facts(content, channels)
-            image = _turned(_pixels(content, channels), facts.orientation)
-            return _resized(image, size, interpolation, crop), facts
+            own = _facts(content, channels)
+            image = _turned(_pixels(content, channels), own.orientation)
+            return _resized(image, size, interpolation, crop), own
         except Exception as error:
             return reason(error).removeprefix("InvalidArgumentError: ").rstrip(".")
 
@@ -98,72 +84,60 @@ def decoded(
                 if isinstance(made, str):
                     wrong.append((file, made))
                 elif not wrong:
-                    _note(losses, file, made[1])
+                    if facts is not None and made[1] != Facts():
+                        facts[file] = made[1]
                     yield made[0]
     if wrong:
         raise DataError(_unreadable(wrong, root))
 
 
-def told(losses: Losses, root: Path) -> tuple[list[str], list[str]]:
-    """Return notes and cautions on what was lost."""
+def remarks_on(facts: Mapping[Path, Facts], root: Path) -> tuple[list[str], list[str]]:
+    """Return notes and cautions on what was changed or lost."""
+    turned = [file for file, each in facts.items() if each.orientation != 1]
+    moving = [file for file, each in facts.items() if each.frames > 1]
+    clear = [file for file, each in facts.items() if each.clear]
+    deep = {file: each.deepest for file, each in facts.items() if each.deepest is not None}
     notes, cautions = [], []
-    if losses.turned:
-        notes.append(f"{_count(losses.turned, root)} turned as the EXIF orientation says")
-    if losses.moving:
-        notes.append(f"{_count(losses.moving, root)} with several frames: the first is read")
-    if losses.clear:
+    if turned:
+        notes.append(f"{_count(turned, root)} turned as the EXIF orientation says")
+    if moving:
+        notes.append(f"{_count(moving, root)} with several frames: the first is read")
+    if clear:
         notes.append(
-            f"{_count(losses.clear, root)} with transparent pixels: alpha is dropped and the "
+            f"{_count(clear, root)} with transparent pixels: alpha is dropped and the "
             "colour under it is read (color_mode: rgba keeps it)"
         )
-    if losses.deep:
-        levels = losses.deepest // 256 + 1
+    if deep:
+        deepest = max(deep.values())
         cautions.append(
-            f"{_count(losses.deep, root)} of 16 bits cut to the upper 8: values reach "
-            f"{losses.deepest} of 65535, so at most {levels} of 256 levels are left (for more, "
-            "rescale them to 8 bits, or give arrays by path or call)"
+            f"{_count(list(deep), root)} of 16 bits cut to the upper 8: values reach "
+            f"{deepest} of 65535, so at most {deepest // 256 + 1} of 256 levels are left (for "
+            "more, rescale them to 8 bits, or give arrays by path or call)"
         )
     return notes, cautions
 
 
 def _count(files: Sequence[Path], root: Path) -> str:
     noun = "image" if len(files) == 1 else "images"
-    return f"{len(files)} {noun} ({named([relative(each, root) for each in files])})"
+    return f"{len(files)} {noun} ({listed([_relative(each, root) for each in files])})"
 
 
-def named(names: Sequence[str]) -> str:
-    """Return the first names of a list, and that there are more."""
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-
-
-def relative(file: Path, root: Path | None) -> str:
+def _relative(file: Path, root: Path | None) -> str:
     """Return what messages call a file: its path below `root`."""
     return file.relative_to(root).as_posix() if root else str(file)
-
-
-def _note(losses: Losses, file: Path, facts: _Facts) -> None:
-    if facts.orientation != 1:
-        losses.turned.append(file)
-    if facts.deepest is not None:
-        losses.deep.append(file)
-        losses.deepest = max(losses.deepest, facts.deepest)
-    if facts.clear:
-        losses.clear.append(file)
-    if facts.frames > 1:
-        losses.moving.append(file)
 
 
 def _unreadable(wrong: Sequence[tuple[Path, str]], root: Path | None) -> str:
     file, why = wrong[0]
     more = f" Nor can {len(wrong) - 1} more: " if len(wrong) > 1 else ""
-    more += named([relative(each, root) for each, _ in wrong[1:]]) + "." if more else ""
+    more += listed([_relative(each, root) for each, _ in wrong[1:]]) + "." if more else ""
     return (
-        f"the image '{relative(file, root)}' cannot be read: {why}.{more} Expected: whole JPEG, "
+        f"the image '{_relative(file, root)}' cannot be read: {why}.{more} Expected: whole JPEG, "
         "PNG, GIF, BMP or WebP files. Replace or remove what is none."
     )
 
 
-def _facts(content: bytes, channels: int) -> _Facts:
+def _facts(content: bytes, channels: int) -> Facts:
     """Read what the header says; a file that Pillow does not know is TensorFlow's to judge."""
     from PIL import Image
 
@@ -174,8 +148,8 @@ def _facts(content: bytes, channels: int) -> _Facts:
             clear = channels != 4 and image.has_transparency_data and _is_clear(image)
             way = orientation_of(image)
     except Exception:
-        return _Facts()
-    return _Facts(way, _deepest(content) if deep else None, clear, frames)
+        return Facts()
+    return Facts(way, _deepest(content) if deep else None, clear, frames)
 
 
 def _is_clear(image: Any) -> bool:

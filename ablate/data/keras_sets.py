@@ -1,7 +1,7 @@
 """The classification and regression sets of `keras.datasets`.
 
-A name and its arguments go in, a `Source` comes out: downloaded by Keras, or read from a local
-npz file (`data.path`), which gives the same rows in the same order. What Keras prints while it
+They are downloaded by Keras, or read from a local npz file (`data.path`), which gives the same
+rows in the same order. What Keras prints while it
 downloads goes to standard error, so that `--json` stays one document.
 """
 
@@ -30,6 +30,18 @@ _TEST_SHARE = 0.2
 _SEED = 113
 #: Keras's numbers for the beginning of a text and for a word that is left out.
 _START, _UNKNOWN, _FIRST_WORD = 1, 2, 3
+_CLASS_NAMES = {
+    "cifar10": (
+        "airplane", "automobile", "bird", "cat", "deer",
+        "dog", "frog", "horse", "ship", "truck",
+    ),
+    "fashion_mnist": (
+        "t-shirt", "trouser", "pullover", "dress", "coat",
+        "sandal", "shirt", "sneaker", "bag", "ankle boot",
+    ),
+    "imdb": ("negative", "positive"),
+    "mnist": tuple(str(digit) for digit in range(10)),
+}  # fmt: skip
 
 
 def keras_set(data: Data, labels: bool = True) -> Source:
@@ -57,7 +69,7 @@ def keras_set(data: Data, labels: bool = True) -> Source:
         classes=classes,
         tokens=arguments.get("encoding") == "padded",
         add_channel=facts.shape == (28, 28, 1),
-        class_names=_class_names(name, classes),
+        class_names=_CLASS_NAMES.get(name),
     )
 
 
@@ -65,13 +77,9 @@ def _download(name: str, arguments: dict[str, Any]) -> dict[str, np.ndarray]:
     import filelock
     import keras
 
-    taken = {
-        "cifar100": ("label_mode",),
-        "california_housing": ("version",),
-        "imdb": ("num_words",),
-        "reuters": ("num_words",),
-    }.get(name, ())
-    chosen = {key: arguments[key] for key in taken}
+    chosen = {
+        key: arguments[key] for key in ("label_mode", "version", "num_words") if key in arguments
+    }
     # Several workers may want a set that is not there yet; one of them fetches it.
     lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"ablate-{name}.lock")
     try:
@@ -100,16 +108,14 @@ def _local(name: str, path: str, arguments: dict[str, Any]) -> dict[str, np.ndar
     parts = npz.read(path, ragged=name in ("imdb", "reuters"))
     if "x_train" not in parts and {"x", "y"} <= set(parts):
         rows = 600 if arguments.get("version") == "small" else None
-        x, y = _shuffled(parts["x"][:rows], parts["y"][:rows])
+        x, y = _shuffled(parts["x"][:rows], parts["y"][:rows], np.random.RandomState(_SEED))
         cut = int(len(x) * (1 - _TEST_SHARE))
         parts = {"x_train": x[:cut], "y_train": y[:cut], "x_test": x[cut:], "y_test": y[cut:]}
     elif name == "imdb" and parts.get("x_train", np.empty(0)).dtype == object:
         # Keras shuffles both parts with one stream, the training rows first.
         random = np.random.RandomState(_SEED)
-        for part in ("train", "test"):
-            index = np.arange(len(parts[f"x_{part}"]))
-            random.shuffle(index)
-            parts |= {f"{axis}_{part}": parts[f"{axis}_{part}"][index] for axis in "xy"}
+        for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
+            parts[x], parts[y] = _shuffled(parts[x], parts[y], random)
     _check_arrays(name, path, parts)
     if parts["x_train"].dtype == object:
         parts |= {
@@ -135,10 +141,12 @@ def _check_arrays(name: str, path: str, parts: dict[str, np.ndarray]) -> None:
         )
 
 
-def _shuffled(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _shuffled(
+    x: np.ndarray, y: np.ndarray, random: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
     """Return rows in the order in which Keras delivers them."""
     index = np.arange(len(x))
-    np.random.RandomState(_SEED).shuffle(index)
+    random.shuffle(index)
     return x[index], y[index]
 
 
@@ -167,21 +175,3 @@ def _encode(texts: np.ndarray, arguments: dict[str, Any]) -> np.ndarray:
         if len(end):
             padded[row, -len(end) :] = end
     return padded
-
-
-def _class_names(name: str, classes: int | None) -> tuple[str, ...] | None:
-    if name == "imdb":
-        return ("negative", "positive")
-    if name == "mnist":
-        return tuple(str(digit) for digit in range(10))
-    if name == "fashion_mnist":
-        return (
-            "t-shirt", "trouser", "pullover", "dress", "coat",
-            "sandal", "shirt", "sneaker", "bag", "ankle boot",
-        )  # fmt: skip
-    if name == "cifar10":
-        return (
-            "airplane", "automobile", "bird", "cat", "deer",
-            "dog", "frog", "horse", "ship", "truck",
-        )  # fmt: skip
-    return None

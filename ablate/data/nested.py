@@ -26,14 +26,20 @@ def over(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
 
 def leaves(tree: Tree, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each leaf with what messages call it: `x_train`, `x_train['left']`, `x_train[0]`."""
+    return zip(_flat(names_of(tree, name)), _flat(tree), strict=True)
+
+
+def names_of(tree: Tree, name: str) -> Tree:
+    """Return the tree of what messages call the leaves of `tree`."""
     if isinstance(tree, dict):
-        for key, leaf in tree.items():
-            yield f"{name}['{key}']", leaf
-    elif isinstance(tree, list):
-        for index, leaf in enumerate(tree):
-            yield f"{name}[{index}]", leaf
-    else:
-        yield name, tree
+        return {key: f"{name}['{key}']" for key in tree}
+    return [f"{name}[{index}]" for index in range(len(tree))] if isinstance(tree, list) else name
+
+
+def _flat(tree: Tree) -> list[Any]:
+    if isinstance(tree, dict):
+        return list(tree.values())
+    return tree if isinstance(tree, list) else [tree]
 
 
 def rows(tree: Tree) -> int:

@@ -1,6 +1,6 @@
 """Arrays from an npz file, without executing what may be in it.
 
-A path goes in, a dict of arrays comes out. Pickled members are refused, but for the ragged word
+Pickled members are refused, but for the ragged word
 sequences of Keras's own files (`ragged=True`), where only plain NumPy arrays and lists are let
 through.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -92,8 +92,7 @@ def _member(archive: zipfile.ZipFile, name: str, ragged: bool) -> np.ndarray:
             if not ragged:
                 raise
     with archive.open(name) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
+        if np.lib.format.read_magic(stream) == (1, 0):
             np.lib.format.read_array_header_1_0(stream)
         else:
             np.lib.format.read_array_header_2_0(stream)
@@ -102,9 +101,6 @@ def _member(archive: zipfile.ZipFile, name: str, ragged: bool) -> np.ndarray:
 
 class _Plain(pickle.Unpickler):
     """Unpickles NumPy arrays and nothing that could run."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(stream)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:

@@ -8,13 +8,18 @@ several inputs or outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ablate.data.nested import Tree, leaves, over, rows
 from ablate.study.specs import InputOutputSpec, Target, Task
+
+
+def listed(values: Sequence[object], most: int = 3) -> str:
+    """Return the first of some values for a message, and that there are more."""
+    return ", ".join(map(str, values[:most])) + (", …" if len(values) > most else "")
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ BIG = np.full((60, 3), 1e300)
         ({"y_train": np.arange(60) - 1}, "label -1"),
         ({"y_train": np.arange(60) * 1000}, "more classes than rows"),
         ({"y_train": np.zeros(60, int)}, "at least two classes"),
-        ({"y_train": np.full(60, np.nan)}, "not finite in 60 of 60 rows"),
+        ({"y_train": np.full(60, np.nan)}, "y_train has NaN .* in 60 of 60 rows"),
         ({"x_test": np.zeros((5, 3)), "y_test": np.full(5, 9)}, "label 9, but 3 classes"),
         ({"x_test": np.zeros((5, 3)), "y_test": np.zeros((5, 2), int)}, r"shape \(2,\)"),
     ],

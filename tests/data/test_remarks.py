@@ -207,7 +207,7 @@ def test_constant_features_are_noted():
 def test_features_of_nothing_but_nan_are_named():
     x = table()
     x[:, 2] = np.nan
-    with pytest.raises(DataError, match=r"NaN .* in 40 of 40 rows.*Feature 2 is NaN in every row"):
+    with pytest.raises(DataError, match=r"NaN .* in 40 of 40 rows.*Column 2 is NaN in every row"):
         made(x)
     x[1:, 2] = 0
     with pytest.raises(DataError, match=r"in 1 of 40 rows, the first at row 0\. Remove or replace"):
