@@ -27,7 +27,8 @@ os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # on a busy machin
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")  # the machine is killed on purpose
 
 from ablate.execution import run as running
-from ablate.execution.messages import Done, Epoch, Finished, Message, Started, Task
+from ablate.execution.messages import Done, Finished, Message, Task
+from ablate.study.progress import Event, Watcher
 from ablate.study.study import Study
 from ablate.study.trial import Trial, TrialResult
 
@@ -56,7 +57,7 @@ def main() -> None:
 # A machine is lost ---------------------------------------------------------------------------
 
 
-class Killer:
+class Killer(Watcher):
     """Looks on, and kills a machine of the cluster when half of the trials are done."""
 
     def __init__(self, cluster: Any, machine: Any, after: int) -> None:
@@ -70,9 +71,6 @@ class Killer:
     def started(self, trial: Trial, epoch: int) -> None:
         self.starts[trial.id] = self.starts.get(trial.id, 0) + 1
 
-    def epoch(self, trial: Trial, said: Epoch) -> None:
-        pass
-
     def finished(self, trial: Trial, result: TrialResult, arrays: Any) -> None:
         self.done += 1
         if self.done == self._after:
@@ -81,9 +79,6 @@ class Killer:
 
     def lost(self, trial: Trial, reason: str, again: bool) -> None:
         print(f"  lost: {trial.variant} seed {trial.seed}: {reason}", flush=True)
-
-    def end(self) -> None:
-        pass
 
 
 def proof(folder: Path) -> None:
@@ -158,24 +153,14 @@ def numbers(results: Any) -> dict[tuple[str, int], tuple[Any, ...]]:
 # What Ray costs a trial ----------------------------------------------------------------------
 
 
-class Clock:
+class Clock(Watcher):
     """Notes when trials finish."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
-    def begin(self, todo: int, kept: int, dropped: int = 0) -> None: ...
-
-    def started(self, trial: Trial, epoch: int) -> None: ...
-
-    def epoch(self, trial: Trial, said: Epoch) -> None: ...
-
     def finished(self, trial: Trial, result: TrialResult, arrays: Any) -> None:
         self.times.append(time.perf_counter())
-
-    def lost(self, trial: Trial, reason: str, again: bool) -> None: ...
-
-    def end(self) -> None: ...
 
     def pace(self) -> float:
         """Return the seconds between two outcomes once everything is warm."""
@@ -258,9 +243,9 @@ class Immediate:
             seconds={"total": 1.0},
         )  # fmt: skip
         told: list[Message] = [
-            Epoch(trial.id, epoch, self.epochs, logs) for epoch in range(0, self.epochs, 4)
+            Event(trial.id, "epoch", epoch, self.epochs, logs) for epoch in range(0, self.epochs, 4)
         ]
-        return [Started(trial.id), *told, Finished(result)]
+        return [Event(trial.id, "started"), *told, Finished(result)]
 
     def stop(self, task: Task) -> None: ...
 

@@ -27,6 +27,7 @@ from ablate.events.tables import texts_of
 from ablate.events.tree import Summary, Written, refresh, write_means, write_summary
 from ablate.events.trials import Arrays, epoch_points, write_trial
 from ablate.store import Store
+from ablate.study.progress import Event, Watcher
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.study import Study
@@ -52,16 +53,6 @@ class Planned(Protocol):
     def results(self) -> Mapping[str, TrialResult]: ...
 
 
-class Ended(Protocol):
-    """An epoch that has ended: how many are done, and Keras's logs."""
-
-    @property
-    def epoch(self) -> int: ...
-
-    @property
-    def logs(self) -> Mapping[str, float | None]: ...
-
-
 def _harmless(method: Callable[..., None]) -> Callable[..., None]:
     """Let the file system end the live view, not the run."""
 
@@ -77,7 +68,7 @@ def _harmless(method: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-class LiveEvents:
+class LiveEvents(Watcher):
     """The event files of a study while it runs: a watcher of the runner.
 
     Attributes:
@@ -135,14 +126,14 @@ class LiveEvents:
         own.flush()
 
     @_harmless
-    def epoch(self, trial: Trial, said: Ended) -> None:
+    def epoch(self, trial: Trial, event: Event) -> None:
         """Add what `fit` reports after an epoch, and flush; epoch 0 is before training."""
         if trial.id not in self._shown:
             return
         if trial.id not in self._open:
-            self.started(trial, said.epoch)
+            self.started(trial, event.epoch)
         files = self._open[trial.id]
-        for part, points in epoch_points(said.logs, said.epoch, time.time()).items():
+        for part, points in epoch_points(event.logs, event.epoch, time.time()).items():
             if points:
                 if part not in files:
                     files[part] = EventFile(self._folder(trial) / part, trial.id[:12])

@@ -2,7 +2,7 @@
 
 A worker writes what happens under `work/<trial id>/`: a line per event, then the arrays and
 the model, and the result last. The driver reads it there. No pipe or lock is shared, so a
-worker that is killed in the middle of a sentence harms no other, a driver that is killed finds
+worker that is killed mid-write cannot corrupt another's messages, a driver that is killed finds
 what its workers had finished, and the same folder serves machines that share a disk.
 """
 
@@ -15,7 +15,6 @@ import os
 import shutil
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,26 +22,27 @@ import numpy as np
 from pydantic_core import from_json
 
 from ablate.disk import notice, read_arrays, set_aside, write_bytes, write_text
-from ablate.execution.messages import Epoch, Finished, Message, Progress, Started, Step
+from ablate.execution.messages import Finished, Message
+from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, contradiction
 
 _EVENTS, _RESULT, _ARRAYS, _MODEL = "events.jsonl", "result.json", "probes.npz", "model.keras"
 
-#: An epoch that ends sooner than this after the last one told (seconds) is not told by itself;
-#: the result has them all.
+#: An epoch that ends sooner than this after the last one reported (seconds) is not reported by
+#: itself; the result has them all.
 QUIET = 0.2
 
 
 class Reporter(ABC):
-    """A worker's end, whatever the way: tells what happens to its trials.
+    """A worker's end of a channel to its driver, of whatever kind.
 
-    `pause` is the least time between two epochs told, in seconds; results have every epoch.
+    `pause` is the least time between two epochs reported, in seconds; results have every epoch.
     """
 
     def __init__(self, works: Path, pause: float = QUIET) -> None:
         self._works = works
         self._pause = pause
-        self._told = 0.0
+        self._last_epoch = 0.0
 
     def folder(self, trial: str) -> Path:
         """Return a trial's work folder, made if need be."""
@@ -50,67 +50,57 @@ class Reporter(ABC):
         place.mkdir(parents=True, exist_ok=True)
         return place
 
-    def started(self, trial: str, epoch: int) -> None:
-        """Say that a trial began, or goes on from `epoch`."""
-        self._told = 0.0
-        self._say(Started(trial, epoch))
-
-    def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
-        """Say that an epoch ended, unless one was told a moment ago."""
-        now = time.monotonic()
-        if now - self._told >= self._pause:
-            self._told = now
-            self._say(Epoch(trial, epoch, epochs, dict(logs)))
-
-    def step(self, trial: str, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """Say how far an epoch is; training does so at most once a second."""
-        self._say(Step(trial, epoch, epochs, step, steps))
+    def report(self, event: Event) -> None:
+        """Report an event, unless it is an epoch and one was reported a moment ago."""
+        if event.kind == "epoch":
+            now = time.monotonic()
+            if now - self._last_epoch < self._pause:
+                return
+            self._last_epoch = now
+        elif event.kind == "started":
+            self._last_epoch = 0.0
+        self._send(event)
 
     @abstractmethod
-    def finished(
-        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
-    ) -> None:
+    def finished(self, outcome: Finished) -> None:
         """Hand in a trial."""
 
     @abstractmethod
-    def _say(self, what: Progress) -> None:
-        """Send a message."""
+    def _send(self, event: Event) -> None: ...
 
 
 class FileReporter(Reporter):
-    """The worker's end: writes events and results of its trials."""
+    """Writes the events and results of trials to their work folders."""
 
-    def finished(
-        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
-    ) -> None:
+    def finished(self, outcome: Finished) -> None:
         """Hand in a trial: what belongs to the result first, the result last."""
-        place = self.folder(result.id)
-        if arrays:
+        place = self.folder(outcome.result.id)
+        if outcome.arrays:
             buffer = io.BytesIO()
-            np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+            np.savez(buffer, **dict(outcome.arrays))  # type: ignore[arg-type]
             write_bytes(place / _ARRAYS, buffer.getvalue(), flush=True)
-        if model is not None and model != place / _MODEL:
-            model.replace(place / _MODEL)
-        write_text(place / _RESULT, json.dumps(result.to_json(), allow_nan=False))
+        if outcome.model is not None and outcome.model != place / _MODEL:
+            outcome.model.replace(place / _MODEL)
+        write_text(place / _RESULT, json.dumps(outcome.result.to_json(), allow_nan=False))
 
-    def _say(self, what: Progress) -> None:
-        line: dict[str, object] = {"started": what.epoch}
-        if isinstance(what, Epoch):
-            finite = {
+    def _send(self, event: Event) -> None:
+        line: dict[str, object] = {"epoch": event.epoch, "epochs": event.epochs}
+        if event.kind == "started":
+            line = {"started": event.epoch}
+        elif event.kind == "step":
+            line |= {"step": event.step, "steps": event.steps}
+        else:
+            line["logs"] = {
                 key: float(value) if value is not None and math.isfinite(value) else None
-                for key, value in what.logs.items()
+                for key, value in event.logs.items()
             }
-            line = {"epoch": what.epoch, "epochs": what.epochs, "logs": finite}
-        elif isinstance(what, Step):
-            line = {"epoch": what.epoch, "epochs": what.epochs, "step": what.step,
-                    "steps": what.steps}  # fmt: skip
-        with (self.folder(what.trial) / _EVENTS).open("a", encoding="utf-8") as stream:
+        with (self.folder(event.trial) / _EVENTS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
 
 @dataclass
-class Mailbox:
-    """The driver's end: reads what the worker of one task has written since the last look."""
+class FileReader:
+    """The driver's end: reads what the worker of one task has written since the last time."""
 
     works: Path
     trials: tuple[str, ...]
@@ -127,7 +117,7 @@ class Mailbox:
         """Return the messages that are new."""
         messages: list[Message] = []
         while (trial := self.current) is not None:
-            done = collect(self.works, trial)  # looked at first: events written before it count
+            done = collect(self.works, trial)  # first: events written before it count
             messages += self._events(trial)
             if done is None:
                 break
@@ -144,7 +134,7 @@ class Mailbox:
                 text = stream.read()
         except OSError:
             return []
-        whole = text[: text.rfind(b"\n") + 1]  # a line being written is left for the next look
+        whole = text[: text.rfind(b"\n") + 1]  # a line being written is left for the next time
         self._offset += len(whole)
         return [each for line in whole.splitlines() if (each := _parse(trial, line)) is not None]
 
@@ -172,7 +162,11 @@ def collect(
         if planned is not None and (why := contradiction(result, planned)):
             raise ValueError(why)
         # Arrays were there before the result; a shared disk may show them after it.
-        arrays = read_arrays(place / _ARRAYS) if result.probes or _stands(place / _ARRAYS) else {}
+        arrays = (
+            read_arrays(place / _ARRAYS)
+            if result.probes or os.path.lexists(place / _ARRAYS)
+            else {}
+        )
     except (OSError, ValueError) as error:
         absent = isinstance(error, FileNotFoundError | NotADirectoryError)
         if absent and not (place / _RESULT).is_symlink():
@@ -196,23 +190,21 @@ def forget_events(works: Path, trial: str) -> None:
             shutil.rmtree(each, ignore_errors=True)
         elif place.is_dir():
             each.unlink(missing_ok=True)
-    if _stands(place) and not place.is_dir():
+    if os.path.lexists(place) and not place.is_dir():
         place.unlink()  # no folder, and nothing that a worker wrote
 
 
-def _stands(path: Path) -> bool:
-    return os.path.lexists(path)
-
-
-def _parse(trial: str, line: bytes) -> Message | None:
-    """Return what a line says, None if it is none of ours: progress is a courtesy."""
+def _parse(trial: str, line: bytes) -> Event | None:
+    """Return the event of a line, None if it has none: progress is a courtesy."""
     try:
-        said = json.loads(line)
-        if "started" in said:
-            return Started(trial, int(said["started"]))
-        if "step" in said:
-            return Step(trial, *(int(said[key]) for key in ("epoch", "epochs", "step", "steps")))
-        logs = {str(name): value for name, value in said["logs"].items()}
-        return Epoch(trial, int(said["epoch"]), int(said["epochs"]), logs)
+        found = json.loads(line)
+        if "started" in found:
+            return Event(trial, "started", int(found["started"]))
+        epoch, epochs = int(found["epoch"]), int(found["epochs"])
+        if "step" in found:
+            return Event(
+                trial, "step", epoch, epochs, step=int(found["step"]), steps=int(found["steps"])
+            )
+        return Event(trial, "epoch", epoch, epochs, dict(found["logs"].items()))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -1,9 +1,8 @@
-"""The executors of one machine: `processes`, `serial` and `inline`.
+"""The executors of one machine, `processes`, `serial` and `inline`, and what clusters share.
 
-Tasks go in, messages come out (`ablate.execution.messages`). `processes` keeps fresh worker
-processes for each lane of the machine; `serial` is the same with one worker; `inline` trains in
-this very process, for debugging and tests. When a worker was killed only its own task is lost:
-the others never notice.
+`processes` keeps worker processes for each pool of the machine; `serial` is the same with one
+worker; `inline` trains in this very process, for debugging and tests. A worker that is killed
+loses its own task and no other's. Executors of clusters plan in one such process.
 """
 
 from __future__ import annotations
@@ -12,44 +11,31 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ablate.errors import AblateError
 from ablate.execution import worker
 from ablate.execution.devices import WorkerPool
-from ablate.execution.file_channel import Mailbox, Reporter, forget_events
-from ablate.execution.messages import (
-    ATTEMPTS,
-    Done,
-    Finished,
-    Lost,
-    Message,
-    Progress,
-    Task,
-)
+from ablate.execution.file_channel import FileReader, Reporter, forget_events
+from ablate.execution.messages import ATTEMPTS, Done, Executor, Finished, Lost, Message, Task
 from ablate.execution.workers import Answer, Death, Worker, main_module
 from ablate.reasons import reason
-from ablate.study.trial import Trial, TrialResult
-
-#: How often the work folders are looked at, in seconds.
-LOOK = 0.05
+from ablate.study.progress import Event
 
 
-class Processes:
-    """Run tasks in worker processes, of which each lane of the machine has its own."""
+class Processes(Executor):
+    """Run tasks in worker processes, of which each pool of the machine has its own."""
 
     def __init__(self, works: Path, *, threads: int, worker_pools: list[WorkerPool]) -> None:
-        self.slots = sum(lane.workers for lane in worker_pools)
+        self.slots = sum(pool.workers for pool in worker_pools)
         self._works = works
-        self._lanes = [
-            [_worker(threads, lane) for _ in range(lane.workers)] for lane in worker_pools
+        self._pools = [
+            [_worker(threads, pool) for _ in range(pool.workers)] for pool in worker_pools
         ]
-        self._workers = [worker for lane in self._lanes for worker in lane]
-        self._flying: dict[Worker, tuple[Task, Mailbox]] = {}
+        self._workers = [worker for pool in self._pools for worker in pool]
+        self._running: dict[Worker, tuple[Task, FileReader]] = {}
         self._waiting: deque[Task] = deque()
         self._stopped: set[int] = set()
         self._warm = False
@@ -60,10 +46,6 @@ class Processes:
             self._warm = True
             for each in self._workers:
                 each.start()
-
-    def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
-        """Nothing is under way: workers end with their driver."""
-        return []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function in a worker and return what it returns, or raise what it raises.
@@ -76,7 +58,7 @@ class Processes:
             chosen = self._first_ready()
             chosen.send(function, *arguments)
             while (ended := chosen.look()) is None:
-                time.sleep(LOOK)
+                time.sleep(self.pause)
             if isinstance(ended, Answer):
                 if ended.raised:
                     raise ended.value
@@ -95,24 +77,19 @@ class Processes:
         self._waiting.append(task)
         self._launch()
 
-    def poll(self, timeout: float) -> list[Message]:
-        """Return what has been said since, waiting up to `timeout` seconds.
+    def receive(self) -> list[Message]:
+        """Return the messages that are new.
 
         Raises:
             AblateError: there is something to train and no worker can be started any more.
         """
-        until = time.monotonic() + timeout
-        while True:
-            messages = [said for each in self._workers for said in self._look(each)]
-            self._launch()
-            left = until - time.monotonic()
-            if messages or left <= 0:
-                return messages
-            time.sleep(min(LOOK, left))
+        messages = [message for each in self._workers for message in self._look(each)]
+        self._launch()
+        return messages
 
     def stop(self, task: Task) -> None:
         """End a task's worker; a `Lost` follows."""
-        for each, (flying, _) in self._flying.items():
+        for each, (flying, _) in self._running.items():
             if flying.number == task.number:
                 self._stopped.add(task.number)
                 each.kill()
@@ -125,22 +102,25 @@ class Processes:
     def _launch(self) -> None:
         while self._waiting and (free := self._free()):
             task = self._waiting.popleft()
-            self._flying[free[0]] = (task, Mailbox(self._works, tuple(t.id for t in task.trials)))
+            self._running[free[0]] = (
+                task,
+                FileReader(self._works, tuple(t.id for t in task.trials)),
+            )
             free[0].send(worker.train, task, self._works)
 
     def _free(self) -> list[Worker]:
-        """Return the workers that are ready, those of the lane with the most of them first."""
-        ready = [[each for each in lane if each.ready] for lane in self._lanes]
-        return [each for lane in sorted(ready, key=len, reverse=True) for each in lane]
+        """Return the workers that are ready, those of the pool with the most of them first."""
+        ready = [[each for each in pool if each.ready] for pool in self._pools]
+        return [each for pool in sorted(ready, key=len, reverse=True) for each in pool]
 
     def _first_ready(self) -> Worker:
         self.warm()
         while not (free := self._free()):
             for each in self._workers:
-                if each not in self._flying:
+                if each not in self._running:
                     each.look()
             self._check_some_left()
-            time.sleep(LOOK)
+            time.sleep(self.pause)
         return free[0]
 
     def _check_some_left(self) -> None:
@@ -155,16 +135,16 @@ class Processes:
 
     def _look(self, at: Worker) -> list[Message]:
         ended = at.look()  # before reading: what was written until then is there
-        if at not in self._flying:
+        if at not in self._running:
             if self._waiting:
                 self._check_some_left()
             return []
-        task, box = self._flying[at]
-        messages = box.read()
+        task, reader = self._running[at]
+        messages = reader.read()
         if ended is None:
             return messages
-        del self._flying[at]
-        return [*messages, self._ending(task, ended, box.current is None)]
+        del self._running[at]
+        return [*messages, self._ending(task, ended, reader.current is None)]
 
     def _ending(self, task: Task, ended: Answer | Death, complete: bool) -> Done | Lost:
         if complete:
@@ -178,11 +158,11 @@ class Processes:
         return Lost(task, "its worker returned without it")
 
 
-def _worker(threads: int, lane: WorkerPool) -> Worker:
+def _worker(threads: int, pool: WorkerPool) -> Worker:
     return Worker(
         worker.Settings(
             threads=threads,
-            gpus=lane.gpus,
+            gpus=pool.gpus,
             paths=tuple(path for path in sys.path if path),
             main=main_module(),
             parent=os.getpid(),
@@ -190,7 +170,7 @@ def _worker(threads: int, lane: WorkerPool) -> Worker:
     )
 
 
-class Inline:
+class Inline(Executor):
     """Train in this process: for debugging and tests."""
 
     slots = 1
@@ -199,13 +179,6 @@ class Inline:
         self._works = works
         self._threads = threads
         self._tasks: deque[Task] = deque()
-
-    def warm(self) -> None:
-        """Nothing to start."""
-
-    def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
-        """Nothing is under way: workers end with their driver."""
-        return []
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call the function here."""
@@ -217,14 +190,18 @@ class Inline:
         self._tasks.append(task)
 
     def poll(self, timeout: float) -> list[Message]:
-        """Train the next task whole and return all that it said."""
+        """Train the next task whole and return all its messages."""
+        return self.receive()
+
+    def receive(self) -> list[Message]:
+        """Train the next task whole and return all its messages."""
         if not self._tasks:
             return []
         self._configure()
         task = self._tasks.popleft()
-        said = _Said(self._works, pause=0.0)
-        worker.train(task, self._works, said)
-        return [*said.messages, Done(task)]
+        reporter = _MemoryReporter(self._works, pause=0.0)
+        worker.train(task, self._works, reporter)
+        return [*reporter.messages, Done(task)]
 
     def stop(self, task: Task) -> None:
         """Nothing runs between two polls."""
@@ -239,17 +216,44 @@ class Inline:
         configure(self._threads)
 
 
-class _Said(Reporter):
-    """Keeps what is told, where worker and driver are one process."""
+class _MemoryReporter(Reporter):
+    """Keeps the messages, where worker and driver are one process."""
 
     def __init__(self, works: Path, pause: float) -> None:
         super().__init__(works, pause)
         self.messages: list[Message] = []
 
-    def finished(
-        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
-    ) -> None:
-        self.messages.append(Finished(result, arrays, model))
+    def finished(self, outcome: Finished) -> None:
+        self.messages.append(outcome)
 
-    def _say(self, what: Progress) -> None:
-        self.messages.append(what)
+    def _send(self, event: Event) -> None:
+        self.messages.append(event)
+
+
+class ClusterExecutor(Executor):
+    """Trains on other machines and plans in a process of this one."""
+
+    def __init__(self, works: Path, threads: int) -> None:
+        self._works = works
+        self._threads = threads
+        self._planner: Processes | None = None
+
+    def warm(self) -> None:
+        """Start the process that plans; a cluster starts its workers when it has room."""
+        if self._planner is None:
+            self._planner = Processes(
+                self._works, threads=self._threads, worker_pools=[WorkerPool(1)]
+            )
+            self._planner.warm()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a function in the process that plans."""
+        self.warm()
+        assert self._planner is not None
+        return self._planner.call(function, *arguments)
+
+    def close(self) -> None:
+        """End the process that plans."""
+        if self._planner is not None:
+            self._planner.close()
+            self._planner = None

@@ -1,19 +1,22 @@
-"""What a driver and its executors say to each other.
+"""The interface of executors, and the messages between a driver and its executors.
 
-A `Task` goes down: trials that share a program, in the order in which they are to be trained.
-Messages come up: a trial started, an epoch ended, a trial finished; the task is done, or its
-worker was lost. All are plain values, so that every executor, local or distant, speaks alike.
+The driver submits tasks: trials that share a program, in the order in which they are to be
+trained. It polls for messages: a trial's progress, a finished trial, a task that is done or whose
+worker was lost. All are plain values, the same for every executor, local or distant.
 """
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult
 
 #: How often a trial, or a call, whose worker died is tried in all.
@@ -26,35 +29,6 @@ class Task:
 
     number: int
     trials: tuple[Trial, ...]
-
-
-@dataclass(frozen=True)
-class Started:
-    """A worker began (or took up again) a trial."""
-
-    trial: str
-    epoch: int = 0
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A trial ended an epoch; `logs` are Keras's, epoch 0 stands before training."""
-
-    trial: str
-    epoch: int
-    epochs: int
-    logs: Mapping[str, float | None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """A trial is inside epoch `epoch` of `epochs`: `step` of its `steps` batches are done."""
-
-    trial: str
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
 
 
 @dataclass(frozen=True)
@@ -82,18 +56,21 @@ class Lost:
     again: bool = True  # false where the worker itself raised: another try would do the same
 
 
-#: What is said while a trial trains.
-Progress = Started | Epoch | Step
-
-Message = Started | Epoch | Step | Finished | Done | Lost
+Message = Event | Finished | Done | Lost
 
 
-class Executor(Protocol):
-    """Where tasks run. None of them changes a number (law 1)."""
+class Executor(ABC):
+    """Where tasks run. None of them changes a number (law 1).
 
-    slots: int  # tasks that run at once
+    Attributes:
+        slots: tasks that run at once.
+        pause: seconds between two looks for new messages.
+    """
 
-    def warm(self) -> None:
+    slots: int
+    pause: float = 0.05
+
+    def warm(self) -> None:  # noqa: B027
         """Begin to start workers, while the driver still plans."""
 
     def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
@@ -101,18 +78,38 @@ class Executor(Protocol):
 
         What this executor cannot train is refused here, before anything starts.
         """
+        return []
 
+    @abstractmethod
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function in a worker and return what it returns, or raise what it raises."""
 
+    @abstractmethod
     def submit(self, task: Task) -> None:
         """Take a task; it starts when a slot is free."""
 
     def poll(self, timeout: float) -> list[Message]:
-        """Return what has been said since, waiting up to `timeout` seconds for something."""
+        """Return the messages that are new, waiting up to `timeout` seconds for some.
 
+        Raises:
+            AblateError: what is left can no longer be trained.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            messages = self.receive()
+            left = until - time.monotonic()
+            if messages or left <= 0:
+                return messages
+            time.sleep(min(self.pause, left))
+
+    @abstractmethod
+    def receive(self) -> list[Message]:
+        """Return the messages that are new, without waiting."""
+
+    @abstractmethod
     def stop(self, task: Task) -> None:
         """End a task's worker; a `Lost` follows."""
 
+    @abstractmethod
     def close(self) -> None:
         """End all workers, at once, whatever they do."""

@@ -2,20 +2,18 @@
 
 The driver's half: `ray_cluster` joins the cluster, `ray_worker` is what its machines do.
 
-Tasks go in, messages come out, as for every executor. What a trial needs travels through the
-object store, put there once: this package, the user's modules, the files that trials name.
-Workers tell an actor what happens, and the driver fetches it there; no disk is shared. Where
-the logs folder does happen to be visible, a lost trial goes on from its checkpoint in it.
-Placing, retrying after a lost machine, authentication and priorities are Ray's.
+What a trial needs travels through the object store, put there once: this package, the user's
+modules, the files that trials name. Workers report to an actor, where the driver fetches messages;
+no disk is shared. Where the logs folder does happen to be visible, a lost trial goes on from its
+checkpoint in it. Placing, retrying after a lost machine, authentication and priorities are Ray's.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,26 +21,23 @@ from typing import Any
 
 from ablate.errors import AblateError
 from ablate.execution import packaging
-from ablate.execution.devices import WorkerPool
 from ablate.execution.file_channel import QUIET
-from ablate.execution.local import Processes
-from ablate.execution.messages import Done, Lost, Message, Progress, Started, Task
-from ablate.execution.ray_bootstrap import travelling
+from ablate.execution.local import ClusterExecutor
+from ablate.execution.messages import Done, Lost, Message, Task
+from ablate.execution.ray_bootstrap import by_value
 from ablate.execution.ray_cluster import connect, imported, room
 from ablate.execution.ray_worker import SHARED, ResultPayload
 from ablate.reasons import reason
+from ablate.study.progress import Event
 from ablate.study.schema.execution import Execution
 from ablate.study.trial import Trial
 
 #: Ray begins a task whose worker or machine was lost again this many times.
 RETRIES = 2
 
-#: Pause between two looks into the actor, in seconds.
-LOOK = 0.05
-
-#: All workers together tell of about this many epochs a second, so that a large cluster does not
+#: All workers together report about this many epochs a second, so that a large cluster does not
 #: drown its driver in progress; the results have every epoch.
-TOLD = 500.0
+EPOCH_RATE = 500.0
 
 
 @dataclass
@@ -55,7 +50,7 @@ class _RayTask:
     started: Counter[str]
 
 
-class RayTasks:
+class RayTasks(ClusterExecutor):
     """Run tasks on the Ray cluster at `execution.address` (or Ray's own RAY_ADDRESS).
 
     Without either, a cluster that runs on this machine is joined, else one is started for as
@@ -67,26 +62,19 @@ class RayTasks:
     """
 
     def __init__(self, works: Path, *, threads: int, execution: Execution) -> None:
+        super().__init__(works, threads)
         self._ray = imported()
-        self._works = works
-        self._threads = threads
         self._began = connect(self._ray, execution.address)
         self._room = room(self._ray.nodes(), execution, threads)
         self.slots = self._room.slots
         self._waiting: deque[Task] = deque()
-        self._flying: dict[int, _RayTask] = {}
-        self._errands = 0
+        self._running: dict[int, _RayTask] = {}
+        self._last = 0
         self._files: dict[str, Any] = {}
         self._sent: set[Path] = set()
         self._code: dict[str, Any] = {}
-        self._post: Any = None
+        self._queue: Any = None
         self._land: Any = None
-        self._planner: Processes | None = None
-
-    def warm(self) -> None:
-        """Start the process that plans; Ray starts its workers as tasks come."""
-        self._planner = Processes(self._works, threads=self._threads, worker_pools=[WorkerPool(1)])
-        self._planner.warm()
 
     def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
         """Refuse what cannot travel before anything starts; nothing is under way by itself.
@@ -98,57 +86,42 @@ class RayTasks:
         packaging.called_modules(trials)
         return []
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run a function in a worker process of this machine: plans need no cluster."""
-        if self._planner is None:
-            self.warm()
-        assert self._planner is not None
-        return self._planner.call(function, *arguments)
-
     def submit(self, task: Task) -> None:
         """Take a task; it starts when the cluster has room."""
         self._waiting.append(task)
         self._launch()
 
-    def poll(self, timeout: float) -> list[Message]:
-        """Return what has been said since, waiting up to `timeout` seconds.
+    def receive(self) -> list[Message]:
+        """Return the messages that are new.
 
         Raises:
             AblateError: the cluster went away, the driver's part of it included.
         """
-        until = time.monotonic() + timeout
-        while True:
-            try:
-                messages = self._look()
-            except (self._ray.exceptions.RayError, ConnectionError) as error:
-                raise AblateError(
-                    f"The Ray cluster went away ({type(error).__name__}). What is finished is "
-                    "kept: run the same command again when the cluster is back."
-                ) from None
-            left = until - time.monotonic()
-            if messages or left <= 0:
-                return messages
-            time.sleep(min(LOOK, left))
+        try:
+            return self._look()
+        except (self._ray.exceptions.RayError, ConnectionError) as error:
+            raise AblateError(
+                f"The Ray cluster went away ({type(error).__name__}). What is finished is "
+                "kept: run the same command again when the cluster is back."
+            ) from None
 
     def stop(self, task: Task) -> None:
         """End a task's worker; a `Lost` follows."""
-        for errand in self._flying.values():
-            if errand.task is task:
-                self._ray.cancel(errand.reference, force=True)
+        for running in self._running.values():
+            if running.task is task:
+                self._ray.cancel(running.reference, force=True)
 
     def close(self) -> None:
         """Cancel what runs, and leave the cluster."""
-        if self._planner is not None:
-            self._planner.close()
-            self._planner = None
+        super().close()
         with suppress(self._ray.exceptions.RayError, ConnectionError):
-            for errand in self._flying.values():
-                self._ray.cancel(errand.reference, force=True)
-            if self._post is not None:
-                self._ray.kill(self._post)
-        self._flying.clear()
+            for running in self._running.values():
+                self._ray.cancel(running.reference, force=True)
+            if self._queue is not None:
+                self._ray.kill(self._queue)
+        self._running.clear()
         self._waiting.clear()
-        self._post = None
+        self._queue = None
         if self._began:
             self._began = False
             self._ray.shutdown()
@@ -157,27 +130,27 @@ class RayTasks:
             self._works.rmdir()  # unless a checkpoint stays in it
 
     def _launch(self) -> None:
-        while self._waiting and len(self._flying) < self._room.most:
+        while self._waiting and len(self._running) < self._room.most:
             task = self._waiting.popleft()
             self._prepare(task)
-            self._errands += 1
+            self._last += 1
             paths = tuple(str(path) for path in packaging.named_files(task.trials))
-            works, pause = str(self._works.resolve()), max(QUIET, self.slots / TOLD)
-            parcel = pickle.dumps((self._errands, task, works, self._token(), pause))
+            works, pause = str(self._works.resolve()), max(QUIET, self.slots / EPOCH_RATE)
+            payload = pickle.dumps((self._last, task, works, self._token(), pause))
             contents = [*self._code.values(), *(self._files[path] for path in paths)]
-            reference = self._land.remote(parcel, self._post, tuple(self._code), paths, *contents)
-            self._flying[self._errands] = _RayTask(task, reference, set(), Counter())
+            reference = self._land.remote(payload, self._queue, tuple(self._code), paths, *contents)
+            self._running[self._last] = _RayTask(task, reference, set(), Counter())
 
     def _prepare(self, task: Task) -> None:
         """Put what all tasks share where the cluster has it: the actor, the code, the files."""
         ray = self._ray
-        if self._post is None:
+        if self._queue is None:
             here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=True
             )
             # On the driver's machine, which the loss of no other can take away.
-            land, post = travelling(ray, {"num_cpus": 0, "scheduling_strategy": here})
-            self._post = post.remote()
+            land, queue = by_value(ray, {"num_cpus": 0, "scheduling_strategy": here})
+            self._queue = queue.remote()
             self._land = land.options(
                 name="ablate",
                 num_cpus=self._room.cpus,
@@ -206,51 +179,50 @@ class RayTasks:
         return token.read_text(encoding="utf-8")
 
     def _look(self) -> list[Message]:
-        if not self._flying:
+        if not self._running:
             return []
-        # Which tasks ended is asked before the actor: what they said last is there by then.
-        by_reference = {errand.reference: number for number, errand in self._flying.items()}
+        # Which tasks ended is asked before the actor: their last messages are there by then.
+        by_reference = {running.reference: number for number, running in self._running.items()}
         ended, _ = self._ray.wait(list(by_reference), num_returns=len(by_reference), timeout=0)
         messages: list[Message] = []
-        for number, letter in self._ray.get(self._post.drain.remote()):
-            errand = self._flying.get(number)
-            if errand is not None:  # else the last words of a worker given up
-                messages += self._heard(errand, pickle.loads(letter))
+        for number, message in self._ray.get(self._queue.drain.remote()):
+            running = self._running.get(number)
+            if running is not None:  # else from a worker given up
+                messages += self._heard(running, pickle.loads(message))
         for reference in ended:
             number = by_reference[reference]
-            messages.append(self._ending(self._flying.pop(number)))
-            self._post.forget.remote(number)
+            messages.append(self._ending(self._running.pop(number)))
+            self._queue.forget.remote(number)
         self._launch()
         return messages
 
-    def _heard(self, errand: _RayTask, said: Progress | ResultPayload) -> list[Message]:
-        if isinstance(said, ResultPayload):
-            if said.result.id in errand.finished:
+    def _heard(self, running: _RayTask, message: Event | ResultPayload) -> list[Message]:
+        if isinstance(message, ResultPayload):
+            if message.result.id in running.finished:
                 return []  # begun again by Ray after it had been handed in
-            errand.finished.add(said.result.id)
-            trial = next(each for each in errand.task.trials if each.id == said.result.id)
-            return [said.opened(self._works, trial)]
-        if isinstance(said, Started):
-            errand.started[said.trial] += 1
-            if errand.started[said.trial] > RETRIES + 1:
+            running.finished.add(message.result.id)
+            trial = next(each for each in running.task.trials if each.id == message.result.id)
+            return [message.opened(self._works, trial)]
+        if message.kind == "started":
+            running.started[message.trial] += 1
+            if running.started[message.trial] > RETRIES + 1:
                 # Ray has its own, larger idea of retries where memory ran out.
-                self._ray.cancel(errand.reference, force=True)
+                self._ray.cancel(running.reference, force=True)
                 return []
-        return [said]
+        return [message]
 
-    def _ending(self, errand: _RayTask) -> Message:
-        task, exceptions = errand.task, self._ray.exceptions
-        complete = all(trial.id in errand.finished for trial in task.trials)
+    def _ending(self, running: _RayTask) -> Message:
+        task, exceptions = running.task, self._ray.exceptions
+        why, again = "its worker returned without it", True
         try:
-            self._ray.get(errand.reference)
+            self._ray.get(running.reference)
         except exceptions.RayTaskError as error:
-            why = reason(error.cause or str(error))
-            return Done(task) if complete else Lost(task, why, again=False)
+            why, again = reason(error.cause or str(error)), False
         except exceptions.TaskCancelledError:
-            return Done(task) if complete else Lost(task, "its worker was stopped")
+            why = "its worker was stopped"
         except exceptions.OutOfMemoryError:
-            return Done(task) if complete else Lost(task, "its machine ran out of memory")
+            why = "its machine ran out of memory"
         except exceptions.RayError as error:
-            what = f"its worker or machine was lost ({type(error).__name__})"
-            return Done(task) if complete else Lost(task, what)
-        return Done(task) if complete else Lost(task, "its worker returned without it")
+            why = f"its worker or machine was lost ({type(error).__name__})"
+        complete = all(trial.id in running.finished for trial in task.trials)
+        return Done(task) if complete else Lost(task, why, again)

@@ -1,10 +1,9 @@
-"""What stands on a machine of a Ray cluster before anything of `ablate` does.
+"""What runs on a machine of a Ray cluster before `ablate` is installed there.
 
-Ray carries these two by value, so the machines need Keras and TensorFlow installed and nothing
-of ours: `land` receives the code and the files that the driver put into the object store once,
-lays them down, and hands over to `ablate.execution.ray_worker`. `Post` is the actor that keeps what
-workers say until the driver fetches it; it holds bytes and never looks into them. Only the
-standard library is used, and inside the functions, for nothing else of this module travels.
+Ray pickles this module by value, so the machines need Keras and TensorFlow and nothing of ours.
+`land` writes the code and the files that the driver put into the object store once to the disk
+and calls `ablate.execution.ray_worker`. `EventQueue` is the actor that keeps messages until the
+driver fetches them, as bytes. Each function imports what it needs, from the standard library.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from typing import Any
 
 
 def land(
-    parcel: bytes, post: Any, code: tuple[str, ...], paths: tuple[str, ...], *contents: Any
+    payload: bytes, queue: Any, code: tuple[str, ...], paths: tuple[str, ...], *contents: Any
 ) -> None:
-    """Lay code and files down on this machine, and do what `parcel` says.
+    """Write code and files to the disk of this machine, and train the task of `payload`.
 
     Args:
-        parcel: the pickled arguments of `ablate.execution.ray_worker.train`.
-        post: the actor to tell.
+        payload: the pickled arguments of `ablate.execution.ray_worker.train`.
+        queue: the actor that takes messages.
         code: names of the archives of code that are the first of `contents`.
         paths: where the other `contents` stand on the driver's machine.
         contents: the archives and files themselves, fetched by Ray once per machine.
@@ -52,43 +51,40 @@ def land(
             sys.path.insert(0, str(place))
             importlib.invalidate_caches()
     train = importlib.import_module("ablate.execution.ray_worker").train
-    train(parcel, post, dict(zip(paths, contents[len(code) :], strict=True)))
+    train(payload, queue, dict(zip(paths, contents[len(code) :], strict=True)))
 
 
 class EventQueue:
-    """The actor that workers tell and the driver asks."""
+    """The actor that keeps messages of workers for the driver."""
 
     def __init__(self) -> None:
-        self._said: list[tuple[int, bytes]] = []
+        self._messages: list[tuple[int, bytes]] = []
         self._finished: dict[int, set[str]] = {}
 
-    def say(self, errand: int, letter: bytes, finished: str | None = None) -> None:
-        """Keep a letter for the driver; `finished` is the trial whose outcome it holds."""
-        self._said.append((errand, letter))
+    def put(self, task: int, message: bytes, finished: str | None = None) -> None:
+        """Keep a message for the driver; `finished` is the trial whose outcome it holds."""
+        self._messages.append((task, message))
         if finished is not None:
-            self._finished.setdefault(errand, set()).add(finished)
+            self._finished.setdefault(task, set()).add(finished)
 
     def drain(self) -> list[tuple[int, bytes]]:
-        """Return what was said since the last time."""
-        said, self._said = self._said, []
-        return said
+        """Return the messages since the last time."""
+        messages, self._messages = self._messages, []
+        return messages
 
-    def finished(self, errand: int) -> set[str]:
-        """Return the trials of an errand that were handed in: begun again, it leaves them out."""
-        return self._finished.get(errand, set())
+    def finished(self, task: int) -> set[str]:
+        """Return the trials of a task that were handed in: begun again, it skips them."""
+        return self._finished.get(task, set())
 
-    def forget(self, errand: int) -> None:
-        """An errand is over."""
-        self._finished.pop(errand, None)
+    def forget(self, task: int) -> None:
+        """Drop what is known of a task that is over."""
+        self._finished.pop(task, None)
 
 
-def travelling(ray: Any, here: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return `land` and `Post` as things of Ray that carry their own code.
-
-    `here` are the actor's options.
-    """
+def by_value(ray: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return `land` and `EventQueue` for Ray, with their code; `options` are the actor's."""
     import sys
 
     module = sys.modules[__name__]
     ray.cloudpickle.register_pickle_by_value(module)
-    return ray.remote(land), ray.remote(EventQueue).options(**here)
+    return ray.remote(land), ray.remote(EventQueue).options(**options)

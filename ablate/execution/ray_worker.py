@@ -1,7 +1,7 @@
-"""What a machine of a Ray cluster does with a task: train its trials and tell the driver's actor.
+"""A task on a machine of a Ray cluster: train its trials and report to the driver's actor.
 
-`ablate.execution.ray_bootstrap` calls `train` once code and files are on the machine. What is said
-travels as pickled `Started`, `Epoch` and `Parcel`; a parcel is an outcome with all its files.
+`ablate.execution.ray_bootstrap` calls `train` once code and files are on the machine. Messages are
+pickled: an `Event`, or a `ResultPayload`, which is an outcome with all its files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import numpy as np
 
 from ablate.execution import packaging, worker
 from ablate.execution.file_channel import Reporter
-from ablate.execution.messages import Finished, Progress, Task
+from ablate.execution.messages import Finished, Task
+from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult
 
 #: In the work folder: a word by which a worker knows that it sees the same folder.
@@ -47,55 +48,52 @@ class ResultPayload:
         return Finished(result, self.arrays, place / "model.keras")
 
 
-def train(parcel: bytes, post: Any, files: Mapping[str, Any]) -> None:
+def train(payload: bytes, queue: Any, files: Mapping[str, Any]) -> None:
     """Train a task's trials on a machine of the cluster.
 
     Args:
-        parcel: the pickled number of the errand, task, work folder, its token, and the pause
-            between two epochs told (seconds).
-        post: the actor to tell.
+        payload: the pickled number of the Ray task, the task, the work folder, its token, and the
+            pause between two epochs reported (seconds).
+        queue: the actor that takes messages.
         files: what trials name, by its place on the driver's machine.
     """
     import ray
 
-    errand, task, works, token, pause = pickle.loads(parcel)
+    number, task, works, token, pause = pickle.loads(payload)
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    done = ray.get(post.finished.remote(errand))
+    done = ray.get(queue.finished.remote(number))
     there = packaging.unpack(files)
     left = packaging.pointed((trial for trial in task.trials if trial.id not in done), there)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     worker.prepare(int(os.environ["ABLATE_THREADS"]))
     folder, own = _folder(Path(works), token)
     try:
-        worker.train(Task(task.number, left), folder, _FileReporter(post, errand, folder, pause))
+        worker.train(Task(task.number, left), folder, _QueueReporter(queue, number, folder, pause))
     finally:
         if own:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-class _FileReporter(Reporter):
-    """Tells the actor what happens."""
+class _QueueReporter(Reporter):
+    """Sends events and outcomes to the driver's actor."""
 
-    def __init__(self, post: Any, errand: int, works: Path, pause: float) -> None:
+    def __init__(self, queue: Any, task: int, works: Path, pause: float) -> None:
         super().__init__(works, pause)
-        self._post = post
-        self._errand = errand
+        self._queue = queue
+        self._task = task
 
-    def finished(
-        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
-    ) -> None:
+    def finished(self, outcome: Finished) -> None:
         import ray
 
-        content = None if model is None else model.read_bytes()
+        content = None if outcome.model is None else outcome.model.read_bytes()
+        result = outcome.result
+        payload = pickle.dumps(ResultPayload(result, dict(outcome.arrays), content))
         # An outcome is waited for: once this returns, no loss of this machine can lose it.
-        ray.get(self._send(ResultPayload(result, dict(arrays), content), result.id))
+        ray.get(self._queue.put.remote(self._task, payload, result.id))
 
-    def _say(self, what: Progress) -> None:
-        self._send(what)
-
-    def _send(self, what: Progress | ResultPayload, finished: str | None = None) -> Any:
-        return self._post.say.remote(self._errand, pickle.dumps(what), finished)
+    def _send(self, event: Event) -> None:
+        self._queue.put.remote(self._task, pickle.dumps(event), None)
 
 
 def _folder(works: Path, token: str) -> tuple[Path, bool]:

@@ -23,11 +23,12 @@ from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, with_searched, write_study
 from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
-from ablate.execution.runner import Interrupted, Run, Watcher, checked, recover
+from ablate.execution.runner import Interrupted, Run, checked, recover
 from ablate.store import Store
 from ablate.study.checks import check_new_names
 from ablate.study.preview import VariantPlan
 from ablate.study.programs import groups
+from ablate.study.progress import Watcher
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.schema.execution import Execution
@@ -180,7 +181,7 @@ class Session:
             rest = [trial for trial in mine if trial.id not in held]
             pieces = [*under_way[threads], *(groups(rest, executor.slots) if rest else [])]
             try:
-                run = Run(self._store, executor, {t.id: t for t in mine}, seen, said=said)
+                run = Run(self._store, executor, {t.id: t for t in mine}, seen, previews=said)
                 done += len(run.go(pieces))
             except Interrupted as stopped:
                 done += stopped.done

@@ -1,9 +1,8 @@
-"""The runner: plans a study, has its trials trained, and saves what comes of them.
+"""The runner: has trials trained on an executor, and saves their outcomes.
 
-A study goes in, its results come out. The runner is the one writer of the store: it hands
-tasks to an executor, listens to what workers say, records each outcome the moment it is there,
-gives a trial whose worker died another try, and stops cleanly when asked to. It imports no
-Keras; a study with nothing left to do ends before any worker starts.
+It is the one writer of the store. It records each outcome the moment it arrives, gives a trial
+whose worker died another try, stops a trial that is stuck, and stops cleanly on Ctrl-C. It
+imports no Keras.
 """
 
 from __future__ import annotations
@@ -13,50 +12,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ablate.errors import AblateError
 from ablate.execution.again import with_earlier
 from ablate.execution.file_channel import collect
-from ablate.execution.messages import (
-    ATTEMPTS,
-    Done,
-    Epoch,
-    Executor,
-    Finished,
-    Lost,
-    Message,
-    Started,
-    Step,
-    Task,
-)
+from ablate.execution.messages import ATTEMPTS, Done, Executor, Finished, Lost, Message, Task
 from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.preview import VariantPlan
+from ablate.study.progress import Event, Watcher, tell
 from ablate.study.trial import Status, Trial, TrialResult
 
 #: A trial checks its own time limit between epochs; one that is stuck is stopped from outside
 #: when it is over its limit by half and this many seconds.
 GRACE = 60.0
-
-
-class Watcher(Protocol):
-    """Someone who looks on: a progress display, the live TensorBoard files.
-
-    One that has `step(trial, said)`, too, is told how far long epochs are (`messages.Step`).
-    """
-
-    def begin(self, todo: int, kept: int, dropped: int = 0) -> None: ...
-
-    def started(self, trial: Trial, epoch: int) -> None: ...
-
-    def epoch(self, trial: Trial, said: Epoch) -> None: ...
-
-    def finished(self, trial: Trial, result: TrialResult, arrays: Mapping[str, Any]) -> None: ...
-
-    def lost(self, trial: Trial, reason: str, again: bool) -> None: ...
-
-    def end(self) -> None: ...
 
 
 #: Given the outcomes so far, returns further groups to train.
@@ -85,8 +55,8 @@ class Run:
     results: dict[str, TrialResult] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
     tasks: dict[int, Task] = field(default_factory=dict)
-    told_late: set[str] = field(default_factory=set)
-    said: Mapping[str, VariantPlan] = field(default_factory=dict)  # variants as they were built
+    stopped: set[str] = field(default_factory=set)
+    previews: Mapping[str, VariantPlan] = field(default_factory=dict)  # variants as they were built
     _last: int = 0
 
     def go(
@@ -105,8 +75,8 @@ class Run:
                 self._submit(group)
             while self.tasks:
                 before = len(self.results)
-                for said in self.executor.poll(1.0):
-                    self._hear(said)
+                for message in self.executor.poll(1.0):
+                    self._hear(message)
                 self._stop_stuck()
                 if more is not None and (len(self.results) > before or not self.tasks):
                     for group in more(self.results):
@@ -122,48 +92,44 @@ class Run:
         self.tasks[task.number] = task
         self.executor.submit(task)
 
-    def _hear(self, said: Message) -> None:
-        match said:
-            case Started(trial=name, epoch=epoch):
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Event(trial=name, kind="started", epoch=epoch):
                 self.begun[name] = time.monotonic()
                 self.starts[name] += 1
-                self._tell(lambda watcher: watcher.started(self.trials[name], epoch))
-            case Epoch(trial=name):
-                self._tell(lambda watcher: watcher.epoch(self.trials[name], said))
-            case Step(trial=name):
-                for watcher in self.watchers:
-                    if (step := getattr(watcher, "step", None)) is not None:
-                        step(self.trials[name], said)
+                self._tell("started", self.trials[name], epoch)
+            case Event(trial=name, kind=kind):
+                self._tell(kind, self.trials[name], message)
             case Finished():
-                self._save(said)
+                self._save(message)
             case Done(task=task):
                 self.tasks.pop(task.number, None)
             case Lost(task=task):
                 self.tasks.pop(task.number, None)
-                self._try_again(task, said)
+                self._try_again(task, message)
 
-    def _save(self, said: Finished) -> None:
-        trial = self.trials[said.result.id]
-        result = replace(said.result, attempts=max(self._tries(trial.id), 1))
-        result = self._record(result, said.arrays, said.model)
+    def _save(self, outcome: Finished) -> None:
+        trial = self.trials[outcome.result.id]
+        result = replace(outcome.result, attempts=max(self._tries(trial.id), 1))
+        result = self._record(result, outcome.arrays, outcome.model)
         self.store.clear_work(trial.id)
         self.begun.pop(trial.id, None)
-        self._tell(lambda watcher: watcher.finished(trial, result, said.arrays))
+        self._tell("finished", trial, result, outcome.arrays)
 
-    def _try_again(self, task: Task, said: Lost) -> None:
+    def _try_again(self, task: Task, loss: Lost) -> None:
         """A worker was lost: the trial it was at is tried again, those behind it go on."""
         left = [trial for trial in task.trials if trial.id not in self.results]
         if not left:
             return
         at, behind = left[0], left[1:]
         self.losses[at.id] += 1
-        late = at.id in self.told_late
-        again = said.again and self._tries(at.id) < ATTEMPTS and not late
-        self._tell(lambda watcher: watcher.lost(at, said.reason, again))
+        late = at.id in self.stopped
+        again = loss.again and self._tries(at.id) < ATTEMPTS and not late
+        self._tell("lost", at, loss.reason, again)
         if again:
             self._submit((at,))
         else:
-            self._give_up(at, said, late)
+            self._give_up(at, loss, late)
         if behind:
             self._submit(tuple(behind))
 
@@ -172,18 +138,18 @@ class Run:
         an engine may have begun it again by itself."""
         return max(self.starts[trial], self.losses[trial])
 
-    def _give_up(self, trial: Trial, said: Lost, late: bool) -> None:
+    def _give_up(self, trial: Trial, loss: Lost, late: bool) -> None:
         tries = self._tries(trial.id)
         limit = trial.spec.train.time_limit
         if late:
-            text = f"The trial went over its time limit of {limit:g} s and did not stop by itself."
-        elif not said.again:
-            text = said.reason
+            text = f"The trial exceeded its time limit of {limit:g} s and was killed."
+        elif not loss.again:
+            text = loss.reason
         else:
-            text = f"Tried {tries} times; each time {said.reason}."
+            text = f"Tried {tries} times; each time {loss.reason}."
         result = replace(_without_outcome(trial, "failed"), error=text, attempts=tries)
         result = self._record(result)
-        self._tell(lambda watcher: watcher.finished(trial, result, {}))
+        self._tell("finished", trial, result, {})
 
     def _record(
         self,
@@ -192,7 +158,7 @@ class Run:
         model: Path | None = None,
     ) -> TrialResult:
         """Save an outcome; one that does not stand never replaces one that does."""
-        seen = self.said.get(result.variant)
+        seen = self.previews.get(result.variant)
         if not result.final and not (result.notes or result.cautions) and seen is not None:
             # It ended before it could say what its network and data are: the preview knows.
             result = replace(result, notes=seen.notes, cautions=seen.cautions)
@@ -208,20 +174,20 @@ class Run:
         now = time.monotonic()
         for name, since in list(self.begun.items()):
             limit = self.trials[name].spec.train.time_limit
-            if limit is None or now - since < 1.5 * limit + GRACE or name in self.told_late:
+            if limit is None or now - since < 1.5 * limit + GRACE or name in self.stopped:
                 continue
-            self.told_late.add(name)
+            self.stopped.add(name)
             for task in self.tasks.values():
                 if any(trial.id == name for trial in task.trials):
                     self.executor.stop(task)
 
     def _interrupt(self) -> None:
         """Keep what is finished, note what was under way; its checkpoints stay."""
-        for said in self.executor.poll(0.0):
-            if isinstance(said, Finished):
-                self._save(said)
-            elif isinstance(said, Started):
-                self.begun.setdefault(said.trial, time.monotonic())
+        for message in self.executor.poll(0.0):
+            if isinstance(message, Finished):
+                self._save(message)
+            elif isinstance(message, Event) and message.kind == "started":
+                self.begun.setdefault(message.trial, time.monotonic())
         self.executor.close()
         for name in list(self.begun):
             late = collect(self.store.works, name)
@@ -232,9 +198,8 @@ class Run:
             self._record(_without_outcome(trial, "interrupted"))
             del self.results[name]
 
-    def _tell(self, say: Callable[[Watcher], None]) -> None:
-        for watcher in self.watchers:
-            say(watcher)
+    def _tell(self, what: str, *arguments: Any) -> None:
+        tell(self.watchers, what, *arguments)
 
 
 def recover(store: Store, trials: Mapping[str, Trial]) -> dict[str, TrialResult]:
@@ -245,10 +210,10 @@ def recover(store: Store, trials: Mapping[str, Trial]) -> dict[str, TrialResult]
     """
     found = {}
     for name, trial in trials.items():
-        if (said := collect(store.works, name, planned=trial)) is None:
+        if (outcome := collect(store.works, name, planned=trial)) is None:
             continue
-        result = with_earlier(store.load(name), said.result)
-        store.save(result, said.arrays, said.model)
+        result = with_earlier(store.load(name), outcome.result)
+        store.save(result, outcome.arrays, outcome.model)
         store.clear_work(name)
         found[name] = result
     store.tidy_works(keep=trials)

@@ -1,6 +1,6 @@
 """The Slurm executor: job arrays sent through submitit, one job for each group of trials.
 
-Tasks go in, messages come out, as for every executor. All machines of a Slurm cluster share a
+All machines of a Slurm cluster share a
 disk, so workers write under `work/<trial>/` as on one machine and the driver reads there. A
 preempted job is queued again by submitit and goes on from its checkpoint. The driver may go
 away: jobs stay, `ablate status` reads what is there, and the next `ablate run` takes them up.
@@ -13,24 +13,22 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ablate.disk import write_text
 from ablate.errors import MissingExtraError, StudyError
 from ablate.execution import worker
-from ablate.execution.devices import WorkerPool
-from ablate.execution.file_channel import FileReporter, Mailbox, forget_events
-from ablate.execution.local import Processes
-from ablate.execution.messages import Done, Lost, Message, Task
+from ablate.execution.file_channel import FileReader, FileReporter, forget_events
+from ablate.execution.local import ClusterExecutor
+from ablate.execution.messages import Done, Finished, Lost, Message, Task
 from ablate.reasons import reason, sentence
+from ablate.study.progress import Event
 from ablate.study.schema.execution import Execution
-from ablate.study.trial import Trial, TrialResult
+from ablate.study.trial import Trial
 
 #: Pause between two looks at the shared disk, in seconds, and between two questions to Slurm.
 LOOK, ASK = 0.5, 5.0
@@ -53,12 +51,12 @@ class _Sent:
     """A task and the job that has it; `ended` is when the job was first seen to have ended."""
 
     task: Task
-    box: Mailbox
+    reader: FileReader
     job: Any
     ended: float | None = None
 
 
-class SlurmJobs:
+class SlurmJobs(ClusterExecutor):
     """Run tasks as Slurm jobs; `cluster` "local" and "debug" are submitit's own stand-ins.
 
     Raises:
@@ -69,9 +67,8 @@ class SlurmJobs:
     def __init__(
         self, works: Path, *, threads: int, execution: Execution, cluster: str | None = None
     ) -> None:
+        super().__init__(works.resolve(), threads)
         self._submitit = _submitit()
-        self._works = works.resolve()
-        self._threads = threads
         self.slots = execution.workers if isinstance(execution.workers, int) else SLOTS
         self._folder = self._works / JOBS
         self._kind = cluster or os.environ.get("ABLATE_SLURM_CLUSTER") or "slurm"
@@ -86,25 +83,12 @@ class SlurmJobs:
         self._cluster.update_parameters(**parameters(execution, threads, self._kind, name))
         self._gpus = bool(execution.gpus_per_trial)
         real = self._kind == "slurm"
-        self._look_each = LOOK if real else LOOK / 10
+        self.pause = LOOK if real else LOOK / 10
         self._ask_each = ASK if real else LOOK / 5
         self._late = LATE if real else 0.0
         self._waiting: list[Task] = []
-        self._flying: dict[int, _Sent] = {}
+        self._running: dict[int, _Sent] = {}
         self._asked = 0.0
-        self._planner: Processes | None = None
-
-    def warm(self) -> None:
-        """Start the process that plans; Slurm starts jobs when it has room."""
-        self._planner = Processes(self._works, threads=self._threads, worker_pools=[WorkerPool(1)])
-        self._planner.warm()
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run a function in a worker process of this machine."""
-        if self._planner is None:
-            self.warm()
-        assert self._planner is not None
-        return self._planner.call(function, *arguments)
 
     def expect(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
         """Return the groups that jobs of an earlier driver still have.
@@ -122,42 +106,35 @@ class SlurmJobs:
     def submit(self, task: Task) -> None:
         """Take up the job of an earlier driver that has these trials, or have one sent."""
         names = tuple(trial.id for trial in task.trials)
-        held = {sent.job.job_id for sent in self._flying.values()}
+        held = {sent.job.job_id for sent in self._running.values()}
         for note in self._notes():
             job = None if note["job"] in held else self._job(note["job"])
             if job is not None and set(names) <= set(note["trials"]) and not self._over(job):
-                self._flying[task.number] = _Sent(task, Mailbox(self._works, names), job)
+                self._running[task.number] = _Sent(task, FileReader(self._works, names), job)
                 return
         for name in names:
             forget_events(self._works, name)
-        self._waiting.append(task)  # sent at the next look, in one array
+        self._waiting.append(task)  # sent at the next poll, in one array
 
-    def poll(self, timeout: float) -> list[Message]:
-        """Return what has been said since, waiting up to `timeout` seconds."""
-        until = time.monotonic() + timeout
+    def receive(self) -> list[Message]:
+        """Send what waits; return the messages that are new."""
         self._send()
-        while True:
-            ask = time.monotonic() - self._asked >= self._ask_each
-            messages = [each for number in list(self._flying) for each in self._look(number, ask)]
-            if ask:
-                self._asked = time.monotonic()
-            left = until - time.monotonic()
-            if messages or left <= 0:
-                return messages
-            time.sleep(min(self._look_each, left))
+        ask = time.monotonic() - self._asked >= self._ask_each
+        messages = [each for number in list(self._running) for each in self._look(number, ask)]
+        if ask:
+            self._asked = time.monotonic()
+        return messages
 
     def stop(self, task: Task) -> None:
         """Cancel a task's job; a `Lost` follows."""
-        for sent in self._flying.values():
+        for sent in self._running.values():
             if sent.task is task:
                 sent.job.cancel(check=False)
 
     def close(self) -> None:
         """Leave: jobs that were sent go on, and the next run takes them up."""
-        if self._planner is not None:
-            self._planner.close()
-            self._planner = None
-        self._flying.clear()
+        super().close()
+        self._running.clear()
         self._waiting.clear()
         if not self._notes():
             for each in self._folder.glob("*submission*.sh"):  # what was sent, and a link to it
@@ -170,29 +147,29 @@ class SlurmJobs:
         utils = self._submitit.core.utils
         while self._waiting:
             some, self._waiting = self._waiting[:ARRAY], self._waiting[ARRAY:]
-            errands = [
+            sent = [
                 Job(task, self._works, f"{uuid.uuid4().hex}.done", self._threads, self._gpus)
                 for task in some
             ]
             try:
                 with self._cluster.batch():
-                    jobs = [self._cluster.submit(errand) for errand in errands]
+                    jobs = [self._cluster.submit(each) for each in sent]
             except (utils.FailedJobError, utils.FailedSubmissionError, OSError) as error:
                 raise StudyError(f"Slurm took no job: {sentence(str(error))}") from None
-            for task, job, errand in zip(some, jobs, errands, strict=True):
+            for task, job, each in zip(some, jobs, sent, strict=True):
                 names = tuple(trial.id for trial in task.trials)
-                note = {"job": job.job_id, "trials": names, "mark": errand.mark}
+                note = {"job": job.job_id, "trials": names, "mark": each.mark}
                 write_text(self._folder / f"{job.job_id}.json", json.dumps(note))
-                self._flying[task.number] = _Sent(task, Mailbox(self._works, names), job)
+                self._running[task.number] = _Sent(task, FileReader(self._works, names), job)
 
     def _look(self, number: int, ask: bool) -> list[Message]:
-        sent = self._flying[number]
-        task, box, job = sent.task, sent.box, sent.job
+        sent = self._running[number]
+        task, reader, job = sent.task, sent.reader, sent.job
         if self._kind == "debug":
             job.exception()  # runs it, here
         ended = sent.ended is not None or (ask and self._over(job))
-        messages = box.read()  # after asking: what was written until then is there
-        if box.current is not None:
+        messages = reader.read()  # after asking: what was written until then is there
+        if reader.current is not None:
             if not ended:
                 return messages
             sent.ended = sent.ended or time.monotonic()
@@ -200,8 +177,8 @@ class SlurmJobs:
                 return messages
         elif not ended:
             return messages  # its job writes its last files
-        del self._flying[number]
-        if box.current is None:
+        del self._running[number]
+        if reader.current is None:
             self._clear(job, logs=True)
             return [*messages, Done(task)]
         why, again = self._reason(job)
@@ -270,7 +247,9 @@ class Job:
         if not left:
             return
         worker.prepare(self._threads)
-        worker.train(Task(self._task.number, left), self._works, _Noted(self._works, note, self))
+        worker.train(
+            Task(self._task.number, left), self._works, _JobReporter(self._works, note, self)
+        )
 
     def checkpoint(self, *_: Any) -> Any:
         """Queue the same job again: finished trials are skipped, the one under way goes on."""
@@ -287,29 +266,24 @@ class Job:
             sys.exit(_submitit().local.local.LOCAL_REQUEUE_RETURN_CODE)
 
 
-class _Noted(FileReporter):
-    """Letters that note what was handed in, and are not written by a job that was preempted."""
+class _JobReporter(FileReporter):
+    """Notes which trials were handed in; says nothing for a job that was preempted."""
 
     def __init__(self, works: Path, note: Path, job: Job) -> None:
         super().__init__(works)
         self._note = note
         self._job = job
 
-    def started(self, trial: str, epoch: int) -> None:
-        self._job.leave()
-        super().started(trial, epoch)
+    def report(self, event: Event) -> None:
+        if event.kind != "step":
+            self._job.leave()
+        super().report(event)
 
-    def epoch(self, trial: str, epoch: int, epochs: int, logs: Mapping[str, float | None]) -> None:
+    def finished(self, outcome: Finished) -> None:
         self._job.leave()
-        super().epoch(trial, epoch, epochs, logs)
-
-    def finished(
-        self, result: TrialResult, arrays: Mapping[str, np.ndarray], model: Path | None
-    ) -> None:
-        self._job.leave()
-        super().finished(result, arrays, model)
+        super().finished(outcome)
         with self._note.open("a", encoding="utf-8") as stream:
-            stream.write(f"{result.id}\n")
+            stream.write(f"{outcome.result.id}\n")
 
 
 def parameters(execution: Execution, threads: int, kind: str, name: str) -> dict[str, Any]:

@@ -15,14 +15,14 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError
 from ablate.execution.file_channel import FileReporter, Reporter
-from ablate.execution.messages import Task
+from ablate.execution.messages import Finished, Task
 from ablate.reasons import reason, sentence
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.variant import Found, LeaveOneOut
@@ -142,28 +142,13 @@ def prepare(threads: int) -> None:
         return
 
 
-def train(task: Task, works: Path, letters: Reporter | None = None) -> None:
+def train(task: Task, works: Path, reporter: Reporter | None = None) -> None:
     """Train a task's trials; each outcome is handed in as soon as it is there."""
     from ablate.training import run_group
 
-    letters = letters or FileReporter(works)
-    for outcome in run_group(task.trials, work=letters.folder, report=_reporter(letters)):
-        result, arrays, model = outcome
-        letters.finished(result, arrays, Path(model) if model is not None else None)
-
-
-def _reporter(letters: Reporter) -> Callable[[Any], None]:
-    """Return the function that passes training's events to `letters`."""
-
-    def report(event: Any) -> None:
-        if event.kind == "started":
-            letters.started(event.trial, event.epoch)
-        elif event.kind == "epoch":
-            letters.epoch(event.trial, event.epoch, event.epochs, event.logs)
-        elif event.kind == "step":
-            letters.step(event.trial, event.epoch, event.epochs, event.step, event.steps)
-
-    return report
+    reporter = reporter or FileReporter(works)
+    for outcome in run_group(task.trials, work=reporter.folder, report=reporter.report):
+        reporter.finished(Finished(*outcome))
 
 
 def _follow(parent: int) -> None:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.text import Text
 
 from ablate.reasons import sentence
+from ablate.study.progress import Event, Watcher
 from ablate.study.trial import Trial, TrialResult
 
 #: Seconds between two plain lines.
@@ -54,7 +55,7 @@ class _UnderWay:
         return f"{said}, step {self.step} of {self.steps} of the next" if self.steps else said
 
 
-class Display:
+class Display(Watcher):
     """Show the progress of a run on `console`."""
 
     def __init__(self, console: Console) -> None:
@@ -106,16 +107,16 @@ class Display:
         if epoch > 0:
             self._say(f"{_name(trial)} goes on from epoch {epoch}.")
 
-    def epoch(self, trial: Trial, said: Any) -> None:
+    def epoch(self, trial: Trial, event: Event) -> None:
         """Show how far a trial is."""
-        self._running[trial.id] = _UnderWay(trial, said.epoch, said.logs)
+        self._running[trial.id] = _UnderWay(trial, event.epoch, event.logs)
         self._advance()
         self._break_silence(trial)
 
-    def step(self, trial: Trial, said: Any) -> None:
+    def step(self, trial: Trial, event: Event) -> None:
         """Show how far a trial is within a long epoch."""
-        before = self._running.get(trial.id) or _UnderWay(trial, said.epoch - 1)
-        self._running[trial.id] = replace(before, step=said.step, steps=said.steps)
+        before = self._running.get(trial.id) or _UnderWay(trial, event.epoch - 1)
+        self._running[trial.id] = replace(before, step=event.step, steps=event.steps)
         self._advance()
         self._break_silence(trial)
 

@@ -1,8 +1,8 @@
 """TensorBoard while a search runs: a row of the HParams tab per point.
 
-A watcher of the runner: as trials finish, their event files and the root's are brought up to
-date, never so often that it takes a noticeable share of the search. A file that cannot be
-written ends this view and nothing else.
+As trials finish, their event files and the root's are brought up to date, never so often that it
+takes a noticeable share of the search. A file that cannot be written ends this view and nothing
+else.
 """
 
 from __future__ import annotations
@@ -19,31 +19,20 @@ from ablate.events.tree import refresh
 from ablate.execution.plan import Plan
 from ablate.search.results import SearchResults
 from ablate.store import Store
+from ablate.study.progress import Watcher
 from ablate.study.trial import Trial, TrialResult
 
 #: The least time between two writings, in seconds, and their largest share of the search.
 _PAUSE, _SHARE = 5.0, 0.05
 
 
-class SearchEvents:
+class SearchEvents(Watcher):
     """The event files of a search while it runs."""
 
     def __init__(self, store: Store, made: Plan, found: Callable[[], SearchResults]) -> None:
         self.trouble = ""
         self._store, self._made, self._found = store, made, found
         self._not_before = time.monotonic() + _PAUSE
-
-    def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
-        """Nothing is written before something has finished."""
-
-    def started(self, trial: Trial, epoch: int) -> None:
-        """A running trial is not shown."""
-
-    def epoch(self, trial: Trial, said: Any) -> None:
-        """A running trial is not shown."""
-
-    def lost(self, trial: Trial, reason: str, again: bool) -> None:
-        """A lost trial is not shown."""
 
     def finished(self, trial: Trial, result: TrialResult, arrays: Mapping[str, Any]) -> None:
         """Bring the files up to date if it is time."""

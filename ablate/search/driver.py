@@ -22,7 +22,7 @@ from ablate.execution.plan import Plan, plan, resolved_before, write_study
 from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
 from ablate.execution.run import Session, asked, run
-from ablate.execution.runner import Run, Watcher, checked, recover
+from ablate.execution.runner import Run, checked, recover
 from ablate.search import search_table
 from ablate.search.board import SearchEvents
 from ablate.search.proposals import Proposals
@@ -33,6 +33,7 @@ from ablate.store import Store
 from ablate.study.checks import check_new_names
 from ablate.study.identity import trial_ids
 from ablate.study.programs import groups
+from ablate.study.progress import Watcher
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.search import Search
 from ablate.study.search_points import parameters_of

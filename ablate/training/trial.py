@@ -70,7 +70,6 @@ def run_group(
         except Exception as error:
             model_cache.forget(trial.spec)  # whatever state it is in, no other trial begins in it
             outcome = (running.record.failed(error), {}, None)
-        tell(Event(trial.id, "finished", outcome[0].epochs, trial.spec.train.epochs))
         yield outcome
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from ablate.cli import run_cli
 from ablate.execution.local import Inline
-from ablate.execution.messages import Done, Finished, Started
+from ablate.execution.messages import Done, Finished
 from ablate.store import Store
+from ablate.study.progress import Event
 from tests.execution.finished import record
 
 STUDY = """
@@ -77,7 +78,7 @@ def outcomes(monkeypatch):
                 self._tasks.appendleft(replace(task, trials=task.trials[at:]))
                 return said
             changes.trained.append((trial.variant, trial.seed))
-            said += [Started(trial.id), Finished(replace(record(trial), **change))]
+            said += [Event(trial.id, "started"), Finished(replace(record(trial), **change))]
         return [*said, Done(task)]
 
     monkeypatch.setattr(Inline, "call", lambda self, function, *arguments: [])

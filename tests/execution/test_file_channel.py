@@ -10,9 +10,8 @@ import pytest
 
 from ablate.errors import Notice, StoreError
 from ablate.execution import file_channel
-from ablate.execution.file_channel import FileReporter, Mailbox, collect, forget_events
-from ablate.execution.messages import Epoch, Finished, Started, Step
-from ablate.execution.worker import _reporter
+from ablate.execution.file_channel import FileReader, FileReporter, collect, forget_events
+from ablate.execution.messages import Finished
 from ablate.study.progress import Event
 from ablate.study.trial import TrialResult
 
@@ -23,51 +22,51 @@ def result(name: str) -> TrialResult:
 
 def test_messages_arrive_in_order_and_once(tmp_path, monkeypatch):
     monkeypatch.setattr(file_channel, "QUIET", 0.0)
-    letters, box = FileReporter(tmp_path), Mailbox(tmp_path, ("one", "two"))
-    assert box.read() == []
-    letters.started("one", 0)
-    letters.epoch("one", 1, 2, {"loss": 0.5, "accuracy": float("nan")})
-    assert box.read() == [
-        Started("one", 0),
-        Epoch("one", 1, 2, {"loss": 0.5, "accuracy": None}),
+    reporter, reader = FileReporter(tmp_path), FileReader(tmp_path, ("one", "two"))
+    assert reader.read() == []
+    reporter.report(Event("one", "started", 0))
+    reporter.report(Event("one", "epoch", 1, 2, {"loss": 0.5, "accuracy": float("nan")}))
+    assert reader.read() == [
+        Event("one", "started", 0),
+        Event("one", "epoch", 1, 2, {"loss": 0.5, "accuracy": None}),
     ]
-    letters.step("one", 2, 2, 7, 20)
-    assert box.read() == [Step("one", 2, 2, 7, 20)]
-    letters.finished(result("one"), {}, None)
-    letters.started("two", 3)
-    assert box.read() == [Finished(result("one")), Started("two", 3)]
-    assert box.current == "two" and box.finished == {"one"}
-    letters.finished(result("two"), {}, None)
-    assert box.read() == [Finished(result("two"))]
-    assert box.current is None
-    assert box.read() == []
+    reporter.report(Event("one", "step", 2, 2, step=7, steps=20))
+    assert reader.read() == [Event("one", "step", 2, 2, step=7, steps=20)]
+    reporter.finished(Finished(result("one"), {}, None))
+    reporter.report(Event("two", "started", 3))
+    assert reader.read() == [Finished(result("one")), Event("two", "started", 3)]
+    assert reader.current == "two" and reader.finished == {"one"}
+    reporter.finished(Finished(result("two"), {}, None))
+    assert reader.read() == [Finished(result("two"))]
+    assert reader.current is None
+    assert reader.read() == []
 
 
 def test_a_line_being_written_waits_for_its_end(tmp_path):
-    letters, box = FileReporter(tmp_path), Mailbox(tmp_path, ("one",))
-    file = letters.folder("one") / "events.jsonl"
+    reporter, reader = FileReporter(tmp_path), FileReader(tmp_path, ("one",))
+    file = reporter.folder("one") / "events.jsonl"
     file.write_text('{"started": 0}\n{"epoch": 1, "epo')
-    assert box.read() == [Started("one", 0)]
+    assert reader.read() == [Event("one", "started", 0)]
     with file.open("a") as stream:
         stream.write('chs": 2, "logs": {}}\n')
-    assert box.read() == [Epoch("one", 1, 2, {})]
+    assert reader.read() == [Event("one", "epoch", 1, 2, {})]
 
 
-def test_epochs_in_quick_succession_are_told_once(tmp_path, monkeypatch):
+def test_epochs_in_quick_succession_are_last_epoch_once(tmp_path, monkeypatch):
     monkeypatch.setattr(file_channel, "QUIET", 1e9)
-    letters, box = FileReporter(tmp_path), Mailbox(tmp_path, ("one",))
-    letters.started("one", 0)
-    letters._told = -1e10
+    reporter, reader = FileReporter(tmp_path), FileReader(tmp_path, ("one",))
+    reporter.report(Event("one", "started", 0))
+    reporter._last_epoch = -1e10
     for epoch in (1, 2, 3):
-        letters.epoch("one", epoch, 3, {})
-    assert box.read() == [Started("one", 0), Epoch("one", 1, 3, {})]
+        reporter.report(Event("one", "epoch", epoch, 3, {}))
+    assert reader.read() == [Event("one", "started", 0), Event("one", "epoch", 1, 3, {})]
 
 
 def test_what_was_handed_in_is_found_without_its_worker(tmp_path):
-    letters = FileReporter(tmp_path)
-    model = letters.folder("one") / "final.keras"
+    reporter = FileReporter(tmp_path)
+    model = reporter.folder("one") / "final.keras"
     model.write_bytes(b"weights")
-    letters.finished(result("one"), {"gamma": np.ones(2)}, model)
+    reporter.finished(Finished(result("one"), {"gamma": np.ones(2)}, model))
     found = collect(tmp_path, "one")
     assert found.result == result("one")
     np.testing.assert_array_equal(found.arrays["gamma"], np.ones(2))
@@ -76,9 +75,9 @@ def test_what_was_handed_in_is_found_without_its_worker(tmp_path):
 
 
 def handed_in(works):
-    letters = FileReporter(works)
+    reporter = FileReporter(works)
     mine = replace(result("one"), probes=("activations",))
-    letters.finished(mine, {"gamma": np.ones(50)}, None)
+    reporter.finished(Finished(mine, {"gamma": np.ones(50)}, None))
     assert collect(works, "one").result == mine
     return works / "one"
 
@@ -112,7 +111,7 @@ def test_a_message_that_is_unsound_is_none_and_said(tmp_path, file, content, rea
         with pytest.warns(Notice, match=f"no sound message of a worker .*{reason}"):
             assert collect(tmp_path, "one", keep=True) is None
     with pytest.warns(Notice, match="the trial is trained again"):
-        assert Mailbox(tmp_path, ("one",)).read() == []
+        assert FileReader(tmp_path, ("one",)).read() == []
     assert "result.json.unsound" in [each.name for each in place.iterdir()]
     assert collect(tmp_path, "one") is None
     forget_events(tmp_path, "one")
@@ -134,23 +133,23 @@ def test_arrays_are_handed_in_before_the_result(tmp_path, monkeypatch):
 
     monkeypatch.setattr(file_channel, "write_bytes", full)
     with pytest.raises(StoreError):
-        FileReporter(tmp_path).finished(result("one"), {"gamma": np.ones(2)}, None)
+        FileReporter(tmp_path).finished(Finished(result("one"), {"gamma": np.ones(2)}, None))
     assert collect(tmp_path, "one") is None
 
 
 @pytest.mark.parametrize("when", ["before the look at the result", "after it"])
 def test_what_was_written_before_the_result_is_read_before_it(tmp_path, monkeypatch, when):
     """Also where the worker finishes while the driver looks at the folder."""
-    letters, box = FileReporter(tmp_path), Mailbox(tmp_path, ("one",))
-    letters.started("one", 0)
+    reporter, reader = FileReporter(tmp_path), FileReader(tmp_path, ("one",))
+    reporter.report(Event("one", "started", 0))
     look, ended = file_channel.collect, []
 
     def finish():
         if not ended:
             ended.append(True)
-            letters._told = -1e10
-            letters.epoch("one", 1, 1, {"loss": 0.5})
-            letters.finished(result("one"), {}, None)
+            reporter._last_epoch = -1e10
+            reporter.report(Event("one", "epoch", 1, 1, {"loss": 0.5}))
+            reporter.finished(Finished(result("one"), {}, None))
 
     def finishing(works, trial, **options):
         if when.startswith("before"):
@@ -160,8 +159,12 @@ def test_what_was_written_before_the_result_is_read_before_it(tmp_path, monkeypa
         return found
 
     monkeypatch.setattr(file_channel, "collect", finishing)
-    heard = box.read() + box.read()
-    assert heard == [Started("one", 0), Epoch("one", 1, 1, {"loss": 0.5}), Finished(result("one"))]
+    heard = reader.read() + reader.read()
+    assert heard == [
+        Event("one", "started", 0),
+        Event("one", "epoch", 1, 1, {"loss": 0.5}),
+        Finished(result("one")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,10 +173,10 @@ def test_what_was_written_before_the_result_is_read_before_it(tmp_path, monkeypa
      '{"epoch": 1, "epochs": 2, "logs": 3}'],
 )  # fmt: skip
 def test_a_line_that_says_nothing_is_passed_over(tmp_path, line):
-    letters, box = FileReporter(tmp_path), Mailbox(tmp_path, ("one",))
-    (letters.folder("one") / "events.jsonl").write_text(line + "\n")
-    letters.started("one", 0)
-    assert box.read() == [Started("one", 0)]
+    reporter, reader = FileReporter(tmp_path), FileReader(tmp_path, ("one",))
+    (reporter.folder("one") / "events.jsonl").write_text(line + "\n")
+    reporter.report(Event("one", "started", 0))
+    assert reader.read() == [Event("one", "started", 0)]
 
 
 def test_what_lies_in_the_place_of_a_work_folder_or_its_files_makes_way(tmp_path):
@@ -181,24 +184,27 @@ def test_what_lies_in_the_place_of_a_work_folder_or_its_files_makes_way(tmp_path
     assert collect(tmp_path, "one") is None
     forget_events(tmp_path, "one")
     (FileReporter(tmp_path).folder("one") / "events.jsonl" / "inside").mkdir(parents=True)
-    assert Mailbox(tmp_path, ("one",)).read() == []
+    assert FileReader(tmp_path, ("one",)).read() == []
     forget_events(tmp_path, "one")
-    FileReporter(tmp_path).started("one", 2)
-    assert Mailbox(tmp_path, ("one",)).read() == [Started("one", 2)]
+    FileReporter(tmp_path).report(Event("one", "started", 2))
+    assert FileReader(tmp_path, ("one",)).read() == [Event("one", "started", 2)]
 
 
 def test_a_new_attempt_forgets_the_events_of_the_last(tmp_path):
-    letters = FileReporter(tmp_path)
-    letters.started("one", 0)
-    letters.finished(result("one"), {}, None)
+    reporter = FileReporter(tmp_path)
+    reporter.report(Event("one", "started", 0))
+    reporter.finished(Finished(result("one"), {}, None))
     forget_events(tmp_path, "one")
     assert collect(tmp_path, "one") is None
-    letters.started("one", 4)
-    assert Mailbox(tmp_path, ("one",)).read() == [Started("one", 4)]
+    reporter.report(Event("one", "started", 4))
+    assert FileReader(tmp_path, ("one",)).read() == [Event("one", "started", 4)]
 
 
 def test_what_training_says_of_steps_reaches_the_driver(tmp_path):
-    tell = _reporter(FileReporter(tmp_path))
-    tell(Event("one", "started"))
-    tell(Event("one", "step", 1, 3, {}, 5, 9))
-    assert Mailbox(tmp_path, ("one",)).read() == [Started("one", 0), Step("one", 1, 3, 5, 9)]
+    report = FileReporter(tmp_path).report
+    report(Event("one", "started"))
+    report(Event("one", "step", 1, 3, {}, 5, 9))
+    assert FileReader(tmp_path, ("one",)).read() == [
+        Event("one", "started", 0),
+        Event("one", "step", 1, 3, step=5, steps=9),
+    ]

@@ -94,14 +94,14 @@ def test_this_package_travels_without_what_was_compiled():
     assert not any("__pycache__" in each for each in names)
 
 
-def test_the_post_keeps_letters_until_they_are_fetched():
-    post = EventQueue()
-    post.say(1, b"a")
-    post.say(2, b"b", "t")
-    assert post.drain() == [(1, b"a"), (2, b"b")] and post.drain() == []
-    assert (post.finished(1), post.finished(2)) == (set(), {"t"})
-    post.forget(2)
-    assert post.finished(2) == set()
+def test_the_queue_keeps_messages_until_they_are_fetched():
+    queue = EventQueue()
+    queue.put(1, b"a")
+    queue.put(2, b"b", "t")
+    assert queue.drain() == [(1, b"a"), (2, b"b")] and queue.drain() == []
+    assert (queue.finished(1), queue.finished(2)) == (set(), {"t"})
+    queue.forget(2)
+    assert queue.finished(2) == set()
 
 
 def machines(*resources: dict) -> list[dict]:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from ablate.execution.file_channel import FileReporter
-from ablate.execution.messages import Done, Epoch, Finished, Lost, Started, Step
+from ablate.execution.messages import Done, Finished, Lost
 from ablate.execution.runner import ATTEMPTS, Interrupted, Run, recover
 from ablate.store import Store
 from ablate.study.preview import VariantPlan
+from ablate.study.progress import Event
 from ablate.study.schema.data import Data
 from ablate.study.schema.model import Model
 from ablate.study.schema.train import Train
@@ -97,20 +98,20 @@ def all_well(task):
     messages = []
     for each in task.trials:
         messages += [
-            Started(each.id),
-            Epoch(each.id, 1, 3, {"loss": 1.0}),
+            Event(each.id, "started"),
+            Event(each.id, "epoch", 1, 3, {"loss": 1.0}),
             Finished(completed(each.id), {"gamma": np.ones(1)}),
         ]
     return [*messages, Done(task)]
 
 
 def loses_first(task):
-    return [Started(task.trials[0].id), Lost(task, "its worker died (signal 9)")]
+    return [Event(task.trials[0].id, "started"), Lost(task, "its worker died (signal 9)")]
 
 
 def go(store, executor, names, watchers=(), said=()):
     trials = {name: trial(name) for name in names}
-    run = Run(store, executor, trials, watchers, said={each.name: each for each in said})
+    run = Run(store, executor, trials, watchers, previews={each.name: each for each in said})
     return run.go([tuple(trials.values())])
 
 
@@ -136,7 +137,11 @@ def test_steps_are_told_to_watchers_that_want_them(store):
         step = None
 
     def slowly(task):
-        return [Started("a"), Step("a", 1, 3, 5, 9), *all_well(task)[1:]]
+        return [
+            Event("a", "started"),
+            Event("a", "step", 1, 3, step=5, steps=9),
+            *all_well(task)[1:],
+        ]
 
     notes, unaware = Notes(), Unaware()
     go(store, Scripted(slowly), "a", [unaware, notes])
@@ -188,7 +193,7 @@ def test_a_trial_that_never_told_of_its_network_has_what_the_preview_told(store)
         own = replace(completed(b), status="failed", error="no", notes=("its own",))
         return [
             Finished(replace(completed(a), status="failed", error="no")), Finished(own),
-            Finished(completed(c)), Started(d), KeyboardInterrupt,
+            Finished(completed(c)), Event(d, "started"), KeyboardInterrupt,
         ]  # fmt: skip
 
     notes = Notes()
@@ -207,7 +212,12 @@ def test_a_trial_that_never_told_of_its_network_has_what_the_preview_told(store)
 def test_ctrl_c_keeps_what_is_finished_and_says_what_is_left(store):
     def interrupted(task):
         a, b, _ = task.trials
-        return [Started(a.id), Finished(completed(a.id)), Started(b.id), KeyboardInterrupt]
+        return [
+            Event(a.id, "started"),
+            Finished(completed(a.id)),
+            Event(b.id, "started"),
+            KeyboardInterrupt,
+        ]
 
     executor = Scripted(interrupted)
     with pytest.raises(Interrupted) as stopped:
@@ -224,7 +234,7 @@ def test_a_trial_stuck_over_its_limit_is_stopped_once_and_not_tried_again(store,
     monkeypatch.setattr("ablate.execution.runner.GRACE", -10.0)
 
     def hangs(task):
-        return [Started(task.trials[0].id)]
+        return [Event(task.trials[0].id, "started")]
 
     executor = Scripted(hangs, all_well)
     task_stop = executor.stop
@@ -242,10 +252,10 @@ def test_a_trial_stuck_over_its_limit_is_stopped_once_and_not_tried_again(store,
 
 
 def test_what_workers_handed_in_to_a_dead_driver_is_saved(store):
-    letters = FileReporter(store.works)
-    letters.finished(completed("a"), {"gamma": np.ones(1)}, None)
-    letters.started("b", 0)
-    letters.started("unplanned", 0)
+    reporter = FileReporter(store.works)
+    reporter.finished(Finished(completed("a"), {"gamma": np.ones(1)}))
+    reporter.report(Event("b", "started"))
+    reporter.report(Event("unplanned", "started"))
     found = recover(store, {"a": trial("a"), "b": trial("b")})
     assert found == {"a": completed("a")} == store.results()
     assert [each.name for each in store.works.iterdir()] == ["b"]

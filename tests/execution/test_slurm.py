@@ -21,12 +21,13 @@ import pytest
 from ablate.config import dump_study
 from ablate.errors import StudyError
 from ablate.execution import slurm
-from ablate.execution.messages import Done, Finished, Started, Task
+from ablate.execution.messages import Done, Finished, Task
 from ablate.execution.plan import plan
 from ablate.execution.run import run
 from ablate.execution.slurm import JOBS, SlurmJobs, parameters
 from ablate.execution.status import progress
 from ablate.store import Store
+from ablate.study.progress import Event
 from ablate.study.schema.execution import Execution
 from ablate.study.study import Study
 
@@ -197,7 +198,7 @@ def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(cluster, tmp_path)
     jobs.close()
     assert (cluster / "requeued-100").exists() and len(list(cluster.glob("sent-*"))) == 1
     assert [each.result.id for each in said if isinstance(each, Finished)] == [short.id, long.id]
-    started = [each for each in said if isinstance(each, Started)]
+    started = [each for each in said if isinstance(each, Event) and each.kind == "started"]
     assert [each.trial for each in started] == [short.id, long.id, long.id]
     assert started[2].epoch > 0, "began anew"
     assert all(e.result.status == "completed" for e in said if isinstance(e, Finished))
@@ -205,16 +206,16 @@ def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(cluster, tmp_path)
 
 
 def test_a_job_that_is_queued_again_ends_though_its_exit_was_dropped(tmp_path, monkeypatch):
-    """TensorFlow's C++ drops exceptions that a signal raises in it; the next letter is the end."""
+    """TensorFlow's C++ drops exceptions that a signal raises in it; the next report is the end."""
     mine = study(study="dropped")
     (first, *_) = plan(mine, Store(tmp_path, "dropped")).trials
     (tmp_path / JOBS).mkdir()
     job = slurm.Job(Task(1, (first,)), tmp_path, "mark", 1, False)
     epochs = []
 
-    def train(task, works, letters):
+    def train(task, works, reporter):
         for epoch in (0, 1, 2):
-            letters.epoch(first.id, epoch, 3, {})
+            reporter.report(Event(first.id, "epoch", epoch, 3))
             epochs.append(epoch)
             if epoch == 1:
                 job.checkpoint()

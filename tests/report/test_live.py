@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
-from ablate.execution.messages import Epoch, Step
 from ablate.report import live
 from ablate.report.live import Display
+from ablate.study.progress import Event
 from ablate.study.schema.data import Data
 from ablate.study.schema.model import Model
 from ablate.study.schema.train import Train
@@ -34,11 +34,11 @@ def test_a_long_epoch_shows_its_steps_and_moves_the_bar():
     shown._total = 1
     shown._progress.update(shown._bar, total=1)
     shown.started(TRIAL, 0)
-    shown.step(TRIAL, Step("a", 1, 4, 30, 120))
+    shown.step(TRIAL, Event("a", "step", 1, 4, step=30, steps=120))
     assert "bn seed 2" in picture(shown)
     assert "epoch 0/4, step 30 of 120 of the next" in picture(shown)
     assert "6 %" in picture(shown)  # a quarter of the first of four epochs
-    shown.epoch(TRIAL, Epoch("a", 1, 4, {"loss": 0.5}))
+    shown.epoch(TRIAL, Event("a", "epoch", 1, 4, {"loss": 0.5}))
     assert "epoch 1/4  loss 0.5" in picture(shown) and "step" not in picture(shown)
     assert "25 %" in picture(shown)
     shown.finished(TRIAL, TrialResult(id="a", variant="bn", seed=2, status="completed"), {})
@@ -49,8 +49,8 @@ def test_a_log_file_gets_a_line_when_it_was_silent_for_long(monkeypatch):
     shown, text = display()
     shown.begin(1, 0)
     shown.started(TRIAL, 0)
-    shown.step(TRIAL, Step("a", 1, 4, 30, 120))
+    shown.step(TRIAL, Event("a", "step", 1, 4, step=30, steps=120))
     assert text.getvalue() == "Training 1 trial.\n"
     monkeypatch.setattr(live, "SILENCE", 0.0)
-    shown.step(TRIAL, Step("a", 1, 4, 31, 120))
+    shown.step(TRIAL, Event("a", "step", 1, 4, step=31, steps=120))
     assert text.getvalue().splitlines()[1:] == ["bn seed 2: epoch 0/4, step 31 of 120 of the next"]

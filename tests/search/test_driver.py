@@ -9,12 +9,13 @@ import math
 import pytest
 
 from ablate.errors import StudyError
-from ablate.execution.messages import Done, Finished, Started
+from ablate.execution.messages import Done, Finished
 from ablate.execution.run import Session
 from ablate.search import found, search
 from ablate.search.summary_text import summarize, to_json
 from ablate.store import Store
 from ablate.study.preview import VariantPlan
+from ablate.study.progress import Event
 from ablate.study.trial import FINAL
 from tests.search.small import RATE, RATES, outcome, study
 
@@ -61,7 +62,7 @@ class Untrained:
             result = self.outcome(trial)
             if self.left is not None:  # what a killed driver had saved
                 self.store.save(result)
-            said += [Started(trial.id), Finished(result)]
+            said += [Event(trial.id, "started"), Finished(result)]
         return [*said, Done(task)]
 
     def close(self):

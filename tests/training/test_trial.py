@@ -36,7 +36,7 @@ def test_a_result_has_curves_metrics_and_what_it_cost():
     assert {"total", "train", "evaluate", "build", "trace"} <= set(result.seconds)
     assert len(result.inference) == 2 and result.environment["tensorflow"]
     assert [(e.kind, e.epoch) for e in events] == [
-        ("started", 0), ("epoch", 0), ("epoch", 1), ("epoch", 2), ("finished", 2),
+        ("started", 0), ("epoch", 0), ("epoch", 1), ("epoch", 2),
     ]  # fmt: skip
     assert events[2].logs["loss"] == result.curves["loss"][1]
     assert isinstance(events[0], Event) and events[0].trial == "trial-2"
