@@ -45,14 +45,14 @@ def steps(turns: int) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from ablate.training.model_cache import bench_for
+    from ablate.training.model_cache import prepared_model
     from ablate.training.rows import rows_of
 
     trial = trials(1)[0]
     spec = trial.spec
     rows = rows_of(spec, 0)
-    bench = bench_for(spec, rows, 0, own=False)
-    bench.begin(0, spec.train.learning_rate, rows)
+    prepared = prepared_model(spec, rows, 0, own=False)
+    prepared.begin(0, spec.train.learning_rate, rows)
     count, batch = len(rows.splits.rows_train), spec.train.batch_size
     order = np.arange(count, dtype="int32")
     number = -(-count // batch)
@@ -69,7 +69,7 @@ def steps(turns: int) -> None:
 
     ways = {
         "model.fit": lambda: model.fit(x, y, batch_size=batch, verbose=0),
-        "program": lambda: bench.program.train(rows.train, order, rates, batch),
+        "program": lambda: prepared.program.train(rows.train, order, rates, batch),
         "bare loop": one_bare,
     }
     found: dict[str, list[float]] = {name: [] for name in ways}

@@ -94,16 +94,8 @@ class PreparedModel:
 
     def generators(self) -> list[tuple[Any, np.ndarray]]:
         """Return the states of all random generators as they are now."""
-        layers = [layer for _, layer in self.network.layers]
-        found: list[tuple[Any, np.ndarray]] = []
-        for layer in layers:
-            weights = {id(each) for each in layer.weights}
-            metrics = {id(v) for metric in layer.metrics for v in metric.variables}
-            for each in layer.variables:
-                if id(each) not in weights and id(each) not in metrics:
-                    found.append((each.value, _array(each)))
-        found += [(each, each.numpy()) for each in self.program.untracked_variables]
-        return found
+        found = [(each.value, _array(each)) for each in self.initial_state.generators]
+        return found + [(each, each.numpy()) for each in self.program.untracked_variables]
 
 
 def make(spec: Spec, rows: Rows, seed: Seed) -> PreparedModel:

@@ -54,14 +54,34 @@ def order(rows: int, seed: Seed, epoch: int) -> np.ndarray:
 
 @dataclass
 class _Layer:
-    """A layer with state: its path, its variables, and what is known of their beginnings."""
+    """A layer with state: its path, its variables, and what is known of their initial values."""
 
     path: str
     layer: keras.Layer
-    weights: list[keras.Variable]
-    generators: list[keras.Variable]
+    keep: bool
+    weights: list[keras.Variable] = field(init=False)
+    generators: list[keras.Variable] = field(init=False)
     kept: list[np.ndarray] | None = None
     recipe: list[Any] | None = None  # per weight: an array, a _Draw, or None (make it anew)
+
+    def __post_init__(self) -> None:
+        layer, self.weights = self.layer, list(self.layer.weights)
+        metrics = [variable for metric in layer.metrics for variable in metric.variables]
+        known = {id(variable) for variable in (*self.weights, *metrics)}
+        self.generators = [each for each in layer.variables if id(each) not in known]
+        # What `adapt` has learned from data is no initial weight.
+        if self.keep or hasattr(layer, "adapt"):
+            self.kept = [_array(weight) for weight in self.weights]
+
+    @property
+    def composite(self) -> bool:
+        """Whether weights belong to layers inside this one; their names stand in the paths."""
+        return any(weight.path.split("/")[-2:-1] != [self.layer.name] for weight in self.weights)
+
+    def fits(self, other: keras.Layer | None) -> bool:
+        """Whether another layer has weights of the same shapes."""
+        shapes = [tuple(weight.shape) for weight in self.weights]
+        return other is not None and [tuple(weight.shape) for weight in other.weights] == shapes
 
 
 @dataclass(frozen=True)
@@ -95,7 +115,7 @@ class InitialState:
         for path, layer in self.layers:
             if id(layer) not in seen and layer.variables:
                 seen.add(id(layer))
-                self._parts.append(_part(path, layer, path in self.keep))
+                self._parts.append(_Layer(path, layer, path in self.keep))
 
     def of(self, seed: Seed) -> Iterator[tuple[keras.Variable, Any]]:
         """Yield each variable with the value it begins with for `seed`."""
@@ -110,6 +130,11 @@ class InitialState:
             for index, generator in enumerate(part.generators):
                 state = [derive(seed, part.path, f"generator/{index}"), 0]
                 yield generator, np.array(state, dtype=generator.dtype)
+
+    @property
+    def generators(self) -> list[keras.Variable]:
+        """The states of the layers' random generators."""
+        return [each for part in self._parts for each in part.generators]
 
     def _rebuilt(self, seed: Seed) -> Mapping[str, keras.Layer]:
         if self.again is None:
@@ -150,17 +175,6 @@ def _drawing(seed: int, layer: keras.Layer) -> Iterator[None]:
         random.setstate(state)
 
 
-def _part(path: str, layer: keras.Layer, keep: bool) -> _Layer:
-    weights = list(layer.weights)
-    known = {id(variable) for variable in weights}
-    metrics = {id(variable) for metric in layer.metrics for variable in metric.variables}
-    generators = [v for v in layer.variables if id(v) not in known and id(v) not in metrics]
-    # What `adapt` has learned from data is no initial weight.
-    if keep or hasattr(layer, "adapt"):
-        return _Layer(path, layer, weights, generators, kept=[_array(w) for w in weights])
-    return _Layer(path, layer, weights, generators)
-
-
 def _values(part: _Layer, seed: Seed) -> list[Any] | None:
     """Return the initial weights for `seed`, None if the layer cannot be made again."""
     if part.recipe is None:
@@ -183,7 +197,9 @@ def _learn(part: _Layer, seed: Seed) -> list[Any]:
     one, other = _twin(part, seed), _twin(part, f"{seed}'")
     if one is None or other is None:
         return [None] * len(part.weights)
-    draws = [_Draw(role, config) for role, config in _initializers(part.layer.get_config())]
+    draws: list[_Draw] = []
+    if not part.composite:
+        _reseeded(part.layer.get_config(), lambda role, each: draws.append(_Draw(role, each)))
     recipe: list[Any] = []
     for weight, first, second in zip(part.weights, one.weights, other.weights, strict=True):
         value = _array(first)
@@ -193,8 +209,7 @@ def _learn(part: _Layer, seed: Seed) -> list[Any]:
         fitting = (
             draw
             for draw in draws
-            if not _composite(part)
-            and np.array_equal(value, np.asarray(_drawn(draw, part, weight, seed)))
+            if np.array_equal(value, np.asarray(_drawn(draw, part, weight, seed)))
         )
         recipe.append(next(fitting, None))
     return recipe
@@ -207,42 +222,25 @@ def _twin(part: _Layer, seed: Seed) -> keras.Layer | None:
     initializer may be copied for several weights, which would then be equal; there each copy
     draws its own seed, in the order in which the layer makes them.
     """
-    layer = part.layer
+    layer, composite = part.layer, part.composite
     try:
-        config = _without_seeds(layer.get_config())
-        if not _composite(part):
-            config = _with_seeds(config, part.path, seed)
+        config = _reseeded(
+            layer.get_config(),
+            lambda role, _: None if composite else derive(seed, part.path, role),
+        )
         with _drawing(derive(seed, part.path, "weights"), layer), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of builds that only guess; what counts is checked
             twin = type(layer).from_config(config)
             twin.build_from_config(layer.get_build_config() or {})
     except Exception:
         return None
-    shapes = [tuple(weight.shape) for weight in twin.weights]
-    return twin if shapes == [tuple(weight.shape) for weight in part.weights] else None
-
-
-def _composite(part: _Layer) -> bool:
-    """Whether weights belong to layers inside this one; their names stand in the paths."""
-    return any(weight.path.split("/")[-2:-1] != [part.layer.name] for weight in part.weights)
+    return twin if part.fits(twin) else None
 
 
 def _drawn(draw: _Draw, part: _Layer, weight: keras.Variable, seed: Seed) -> Any:
     config = {**draw.config["config"], "seed": derive(seed, part.path, draw.role)}
     initializer = keras.initializers.deserialize({**draw.config, "config": config})
     return keras.ops.convert_to_tensor(initializer(tuple(weight.shape), dtype=weight.dtype))
-
-
-def _initializers(config: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (key path, configuration) of each random initializer in a layer's configuration."""
-    if _is_random_initializer(config):
-        yield at, config
-    elif isinstance(config, Mapping):
-        for key, value in config.items():
-            yield from _initializers(value, f"{at}.{key}" if at else str(key))
-    elif isinstance(config, list | tuple):
-        for index, value in enumerate(config):
-            yield from _initializers(value, f"{at}[{index}]")
 
 
 def _is_random_initializer(config: Any) -> bool:
@@ -258,31 +256,22 @@ def _is_random_initializer(config: Any) -> bool:
     return isinstance(registered, type) and issubclass(registered, keras.initializers.Initializer)
 
 
-def _without_seeds(config: Any) -> Any:
-    return _mapped(config, lambda role: None)
-
-
-def _with_seeds(config: Any, path: str, seed: Seed) -> Any:
-    return _mapped(config, lambda role: derive(seed, path, role))
-
-
-def _mapped(config: Any, seed_of: Callable[[str], int | None], at: str = "") -> Any:
+def _reseeded(config: Any, seed_of: Callable[[str, Any], int | None], at: str = "") -> Any:
     """Return a configuration with the seed of each random initializer set by its role."""
     if _is_random_initializer(config):
-        return {**config, "config": {**config["config"], "seed": seed_of(at)}}
+        return {**config, "config": {**config["config"], "seed": seed_of(at, config)}}
     if isinstance(config, Mapping):
         items = config.items()
-        return {k: _mapped(v, seed_of, f"{at}.{k}" if at else str(k)) for k, v in items}
+        return {k: _reseeded(v, seed_of, f"{at}.{k}" if at else str(k)) for k, v in items}
     if isinstance(config, list):
-        return [_mapped(v, seed_of, f"{at}[{i}]") for i, v in enumerate(config)]
+        return [_reseeded(v, seed_of, f"{at}[{i}]") for i, v in enumerate(config)]
     return config
 
 
 def _taken(rebuilt: Mapping[str, keras.Layer], part: _Layer) -> list[Any]:
-    """Return the weights of the layer that stands at `part`'s path in a model built again."""
+    """Return the weights of the layer at `part`'s path in a model built again."""
     layer = rebuilt.get(part.path)
-    shapes = [] if layer is None else [tuple(weight.shape) for weight in layer.weights]
-    if layer is None or shapes != [tuple(weight.shape) for weight in part.weights]:
+    if layer is None or not part.fits(layer):
         raise CannotReseedError(part.path, part.layer)
     return [weight.value for weight in layer.weights]
 

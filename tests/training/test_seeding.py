@@ -59,7 +59,7 @@ def _starts(spec, seed):
         for path, layer in made.network.layers
         for variable in layer.variables
     }
-    return {names[id(v)]: np.asarray(value) for v, value in made.beginnings.of(seed)}
+    return {names[id(v)]: np.asarray(value) for v, value in made.initial_state.of(seed)}
 
 
 @keras.saving.register_keras_serializable("ablate_tests")
