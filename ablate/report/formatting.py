@@ -56,6 +56,21 @@ def is_share(metric: str) -> bool:
     return told(metric)
 
 
+def factor_of(metric: str) -> float:
+    """Return what a metric's values are multiplied by to be shown: 100 for a share, else 1."""
+    return 100.0 if is_share(metric) else 1.0
+
+
+def axis_title(metric: str) -> str:
+    """Return the title of an axis of a metric with its unit: "Test accuracy (%)"."""
+    return metric_title(metric).capitalize() + (" (%)" if is_share(metric) else "")
+
+
+def anchor(name: str) -> str:
+    """Return a name as part of a file's name or an address: letters, digits, hyphens."""
+    return "".join(each if each.isalnum() else "-" for each in name)
+
+
 @dataclass(frozen=True)
 class Scale:
     """How the numbers of one metric are written: a factor, decimals, and the two units."""
@@ -95,7 +110,7 @@ def metric_scale(metric: str, values: Iterable[float], spreads: Iterable[float |
     Decimals leave two figures of the typical standard deviation (`spreads`), so that a reader is
     not shown noise; without one, three figures of the range of `values`, else four of the values.
     """
-    factor = 100.0 if is_share(metric) else 1.0
+    factor = factor_of(metric)
     numbers = [abs(each) * factor for each in values if math.isfinite(each)]
     known = sorted(each * factor for each in spreads if each)
     if known:

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ablate.report.document import Plot
-from ablate.report.plots.contributions import contributions
 from ablate.report.plots.costs import costs
 from ablate.report.plots.curves import curves
-from ablate.report.plots.effects import effects
+from ablate.report.plots.effects import contributions, effects, factor_effects, gaps
 from ablate.report.plots.expectations import expectations
-from ablate.report.plots.factors import factor_effects, interactions
 from ablate.report.plots.failures import failures
-from ablate.report.plots.gaps import gaps
+from ablate.report.plots.interactions import interactions
 from ablate.report.plots.response import learning_rates
 from ablate.report.report_data import ReportData
 

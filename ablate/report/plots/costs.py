@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ablate.analysis import Cost, Spread
+from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.names import shortened
-from ablate.report.plots.effects import axis_title
 from ablate.report.plots.theme import drawn, look, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
@@ -76,7 +76,7 @@ def costs(material: ReportData) -> Iterator[Plot]:
             )
         axis.set_xlabel(label)
         _roomy(axis)
-    axes[0].set_ylabel(axis_title(metric))
+    axes[0].set_ylabel(formatting.axis_title(metric))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4 if len(names) > 3 else 3)
     caption = ("Up is better" if analysis.direction == "max" else "Down is better") + (

@@ -139,7 +139,7 @@ def _together(
     material: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
     """Draw training beside validation, and below them the end of training where that tells more."""
-    factor = 100.0 if formatting.is_share(name) else 1.0
+    factor = formatting.factor_of(name)
     sides = [index for index in (0, 1) if any(pair[index].size for pair in stacks.values())]
     drawn_stacks = [pair[side] for pair in stacks.values() for side in sides]
     last = max(each.shape[1] for each in drawn_stacks) - 1
@@ -167,7 +167,7 @@ def _together(
         if below:
             axis.set_xlim(last / 2, last + last * 0.01)
     for axis in axes[:: len(sides)]:
-        axis.set_ylabel(_label(name))
+        axis.set_ylabel(formatting.axis_title(name))
     names = fitted_names(list(handles), 40, 1)
     figure.legend(
         list(handles.values()),
@@ -177,7 +177,10 @@ def _together(
         handlelength=3.2,
     )
     return Plot(
-        f"curve-{_anchor(name)}", _title(name), _caption(stacks.values(), MOST_LINES), figure
+        f"curve-{formatting.anchor(name.lower())}",
+        _title(name),
+        _caption(stacks.values(), MOST_LINES),
+        figure,
     )
 
 
@@ -185,7 +188,7 @@ def _apart(
     material: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
     """Draw a panel per variant: training dotted, validation full, the baseline in grey behind."""
-    factor = 100.0 if formatting.is_share(name) else 1.0
+    factor = formatting.factor_of(name)
     shown = most_telling(material, list(stacks), MOST_PANELS)
     titles = fitted_names(shown, 27)
     lines = max(each.count("\n") for each in titles.values()) + 1
@@ -205,7 +208,7 @@ def _apart(
         _finish(axis, limits)
     height = figure.get_figheight()
     figure.supxlabel("Epoch", fontsize=9, y=0.06 / height, va="bottom")
-    figure.supylabel(_label(name), fontsize=9, x=0.008)
+    figure.supylabel(formatting.axis_title(name), fontsize=9, x=0.008)
     caption = _caption(stacks.values(), FEW_LINES) + (
         " Full line: validation; dotted line: training; grey line: the baseline's validation mean."
     )
@@ -213,7 +216,7 @@ def _apart(
         caption += (
             f" Of {len(stacks)} variants, the {len(shown)} furthest from the baseline are drawn."
         )
-    return Plot(f"curve-{_anchor(name)}", _title(name), caption, figure)
+    return Plot(f"curve-{formatting.anchor(name.lower())}", _title(name), caption, figure)
 
 
 def _limits(
@@ -259,17 +262,8 @@ def _finish(axis: Axes, limits: Limits | None) -> None:
     axis.set_xlim(-0.03 * limits.last, 1.03 * limits.last or 1)
 
 
-def _label(name: str) -> str:
-    words = name.replace("_", " ").capitalize()
-    return f"{words} (%)" if formatting.is_share(name) else words
-
-
 def _title(name: str) -> str:
     return f"{name.replace('_', ' ').capitalize()} over the epochs"
-
-
-def _anchor(name: str) -> str:
-    return "".join(each if each.isalnum() else "-" for each in name.lower())
 
 
 def _caption(stacks: Iterable[tuple[np.ndarray, np.ndarray]], lines: int) -> str:

@@ -1,28 +1,35 @@
-"""Every seed's value beside the paired differences: the forest plot.
+"""The differences that a study is about: variants, factors, contributions, generalisation gaps.
 
-One row per variant, the baseline on top. Left: a dot per seed, the mean and its interval. Right:
-a dot per paired difference to the baseline, their mean and interval, and zero. A filled diamond is
-a difference that stands after Holm's correction, an open one is not told from zero.
+Each is a forest plot. Variants have every seed's value at the left and the paired differences to
+the baseline at the right; the others have a row per effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-from matplotlib.axes import Axes
-
-from ablate.analysis import Comparison, Direction, MetricSummary
+from ablate.analysis import MetricSummary
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.names import shortened
-from ablate.report.plots.names import fitted_names, most_telling
-from ablate.report.plots.theme import FAILED, GREY, Look, drawn, look, panels
+from ablate.report.plots.forest import (
+    MOST_ROWS,
+    draw_difference,
+    draw_differences,
+    draw_row,
+    finish_differences,
+    plain_rows,
+    row_height,
+    row_names,
+    say_lost,
+)
+from ablate.report.plots.names import most_telling
+from ablate.report.plots.theme import drawn, look, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
-#: Rows that one figure holds; beyond, those with the largest effects are drawn.
-MOST_ROWS = 60
+#: Rows of the factors' effects, main effects first.
+MOST_EFFECTS = 40
 
 
 @drawn
@@ -46,14 +53,13 @@ def effects(material: ReportData) -> Iterator[Plot]:
         if not summary.n:
             say_lost(axes[0], row, lost[name])
             continue
-        values = np.array(list(summary.values.values())) * scale.factor
-        draw_row(axes[0], row, values, summary.mean, summary.low, summary.high, style, scale)
+        draw_row(axes[0], row, summary, style, scale)
         if compared and name != analysis.baseline:
             effect = analysis.effect(name)
             if effect is not None and effect.n:
                 draw_difference(axes[1], row, effect, style, scale)
     row_names(axes[0], names)
-    axes[0].set_xlabel(axis_title(metric))
+    axes[0].set_xlabel(formatting.axis_title(metric))
     axes[0].set_title("Every seed")
     if compared:
         finish_differences(axes[1], "Difference", analysis.direction, scale)
@@ -66,150 +72,97 @@ def effects(material: ReportData) -> Iterator[Plot]:
     )
 
 
-def axis_title(metric: str) -> str:
-    """Return the axis label of a metric with its unit."""
-    unit = " (%)" if formatting.is_share(metric) else ""
-    return formatting.metric_title(metric).capitalize() + unit
-
-
-def row_height(rows: int) -> float:
-    """Return the height in inches of a figure with one line per row."""
-    return 1.25 + 0.36 * max(rows, 2)
-
-
-def row_names(axis: Axes, names: list[str], *, size: float = 9.0) -> None:
-    """Name the rows of a forest plot, the first on top."""
-    labels = fitted_names(names)
-    axis.set_yticks(
-        range(len(names)), [labels[each] for each in names], fontsize=size, linespacing=0.95
-    )
-    axis.set_ylim(len(names) - 0.4, -0.6)
-    axis.grid(False, axis="y")
-    axis.tick_params(axis="y", length=0)
-
-
-def scatter_offsets(count: int, spread: float = 0.16) -> np.ndarray:
-    """Return vertical offsets that keep up to some hundred dots of one row apart, the same ever."""
-    if count == 1:
-        return np.zeros(1)
-    steps = (np.arange(count) * 0.618034) % 1.0  # golden ratio: neighbours never side by side
-    return (steps - 0.5) * 2 * spread
-
-
-def draw_row(
-    axis: Axes,
-    row: float,
-    values: np.ndarray,
-    mean: float | None,
-    low: float | None,
-    high: float | None,
-    style: Look,
-    scale: formatting.Scale,
-) -> None:
-    """Draw one row: a dot per seed, the mean as a bar, the interval as a line below the dots."""
-    many = len(values) > 40
-    axis.plot(
-        values,
-        row - 0.12 + scatter_offsets(len(values), 0.12),
-        linestyle="none",
-        marker=style.marker,
-        markersize=3.0 if many else 4.5,
-        markerfacecolor=style.colour,
-        markeredgewidth=0,
-        alpha=0.35 if many else 0.55,
-        rasterized=many,
-    )
-    if mean is None:
+@drawn
+def factor_effects(material: ReportData) -> Iterator[Plot]:
+    """Draw the main effects and interactions of a factorial study on the headline metric."""
+    analysis = material.analysis
+    rows = [each for each in analysis.factor_effects if each.metric == analysis.metric and each.n]
+    if not rows:
         return
-    if low is not None and high is not None:
-        axis.plot(
-            [low * scale.factor, high * scale.factor],
-            [row + 0.2] * 2,
-            color=style.colour,
-            linewidth=1.8,
-            solid_capstyle="butt",
-        )
-    axis.plot(
-        mean * scale.factor,
-        row + 0.2,
-        marker="|",
-        markersize=9,
-        markeredgewidth=2.2,
-        color=style.colour,
+    shown = sorted(rows, key=lambda each: each.order)[:MOST_EFFECTS]
+    figure = draw_differences(
+        {each.name: each for each in shown},
+        [look(each.order) for each in shown],
+        f"Effect on {formatting.metric_title(analysis.metric)}",
+        analysis,
     )
-
-
-def say_lost(axis: Axes, row: float, count: int) -> None:
-    """Say in the place of a row's marks that there are none, and why."""
-    words = f"none completed, {count} lost"
-    place = axis.get_yaxis_transform()
-    axis.text(
-        0.5, row, words, transform=place, ha="center", va="center", fontsize=8.5, color=FAILED
+    level = formatting.percent(analysis.confidence)
+    caption = (
+        "Main effects: the level named against the factor's first level, averaged over all "
+        "others. Interactions (×): how much more one factor does with the other than without "
+        f"it. A mark per seed; the diamond is the mean, the line its paired {level} interval; "
+        "a filled diamond stands after Holm's correction."
     )
+    if len(rows) > len(shown):
+        caption += f" {len(rows) - len(shown)} more are in the table."
+    yield Plot("factor-effects", "What each factor does", caption, figure)
 
 
-def draw_difference(
-    axis: Axes, row: float, effect: Comparison, style: Look, scale: formatting.Scale
-) -> None:
-    """Draw one row of paired differences with mean, interval and the numbers at its right."""
-    values = np.array(list(effect.differences.values())) * scale.factor
-    many = len(values) > 40
-    axis.plot(
-        values,
-        row - 0.12 + scatter_offsets(len(values), 0.12),
-        linestyle="none",
-        marker=style.marker,
-        markersize=3.0 if many else 4.5,
-        markerfacecolor=style.colour,
-        markeredgewidth=0,
-        alpha=0.35 if many else 0.55,
-        rasterized=many,
-    )
-    if effect.mean is None:
+@drawn
+def contributions(material: ReportData) -> Iterator[Plot]:
+    """Draw the contributions to the headline metric, the most helpful on top."""
+    analysis = material.analysis
+    rows = [each for each in analysis.contributions if each.metric == analysis.metric and each.n]
+    if not rows:
         return
-    words = scale.difference(effect.mean)
-    if effect.low is not None and effect.high is not None:
-        axis.plot(
-            [effect.low * scale.factor, effect.high * scale.factor],
-            [row + 0.2] * 2,
-            color=style.colour,
-            linewidth=1.8,
-            solid_capstyle="butt",
-        )
-        words += f"  [{scale.difference(effect.low)}, {scale.difference(effect.high)}]"
-    stands = effect.verdict in ("better", "worse")
-    axis.plot(
-        effect.mean * scale.factor,
-        row + 0.2,
-        marker="D",
-        markersize=6.5,
-        color=style.colour,
-        markerfacecolor=style.colour if stands else "white",
-        markeredgewidth=1.5,
+    rows.sort(key=lambda each: (each.rank is None, each.rank))
+    shown = rows[:MOST_ROWS]
+    figure = draw_differences(
+        {each.what: each for each in shown},
+        [look(1)] * len(shown),
+        f"Contribution to {formatting.metric_title(analysis.metric)}",
+        analysis,
+        "helps",
     )
-    axis.text(
-        1.02,
-        row,
-        words,
-        transform=axis.get_yaxis_transform(),
-        va="center",
-        fontsize=8.5,
-        color="black" if stands else GREY,
+    origin = formatting.listed(dict.fromkeys(each.origin for each in shown))
+    level = formatting.percent(analysis.confidence)
+    caption = (
+        f"{origin} minus the same without what is named, seed by seed. A mark per seed; the "
+        f"diamond is the mean, the line its paired {level} interval; a filled diamond stands "
+        "after Holm's correction."
     )
+    if len(rows) > len(shown):
+        caption += f" The first {len(shown)} of {len(rows)} are drawn."
+    yield Plot("contributions", "What each part adds", caption, figure)
 
 
-def finish_differences(
-    axis: Axes, label: str, direction: Direction, scale: formatting.Scale, word: str = "better"
-) -> None:
-    """Draw zero, name the axis with its unit, and say which way is better."""
-    axis.axvline(0, color="black", linewidth=1.0, zorder=1)
-    low, high = axis.get_xlim()
-    axis.set_xlim(min(low, 0), max(high, 0))
-    unit = f" ({scale.difference_unit})" if scale.difference_unit else ""
-    way = f"{word} →" if direction == "max" else f"← {word}"
-    axis.set_xlabel(f"{label}{unit}    {way}")
-    axis.tick_params(axis="y", length=0)
-    axis.grid(False, axis="y")
+@drawn
+def gaps(material: ReportData) -> Iterator[Plot]:
+    """Draw the gap of the headline's metric and of the loss, side by side."""
+    analysis = material.analysis
+    bare = analysis.metric.split("_", 1)[-1]
+    metrics = [
+        name
+        for name in dict.fromkeys((bare, "loss"))
+        if any(each.metric == name and each.summary.n for each in analysis.gaps)
+    ]
+    names = [
+        name
+        for name in material.order
+        if any(each.variant == name and each.summary.n for each in analysis.gaps)
+    ][:MOST_ROWS]
+    if not metrics or not names:
+        return
+    figure, axes = panels(len(metrics), height=row_height(len(names)), sharey=True)
+    for axis, metric in zip(axes, metrics, strict=True):
+        rows = {each.variant: each.summary for each in analysis.gaps if each.metric == metric}
+        scale = formatting.metric_scale(metric, (), ())
+        for row, name in enumerate(names):
+            summary = rows.get(name)
+            if summary is None or not summary.n:
+                continue
+            draw_row(axis, row, summary, look(material.order.index(name)), scale)
+        axis.axvline(0, color="black", linewidth=1.0, zorder=1)
+        label = f"{metric.replace('_', ' ').capitalize()}: training − test"
+        axis.set_xlabel(scale.difference_titled(label))
+        plain_rows(axis)
+    row_names(axes[0], names)
+    caption = (
+        "Both in inference mode, on the weights training ended with. A mark per seed, the bar "
+        "their mean, the line its interval. Far from zero, the network knows its training "
+        "rows better than the test rows: it overfits."
+    )
+    yield Plot("gaps", "Generalisation gap", caption, figure)
 
 
 def _caption(material: ReportData, left_out: int) -> str:

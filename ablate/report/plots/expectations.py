@@ -56,7 +56,7 @@ def expectations(material: ReportData) -> Iterator[Plot]:
 
 def claim_factor(claim: str, metric: str) -> float:
     """Return what a claim's numbers are multiplied by: 100 for shares, but not for their ratio."""
-    return 100.0 if claim != "ratio" and formatting.is_share(metric) else 1.0
+    return 1.0 if claim == "ratio" else formatting.factor_of(metric)
 
 
 def _panel(axis: Axes, claim: str, metric: str, claims: list[Expectation]) -> None:

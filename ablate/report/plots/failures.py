@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from ablate.analysis import Failures
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.plots.effects import MOST_ROWS, row_names
+from ablate.report.plots.forest import MOST_ROWS, row_names
 from ablate.report.plots.theme import drawn, panels
 from ablate.report.report_data import ReportData
 

@@ -18,7 +18,6 @@ from matplotlib.axes import Axes
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.names import shortened
-from ablate.report.plots.effects import axis_title
 from ablate.report.plots.names import common_beginning
 from ablate.report.plots.theme import Look, drawn, look, panels, plain_log
 from ablate.report.report_data import ReportData
@@ -48,7 +47,7 @@ def learning_rates(material: ReportData) -> Iterator[Plot]:
         draw_response(axes[0], responses, look(index), scale.factor, name)
     finish_response(axes[0], lines, log=True)
     axes[0].set_xlabel("Learning rate (log)")
-    axes[0].set_ylabel(axis_title(analysis.metric))
+    axes[0].set_ylabel(formatting.axis_title(analysis.metric))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     yield Plot(
         "learning-rates",

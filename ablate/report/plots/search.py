@@ -37,11 +37,11 @@ def plots(searched: Searched) -> list[Plot]:
 
 def _budget_curve(searched: Searched) -> Plot | None:
     figure, axes = panels(height=3.4)
-    share = formatting.is_share(searched.objective)
+    factor = formatting.factor_of(searched.objective)
     some = False
     for index, variant in enumerate(searched.variants):
         values = [math.nan if each.score is None else each.score for each in searched.of(variant)]
-        curve = expected_best(values, searched.direction) * (100.0 if share else 1.0)
+        curve = expected_best(values, searched.direction) * factor
         if not len(curve):
             continue
         some = True
@@ -60,8 +60,7 @@ def _budget_curve(searched: Searched) -> Plot | None:
         return None
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_xlabel("Points tried, k")
-    title = formatting.metric_title(searched.objective).capitalize()
-    axes[0].set_ylabel(f"{title}{' (%)' if share else ''}")
+    axes[0].set_ylabel(formatting.axis_title(searched.objective))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     return Plot(
         "search-budget",
@@ -94,7 +93,7 @@ def _response(searched: Searched, name: str) -> Plot | None:
         return None
     log = name in searched.log and numeric
     alone = not any(len(each.values) > 1 for each in searched.points)
-    factor = 100.0 if formatting.is_share(searched.objective) else 1.0
+    factor = formatting.factor_of(searched.objective)
     figure, axes = panels(height=3.6)
     for variant, points in lines.items():
         style = look(searched.variants.index(variant))
@@ -107,12 +106,10 @@ def _response(searched: Searched, name: str) -> Plot | None:
     if not numeric:
         axes[0].set_xticks(range(len(levels)), levels)
     axes[0].set_xlabel(f"{formatting.parameter(name)}{' (log)' if log else ''}")
-    title = formatting.metric_title(searched.objective).capitalize()
-    axes[0].set_ylabel(f"{title}{' (%)' if factor == 100.0 else ''}")
+    axes[0].set_ylabel(formatting.axis_title(searched.objective))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-    anchor = "".join(each if each.isalnum() else "-" for each in name)
     return Plot(
-        f"search-{anchor}",
+        f"search-{formatting.anchor(name)}",
         f"Response to {formatting.parameter(name)}",
         "A mark per trial. Crosses at the foot count the trials that were lost there."
         + (

@@ -1,9 +1,4 @@
-"""Factors: what each does on average, and whether one changes what another does.
-
-`factor_effects` is a forest plot of main effects and interactions; `interactions` draws, for each
-pair of factors, the metric over the levels of one with a line for each level of the other.
-Parallel lines mean that the two add up; lines that cross or fan out mean that they do not.
-"""
+"""How two factors work together: the metric over one's levels, a line for each of the other's."""
 
 from __future__ import annotations
 
@@ -15,47 +10,12 @@ from matplotlib.axes import Axes
 
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.plots.effects import (
-    axis_title,
-    draw_difference,
-    finish_differences,
-    row_height,
-    row_names,
-)
 from ablate.report.plots.theme import drawn, look, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
-#: Rows of the forest plot, main effects first; pairs of factors in one figure.
-MOST_ROWS = 40
+#: Pairs of factors in one figure.
 MOST_PAIRS = 12
-
-
-@drawn
-def factor_effects(material: ReportData) -> Iterator[Plot]:
-    """Draw the main effects and interactions of a factorial study on the headline metric."""
-    analysis = material.analysis
-    rows = [each for each in analysis.factor_effects if each.metric == analysis.metric and each.n]
-    if not rows:
-        return
-    shown = sorted(rows, key=lambda each: each.order)[:MOST_ROWS]
-    scale = scale_of(analysis, analysis.metric)
-    figure, axes = panels(height=row_height(len(shown)))
-    for row, effect in enumerate(shown):
-        draw_difference(axes[0], row, effect, look(effect.order), scale)
-    row_names(axes[0], [each.name for each in shown])
-    label = f"Effect on {formatting.metric_title(analysis.metric)}"
-    finish_differences(axes[0], label, analysis.direction, scale)
-    level = formatting.percent(analysis.confidence)
-    caption = (
-        "Main effects: the level named against the factor's first level, averaged over all "
-        "others. Interactions (×): how much more one factor does with the other than without "
-        f"it. A mark per seed; the diamond is the mean, the line its paired {level} interval; "
-        "a filled diamond stands after Holm's correction."
-    )
-    if len(rows) > len(shown):
-        caption += f" {len(rows) - len(shown)} more are in the table."
-    yield Plot("factor-effects", "What each factor does", caption, figure)
 
 
 @drawn
@@ -79,7 +39,7 @@ def interactions(material: ReportData) -> Iterator[Plot]:
     for axis in axes[2 * len(shown) :]:
         axis.set_visible(False)
     for axis in axes[::columns]:
-        axis.set_ylabel(axis_title(analysis.metric))
+        axis.set_ylabel(formatting.axis_title(analysis.metric))
     caption = (
         "Means over all other factors; thin lines are the seeds. Each pair of factors is "
         "drawn both ways. Parallel lines: the two factors add up. Lines that cross or fan "

@@ -1,0 +1,175 @@
+"""Forest plots: a row per variant or effect, a dot per seed, the mean and its interval.
+
+A filled diamond is a difference that holds after Holm's correction, an open one is not told from
+zero. Rows are drawn from the top; names are made to fit at their left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ablate.analysis import Analysis, Comparison, Direction, MetricSummary
+from ablate.report import formatting
+from ablate.report.plots.names import fitted_names
+from ablate.report.plots.theme import FAILED, GREY, Look, panels
+from ablate.report.tables import scale_of
+
+#: Rows that one figure holds; beyond, those with the largest effects are drawn.
+MOST_ROWS = 60
+
+
+def draw_differences(
+    rows: Mapping[str, Comparison],
+    styles: Sequence[Look],
+    label: str,
+    analysis: Analysis,
+    word: str = "better",
+) -> Figure:
+    """Return a figure with a row of paired differences for each named comparison."""
+    scale = scale_of(analysis, analysis.metric)
+    figure, axes = panels(height=row_height(len(rows)))
+    for row, (effect, style) in enumerate(zip(rows.values(), styles, strict=True)):
+        draw_difference(axes[0], row, effect, style, scale)
+    row_names(axes[0], list(rows))
+    finish_differences(axes[0], label, analysis.direction, scale, word)
+    return figure
+
+
+def row_height(rows: int) -> float:
+    """Return the height in inches of a figure with one line per row."""
+    return 1.25 + 0.36 * max(rows, 2)
+
+
+def row_names(axis: Axes, names: list[str], *, size: float = 9.0) -> None:
+    """Name the rows of a forest plot, the first on top."""
+    labels = fitted_names(names)
+    axis.set_yticks(
+        range(len(names)), [labels[each] for each in names], fontsize=size, linespacing=0.95
+    )
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    plain_rows(axis)
+
+
+def plain_rows(axis: Axes) -> None:
+    """Take the marks and lines off the axis that names the rows."""
+    axis.grid(False, axis="y")
+    axis.tick_params(axis="y", length=0)
+
+
+def scatter_offsets(count: int, spread: float = 0.16) -> np.ndarray:
+    """Return vertical offsets that keep up to some hundred dots of one row apart, the same ever."""
+    if count == 1:
+        return np.zeros(1)
+    steps = (np.arange(count) * 0.618034) % 1.0  # golden ratio: neighbours never side by side
+    return (steps - 0.5) * 2 * spread
+
+
+def draw_row(
+    axis: Axes, row: float, summary: MetricSummary, style: Look, scale: formatting.Scale
+) -> None:
+    """Draw one row: a dot per seed, the mean as a bar, the interval as a line below the dots."""
+    _draw_seeds(axis, row, summary.values, style, scale)
+    _draw_interval(axis, row, summary.low, summary.high, style, scale)
+    if summary.mean is not None:
+        axis.plot(
+            summary.mean * scale.factor,
+            row + 0.2,
+            marker="|",
+            markersize=9,
+            markeredgewidth=2.2,
+            color=style.colour,
+        )
+
+
+def say_lost(axis: Axes, row: float, count: int) -> None:
+    """Say in the place of a row's marks that there are none, and why."""
+    words = f"none completed, {count} lost"
+    place = axis.get_yaxis_transform()
+    axis.text(
+        0.5, row, words, transform=place, ha="center", va="center", fontsize=8.5, color=FAILED
+    )
+
+
+def draw_difference(
+    axis: Axes, row: float, effect: Comparison, style: Look, scale: formatting.Scale
+) -> None:
+    """Draw one row of paired differences with mean, interval and the numbers at its right."""
+    _draw_seeds(axis, row, effect.differences, style, scale)
+    if effect.mean is None:
+        return
+    words = scale.difference(effect.mean)
+    if _draw_interval(axis, row, effect.low, effect.high, style, scale):
+        words += f"  [{scale.difference(effect.low)}, {scale.difference(effect.high)}]"
+    stands = effect.verdict in ("better", "worse")
+    axis.plot(
+        effect.mean * scale.factor,
+        row + 0.2,
+        marker="D",
+        markersize=6.5,
+        color=style.colour,
+        markerfacecolor=style.colour if stands else "white",
+        markeredgewidth=1.5,
+    )
+    axis.text(
+        1.02,
+        row,
+        words,
+        transform=axis.get_yaxis_transform(),
+        va="center",
+        fontsize=8.5,
+        color="black" if stands else GREY,
+    )
+
+
+def finish_differences(
+    axis: Axes, label: str, direction: Direction, scale: formatting.Scale, word: str = "better"
+) -> None:
+    """Draw zero, name the axis with its unit, and say which way is better."""
+    axis.axvline(0, color="black", linewidth=1.0, zorder=1)
+    low, high = axis.get_xlim()
+    axis.set_xlim(min(low, 0), max(high, 0))
+    way = f"{word} →" if direction == "max" else f"← {word}"
+    axis.set_xlabel(f"{scale.difference_titled(label)}    {way}")
+    plain_rows(axis)
+
+
+def _draw_seeds(
+    axis: Axes, row: float, values: Mapping[int, float], style: Look, scale: formatting.Scale
+) -> None:
+    many = len(values) > 40
+    axis.plot(
+        np.array(list(values.values())) * scale.factor,
+        row - 0.12 + scatter_offsets(len(values), 0.12),
+        linestyle="none",
+        marker=style.marker,
+        markersize=3.0 if many else 4.5,
+        markerfacecolor=style.colour,
+        markeredgewidth=0,
+        alpha=0.35 if many else 0.55,
+        rasterized=many,
+    )
+
+
+def _draw_interval(
+    axis: Axes,
+    row: float,
+    low: float | None,
+    high: float | None,
+    style: Look,
+    scale: formatting.Scale,
+) -> bool:
+    """Draw the interval as a line, if there is one; return whether there is."""
+    if low is None or high is None:
+        return False
+    axis.plot(
+        [low * scale.factor, high * scale.factor],
+        [row + 0.2] * 2,
+        color=style.colour,
+        linewidth=1.8,
+        solid_capstyle="butt",
+    )
+    return True
