@@ -1,42 +1,31 @@
-"""Assemble an analysis: results and arms in, all that may be said of them out.
+"""Assemble an analysis: all that may be said of a study's results.
 
 The one place that knows the order of things: arrays, failures, summaries, comparisons, factors,
-contributions, costs, guards, words. It works with no results at all, with everything failed, with
-one seed, and while a study is still running.
+contributions, costs, guards, sentences. It works with no results at all, with everything failed,
+with one seed, and while a study is still running.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ablate.analysis import sentences
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.contributions import contributions
 from ablate.analysis.costs import costs
-from ablate.analysis.descriptive import rounding, summarize
-from ablate.analysis.effects import (
-    Analysis,
-    Contribution,
-    Direction,
-    Effect,
-    FactorEffect,
-    Failures,
-    Gap,
-    MetricSummary,
-    VariantSummary,
-)
+from ablate.analysis.descriptive import summarize
+from ablate.analysis.effects import Analysis, Effect, Failures, MetricSummary, VariantSummary
 from ablate.analysis.expectations import judge
 from ablate.analysis.factorial import factor_effects, factor_levels
 from ablate.analysis.failures import count_failures
 from ablate.analysis.gap import gaps
-from ablate.analysis.guard_context import GuardContext
 from ablate.analysis.guards import guard
-from ablate.analysis.naming import coverage_clause, described
-from ablate.analysis.opening import opening
-from ablate.analysis.paired import Family, compare, correlate, specialize
-from ablate.analysis.result_table import ResultTable, collect, headline
+from ablate.analysis.paired import compare_sides, specialize
+from ablate.analysis.result_table import collect, headline
+from ablate.analysis.sentences import coverage, opening, worded
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
 from ablate.study.metrics import is_share
@@ -65,8 +54,8 @@ def analyze(
         results: what `ablate.run` returned, which brings the next arguments with it (`settings`
             may still be given); or the results of a study's trials, in any order; those of other
             variants are left out.
-        arms: the variants as resolved; they order everything.
-        baseline: the name of the arm that the others are compared with.
+        resolved: the variants; they order everything.
+        baseline: the name of the variant that the others are compared with.
         settings: the study's `analysis` section.
         study: the study's name.
         planned: trials planned, by variant; by default as many as have results.
@@ -101,201 +90,108 @@ def analyze(
             f"baseline: there is no variant '{baseline}'.{nearest(baseline, names)} "
             f"Expected one of: {', '.join(names)}."
         )
-    outcomes = collect(results, resolved, measurements)
-    metric, direction = headline(
-        outcomes.metrics, settings.metric, settings.direction, outcomes.declared
+    table = collect(results, resolved, measurements)
+    metric, direction = headline(table.metrics, settings.metric, settings.direction, table.declared)
+    context = AnalysisContext(
+        table, baseline, metric, direction, settings, np.random.default_rng(seed)
     )
-    confidence = settings.confidence
-    rng = np.random.default_rng(seed)
-    counts = dict(planned or {})
+    counts = Counter(planned)
     for variant in resolved:
-        if variant.alias_of is not None and variant.name not in counts:
-            counts[variant.name] = counts.get(variant.alias_of, 0)
-    failures = count_failures(
-        outcomes,
-        baseline,
-        planned=counts,
-        metric=metric,
-        direction=direction,
-        collapse=settings.collapse,
-        confidence=confidence,
+        if variant.alias_of is not None:
+            counts.setdefault(variant.name, counts[variant.alias_of])
+    context = replace(context, failures=count_failures(context, counts))
+    # The order of what follows is that in which resampling draws.
+    effects = worded(_effects(context), context.confidence)
+    contrasts = worded(factor_effects(context), context.confidence)
+    context = replace(
+        context,
+        effects=tuple(each for each in effects if each.metric == metric),
+        gaps=tuple(gaps(context)),
     )
-    variants = _variants(outcomes, failures, metric, confidence)
-    effects = _effects(outcomes, baseline, metric, direction, confidence, rng)
-    contrasts = _factor_effects(outcomes, metric, direction, confidence, rng)
-    found_gaps = _gaps(outcomes, baseline, metric, direction, confidence, rng)
-    of_headline = tuple(each for each in effects if each.metric == metric)
-    clause = _coverage(outcomes, baseline, metric, of_headline)
-    reference = resolved[names.index(baseline)]
-    facts = GuardContext(
-        outcomes,
-        baseline,
-        metric,
-        direction,
-        confidence,
-        failures,
-        of_headline,
-        found_gaps,
-        settings.collapse,
-    )
+    variants = _variants(context)
+    covered = coverage(context)
     return Analysis(
         study=study,
         baseline=baseline,
         metric=metric,
         direction=direction,
-        confidence=confidence,
-        answer=opening(
-            effects=[each for each in of_headline if each.family == "variants"],
-            factor_effects=contrasts,
-            variants=variants,
-            baseline=baseline,
-            metric=metric,
-            confidence=confidence,
-            coverage=clause,
-            names={variant.name: described(variant, reference) for variant in resolved},
-        ),
-        coverage=f"{clause[:1].upper()}{clause[1:]}.",
-        seeds=outcomes.seeds,
-        trials=_trial_counts(outcomes, failures),
-        factors=factor_levels(outcomes),
+        confidence=context.confidence,
+        answer=opening(context, variants, contrasts, covered),
+        coverage=f"{covered[:1].upper()}{covered[1:]}.",
+        seeds=table.seeds,
+        trials=_trial_counts(context),
         variants=variants,
         effects=effects,
+        factors=factor_levels(table),
         factor_effects=contrasts,
-        contributions=_contributions(outcomes, metric, direction, confidence, rng),
-        costs=tuple(costs(outcomes, baseline)),
-        speeds=tuple(learning_speed(outcomes, baseline, metric, direction, settings.target)),
-        gaps=found_gaps,
-        guards=tuple(guard(facts)),
-        expectations=tuple(judge(expect, outcomes, failures, confidence, {metric: direction})),
+        contributions=worded(contributions(context), context.confidence),
+        costs=tuple(costs(context)),
+        speeds=tuple(learning_speed(context)),
+        gaps=context.gaps,
+        guards=tuple(guard(context)),
+        expectations=tuple(judge(expect, context)),
     )
 
 
-def _variants(
-    outcomes: ResultTable, failures: Mapping[str, Failures], metric: str, confidence: float
-) -> tuple[VariantSummary, ...]:
-    order = sorted(outcomes.metrics, key=lambda name: name != metric)
+def _variants(context: AnalysisContext) -> tuple[VariantSummary, ...]:
+    table = context.table
     summaries = {
-        name: summarize(outcomes.metrics[name], outcomes.seeds, confidence, share=is_share(name))
-        for name in order
+        name: summarize(values, table.seeds, context.confidence, share=is_share(name))
+        for name, values in _headline_first(context).items()
     }
     found = []
-    for column, variant in enumerate(outcomes.resolved):
-        own = {name: by_variant[column] for name, by_variant in summaries.items()}
-        trials = outcomes.of(variant.name)
-        notes = (note for each in trials for note in each.notes)
-        cautions = (caution for each in trials for caution in each.cautions)
+    for column, variant in enumerate(table.resolved):
+        own = {name: each[column] for name, each in summaries.items() if each[column].n}
+        trials = table.of(variant.name)
+        failures = context.failures[variant.name]
         found.append(
             VariantSummary(
                 name=variant.name,
-                n=failures[variant.name].completed,
-                failures=failures[variant.name],
-                metrics={name: each for name, each in own.items() if each.n}
-                or {metric: MetricSummary()},
+                n=failures.completed,
+                failures=failures,
+                metrics=own or {context.metric: MetricSummary()},
                 factors=dict(variant.factors),
                 origin=variant.origin,
                 alias_of=variant.alias_of,
-                notes=tuple(dict.fromkeys(notes)),
-                cautions=tuple(dict.fromkeys(cautions)),
+                notes=tuple(dict.fromkeys(note for each in trials for note in each.notes)),
+                cautions=tuple(dict.fromkeys(text for each in trials for text in each.cautions)),
             )
         )
     return tuple(found)
 
 
-def _effects(
-    outcomes: ResultTable,
-    baseline: str,
-    metric: str,
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> tuple[Effect, ...]:
-    """Compare each arm with the baseline: declared ones and those left out in families apart."""
-    reference = outcomes.column(baseline)
+def _headline_first(context: AnalysisContext) -> dict[str, np.ndarray]:
+    metrics = context.table.metrics
+    return {name: metrics[name] for name in sorted(metrics, key=lambda n: n != context.metric)}
+
+
+def _effects(context: AnalysisContext) -> list[Effect]:
+    """Compare each variant with the baseline: declared ones and those left out in families apart.
+
+    A metric of which it is not known whether more is better is summarized; a guard says so.
+    """
+    table, baseline = context.table, context.baseline
+    reference = [table.column(baseline)]
     found: list[Effect] = []
-    for name in [metric, *(each for each in outcomes.metrics if each != metric)]:
-        way = direction if name == metric else outcomes.direction(name)
-        if way is None:
-            continue  # summarized; a guard says so
-        values = outcomes.values(name)
-        for family, columns in outcomes.families(baseline).items():
-            own, base = values[:, columns], values[:, [reference]]
-            compared = compare(
-                own - base,
-                seeds=outcomes.seeds,
-                metric=name,
-                direction=way,
-                confidence=confidence,
-                family=Family(family, len(columns)),
-                rng=rng,
-                noise=rounding(base, own),
-                correlations=correlate(base, own),
+    for name, values in {context.metric: context.values, **_headline_first(context)}.items():
+        direction = context.direction_of(name)
+        if direction is None:
+            continue
+        for family, columns in table.families(baseline).items():
+            compared = compare_sides(
+                values[:, columns],
+                values[:, reference],
+                context.family(family, len(columns), name, direction),
             )
-            for column, comparison in zip(columns, compared, strict=True):
-                effect = specialize(
-                    comparison, Effect, variant=outcomes.names[column], baseline=baseline
-                )
-                found.append(replace(effect, words=sentences.effect_words(effect, confidence)))
-    return tuple(found)
+            found += [
+                specialize(each, Effect, variant=table.names[column], baseline=baseline)
+                for column, each in zip(columns, compared, strict=True)
+            ]
+    return found
 
 
-def _factor_effects(
-    outcomes: ResultTable,
-    metric: str,
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> tuple[FactorEffect, ...]:
-    found = factor_effects(outcomes, metric, direction, confidence, rng)
-    return tuple(replace(each, words=sentences.factor_words(each, confidence)) for each in found)
-
-
-def _contributions(
-    outcomes: ResultTable,
-    metric: str,
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> tuple[Contribution, ...]:
-    found = contributions(outcomes, metric, direction, confidence, rng)
-    return tuple(
-        replace(each, words=sentences.contribution_words(each, confidence)) for each in found
-    )
-
-
-def _gaps(
-    outcomes: ResultTable,
-    baseline: str,
-    metric: str,
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> tuple[Gap, ...]:
-    found = []
-    for each in gaps(outcomes, baseline, metric, direction, confidence, rng):
-        against = each.against
-        if against is not None:
-            text = sentences.comparison_words(against, each.variant, baseline, confidence)
-            against = replace(against, words=text)
-        found.append(replace(each, against=against))
-    return tuple(found)
-
-
-def _coverage(outcomes: ResultTable, baseline: str, metric: str, effects: Sequence[Effect]) -> str:
-    part = "validation" if metric.startswith("val_") else "test"
-    part = "training" if metric.startswith("train_") else part
-    key = {"training": "train"}.get(part, part)
-    trials = outcomes.completed(baseline) or [
-        each for each in outcomes.trials.values() if each.status == "completed"
-    ]
-    rows = next((each.rows[key] for each in trials if each.rows.get(key)), None)
-    drawn = next((each.drawn for each in trials if each.drawn is not None), None)
-    seeds = max((each.n for each in effects), default=len(outcomes.completed(baseline)))
-    variant = outcomes.resolved[outcomes.column(baseline)]
-    return coverage_clause(variant, held_out=part, rows=rows, seeds=seeds, drawn=drawn)
-
-
-def _trial_counts(outcomes: ResultTable, failures: Mapping[str, Failures]) -> dict[str, int]:
-    own = [failures[variant.name] for variant in outcomes.resolved if variant.alias_of is None]
+def _trial_counts(context: AnalysisContext) -> dict[str, int]:
+    own: list[Failures] = [context.failures[variant.name] for variant in context.trained]
     return {
         "planned": sum(each.planned for each in own),
         "completed": sum(each.completed for each in own),

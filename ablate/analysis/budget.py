@@ -9,14 +9,15 @@ that "Batch Normalization allows higher learning rates" becomes a number with an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.analysis.descriptive import ROUNDING, rounding
+from ablate.analysis.descriptive import ROUNDING
 from ablate.analysis.effects import Direction, Effect
-from ablate.analysis.paired import Family, compare, correlate, specialize
-from ablate.analysis.sentences import DECADES, effect_words
+from ablate.analysis.formatting import DECADES
+from ablate.analysis.paired import Family, compare_sides, specialize
+from ablate.analysis.sentences import worded
 
 
 def expected_best(
@@ -139,22 +140,13 @@ def compare_tolerance(
         return []
     reference = ranges[baseline].decades[:, None]
     own = np.stack([ranges[name].decades for name in names], axis=1)
-    compared = compare(
-        own - reference,
-        seeds=seeds,
-        metric=DECADES,
-        direction="max",
-        confidence=confidence,
-        family=Family("range of learning rates", len(names)),
-        rng=rng,
-        noise=rounding(reference, own),
-        correlations=correlate(reference, own),
-    )
-    effects = [
+    family = Family("range of learning rates", len(names), seeds, DECADES, "max", confidence, rng)
+    compared = compare_sides(own, reference, family)
+    effects = (
         specialize(each, Effect, variant=name, baseline=baseline)
         for each, name in zip(compared, names, strict=True)
-    ]
-    return [replace(each, words=effect_words(each, confidence)) for each in effects]
+    )
+    return [*worded(effects, confidence)]
 
 
 def _weights(n: int, k: int) -> np.ndarray:

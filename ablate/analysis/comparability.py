@@ -1,6 +1,6 @@
 """Guards on comparability: do the arms differ in more than was declared?
 
-Each takes the facts of a study and yields guards: trials that failed, and whether variants lost
+Trials that failed, and whether variants lost
 equally many; parameters, epochs and data that differ without a word in the study file, trials from
 different environments, and validation rows that are the test rows.
 """
@@ -8,23 +8,29 @@ different environments, and validation rows that are the test rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import close
 from ablate.analysis.effects import Guard
-from ablate.analysis.guard_context import GuardContext
-from ablate.analysis.naming import counted, differing, rows_phrase, seeds_phrase
-from ablate.analysis.sentences import amount, listing, plural
+from ablate.analysis.formatting import (
+    amount,
+    counted,
+    listing,
+    plural,
+    rows_phrase,
+    seeds_phrase,
+)
 from ablate.reasons import sentence
 from ablate.study.metrics import bare
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import RATED, Placement
-from ablate.study.trial import TrialResult
+from ablate.study.trial import Spec, TrialResult
 
 #: Layers that regularize and add no weights.
 REGULARIZERS = frozenset(RATED) | {"GaussianNoise"}
 
-#: Reasons of failed trials that are told; more are counted.
+#: Reasons of failed trials that are named; more are counted.
 REASONS = 4
 
 #: Entries of `environment` that may differ between trials of one study.
@@ -33,11 +39,11 @@ _OF_A_RUN = frozenset(
 )
 
 
-def failed(facts: GuardContext) -> Iterator[Guard]:
+def failed(context: AnalysisContext) -> Iterator[Guard]:
     """Say why trials failed: each reason once, the commonest first, with its trials."""
     reasons: dict[str, dict[str, list[int]]] = {}
-    for variant in facts.resolved:
-        for each in facts.outcomes.of(variant.name):
+    for variant in context.trained:
+        for each in context.table.of(variant.name):
             if each.status == "failed":
                 found = reasons.setdefault(sentence(each.error or ""), {})
                 found.setdefault(variant.name, []).append(each.seed)
@@ -54,17 +60,17 @@ def failed(facts: GuardContext) -> Iterator[Guard]:
         yield Guard("failed", "warning", text, names)
 
 
-def unequal_failures(facts: GuardContext) -> Iterator[Guard]:
+def unequal_failures(context: AnalysisContext) -> Iterator[Guard]:
     """Warn where variants lost another share of their trials than the baseline."""
-    reference = facts.failures[facts.baseline].lost
+    reference = context.failures[context.baseline].lost
     unequal = [
         (variant.name, own)
-        for variant in facts.resolved
-        if (own := facts.failures[variant.name].lost).of and own.rate != reference.rate
+        for variant in context.trained
+        if (own := context.failures[variant.name].lost).of and own.rate != reference.rate
     ]
     if not unequal or not reference.of:
         return
-    sure = [name for name, own in unequal if own.p is not None and own.p <= 1 - facts.confidence]
+    sure = [name for name, own in unequal if own.p is not None and own.p <= 1 - context.confidence]
     told = [
         f"{own.count} of {own.of} of {name} (Fisher's p = {1.0 if own.p is None else own.p:.2g})"
         for name, own in unequal
@@ -74,17 +80,17 @@ def unequal_failures(facts: GuardContext) -> Iterator[Guard]:
         "unequal failures",
         "warning",
         f"Not all variants lost equally many trials: {reference.count} of {reference.of} of "
-        f"{facts.baseline} diverged, failed or ended at chance, {counted(told)}; {beyond}. What "
+        f"{context.baseline} diverged, failed or ended at chance, {counted(told)}; {beyond}. What "
         "completed is compared, which flatters those that lost more.",
-        (facts.baseline, *(name for name, _ in unequal)),
+        (context.baseline, *(name for name, _ in unequal)),
     )
 
 
-def undeclared_parameters(facts: GuardContext) -> Iterator[Guard]:
+def undeclared_parameters(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of weights that nothing declared adds; note networks of another size."""
     counts: dict[str, int] = {}
-    for variant in facts.resolved:
-        own = {each.parameters for each in facts.outcomes.of(variant.name)} - {None}
+    for variant in context.trained:
+        own = {each.parameters for each in context.table.of(variant.name)} - {None}
         if len(own) > 1:
             yield Guard(
                 "parameters",
@@ -95,19 +101,19 @@ def undeclared_parameters(facts: GuardContext) -> Iterator[Guard]:
             )
         elif own:
             counts[variant.name] = next(iter(own)) or 0
-    reference = counts.get(facts.baseline)
+    reference = counts.get(context.baseline)
     if not reference:
         return
-    for variant in facts.resolved:
+    for variant in context.trained:
         own_count = counts.get(variant.name, reference)
         if own_count == reference:
             continue
         share = own_count / reference - 1
         text = (
-            f"{variant.name} has {own_count} parameters, {facts.baseline} {reference} "
+            f"{variant.name} has {own_count} parameters, {context.baseline} {reference} "
             f"({share:+.1%})"
         )
-        if not _weights_declared(variant, facts.reference):
+        if not _weights_declared(variant, context.reference):
             yield Guard(
                 "parameters",
                 "warning",
@@ -134,19 +140,19 @@ def _weights_declared(variant: ResolvedVariant, baseline: ResolvedVariant) -> bo
     return weighty(own.insert) != weighty(reference.insert)
 
 
-def undeclared_epochs(facts: GuardContext) -> Iterator[Guard]:
+def undeclared_epochs(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of variants that were not trained equally long."""
     trained: dict[str, list[int]] = {}
-    for variant in facts.resolved:
-        epochs = [each.epochs for each in facts.outcomes.completed(variant.name)]
+    for variant in context.trained:
+        epochs = [each.epochs for each in context.table.completed(variant.name)]
         if epochs:
             trained[variant.name] = epochs
     means = {name: sum(epochs) / len(epochs) for name, epochs in trained.items()}
-    declared = differing(facts.resolved, facts.reference, "train.epochs")
+    declared = _differing(context, lambda spec: spec.train.epochs)
     odd = [name for name in means if name not in declared]
-    if facts.baseline not in means or len({round(means[name], 6) for name in odd}) < 2:
+    if context.baseline not in means or len({round(means[name], 6) for name in odd}) < 2:
         return
-    stopping = any(variant.spec.train.early_stopping for variant in facts.resolved)
+    stopping = any(variant.spec.train.early_stopping for variant in context.trained)
     lowest, highest = min(odd, key=means.__getitem__), max(odd, key=means.__getitem__)
     yield Guard(
         "epochs",
@@ -162,24 +168,30 @@ def undeclared_epochs(facts: GuardContext) -> Iterator[Guard]:
     )
 
 
-def undeclared_data(facts: GuardContext) -> Iterator[Guard]:
+def _differing(context: AnalysisContext, part: Callable[[Spec], object]) -> set[str]:
+    """Return the variants whose spec is declared to differ from the baseline's in a part."""
+    own = part(context.reference.spec)
+    return {each.name for each in context.trained if part(each.spec) != own}
+
+
+def undeclared_data(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of variants that did not see the rows that the baseline saw."""
-    shared = {(each.seed): each for each in facts.outcomes.of(facts.baseline) if each.rows}
-    declared = differing(facts.resolved, facts.reference, "data")
-    for variant in facts.resolved:
-        for each in facts.outcomes.of(variant.name):
+    shared = {(each.seed): each for each in context.table.of(context.baseline) if each.rows}
+    declared = _differing(context, lambda spec: spec.data)
+    for variant in context.trained:
+        for each in context.table.of(variant.name):
             reference = shared.get(each.seed)
-            if reference is None or not each.rows or variant.name == facts.baseline:
+            if reference is None or not each.rows or variant.name == context.baseline:
                 continue
             same = dict(each.rows) == dict(reference.rows) and each.majority == reference.majority
             if not same and variant.name not in declared:
                 yield Guard(
                     "data",
                     "warning",
-                    f"{variant.name} and {facts.baseline} did not see the same data with seed "
+                    f"{variant.name} and {context.baseline} did not see the same data with seed "
                     f"{each.seed}, though no difference was declared: "
                     f"{_seen(each)} against {_seen(reference)}.",
-                    (variant.name, facts.baseline),
+                    (variant.name, context.baseline),
                 )
                 break
 
@@ -193,10 +205,9 @@ def _seen(result: TrialResult) -> str:
     return f"{rows} with {share} of the validation rows in the commonest class"
 
 
-def validation_is_test(facts: GuardContext) -> Iterator[Guard]:
+def validation_is_test(context: AnalysisContext) -> Iterator[Guard]:
     """Warn when validation and test rows are the same."""
-    done = [each for variant in facts.resolved for each in facts.outcomes.completed(variant.name)]
-    both = [each for each in done if _twins(each)]
+    both = [each for each in context.completed if _twins(each)]
     if not both:
         return
     equal = all(close(val, test) for each in both for val, test in _twins(each))
@@ -220,10 +231,10 @@ def _twins(result: TrialResult) -> list[tuple[float, float]]:
     return found
 
 
-def environment(facts: GuardContext) -> Iterator[Guard]:
+def environment(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of trials from different versions or machines."""
     seen: dict[str, Counter[str]] = {}
-    for each in facts.outcomes.trials.values():
+    for each in context.table.trials.values():
         for key, value in each.environment.items():
             if key not in _OF_A_RUN:
                 seen.setdefault(key, Counter())[str(value)] += 1

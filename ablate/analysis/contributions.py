@@ -8,54 +8,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from ablate.analysis.descriptive import rounding
-from ablate.analysis.effects import Contribution, Direction
-from ablate.analysis.paired import Family, compare, correlate, specialize
-from ablate.analysis.result_table import ResultTable
+from ablate.analysis.context import AnalysisContext
+from ablate.analysis.effects import Contribution
+from ablate.analysis.paired import compare_sides, specialize
 
 
-def contributions(
-    outcomes: ResultTable,
-    metric: str,
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> list[Contribution]:
+def contributions(context: AnalysisContext) -> list[Contribution]:
     """Return every left-out part's contribution, the most helpful first, unmeasured ones last."""
+    table, values = context.table, context.values
     parts: dict[str, list[tuple[str, str]]] = {}
-    for variant in outcomes.resolved:
-        if variant.left_out is not None and variant.left_out[0] in outcomes.names:
+    for variant in table.resolved:
+        if variant.left_out is not None and variant.left_out[0] in table.names:
             origin, what = variant.left_out
             parts.setdefault(origin, []).append((what, variant.name))
-    values = outcomes.values(metric)
     found: list[Contribution] = []
     for origin, left_out in parts.items():
-        whole = values[:, [outcomes.column(origin)]]
-        lacking = values[:, [outcomes.column(without) for _, without in left_out]]
-        compared = compare(
-            whole - lacking,
-            seeds=outcomes.seeds,
-            metric=metric,
-            direction=direction,
-            confidence=confidence,
-            family=Family(f"contributions to {origin}", len(left_out)),
-            rng=rng,
-            noise=rounding(whole, lacking),
-            correlations=correlate(whole, lacking),
+        whole = values[:, [table.column(origin)]]
+        lacking = values[:, [table.column(without) for _, without in left_out]]
+        family = context.family(f"contributions to {origin}", len(left_out))
+        compared = compare_sides(whole, lacking, family)
+        found += _ranked(
+            [
+                specialize(comparison, Contribution, what=what, origin=origin, without=without)
+                for comparison, (what, without) in zip(compared, left_out, strict=True)
+            ]
         )
-        own = [
-            specialize(comparison, Contribution, what=what, origin=origin, without=without)
-            for comparison, (what, without) in zip(compared, left_out, strict=True)
-        ]
-        found += _ranked(own, direction)
     return found
 
 
-def _ranked(parts: list[Contribution], direction: Direction) -> list[Contribution]:
-    sign = 1 if direction == "max" else -1
+def _ranked(parts: list[Contribution]) -> list[Contribution]:
     measured = [each for each in parts if each.mean is not None]
-    measured.sort(key=lambda each: -sign * (each.mean or 0.0))
+    measured.sort(key=lambda each: (each.mean or 0.0) * (-1 if each.direction == "max" else 1))
     ranked = [replace(each, rank=place) for place, each in enumerate(measured, start=1)]
     return ranked + [each for each in parts if each.mean is None]

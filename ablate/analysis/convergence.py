@@ -1,6 +1,6 @@
 """Guards on training: had it ended, and could it show what is asked?
 
-Each takes the facts of a study and yields guards: trials at chance, metrics that still improve,
+Trials at chance, metrics that still improve,
 moving averages that still hold what they began with, early stopping at the last epoch, and a
 baseline that leaves a regularizer nothing to do. A curve is judged over all seeds of a variant.
 """
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis.comparability import REGULARIZERS
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import ROUNDING, moments
 from ablate.analysis.effects import Guard
-from ablate.analysis.guard_context import GuardContext
-from ablate.analysis.naming import counted, seeds_phrase, weights_kept
-from ablate.analysis.sentences import amount, plural, pretty
+from ablate.analysis.formatting import amount, counted, plural, pretty, seeds_phrase
+from ablate.analysis.sentences import weights_kept
 from ablate.study.metrics import bare
 
 #: Keras's momentum of a BatchNormalization that names none.
@@ -27,13 +27,13 @@ BN_MOMENTUM = 0.99
 LEFT_OVER = 0.05
 
 
-def at_chance(facts: GuardContext) -> Iterator[Guard]:
+def at_chance(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of trials that ended at chance, which count in the means."""
     least = "always naming the commonest class"
-    if not isinstance(facts.collapse, str):
-        least = f"analysis.collapse, {amount(facts.metric, facts.collapse)}"
-    for variant in facts.resolved:
-        own = facts.failures[variant.name]
+    if not isinstance(context.settings.collapse, str):
+        least = f"analysis.collapse, {amount(context.metric, context.settings.collapse)}"
+    for variant in context.trained:
+        own = context.failures[variant.name]
         if own.collapsed.count:
             share = "every" if own.collapsed.count == own.collapsed.of else str(own.collapsed.count)
             of = "" if share == "every" else f" of {own.collapsed.of}"
@@ -48,28 +48,31 @@ def at_chance(facts: GuardContext) -> Iterator[Guard]:
             )
 
 
-def chance_not_judged(facts: GuardContext) -> Iterator[Guard]:
+def chance_not_judged(context: AnalysisContext) -> Iterator[Guard]:
     """Note that no trial of a classification could be told from a guess."""
-    done = [each for variant in facts.resolved for each in facts.outcomes.completed(variant.name)]
-    judged = any(facts.failures[variant.name].collapsed.of for variant in facts.resolved)
-    if facts.collapse == "auto" and not judged and any(e.majority is not None for e in done):
+    judged = any(context.failures[variant.name].collapsed.of for variant in context.trained)
+    if (
+        context.settings.collapse == "auto"
+        and not judged
+        and any(e.majority is not None for e in context.completed)
+    ):
         yield Guard(
             "chance not judged",
             "note",
             f"Whether trials ended at chance is not judged: by itself only accuracy tells, and the "
-            f"metric is {pretty(facts.metric)}. To judge by it, set analysis.collapse to what a "
+            f"metric is {pretty(context.metric)}. To judge by it, set analysis.collapse to what a "
             "guess gives.",
         )
 
 
-def still_improving(facts: GuardContext) -> Iterator[Guard]:
+def still_improving(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of variants whose validation metric still rose when training ended."""
-    name = f"val_{bare(facts.metric)}"
-    sign = 1 if facts.direction == "max" else -1
+    name = f"val_{bare(context.metric)}"
+    sign = 1 if context.direction == "max" else -1
     improving, gains = [], []
-    for variant in facts.resolved:
-        curves = sign * facts.curves(variant.name, name)
-        gain = _late_gain(curves, facts.confidence)
+    for variant in context.trained:
+        curves = sign * context.curves(variant.name, name)
+        gain = _late_gain(curves, context.confidence)
         if gain is not None:
             improving.append(variant.name)
             gains.append(gain)
@@ -77,10 +80,10 @@ def still_improving(facts: GuardContext) -> Iterator[Guard]:
         yield Guard(
             "still improving",
             "warning",
-            f"The validation {pretty(bare(facts.metric))} was still improving when training ended "
-            f"for {counted(improving)} (by up to "
-            f"{amount(facts.metric, max(gains), difference=True)} in the last epochs): their order "
-            "may change with more epochs.",
+            f"The validation {pretty(bare(context.metric))} was still improving when training "
+            f"ended for {counted(improving)} (by up to "
+            f"{amount(context.metric, max(gains), difference=True)} in the last epochs): their "
+            "order may change with more epochs.",
             tuple(improving),
         )
 
@@ -106,20 +109,20 @@ def _late_gain(curves: np.ndarray, confidence: float) -> float | None:
     return gain if low > 0 else None
 
 
-def moving_averages(facts: GuardContext) -> Iterator[Guard]:
+def moving_averages(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of normalizations whose moving averages hold what they began with.
 
     Those of the base model count too, unless they came with the network's weights.
     """
-    for variant in facts.resolved:
-        steps = [each.steps for each in facts.outcomes.completed(variant.name) if each.steps]
+    for variant in context.trained:
+        steps = [each.steps for each in context.table.completed(variant.name) if each.steps]
         momenta: dict[float, Any] = {
             float(each.arguments.get("momentum", BN_MOMENTUM)): each.calibrate
             for each in variant.spec.insert
             if each.layer == "BatchNormalization"
         }
         if not weights_kept(variant):
-            own = [each.bn_momentum for each in facts.outcomes.completed(variant.name)]
+            own = [each.bn_momentum for each in context.table.completed(variant.name)]
             momenta = {each: False for each in own if each is not None} | momenta
         if not steps or not momenta:
             continue
@@ -137,10 +140,10 @@ def moving_averages(facts: GuardContext) -> Iterator[Guard]:
             )
 
 
-def early_stopping(facts: GuardContext) -> Iterator[Guard]:
+def early_stopping(context: AnalysisContext) -> Iterator[Guard]:
     """Warn where early stopping chose the last epoch there was."""
-    for variant in facts.resolved:
-        done = facts.outcomes.completed(variant.name)
+    for variant in context.trained:
+        done = context.table.completed(variant.name)
         last = [
             each.seed
             for each in done
@@ -160,24 +163,24 @@ def early_stopping(facts: GuardContext) -> Iterator[Guard]:
             )
 
 
-def never_overfits(facts: GuardContext) -> Iterator[Guard]:
+def never_overfits(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of a baseline without overfitting in a study of a regularizer."""
     added = [
         variant.name
-        for variant in facts.resolved
+        for variant in context.trained
         if any(
-            each.layer in REGULARIZERS and each not in facts.reference.spec.insert
+            each.layer in REGULARIZERS and each not in context.reference.spec.insert
             for each in variant.spec.insert
         )
     ]
-    own = [each for each in facts.gaps if each.variant == facts.baseline]
-    gap = next((each for each in own if each.metric == bare(facts.metric)), None)
+    own = [each for each in context.gaps if each.variant == context.baseline]
+    gap = next((each for each in own if each.metric == bare(context.metric)), None)
     if not added or gap is None or gap.summary.mean is None:
         return
-    sign = 1 if facts.direction == "max" else -1
+    sign = 1 if context.direction == "max" else -1
     ends = [each for each in (gap.summary.low, gap.summary.high) if each is not None]
     least = min((sign * each for each in ends), default=sign * gap.summary.mean)
-    losses = facts.curves(facts.baseline, "val_loss")
+    losses = context.curves(context.baseline, "val_loss")
     if losses.size:
         mean = np.nanmean(losses, axis=0)
         # A validation loss that ends a twentieth above its lowest has turned.
@@ -189,10 +192,10 @@ def never_overfits(facts: GuardContext) -> Iterator[Guard]:
     yield Guard(
         "baseline never overfits",
         "warning",
-        f"{facts.baseline} does not overfit: train minus held-out {pretty(gap.metric)} is "
+        f"{context.baseline} does not overfit: train minus held-out {pretty(gap.metric)} is "
         f"{amount(gap.metric, gap.summary.mean, difference=True)}, and its validation loss does "
         f"not rise. That leaves nothing for {counted(added)} to cure: a difference here says "
         "little about Dropout where it is needed. Train longer, on fewer rows (data.limit), or "
         "with a larger network.",
-        (facts.baseline, *added),
+        (context.baseline, *added),
     )

@@ -125,15 +125,10 @@ def summarize(
     """
     stats = moments(values, confidence, noise, share=share)
     return [
-        MetricSummary(
-            values=by_seed(values[:, column], seeds),
-            n=int(stats.n[column]),
-            mean=number(stats.mean[column]),
-            sd=number(stats.sd[column]),
-            low=number(stats.low[column]),
-            high=number(stats.high[column]),
+        MetricSummary(by_seed(column, seeds), int(n), *map(number, rest))
+        for column, n, *rest in zip(
+            values.T, stats.n, stats.mean, stats.sd, stats.low, stats.high, strict=True
         )
-        for column in range(values.shape[1])
     ]
 
 
@@ -142,20 +137,13 @@ def spread(values: Sequence[float]) -> Spread | None:
     found = np.asarray([each for each in values if each is not None and np.isfinite(each)], float)
     if not found.size:
         return None
-    low, median, high = np.quantile(found, [0.25, 0.5, 0.75])
-    return Spread(
-        int(found.size),
-        float(median),
-        float(low),
-        float(high),
-        float(found.min()),
-        float(found.max()),
-    )
+    least, low, median, high, most = np.quantile(found, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    return Spread(found.size, median, low, high, least, most)
 
 
 @lru_cache(maxsize=4096)
-def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Return Wilson's interval of a rate, or None of no trials.
+def wilson(count: float, of: int, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Return Wilson's interval of a rate, or None of no trials; a tie counts half.
 
     >>> [round(end, 3) for end in wilson(0, 5)]
     [0.0, 0.434]

@@ -25,6 +25,8 @@ Verdict = Literal["better", "worse", "undecided", "described", "missing"]
 
 Severity = Literal["warning", "note"]
 
+HeldOut = Literal["test", "val"]
+
 
 @dataclass(frozen=True)
 class MetricSummary:
@@ -237,7 +239,7 @@ class Gap:
     metric: str  # bare: `accuracy`, `loss`
     summary: MetricSummary
     against: Comparison | None = None
-    held_out: Literal["test", "val"] = "test"  # val where there are no test rows
+    held_out: HeldOut = "test"  # val where there are no test rows
 
 
 @dataclass(frozen=True)
@@ -290,15 +292,15 @@ class Analysis:
     coverage: str  # what the intervals cover
     seeds: tuple[int, ...]
     trials: Mapping[str, int]  # planned, completed, diverged, failed, pending
-    factors: Mapping[str, tuple[str, ...]]  # levels of each factor, in order
     variants: tuple[VariantSummary, ...]
     effects: tuple[Effect, ...]
+    guards: tuple[Guard, ...]
+    costs: tuple[Cost, ...]
+    factors: Mapping[str, tuple[str, ...]]  # levels of each factor, in order
     factor_effects: tuple[FactorEffect, ...]
     contributions: tuple[Contribution, ...]
-    costs: tuple[Cost, ...]
     speeds: tuple[LearningSpeed, ...]
     gaps: tuple[Gap, ...]
-    guards: tuple[Guard, ...]
     expectations: tuple[Expectation, ...]
 
     def variant(self, name: str) -> VariantSummary:
@@ -342,46 +344,19 @@ class Analysis:
           and every field of `Comparison`.
         - `contributions`, `speeds`, `gaps`, `expectations`: as in the classes of those names.
         """
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "study": self.study,
-            "baseline": self.baseline,
-            "metric": self.metric,
-            "direction": self.direction,
-            "confidence": self.confidence,
-            "answer": list(self.answer),
-            "coverage": self.coverage,
-            "seeds": list(self.seeds),
-            "trials": dict(self.trials),
-            "variants": _plain(self.variants),
-            "effects": [_leading(each, "variant", "baseline") for each in self.effects],
-            "guards": _plain(self.guards),
-            "costs": _plain(self.costs),
-            "factors": {
-                "levels": _plain(self.factors),
-                "effects": [
-                    _leading(each, "name", "order", "factors", "levels", "references")
-                    for each in self.factor_effects
-                ],
-            },
-            "contributions": [
-                _leading(each, "what", "origin", "without", "rank") for each in self.contributions
-            ],
-            "speeds": _plain(self.speeds),
-            "gaps": _plain(self.gaps),
-            "expectations": _plain(self.expectations),
-        }
-
-
-def _leading(value: Any, *first: str) -> dict[str, Any]:
-    """Return the plain mapping of a dataclass with the keys `first` in front."""
-    plain = _plain(value)
-    return {name: plain[name] for name in first} | plain
+        plain = _plain(self)
+        effects = plain.pop("factor_effects")
+        factors = {"levels": plain["factors"], "effects": effects}
+        return {"schema_version": SCHEMA_VERSION} | plain | {"factors": factors}
 
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        # What a kind of comparison adds says what it is of: it stands in front.
+        names = [each.name for each in fields(value)]
+        if isinstance(value, Comparison):
+            names.sort(key=_OF_EVERY_COMPARISON.__contains__)
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -389,3 +364,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value
+
+
+_OF_EVERY_COMPARISON = frozenset(each.name for each in fields(Comparison))

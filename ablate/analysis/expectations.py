@@ -10,27 +10,27 @@ nothing is held equal to it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import (
     MINIMUM_SEEDS,
     ROUNDING,
-    moments,
-    number,
     rounding,
     snapped,
+    summarize,
     t_quantile,
     wilson,
 )
-from ablate.analysis.effects import Direction, Expectation, Failures
+from ablate.analysis.effects import Expectation
 from ablate.analysis.failures import fisher
+from ablate.analysis.formatting import amount, interval, plural, pretty
 from ablate.analysis.power import MOST_SEEDS, seeds_needed
 from ablate.analysis.result_table import ResultTable
-from ablate.analysis.sentences import amount, interval, plural, pretty
 from ablate.study.metrics import SPLITS, is_share
 from ablate.study.schema.analysis import Expect
 
@@ -62,14 +62,8 @@ class Decision:
     needed: int | None = None
 
 
-def judge(
-    expected: Sequence[Expect],
-    outcomes: ResultTable,
-    failures: Mapping[str, Failures],
-    confidence: float = 0.95,
-    directions: Mapping[str, Direction] | None = None,
-) -> list[Expectation]:
-    """Hold each published claim against the outcomes.
+def judge(expected: Sequence[Expect], context: AnalysisContext) -> list[Expectation]:
+    """Hold each published claim against the results.
 
     The kinds of claim:
 
@@ -83,32 +77,27 @@ def judge(
 
     Args:
         expected: the study's `expect`.
-        outcomes: of the study.
-        failures: by variant.
-        confidence: of all intervals; 1 - confidence is the level of Fisher's test.
-        directions: of metrics whose direction is not known by their name.
+        context: of the study, with its failures; 1 - confidence is the level of Fisher's test.
 
     Returns:
         One entry per claim, in order. A claim that cannot be judged is undecided and says why.
     """
     found = []
     for claim in expected:
-        lacking = _lacking(claim, outcomes)
+        lacking = _lacking(claim, context.table)
         if lacking:
             found.append(_tell(claim, Decision("undecided", lacking)))
-        elif claim.claim == "collapse_rate" or claim.metric in RATES:
-            found.append(_judge_rate(claim, failures, confidence))
-        elif claim.claim == "value":
-            found.append(_judge_value(claim, outcomes, confidence))
-        elif claim.claim == "ordering":
-            found.append(_judge_ordering(claim, outcomes, confidence, directions or {}))
         else:
-            found.append(_judge_ratio(claim, outcomes, confidence))
+            found.append((_judge_rate if _of_rates(claim) else _judge_metric)(claim, context))
     return found
 
 
 def decide(
-    ours: Sample, region: Region | None, confidence: float, runs: int | None = None
+    ours: Sample,
+    region: Region | None,
+    confidence: float,
+    runs: int | None = None,
+    border: str = "a border",
 ) -> Decision:
     """Compare our interval with the claimed region: inside, outside, or over a border.
 
@@ -117,6 +106,7 @@ def decide(
         region: (low, high), either may be infinite; None when the source gives no region.
         confidence: of the intervals.
         runs: the source's n, for the reason.
+        border: what an interval that decides nothing reaches over, in words.
     """
     if region is None:
         what = "a single run" if runs == 1 else "neither a deviation with n nor a range"
@@ -130,7 +120,7 @@ def decide(
     if ours.high < region[0] or ours.low > region[1]:
         return Decision("refuted")
     needed = _seeds_to_decide(ours, region, confidence)
-    return Decision("undecided", "the interval found here reaches over a border", needed)
+    return Decision("undecided", f"the interval found here reaches over {border}", needed)
 
 
 def published_region(claim: Expect, confidence: float) -> Region | None:
@@ -147,73 +137,60 @@ def published_region(claim: Expect, confidence: float) -> Region | None:
     return (max(low, 0.0), min(high, 1.0)) if is_share(claim.metric) else (low, high)
 
 
-def _judge_value(claim: Expect, outcomes: ResultTable, confidence: float) -> Expectation:
-    metric = _metric(outcomes, claim.metric)
-    ours = _sample(outcomes.values(metric)[:, outcomes.column(claim.variant)], confidence)
+def _judge_metric(claim: Expect, context: AnalysisContext) -> Expectation:
+    table, confidence = context.table, context.confidence
+    metric = _metric(table, claim.metric)
+    values = table.values(metric)
+    own = values[:, table.column(claim.variant)]
+    subject = f"{pretty(metric)} of {claim.variant}"
     region = published_region(claim, confidence)
-    decision = decide(ours, region, confidence, claim.n)
-    return _tell(claim, decision, f"{pretty(metric)} of {claim.variant}", metric, ours, region)
-
-
-def _judge_ordering(
-    claim: Expect, outcomes: ResultTable, confidence: float, directions: Mapping[str, Direction]
-) -> Expectation:
-    metric = _metric(outcomes, claim.metric)
-    direction = outcomes.direction(metric, directions.get(metric, "auto"))
-    if direction is None:
-        reason = f"which way '{metric}' gets better is not known"
-        return _tell(claim, Decision("undecided", reason))
-    values = outcomes.values(metric)
-    own, other = (outcomes.column(name) for name in (claim.variant, claim.than or ""))
-    pair = values[:, own], values[:, other]
-    ours = _sample(pair[0] - pair[1], confidence, rounding(*pair))
-    border = abs(claim.value or 0.0)
-    # Exactly the border is not beyond it.
-    above = (np.nextafter(border, math.inf), math.inf)
-    region = above if direction == "max" else (-math.inf, -above[0])
-    decision = decide(ours, region, confidence, claim.n)
-    if decision.reason.endswith("border") and not border:
-        decision = replace(decision, reason="the interval found here reaches over 0")
-    subject = f"{pretty(metric)} of {claim.variant} minus that of {claim.than}"
-    return _tell(claim, decision, subject, metric, ours, None, difference=True)
-
-
-def _judge_ratio(claim: Expect, outcomes: ResultTable, confidence: float) -> Expectation:
-    metric = _metric(outcomes, claim.metric)
-    values = outcomes.values(metric)
-    pair = values[:, [outcomes.column(claim.variant), outcomes.column(claim.than or "")]]
-    if np.any(pair <= 0):
+    if claim.claim == "value":
+        ours = _sample(own, confidence)
+        decision = decide(ours, region, confidence, claim.n)
+        return _tell(claim, decision, subject, metric, ours, region)
+    other = values[:, table.column(claim.than or "")]
+    if claim.claim == "ordering":
+        direction = context.direction_of(metric)
+        if direction is None:
+            reason = f"which way '{metric}' gets better is not known"
+            return _tell(claim, Decision("undecided", reason))
+        ours = _sample(own - other, confidence, rounding(own, other))
+        border = abs(claim.value or 0.0)
+        # Exactly the border is not beyond it.
+        least = float(np.nextafter(border, math.inf))
+        beyond = (least, math.inf) if direction == "max" else (-math.inf, -least)
+        over = "a border" if border else "0"
+        decision = decide(ours, beyond, confidence, claim.n, over)
+        return _tell(claim, decision, f"{subject} minus that of {claim.than}", metric, ours)
+    if np.any(own <= 0) or np.any(other <= 0):
         reason = f"a ratio of '{metric}' asks for positive values"
         return _tell(claim, Decision("undecided", reason))
     # What rounding is to a value, it is to a difference of logarithms in all.
-    logs = _sample(np.log(pair[:, 0]) - np.log(pair[:, 1]), confidence, ROUNDING)
-    region = published_region(claim, confidence)
-    borders = None
-    if region is not None:
-        low, high = (math.log(each) if each > 0 else -math.inf for each in region)
-        borders = (low, high)
+    logs = _sample(np.log(own) - np.log(other), confidence, ROUNDING)
+    borders = region and (_log(region[0]), _log(region[1]))
     decision = decide(logs, borders, confidence, claim.n)
     ours = Sample(logs.n, _exp(logs.mean), _exp(logs.low), _exp(logs.high))
-    subject = f"{pretty(metric)} of {claim.variant} over that of {claim.than}"
-    return _tell(claim, decision, subject, "ratio", ours, region)
+    return _tell(claim, decision, f"{subject} over that of {claim.than}", "ratio", ours, region)
 
 
-def _judge_rate(claim: Expect, failures: Mapping[str, Failures], confidence: float) -> Expectation:
-    own = failures[claim.variant].lost
+def _judge_rate(claim: Expect, context: AnalysisContext) -> Expectation:
+    own = context.failures[claim.variant].lost
     ours = Sample(own.of, own.rate, own.low, own.high, count=own.count)
     subject = f"share of trials lost of {claim.variant}"
+    region = None
     if claim.claim == "ordering" or (claim.than and claim.value is None and not claim.range):
-        other = failures[claim.than or ""].lost
+        other = context.failures[claim.than or ""].lost
         p = fisher(own.count, own.of, other.count, other.of)
         decision = Decision("undecided", "a variant has no trials yet", MINIMUM_SEEDS)
         if p is not None:
-            decision = _decide_rates(own.count / own.of, other.count / other.of, p, 1 - confidence)
+            alpha = 1 - context.confidence
+            decision = _decide_rates(own.count / own.of, other.count / other.of, p, alpha)
             subject += f" (that of {claim.than}: {other.count} of {other.of}; Fisher's p = {p:.2g})"
-        return _tell(claim, decision, subject, "collapse_rate", ours)
-    region = claim.range
-    if region is None and claim.value is not None and claim.n is not None:
-        region = wilson(round(claim.value * claim.n), claim.n, confidence)
-    decision = decide(ours, region, confidence, claim.n and max(2, claim.n))
+    else:
+        region = claim.range
+        if region is None and claim.value is not None and claim.n is not None:
+            region = wilson(round(claim.value * claim.n), claim.n, context.confidence)
+        decision = decide(ours, region, context.confidence, claim.n and max(2, claim.n))
     return _tell(claim, decision, subject, "collapse_rate", ours, region)
 
 
@@ -249,40 +226,46 @@ def _clear(rate: float, n: int, region: Region, confidence: float) -> bool:
     return inside or found[1] < region[0] or found[0] > region[1]
 
 
-def _sizes() -> list[int]:
-    """Return sample sizes to try: each from 3 on, then in steps of a twentieth."""
-    sizes = [MINIMUM_SEEDS]
-    while sizes[-1] < MOST_SEEDS:
-        sizes.append(sizes[-1] + max(1, sizes[-1] // 20))
-    return sizes[:-1]
+def _sizes() -> Iterator[int]:
+    """Yield sample sizes to try: each from 3 on, then in steps of a twentieth."""
+    size = MINIMUM_SEEDS
+    while size < MOST_SEEDS:
+        yield size
+        size += max(1, size // 20)
 
 
 def _sample(values: np.ndarray, confidence: float, noise: np.ndarray | float = 0.0) -> Sample:
-    noise = np.broadcast_to(noise, values.shape)
-    stats = moments(snapped(values, noise)[:, None], confidence, noise[:, None])
-    n, mean, sd = int(stats.n[0]), number(stats.mean[0]), number(stats.sd[0])
-    low, high = number(stats.low[0]), number(stats.high[0])
-    return Sample(n, mean, low, high, sd)
+    noise = np.broadcast_to(noise, values.shape)[:, None]
+    column = snapped(values[:, None], noise)
+    (found,) = summarize(column, range(len(values)), confidence, noise)
+    return Sample(found.n, found.mean, found.low, found.high, found.sd)
 
 
 def _exp(value: float | None) -> float | None:
     return None if value is None else math.exp(value)
 
 
-def _metric(outcomes: ResultTable, name: str) -> str:
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _metric(table: ResultTable, name: str) -> str:
     candidates = [name, *(f"{split}_{name}" for split in SPLITS)]
-    return next((each for each in candidates if each in outcomes.metrics), name)
+    return next((each for each in candidates if each in table.metrics), name)
 
 
-def _lacking(claim: Expect, outcomes: ResultTable) -> str:
+def _of_rates(claim: Expect) -> bool:
+    return claim.claim == "collapse_rate" or claim.metric in RATES
+
+
+def _lacking(claim: Expect, table: ResultTable) -> str:
     """Return why the claim cannot be judged at all, or nothing."""
     for name in (claim.variant, claim.than):
-        if name is not None and name not in outcomes.names:
+        if name is not None and name not in table.names:
             return f"there is no variant '{name}' in this study"
     if claim.claim in ("ordering", "ratio") and claim.than is None:
         return f"a claim of {claim.claim} needs 'than', the variant it compares with"
-    rates = claim.claim == "collapse_rate" or claim.metric in RATES
-    if not rates and _metric(outcomes, claim.metric) not in outcomes.metrics:
+    if not _of_rates(claim) and _metric(table, claim.metric) not in table.metrics:
         return f"no completed trial reports '{claim.metric}'"
     return ""
 
@@ -294,29 +277,27 @@ def _tell(
     metric: str = "",
     ours: Sample | None = None,
     region: Region | None = None,
-    *,
-    difference: bool = False,
 ) -> Expectation:
     """Put a decision into words, beside both intervals."""
     ours = ours or Sample(0)
+    unit = "seed" if ours.count is None else "trial"
+    difference = claim.claim == "ordering" and not _of_rates(claim)
     parts = []
-    if subject and ours.mean is not None:
-        half = (
-            (ours.high - ours.low) / 2 if ours.high is not None and ours.low is not None else None
-        )
-        text = f"{subject} is {amount(metric, ours.mean, half, difference=difference)}"
+    if ours.mean is not None:
+        half, ends = None, ""
         if ours.low is not None and ours.high is not None:
-            text += f" (interval {interval(metric, ours.low, ours.high, difference=difference)})"
-        counted = plural(ours.n, "seed" if ours.count is None else "trial")
-        parts.append(f"{text} with {counted}")
-    if metric and region is not None:
+            half = (ours.high - ours.low) / 2
+            ends = interval(metric, ours.low, ours.high, difference=difference)
+            ends = f" (interval {ends})"
+        found = amount(metric, ours.mean, half, difference=difference)
+        parts.append(f"{subject} is {found}{ends} with {plural(ours.n, unit)}")
+    if region is not None:
         parts.append(f"published {interval(metric, *region)}")
     elif metric and claim.value is not None and not difference:
         parts.append(f"published {amount(metric, claim.value)}")
     if decision.reason:
         parts.append(decision.reason)
     if decision.needed:
-        unit = "seed" if ours.count is None else "trial"
         parts.append(f"{plural(decision.needed, unit)} would probably decide")
     return Expectation(
         claim=claim.claim,

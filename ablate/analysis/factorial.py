@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Any
 
 import numpy as np
 
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import rounding
-from ablate.analysis.effects import Direction, FactorEffect
-from ablate.analysis.paired import Family, compare, specialize
+from ablate.analysis.effects import FactorEffect
+from ablate.analysis.paired import compare, specialize
 from ablate.analysis.result_table import ResultTable
 
 #: Interactions of more factors are neither computed nor corrected for.
@@ -33,45 +33,31 @@ class Contrast:
     levels: tuple[int, ...]
 
 
-def factor_levels(outcomes: ResultTable) -> dict[str, tuple[str, ...]]:
-    """Return each factor's levels, in the order of the arms; empty where none are declared."""
+def factor_levels(results: ResultTable) -> dict[str, tuple[str, ...]]:
+    """Return each factor's levels, in the order of the variants; empty where none are declared."""
     found: dict[str, dict[str, None]] = {}
-    for variant in outcomes.resolved:
+    for variant in results.resolved:
         for factor, level in variant.factors.items():
             found.setdefault(factor, {})[level] = None
     return {factor: tuple(levels) for factor, levels in found.items()}
 
 
-def factor_effects(
-    outcomes: ResultTable,
-    metric: str,
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> list[FactorEffect]:
+def factor_effects(context: AnalysisContext) -> list[FactorEffect]:
     """Return all main effects, then all interactions of two and of three factors.
 
     Holm takes them all together. An effect that no seed completed every cell of has n = 0 and names
     those of its cells that none completed.
     """
-    levels = {name: own for name, own in factor_levels(outcomes).items() if len(own) > 1}
+    levels = {name: own for name, own in factor_levels(context.table).items() if len(own) > 1}
     if not levels:
         return []
-    table = cells(outcomes, metric, levels)
+    table = cells(context.table, context.metric, levels)
     contrasts = list(all_contrasts([len(own) for own in levels.values()]))
     differences = np.stack([contrast_by_seed(table, each) for each in contrasts], axis=1)
     # A contrast of order k takes 2^k cells together, of whatever sizes the seed has.
-    sizes = rounding(outcomes.values(metric)).max(axis=1, initial=0.0, keepdims=True)
-    compared = compare(
-        differences,
-        seeds=outcomes.seeds,
-        metric=metric,
-        direction=direction,
-        confidence=confidence,
-        family=Family("factors", len(contrasts)),
-        rng=rng,
-        noise=sizes * [2.0 ** (len(each.factors) - 1) for each in contrasts],
-    )
+    sizes = rounding(context.values).max(axis=1, initial=0.0, keepdims=True)
+    noise = sizes * [2.0 ** (len(each.factors) - 1) for each in contrasts]
+    compared = compare(differences, context.family("factors", len(contrasts)), noise)
     return [
         specialize(
             comparison,
@@ -83,15 +69,15 @@ def factor_effects(
     ]
 
 
-def cells(outcomes: ResultTable, metric: str, levels: Mapping[str, Sequence[str]]) -> np.ndarray:
+def cells(results: ResultTable, metric: str, levels: Mapping[str, Sequence[str]]) -> np.ndarray:
     """Return (seeds, levels of factor 1, levels of factor 2, …), NaN where none completed."""
-    values = outcomes.values(metric)
-    table = np.full((len(outcomes.seeds), *(len(own) for own in levels.values())), np.nan)
-    for column, variant in enumerate(outcomes.resolved):
+    values = results.values(metric)
+    table = np.full((*(len(own) for own in levels.values()), len(results.seeds)), np.nan)
+    for column, variant in enumerate(results.resolved):
         if set(levels) <= set(variant.factors):
-            at = [own.index(variant.factors[name]) for name, own in levels.items()]
-            table[_every_seed(at)] = values[:, column]
-    return table
+            at = tuple(own.index(variant.factors[name]) for name, own in levels.items())
+            table[at] = values[:, column]
+    return np.moveaxis(table, -1, 0)
 
 
 def all_contrasts(sizes: Sequence[int]) -> Iterator[Contrast]:
@@ -124,10 +110,6 @@ def contrast_by_seed(table: np.ndarray, contrast: Contrast) -> np.ndarray:
     return found
 
 
-def _every_seed(cell: Sequence[int]) -> tuple[Any, ...]:
-    return (slice(None), *cell)
-
-
 def _empty_cells(
     table: np.ndarray, contrast: Contrast, levels: Mapping[str, Sequence[str]]
 ) -> list[str]:
@@ -135,27 +117,26 @@ def _empty_cells(
     compared = {
         factor: (0, level) for factor, level in zip(contrast.factors, contrast.levels, strict=True)
     }
+    empty = ~np.isfinite(table).any(axis=0)
     places = [compared.get(axis, range(len(own))) for axis, own in enumerate(levels.values())]
     return [
         ",".join(f"{name}={own[at]}" for (name, own), at in zip(levels.items(), cell, strict=True))
         for cell in product(*places)
-        if not np.isfinite(table[_every_seed(cell)]).any()
+        if empty[cell]
     ]
 
 
 def _labels(contrast: Contrast, levels: Mapping[str, Sequence[str]]) -> dict[str, object]:
-    names = list(levels)
-    parts = []
-    for factor, level in zip(contrast.factors, contrast.levels, strict=True):
-        name, own = names[factor], levels[names[factor]]
-        parts.append(name if len(own) == 2 else f"{name}={own[level]}")
+    names = [list(levels)[each] for each in contrast.factors]
+    chosen = [levels[name][level] for name, level in zip(names, contrast.levels, strict=True)]
+    parts = [
+        name if len(levels[name]) == 2 else f"{name}={level}"
+        for name, level in zip(names, chosen, strict=True)
+    ]
     return {
         "name": " × ".join(parts),
-        "order": len(contrast.factors),
-        "factors": tuple(names[each] for each in contrast.factors),
-        "levels": tuple(
-            levels[names[factor]][level]
-            for factor, level in zip(contrast.factors, contrast.levels, strict=True)
-        ),
-        "references": tuple(levels[names[each]][0] for each in contrast.factors),
+        "order": len(names),
+        "factors": tuple(names),
+        "levels": tuple(chosen),
+        "references": tuple(levels[name][0] for name in names),
     }

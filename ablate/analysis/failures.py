@@ -7,15 +7,15 @@ Fisher's exact test against the baseline, before anything is averaged over the s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import close, wilson
 from ablate.analysis.effects import Direction, Failures, Rate
-from ablate.analysis.result_table import ResultTable
 from ablate.study.metrics import bare, is_share
 from ablate.study.trial import TrialResult
 
@@ -23,61 +23,40 @@ from ablate.study.trial import TrialResult
 COLLAPSE_ALPHA = 0.05
 
 
-def count_failures(
-    outcomes: ResultTable,
-    baseline: str,
-    *,
-    planned: Mapping[str, int],
-    metric: str,
-    direction: Direction,
-    collapse: Literal["auto", "none"] | float = "auto",
-    confidence: float = 0.95,
-) -> dict[str, Failures]:
+def count_failures(context: AnalysisContext, planned: Mapping[str, int]) -> dict[str, Failures]:
     """Count each variant's failures by kind and compare them with the baseline's.
 
+    A collapse is judged by the headline metric's validation twin, as `analysis.collapse` says.
+
     Args:
-        outcomes: of the study.
-        baseline: the variant that Fisher's test compares with.
+        context: of the study.
         planned: trials planned, by variant.
-        metric: the headline metric; its validation twin is what a collapse is judged by, and
-            without a number to judge by only an accuracy can be.
-        direction: of `metric`.
-        collapse: "auto": the final validation accuracy of a classification is not above the
-            share of the majority class by a one-sided binomial test, where accuracy is the
-            metric; a number: the metric is not better than it; "none": not judged.
-        confidence: of Wilson's intervals.
 
     Returns:
         The failures, by variant.
     """
-    counted = {}
-    for name in outcomes.names:
-        trials = outcomes.of(name)
-        done = [each for each in trials if each.status == "completed"]
-        judged = {
-            each.seed: collapsed(each, metric, direction, collapse)
-            for each in done
-            if collapsed(each, metric, direction, collapse) is not None
-        }
-        counted[name] = (trials, done, judged)
-
-    reference = _kinds(*counted[baseline]) if baseline in counted else {}
+    seeds = {name: _seeds_by_kind(context, name) for name in context.table.names}
+    kinds = {name: _kinds(own) for name, own in seeds.items()}
     found = {}
-    for name, (trials, done, judged) in counted.items():
-        rates = {
-            kind: _rate(*pair, reference.get(kind) if name != baseline else None, confidence)
-            for kind, pair in _kinds(trials, done, judged).items()
-        }
-        outcome = sum(each.status != "interrupted" for each in trials)
-        total = max(planned.get(name, 0), outcome)
+    for name, own in seeds.items():
+        done = len(own["completed"])
+        ended = done + len(own["diverged"]) + len(own["failed"])
+        total = max(planned.get(name, 0), ended)
         found[name] = Failures(
             planned=total,
-            completed=len(done),
-            pending=total - outcome,
-            diverged_seeds=_seeds(trials, "diverged"),
-            failed_seeds=_seeds(trials, "failed"),
-            collapsed_seeds=tuple(seed for seed, chance in judged.items() if chance),
-            **rates,
+            completed=done,
+            pending=total - ended,
+            diverged_seeds=own["diverged"],
+            failed_seeds=own["failed"],
+            collapsed_seeds=own["collapsed"],
+            **{
+                kind: _rate(
+                    *pair,
+                    kinds[context.baseline][kind] if name != context.baseline else None,
+                    context.confidence,
+                )
+                for kind, pair in kinds[name].items()
+            },
         )
     return found
 
@@ -137,22 +116,32 @@ def _validation_accuracy(result: TrialResult, metric: str) -> float | None:
     return value if right and value is not None and np.isfinite(value) else None
 
 
-def _kinds(
-    trials: Collection[TrialResult],
-    done: Collection[TrialResult],
-    judged: Mapping[int, bool | None],
-) -> dict[str, tuple[int, int]]:
-    """Return count and denominator of each kind of failure."""
-    diverged = sum(each.status == "diverged" for each in trials)
-    failed = sum(each.status == "failed" for each in trials)
-    chance = sum(bool(each) for each in judged.values())
-    outcome = diverged + failed + len(done)
+def _seeds_by_kind(context: AnalysisContext, variant: str) -> dict[str, tuple[int, ...]]:
+    """Return the seeds of a variant's trials by status, those judged, and those at chance."""
+    trials = context.table.of(variant)
+    how = context.metric, context.direction, context.settings.collapse
+    judged = {each.seed: collapsed(each, *how) for each in trials}
     return {
-        "diverged": (diverged, outcome),
-        "failed": (failed, outcome),
-        "failures": (diverged + failed, outcome),
-        "collapsed": (chance, len(judged)),
-        "lost": (diverged + failed + chance, outcome),
+        **{
+            status: tuple(each.seed for each in trials if each.status == status)
+            for status in ("completed", "diverged", "failed")
+        },
+        "judged": tuple(seed for seed, chance in judged.items() if chance is not None),
+        "collapsed": tuple(seed for seed, chance in judged.items() if chance),
+    }
+
+
+def _kinds(seeds: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
+    """Return count and denominator of each kind of failure."""
+    count = {kind: len(own) for kind, own in seeds.items()}
+    bad = count["diverged"] + count["failed"]
+    ended = bad + count["completed"]
+    return {
+        "diverged": (count["diverged"], ended),
+        "failed": (count["failed"], ended),
+        "failures": (bad, ended),
+        "collapsed": (count["collapsed"], count["judged"]),
+        "lost": (bad + count["collapsed"], ended),
     }
 
 
@@ -162,7 +151,3 @@ def _rate(count: int, of: int, reference: tuple[int, int] | None, confidence: fl
         return Rate(count, of)
     p = fisher(count, of, *reference) if reference else None
     return Rate(count, of, count / of, *interval, p)
-
-
-def _seeds(trials: Collection[TrialResult], status: str) -> tuple[int, ...]:
-    return tuple(each.seed for each in trials if each.status == status)

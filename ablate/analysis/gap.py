@@ -6,78 +6,66 @@ here was evaluated after training, on the same weights as the test metric.
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
 
-import numpy as np
-
+from ablate.analysis import sentences
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import rounding, snapped, summarize
-from ablate.analysis.effects import Comparison, Direction, Gap
-from ablate.analysis.paired import Family, compare, correlate
-from ablate.analysis.result_table import ResultTable
+from ablate.analysis.effects import Comparison, Gap, HeldOut
+from ablate.analysis.paired import compare, correlate
 from ablate.study.metrics import bare
 
 
-def gaps(
-    outcomes: ResultTable,
-    baseline: str,
-    metric: str,
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> list[Gap]:
+def gaps(context: AnalysisContext) -> list[Gap]:
     """Return each variant's gap of the headline metric and of the loss, as far as measured.
 
     The held-out part is the test data, else the validation data. A smaller gap is called better.
     Holm's families are those of the effects, for each of the two metrics anew.
     """
     found = []
-    for name in dict.fromkeys([bare(metric), "loss"]):
-        held_out: Literal["test", "val"] = "test" if f"test_{name}" in outcomes.metrics else "val"
-        if not {f"train_{name}", f"{held_out}_{name}"} <= set(outcomes.metrics):
-            continue
-        pair = outcomes.values(f"train_{name}"), outcomes.values(f"{held_out}_{name}")
-        way = direction if name == bare(metric) else (outcomes.direction(name) or "min")
-        found += _gaps(outcomes, baseline, (name, held_out), pair, way, confidence, rng)
+    for name in dict.fromkeys([bare(context.metric), "loss"]):
+        held_out: HeldOut = "test" if f"test_{name}" in context.table.metrics else "val"
+        if {f"train_{name}", f"{held_out}_{name}"} <= set(context.table.metrics):
+            found += _gaps(context, name, held_out)
     return found
 
 
-def _gaps(
-    outcomes: ResultTable,
-    baseline: str,
-    what: tuple[str, Literal["test", "val"]],
-    pair: tuple[np.ndarray, np.ndarray],
-    direction: Direction,
-    confidence: float,
-    rng: np.random.Generator,
-) -> list[Gap]:
-    name, held_out = what
+def _gaps(context: AnalysisContext, name: str, held_out: HeldOut) -> list[Gap]:
+    table = context.table
+    pair = table.values(f"train_{name}"), table.values(f"{held_out}_{name}")
     noise = rounding(*pair)
     gap = snapped(pair[0] - pair[1], noise)
-    summaries = summarize(gap, outcomes.seeds, confidence, noise)
-    reference = [outcomes.column(baseline)]
+    reference = [table.column(context.baseline)]
+    larger = context.direction if name == bare(context.metric) else table.direction(name)
     against: dict[str, Comparison] = {}
-    for family, columns in outcomes.families(baseline).items():
+    for family, columns in table.families(context.baseline).items():
         compared = compare(
             gap[:, columns] - gap[:, reference],
-            seeds=outcomes.seeds,
-            metric=f"gap_{name}" if held_out == "test" else f"gap_val_{name}",
-            # Train above test is the usual sign where more is better, below it where less is.
-            direction="min" if direction == "max" else "max",
-            confidence=confidence,
-            family=Family(f"gap in {name}: {family}", len(columns)),
-            rng=rng,
-            noise=noise[:, columns] + noise[:, reference],
-            correlations=correlate(gap[:, reference], gap[:, columns]),
+            context.family(
+                f"gap in {name}: {family}",
+                len(columns),
+                f"gap_{name}" if held_out == "test" else f"gap_val_{name}",
+                # Train above test is the usual sign where more is better, below it where less is.
+                "min" if larger == "max" else "max",
+            ),
+            noise[:, columns] + noise[:, reference],
+            correlate(gap[:, reference], gap[:, columns]),
         )
-        against |= zip((outcomes.names[column] for column in columns), compared, strict=True)
+        for column, each in zip(columns, compared, strict=True):
+            against[table.names[column]] = each
+    summaries = summarize(gap, table.seeds, context.confidence, noise)
     return [
-        Gap(
-            variant=variant,
-            metric=name,
-            summary=summary,
-            against=against.get(outcomes.source(variant)),
-            held_out=held_out,
-        )
-        for variant, summary in zip(outcomes.names, summaries, strict=True)
+        Gap(variant, name, summary, _told(context, variant, against), held_out)
+        for variant, summary in zip(table.names, summaries, strict=True)
         if summary.n
     ]
+
+
+def _told(
+    context: AnalysisContext, variant: str, against: dict[str, Comparison]
+) -> Comparison | None:
+    found = against.get(context.table.source(variant))
+    if found is None:
+        return None
+    words = sentences.comparison_words(found, variant, context.baseline, context.confidence)
+    return replace(found, words=words)

@@ -1,48 +1,54 @@
 """Guards: what the reader must know before believing a number.
 
-Each guard is a function from the facts of a study to guards, listed in `GUARDS`; none changes a
-number. Those on comparability and on training have files of their own; here stand those on
-the statistics themselves.
+Each guard is a function of the study's context, listed in `GUARDS`; none changes a number. Those on
+comparability and on training have files of their own; here are those on the statistics themselves,
+and what trials recorded of their networks and data. The plan has the latter, too, from what each
+variant says before it trains, in the same sentences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ablate.analysis import comparability, convergence, remarks
-from ablate.analysis.effects import Guard
-from ablate.analysis.guard_context import GuardContext
-from ablate.analysis.naming import counted
-from ablate.analysis.opening import TOLD
-from ablate.analysis.sentences import amount, figure, plural
+from ablate.analysis import comparability, convergence
+from ablate.analysis.context import AnalysisContext
+from ablate.analysis.effects import Guard, Severity
+from ablate.analysis.formatting import amount, counted, figure, plural, seeds_phrase
+from ablate.analysis.sentences import NAMED
 
 #: Coverage of a nominal 95 % t interval under skew, from lognormal differences at n = 3 to skewed
 #: contamination at n = 20: simulated in the tests of this package.
 COVERAGE_UNDER_SKEW = (0.81, 0.93)
 
+#: How grave a remark is, by the field of a trial's record that it comes from.
+SEVERITIES: dict[Severity, str] = {"warning": "cautions", "note": "notes"}
 
-def guard(facts: GuardContext) -> list[Guard]:
+#: The texts of a variant's trials: (seed, texts) of each.
+Texts = Sequence[tuple[int, Sequence[str]]]
+
+
+def guard(context: AnalysisContext) -> list[Guard]:
     """Return every guard that the study calls for: warnings first, then notes."""
-    found = [each for check in GUARDS for each in _abridged(list(check(facts)))]
+    found = [each for check in GUARDS for each in _abridged(list(check(context)))]
     # Every text of a trial is one of its own: none is counted among others.
-    found += remarks.of_trials(facts)
+    found += _of_trials(context)
     return sorted(found, key=lambda each: each.severity != "warning")
 
 
 def _abridged(guards: list[Guard]) -> list[Guard]:
     """Tell the first few of a kind in full and only count the rest, in studies of many variants."""
-    if len(guards) <= TOLD + 1:
+    if len(guards) <= NAMED + 1:
         return guards
-    rest = guards[TOLD:]
+    rest = guards[NAMED:]
     names = tuple(dict.fromkeys(name for each in rest for name in each.variants))
     text = f"The same ({rest[0].kind}) holds of {counted(names)}."
-    return [*guards[:TOLD], Guard(rest[0].kind, rest[0].severity, text, names)]
+    return [*guards[:NAMED], Guard(rest[0].kind, rest[0].severity, text, names)]
 
 
-def _few_seeds(facts: GuardContext) -> Iterator[Guard]:
-    most = max((each.completed for each in facts.failures.values()), default=0)
+def _few_seeds(context: AnalysisContext) -> Iterator[Guard]:
+    most = max((each.completed for each in context.failures.values()), default=0)
     if 0 < most < 3:
         yield Guard(
             "few seeds",
@@ -52,8 +58,8 @@ def _few_seeds(facts: GuardContext) -> Iterator[Guard]:
         )
 
 
-def _pending(facts: GuardContext) -> Iterator[Guard]:
-    pending = sum(facts.failures[variant.name].pending for variant in facts.resolved)
+def _pending(context: AnalysisContext) -> Iterator[Guard]:
+    pending = sum(context.failures[variant.name].pending for variant in context.trained)
     if pending:
         yield Guard(
             "unfinished",
@@ -63,16 +69,18 @@ def _pending(facts: GuardContext) -> Iterator[Guard]:
         )
 
 
-def _resolution(facts: GuardContext) -> Iterator[Guard]:
+def _resolution(context: AnalysisContext) -> Iterator[Guard]:
     """Say how much of the metric is the luck of a small test set that stays the same."""
-    done = facts.outcomes.completed(facts.baseline)
-    part = "test" if facts.metric.startswith("test_") else "validation"
+    done = context.table.completed(context.baseline)
+    part = "test" if context.metric.startswith("test_") else "validation"
     drawn = next((each.drawn for each in done if each.drawn is not None), None)
-    stays = facts.reference.spec.data.split == "fixed" or (drawn is not None and part not in drawn)
-    if not stays or "accuracy" not in facts.metric:
+    stays = context.reference.spec.data.split == "fixed" or (
+        drawn is not None and part not in drawn
+    )
+    if not stays or "accuracy" not in context.metric:
         return
     rows = next((r for each in done if (r := each.rows.get(part))), 0)
-    values = facts.outcomes.values(facts.metric)[:, facts.outcomes.column(facts.baseline)]
+    values = context.values[:, context.table.column(context.baseline)]
     if not rows or not np.isfinite(values).any():
         return
     share = min(1.0, max(0.0, float(np.nanmean(values))))
@@ -82,8 +90,8 @@ def _resolution(facts: GuardContext) -> Iterator[Guard]:
             "one split",
             "note",
             f"{rows} {part} rows have a sampling error of their own, about "
-            f"{figure(facts.metric, error)} points near {amount(facts.metric, share)}; seeds on "
-            "these same rows do not show it, and other rows may shift every variant. "
+            f"{figure(context.metric, error)} points near {amount(context.metric, share)}; seeds "
+            "on these same rows do not show it, and other rows may shift every variant. "
             + _remedy(part, drawn),
         )
 
@@ -103,26 +111,21 @@ def _remedy(part: str, drawn: Sequence[str] | None) -> str:
     )
 
 
-def _pairing(facts: GuardContext) -> Iterator[Guard]:
-    own = [
-        each
-        for each in facts.effects
-        if each.metric == facts.metric and each.correlation is not None
-    ]
-    if own and float(np.mean([each.correlation or 0.0 for each in own])) < 0.1:
-        mean = float(np.mean([each.correlation or 0.0 for each in own]))
+def _pairing(context: AnalysisContext) -> Iterator[Guard]:
+    own = [each.correlation for each in context.effects if each.correlation is not None]
+    if own and (mean := float(np.mean(own))) < 0.1:
         yield Guard(
             "pairing",
             "note",
             f"Sharing seeds bought nothing here: the correlation between a variant and "
-            f"{facts.baseline} with the same seed is {mean:.2f} on average.".replace("-", "−"),
+            f"{context.baseline} with the same seed is {mean:.2f} on average.".replace("-", "−"),
         )
 
 
-def _skew(facts: GuardContext) -> Iterator[Guard]:
-    for each in facts.effects:
+def _skew(context: AnalysisContext) -> Iterator[Guard]:
+    for each in context.effects:
         sample = np.asarray(list(each.differences.values()))
-        if each.metric != facts.metric or each.n < 8 or not each.sd:
+        if each.n < 8 or not each.sd:
             continue
         n = each.n
         centred = sample - sample.mean()
@@ -140,12 +143,12 @@ def _skew(facts: GuardContext) -> Iterator[Guard]:
             )
 
 
-def _unknown_direction(facts: GuardContext) -> Iterator[Guard]:
+def _unknown_direction(context: AnalysisContext) -> Iterator[Guard]:
     unknown = [
         name
-        for name in facts.outcomes.metrics
+        for name in context.table.metrics
         # What a claim takes from a probe or a curve is held against that claim alone.
-        if name != facts.metric and facts.outcomes.direction(name) is None and "/" not in name
+        if name != context.metric and context.table.direction(name) is None and "/" not in name
     ]
     if unknown:
         yield Guard(
@@ -156,7 +159,53 @@ def _unknown_direction(facts: GuardContext) -> Iterator[Guard]:
         )
 
 
-GUARDS: tuple[Callable[[GuardContext], Iterator[Guard]], ...] = (
+def remarks(severity: Severity, texts: Mapping[str, Texts]) -> list[Guard]:
+    """Return each text once, as a guard that names its variants and, if not all, its seeds.
+
+    Args:
+        severity: "warning" for what may spoil the comparison, "note" for what is good to know.
+        texts: by variant, in their order; a variant that has none is there, too.
+
+    >>> made = remarks("note", {"a": [(0, ["limit 9"])], "b": [(0, ["limit 9", "new head"])]})
+    >>> [each.words for each in made]
+    ['Note: limit 9.', 'Note: new head (b).']
+    """
+    found: dict[str, dict[str, list[int]]] = {}
+    for variant, trials in texts.items():
+        for seed, own in trials:
+            for text in own:
+                found.setdefault(text, {}).setdefault(variant, []).append(seed)
+    guards = []
+    for text, seeds in found.items():
+        where = [] if set(seeds) == set(texts) else [counted(list(seeds))]
+        if any(len(set(own)) < len(texts[name]) for name, own in seeds.items()):
+            where.append(seeds_phrase(sorted({seed for own in seeds.values() for seed in own})))
+        behind = f" ({', '.join(where)})" if where else ""
+        text = f"{text.rstrip('.')}{behind}."
+        guards.append(Guard("network and data", severity, text, tuple(seeds)))
+    return guards
+
+
+def _of_trials(context: AnalysisContext) -> Iterator[Guard]:
+    """Yield what the trials recorded of their networks and data, whatever became of them."""
+    # One that ended early had no chance to record what the others did.
+    trials = {
+        variant.name: [
+            each
+            for each in context.table.of(variant.name)
+            if each.final or each.notes or each.cautions
+        ]
+        for variant in context.trained
+    }
+    for severity, name in SEVERITIES.items():
+        texts = {
+            variant: [(each.seed, getattr(each, name)) for each in own]
+            for variant, own in trials.items()
+        }
+        yield from remarks(severity, texts)
+
+
+GUARDS: tuple[Callable[[AnalysisContext], Iterator[Guard]], ...] = (
     _pending,
     _few_seeds,
     comparability.failed,

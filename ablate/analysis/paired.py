@@ -8,13 +8,21 @@ from the number of seeds that allows it. Arrays: rows seeds, columns comparisons
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ablate.analysis import power, resampling
-from ablate.analysis.descriptive import MINIMUM_SEEDS, Moments, by_seed, moments, number, snapped
+from ablate.analysis.descriptive import (
+    MINIMUM_SEEDS,
+    Moments,
+    by_seed,
+    moments,
+    number,
+    rounding,
+    snapped,
+)
 from ablate.analysis.effects import Comparison, Direction, Verdict
 
 Kind = TypeVar("Kind", bound=Comparison)
@@ -22,21 +30,42 @@ Kind = TypeVar("Kind", bound=Comparison)
 
 @dataclass(frozen=True)
 class Family:
-    """The tests that Holm takes together: what they are called, and how many were declared."""
+    """Comparisons that are made alike, and that Holm takes together.
+
+    Attributes:
+        name: what they are called.
+        size: how many were declared. Comparisons that have too few pairs to be tested count as
+            tests that did not reject, so that p_holm of a study that is still running does not
+            depend on what has come so far being all.
+        seeds: of the rows.
+        metric: what was measured.
+        direction: "max" or "min", which way is better.
+        confidence: of every interval, per comparison; α = 1 - confidence for tests.
+        rng: for the bootstrap.
+    """
 
     name: str
     size: int
+    seeds: Sequence[int]
+    metric: str
+    direction: Direction
+    confidence: float
+    rng: np.random.Generator
+
+    @property
+    def alpha(self) -> float:
+        """The level of the tests."""
+        return 1 - self.confidence
+
+
+def compare_sides(own: np.ndarray, base: np.ndarray, family: Family) -> list[Comparison]:
+    """Compare (seeds, comparisons) with what each is held against, (seeds, comparisons or 1)."""
+    return compare(own - base, family, rounding(base, own), correlate(base, own))
 
 
 def compare(
     differences: np.ndarray,
-    *,
-    seeds: Sequence[int],
-    metric: str,
-    direction: Direction,
-    confidence: float,
     family: Family,
-    rng: np.random.Generator,
     noise: np.ndarray | float = 0.0,
     correlations: np.ndarray | None = None,
 ) -> list[Comparison]:
@@ -44,14 +73,7 @@ def compare(
 
     Args:
         differences: (seeds, comparisons), variant minus baseline, NaN where there is no pair.
-        seeds: the rows' seeds.
-        metric: what was measured.
-        direction: "max" or "min", which way is better.
-        confidence: of every interval, per comparison; α = 1 - confidence for tests.
-        family: the family that Holm corrects over. Comparisons that have too few pairs to be
-            tested count as tests that did not reject, so that p_holm of a study that is still
-            running does not depend on what has come so far being all.
-        rng: for the bootstrap.
+        family: what they have in common.
         noise: what of each difference may be rounding alone, (seeds, comparisons) or what
             broadcasts to it (`descriptive.rounding`): smaller differences and means are taken as
             0, a smaller spread as none.
@@ -60,40 +82,39 @@ def compare(
     Returns:
         The comparisons, in the order of the columns.
     """
-    alpha = 1 - confidence
     differences = snapped(differences, noise)
-    stats = moments(differences, confidence, noise)
+    stats = moments(differences, family.confidence, noise)
     p = t_test(stats)
-    adjusted = holm(p, family.size)
-    checks: list[dict[str, Any]] = _checks(differences, direction, confidence, family, rng, noise)
+    measured = {
+        "mean": stats.mean,
+        "sd": stats.sd,
+        "low": stats.low,
+        "high": stats.high,
+        "p": p,
+        "p_holm": holm(p, family.size),
+        "correlation": np.full(p.shape, np.nan) if correlations is None else correlations,
+        **_checks(differences, family, noise),
+    }
     found = []
-    for column in range(differences.shape[1]):
-        n, mean, sd = int(stats.n[column]), number(stats.mean[column]), number(stats.sd[column])
-        tested = bool(np.isfinite(p[column]))
-        inferring = n >= MINIMUM_SEEDS and sd is not None and sd > 0 and mean is not None
-        d = mean / sd if inferring and mean is not None and sd else None
-        smallest = power.detectable(n, alpha)
+    for column, n in enumerate(stats.n.tolist()):
+        own: dict[str, Any] = {name: number(each[column]) for name, each in measured.items()}
+        mean, sd = own["mean"], own["sd"]
+        d = mean / sd if n >= MINIMUM_SEEDS and sd and mean is not None else None
+        smallest = power.detectable(n, family.alpha)
         found.append(
             Comparison(
-                metric=metric,
-                direction=direction,
+                metric=family.metric,
+                direction=family.direction,
                 n=n,
-                differences=by_seed(differences[:, column], seeds),
-                mean=mean,
-                sd=sd,
-                low=number(stats.low[column]),
-                high=number(stats.high[column]),
-                p=number(p[column]),
-                p_holm=number(adjusted[column]) if tested else None,
+                differences=by_seed(differences[:, column], family.seeds),
                 family=family.name,
                 family_size=family.size,
-                verdict=verdict(n, mean, number(adjusted[column]), alpha, direction),
+                verdict=verdict(n, mean, own["p_holm"], family.alpha, family.direction),
                 cohens_d=d,
-                correlation=None if correlations is None else number(correlations[column]),
-                detectable=smallest * sd if inferring and smallest and sd else None,
+                detectable=smallest * sd if smallest and sd else None,
                 detectable_d=smallest,
-                seeds_needed=power.seeds_needed(d, alpha),
-                **checks[column],
+                seeds_needed=power.seeds_needed(d, family.alpha),
+                **own,
             )
         )
     return found
@@ -142,7 +163,7 @@ def holm(p: np.ndarray, size: int | None = None) -> np.ndarray:
 def verdict(
     n: int, mean: float | None, p_holm: float | None, alpha: float, direction: Direction
 ) -> Verdict:
-    """Return what may be said: see `findings.Verdict`."""
+    """Return what may be said: see `effects.Verdict`."""
     if n == 0 or mean is None:
         return "missing"
     if n < MINIMUM_SEEDS:
@@ -172,49 +193,32 @@ def correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def specialize(comparison: Comparison, kind: type[Kind], **more: Any) -> Kind:
     """Return `comparison` as its subclass `kind`, with the fields that it adds."""
-    own = {each.name: getattr(comparison, each.name) for each in fields(Comparison)}
-    return kind(**(own | more))
+    return kind(**(vars(comparison) | more))
 
 
 def _checks(
-    differences: np.ndarray,
-    direction: Direction,
-    confidence: float,
-    family: Family,
-    rng: np.random.Generator,
-    noise: np.ndarray | float,
-) -> list[dict[str, Any]]:
-    """Return the sensitivity checks that each column's n allows."""
-    found: list[dict[str, Any]] = [{} for _ in range(differences.shape[1])]
+    differences: np.ndarray, family: Family, noise: np.ndarray | float
+) -> dict[str, np.ndarray]:
+    """Return the sensitivity checks by name, (comparisons,): NaN where n does not allow one."""
+    names = ("sign_flip_p", "bca_low", "bca_high")
+    shares = ("improvement", "improvement_low", "improvement_high")
+    found = {name: np.full(differences.shape[1], np.nan) for name in (*names, *shares)}
     present = np.isfinite(differences)
-    blur = np.where(present, noise, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
-    by_count: dict[int, list[int]] = {}
-    for column in range(differences.shape[1]):
-        sample = _present(differences, column)
-        if len(sample) < MINIMUM_SEEDS:
-            continue
-        by_count.setdefault(len(sample), []).append(column)
-    for n, columns in sorted(by_count.items()):
-        samples = np.stack([_present(differences, column) for column in columns], axis=1)
-        if resampling.sign_flip_allowed(n, family.size, 1 - confidence):
-            flips = resampling.sign_flip(samples, rng, blur[columns])
-            for index, column in enumerate(columns):
-                found[column]["sign_flip_p"] = float(flips[index])
-        if n < resampling.BOOTSTRAP_SEEDS:
-            continue
-        low, high = resampling.bca(samples, confidence, rng, blur[columns])
-        for index, column in enumerate(columns):
-            share, below, above = resampling.improvement(samples[:, index], direction, confidence)
-            found[column] |= {
-                "improvement": share,
-                "improvement_low": below,
-                "improvement_high": above,
-            }
-            if np.isfinite(low[index]):
-                found[column] |= {"bca_low": float(low[index]), "bca_high": float(high[index])}
+    counts = present.sum(axis=0)
+    blur = np.where(present, noise, 0.0).sum(axis=0) / np.maximum(counts, 1)
+    for n in np.unique(counts[counts >= MINIMUM_SEEDS]).tolist():
+        columns = np.flatnonzero(counts == n)
+        samples = np.stack([differences[present[:, each], each] for each in columns], axis=1)
+        if resampling.sign_flip_allowed(n, family.size, family.alpha):
+            found["sign_flip_p"][columns] = resampling.sign_flip(samples, family.rng, blur[columns])
+        if n >= resampling.BOOTSTRAP_SEEDS:
+            found["bca_low"][columns], found["bca_high"][columns] = resampling.bca(
+                samples, family.confidence, family.rng, blur[columns]
+            )
+            improved = [
+                resampling.improvement(each, family.direction, family.confidence)
+                for each in samples.T
+            ]
+            for name, values in zip(shares, np.transpose(improved), strict=True):
+                found[name][columns] = values
     return found
-
-
-def _present(differences: np.ndarray, column: int) -> np.ndarray:
-    sample = differences[:, column]
-    return sample[np.isfinite(sample)]

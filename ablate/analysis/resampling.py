@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ablate.analysis.descriptive import wilson
+
 #: Seeds from which BCa and the probability of improvement are given.
 BOOTSTRAP_SEEDS = 20
 
@@ -94,15 +96,11 @@ def bca(
         for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
             reach = bias + special.ndtri(tail)
             ends.append(special.ndtr(bias + reach / (1 - acceleration * reach)))
-    low, high = np.full(columns, np.nan), np.full(columns, np.nan)
-    for column in range(columns):
-        if (
-            np.ptp(differences[:, column]) > 0
-            and np.isfinite([each[column] for each in ends]).all()
-        ):
-            quantiles = [ends[0][column], ends[1][column]]
-            low[column], high[column] = np.quantile(means[:, column], quantiles)
-    return low, high
+    found = np.full((2, columns), np.nan)
+    for column, quantiles in enumerate(np.transpose(ends)):
+        if np.ptp(differences[:, column]) > 0 and np.isfinite(quantiles).all():
+            found[:, column] = np.quantile(means[:, column], quantiles)
+    return found[0], found[1]
 
 
 def share_below(
@@ -142,16 +140,11 @@ def improvement(
     Source: X. Bouthillier et al., Accounting for variance in machine learning benchmarks,
     MLSys 2021, section 4.2.
     """
-    from scipy import special
-
     gains = differences if direction == "max" else -differences
-    n = len(gains)
-    share = float((gains > 0).mean() + (gains == 0).mean() / 2)
-    # Wilson's formula itself, since half a success is nothing that SciPy would count.
-    z = special.ndtri(0.5 + confidence / 2)
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return share, float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    n, ties = len(gains), float((gains == 0).sum())
+    interval = wilson(float((gains > 0).sum()) + ties / 2, n, confidence)
+    assert interval is not None
+    return float((gains > 0).mean() + (gains == 0).mean() / 2), *interval
 
 
 def _resampled_means(differences: np.ndarray, rng: np.random.Generator) -> np.ndarray:

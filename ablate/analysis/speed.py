@@ -9,74 +9,69 @@ that never gets there, or that diverged, is censored: it counts as never, and is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import median
 
+from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import close
 from ablate.analysis.effects import Direction, LearningSpeed
 from ablate.analysis.result_table import ResultTable
 from ablate.study.metrics import bare
 from ablate.study.trial import TrialResult
 
+#: Of a trial that never gets there.
+NEVER = (None, None)
 
-def learning_speed(
-    outcomes: ResultTable,
-    baseline: str,
-    metric: str,
-    direction: Direction,
-    target: float | None = None,
-) -> list[LearningSpeed]:
-    """Return how long each variant takes to the target.
 
-    Args:
-        outcomes: of the study.
-        baseline: whose final value is the target where none is given.
-        metric: the headline metric; the curve is its validation twin, else its running value in
-            training.
-        direction: of the metric.
-        target: the value to reach.
+def learning_speed(context: AnalysisContext) -> list[LearningSpeed]:
+    """Return how long each variant takes to the target, which `analysis.target` may give.
+
+    The curve is the headline metric's validation twin, else its running value in training.
 
     Returns:
         One entry per variant with an outcome; none where no trial has the curve, or no target.
     """
-    curve = _curve_name(outcomes, metric)
+    table, target = context.table, context.settings.target
+    curve = _curve_name(table, context.metric)
     if curve is None:
         return []
     finals = {
         each.seed: ending
-        for each in outcomes.completed(baseline)
+        for each in table.completed(context.baseline)
         if (ending := final(each, curve)) is not None
     }
-    targets = dict.fromkeys(outcomes.seeds, target) if target is not None else dict(finals)
+    targets = finals if target is None else dict.fromkeys(table.seeds, target)
     if not targets:
         return []
-    reference = _epochs(outcomes, baseline, curve, direction, targets)
-    steps_of_reference = _steps(outcomes, baseline, reference)
+
+    def reached(name: str) -> dict[int, tuple[int | None, int | None]]:
+        return {
+            each.seed: _duration(each, curve, targets[each.seed], context.direction)
+            for each in table.of(name)
+            if each.seed in targets and each.final
+        }
+
+    reference = reached(context.baseline)
     found = []
-    for name in outcomes.names:
-        epochs = _epochs(outcomes, name, curve, direction, targets)
-        if not epochs:
+    for name in table.names:
+        own = reached(name)
+        if not own:
             continue
-        steps = _steps(outcomes, name, epochs)
-        ratios = [
-            _speedup(steps_of_reference.get(seed), own)
-            for seed, own in steps.items()
-            if own is not None or steps_of_reference.get(seed) is not None
-        ]
-        given = target if target is not None else sum(finals.values()) / len(finals)
+        epochs = {seed: epoch for seed, (epoch, _) in own.items()}
+        steps = {seed: step for seed, (_, step) in own.items()}
         found.append(
             LearningSpeed(
                 variant=name,
                 curve=curve,
-                target=given,
+                target=sum(finals.values()) / len(finals) if target is None else target,
                 target_kind="baseline" if target is None else "given",
-                n=len(epochs),
+                n=len(own),
                 reached=sum(each is not None for each in epochs.values()),
                 epochs=epochs,
                 steps=steps,
-                median_epochs=_median(list(epochs.values())),
-                median_steps=_median(list(steps.values())),
-                speedup=_positive(median(ratios)) if ratios else None,
+                median_epochs=_median(epochs.values()),
+                median_steps=_median(steps.values()),
+                speedup=_speedup({seed: reference.get(seed, NEVER)[1] for seed in own}, steps),
             )
         )
     return found
@@ -104,50 +99,37 @@ def epochs_to(points: list[float | None], target: float, direction: Direction) -
     return None
 
 
-def _curve_name(outcomes: ResultTable, metric: str) -> str | None:
+def _curve_name(table: ResultTable, metric: str) -> str | None:
     for name in (f"val_{bare(metric)}", bare(metric)):
-        if any(each.curves.get(name) for each in outcomes.trials.values()):
+        if any(each.curves.get(name) for each in table.trials.values()):
             return name
     return None
 
 
-def _epochs(
-    outcomes: ResultTable,
-    name: str,
-    curve: str,
-    direction: Direction,
-    targets: Mapping[int, float],
-) -> dict[int, int | None]:
-    return {
-        each.seed: epochs_to(each.curves.get(curve) or [], targets[each.seed], direction)
-        for each in outcomes.of(name)
-        if each.seed in targets and each.final
-    }
+def _duration(
+    trial: TrialResult, curve: str, target: float, direction: Direction
+) -> tuple[int | None, int | None]:
+    """Return the epochs and the steps that a trial took to the target."""
+    epoch = epochs_to(trial.curves.get(curve) or [], target, direction)
+    if epoch is None:
+        return NEVER
+    return epoch, round(epoch * (trial.steps / trial.epochs if trial.epochs else 0.0))
 
 
-def _steps(
-    outcomes: ResultTable, name: str, epochs: Mapping[int, int | None]
-) -> dict[int, int | None]:
-    found: dict[int, int | None] = {}
-    for each in outcomes.of(name):
-        if each.seed in epochs:
-            epoch = epochs[each.seed]
-            per_epoch = each.steps / each.epochs if each.epochs else 0.0
-            found[each.seed] = None if epoch is None else round(epoch * per_epoch)
-    return found
-
-
-def _speedup(reference: int | None, own: int | None) -> float:
-    """Baseline steps over own; 0 when only the baseline got there, infinite the other way."""
-    if own is None:
-        return 0.0
-    return reference / own if own and reference is not None else math.inf
-
-
-def _positive(ratio: float) -> float | None:
+def _speedup(reference: Mapping[int, int | None], own: Mapping[int, int | None]) -> float | None:
+    """Return the median of baseline steps over own: 0 or infinite where one never got there."""
+    ratios = []
+    for seed, steps in own.items():
+        base = reference[seed]
+        if steps is None and base is None:
+            continue
+        ratios.append(
+            0.0 if steps is None else base / steps if steps and base is not None else math.inf
+        )
+    ratio = median(ratios) if ratios else 0.0
     return ratio if 0 < ratio < math.inf else None
 
 
-def _median(values: list[int | None]) -> float | None:
+def _median(values: Iterable[int | None]) -> float | None:
     ordered = median(math.inf if each is None else float(each) for each in values)
     return ordered if math.isfinite(ordered) else None

@@ -2,7 +2,7 @@
 
 A metric's name goes in and a title with its unit comes out; a number goes in and a short text
 comes out, with as many decimals as the spread across seeds supports and no more. Shares such as
-accuracy are shown in percent and their differences in points. What a variant changes is told from
+accuracy are shown in percent and their differences in points. What a variant changes is read off
 its resolved placements. None becomes a dash, never a number.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.analysis.sentences import pretty, told
+from ablate.analysis.formatting import in_percent, pretty
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import Placement
 
@@ -53,7 +53,7 @@ def parameter(path: str) -> str:
 
 def is_share(metric: str) -> bool:
     """Tell whether a metric is a share between 0 and 1, shown in percent."""
-    return told(metric)
+    return in_percent(metric)
 
 
 def factor_of(metric: str) -> float:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ablate.analysis import Guard
-from ablate.analysis.remarks import remarks
+from ablate.analysis.guards import remarks
 from ablate.report.live import count, duration
 
 #: Inserted layers named in full; more are counted.

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ablate.analysis.context import AnalysisContext
+from ablate.analysis.effects import Direction
+from ablate.analysis.result_table import collect
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.analysis import Analysis as Settings
 from ablate.study.schema.data import Data
 from ablate.study.schema.model import Model
 from ablate.study.schema.placement import Placement, Removal
@@ -84,6 +88,20 @@ def study(values: Mapping[str, Sequence[float | None]], **more: Any) -> list[Tri
         for name, by_seed in values.items()
         for seed, value in enumerate(by_seed)
     ]
+
+
+def context(
+    results: Sequence[TrialResult],
+    resolved: Sequence[ResolvedVariant],
+    *,
+    baseline: str = "plain",
+    metric: str = "test_accuracy",
+    direction: Direction = "max",
+    **settings: Any,
+) -> AnalysisContext:
+    """Return what a statistic is given; `settings` are those of the study's `analysis` section."""
+    table = collect(results, resolved)
+    return AnalysisContext(table, baseline, metric, direction, Settings(**settings))
 
 
 def noisy(mean: float, sd: float, n: int, seed: int) -> list[float]:

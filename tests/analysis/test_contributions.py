@@ -3,8 +3,7 @@ import pytest
 from scipy import stats
 
 from ablate.analysis.contributions import contributions
-from ablate.analysis.result_table import collect
-from tests.analysis.simulated import arm, noisy, study
+from tests.analysis.simulated import arm, context, noisy, study
 
 
 def test_contributions_are_the_whole_minus_the_part_ranked_by_what_helps() -> None:
@@ -31,9 +30,7 @@ def test_contributions_are_the_whole_minus_the_part_ranked_by_what_helps() -> No
         )
         for name, what in left_out.items()
     ]
-    found = contributions(
-        collect(study(values), resolved), "test_accuracy", "max", 0.95, np.random.default_rng(0)
-    )
+    found = contributions(context(study(values), resolved))
     assert [(each.what, each.rank, each.n) for each in found] == [
         ("bn", 1, 5),
         ("conv", 2, 5),
@@ -52,7 +49,5 @@ def test_where_less_is_better_the_smallest_loss_ranks_first() -> None:
         arm("b", origin="leave_one_out", left_out=("full", "b")),
     ]
     values = {"full": [0.5, 0.6, 0.7], "a": [0.6, 0.72, 0.8], "b": [0.4, 0.5, 0.61]}
-    found = contributions(
-        collect(study(values), resolved), "test_accuracy", "min", 0.95, np.random.default_rng(0)
-    )
+    found = contributions(context(study(values), resolved, baseline="full", direction="min"))
     assert [(each.what, each.verdict) for each in found] == [("a", "better"), ("b", "worse")]

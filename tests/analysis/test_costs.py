@@ -1,10 +1,10 @@
 from ablate.analysis.costs import costs
 from ablate.analysis.effects import Cost, Spread
-from ablate.analysis.result_table import collect
-from tests.analysis.simulated import arm, result
+from ablate.study.trial import TrialResult
+from tests.analysis.simulated import arm, context, result
 
 
-def timed(variant: str, seed: int, train: float, **more: object) -> object:
+def timed(variant: str, seed: int, train: float, **more: object) -> TrialResult:
     return result(variant, seed, seconds={"total": train + 1, "train": train}, **more)
 
 
@@ -15,7 +15,7 @@ def test_costs_are_medians_with_quartiles_and_ratios_to_the_baseline() -> None:
         timed("bn", 0, 30.0, parameters=1500, inference=(0.4,)),
         timed("bn", 1, 5.0, parameters=1500, status="diverged", inference=()),
     ]
-    found = costs(collect(results, [arm("plain"), arm("bn"), arm("idle")]), "plain")  # type: ignore[arg-type]
+    found = costs(context(results, [arm("plain"), arm("bn"), arm("idle")]))
     assert found == [
         Cost(
             "plain",
@@ -42,6 +42,6 @@ def test_costs_are_medians_with_quartiles_and_ratios_to_the_baseline() -> None:
 
 
 def test_without_a_timed_baseline_there_are_no_ratios() -> None:
-    (_, bn) = costs(collect([result("bn", 0)], [arm("plain"), arm("bn")]), "plain")
+    (_, bn) = costs(context([result("bn", 0)], [arm("plain"), arm("bn")]))
     assert bn.parameters == 1000
     assert (bn.parameters_ratio, bn.seconds_per_epoch_ratio, bn.inference_ratio) == (None,) * 3

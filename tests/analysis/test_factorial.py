@@ -14,9 +14,8 @@ from ablate.analysis.factorial import (
     factor_effects,
     factor_levels,
 )
-from ablate.analysis.result_table import collect
 from ablate.analysis.sentences import factor_words
-from tests.analysis.simulated import arm, study
+from tests.analysis.simulated import arm, context, study
 
 LEVELS = {"bn": ("off", "on"), "dropout": ("off", "on")}
 
@@ -29,8 +28,7 @@ def effects(
         factors = dict(zip(levels, cell, strict=True))
         name = ",".join(f"{key}={value}" for key, value in factors.items())
         resolved.append(arm(name, factors=factors, origin="factorial"))
-    outcomes = collect(study(values), resolved)
-    found = factor_effects(outcomes, "test_accuracy", "max", 0.95, np.random.default_rng(0))
+    found = factor_effects(context(study(values), resolved, baseline=resolved[0].name))
     return {each.name: each for each in found}
 
 
@@ -139,6 +137,6 @@ def test_all_contrasts_go_up_to_order_three() -> None:
 
 
 def test_studies_without_factors_have_no_factor_effects() -> None:
-    outcomes = collect(study({"plain": [0.9]}), [arm("plain")])
-    assert factor_levels(outcomes) == {}
-    assert factor_effects(outcomes, "test_accuracy", "max", 0.95, np.random.default_rng(0)) == []
+    alone = context(study({"plain": [0.9]}), [arm("plain")])
+    assert factor_levels(alone.table) == {}
+    assert factor_effects(alone) == []

@@ -3,14 +3,13 @@ from scipy import stats
 
 from ablate.analysis.effects import Failures, Rate
 from ablate.analysis.failures import chance_p, collapsed, count_failures, fisher
-from ablate.analysis.result_table import collect
-from tests.analysis.simulated import arm, result
+from ablate.study.trial import TrialResult
+from tests.analysis.simulated import arm, context, result
 
 
-def count(results: list, **more: object) -> dict[str, Failures]:  # type: ignore[type-arg]
+def count(results: list[TrialResult]) -> dict[str, Failures]:
     resolved = [arm("plain"), arm("fast")]
-    settings = {"planned": {"plain": 5, "fast": 6}, "metric": "test_accuracy", "direction": "max"}
-    return count_failures(collect(results, resolved), "plain", **(settings | more))  # type: ignore[arg-type]
+    return count_failures(context(results, resolved), {"plain": 5, "fast": 6})
 
 
 def test_every_kind_is_counted_with_wilson_and_fisher() -> None:

@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from ablate.analysis.gap import gaps
-from ablate.analysis.result_table import collect
-from tests.analysis.simulated import arm, result
+from ablate.study.trial import TrialResult
+from tests.analysis.simulated import arm, context, result
 
 
-def trial(variant: str, seed: int, train: float, test: float) -> object:
+def trial(variant: str, seed: int, train: float, test: float) -> TrialResult:
     metrics = {
         "train_accuracy": train,
         "test_accuracy": test,
@@ -20,14 +22,7 @@ def trial(variant: str, seed: int, train: float, test: float) -> object:
 def test_gap_is_train_minus_test_and_a_smaller_one_is_better() -> None:
     results = [trial("plain", s, 0.99 + s / 900, 0.9 + s / 300) for s in range(4)]
     results += [trial("dropout", s, 0.96, 0.93 + s / 700 * (-1) ** s) for s in range(4)]
-    found = gaps(
-        collect(results, [arm("plain"), arm("dropout")]),  # type: ignore[arg-type]
-        "plain",
-        "test_accuracy",
-        "max",
-        0.95,
-        np.random.default_rng(0),
-    )
+    found = gaps(context(results, [arm("plain"), arm("dropout")]))
     assert [(each.variant, each.metric) for each in found] == [
         ("plain", "accuracy"),
         ("dropout", "accuracy"),
@@ -50,14 +45,7 @@ def test_gap_is_train_minus_test_and_a_smaller_one_is_better() -> None:
 def test_gaps_that_are_equal_but_for_rounding_are_equal() -> None:
     results = [trial("plain", s, 0.95 + s / 300, 0.9 + s / 300) for s in range(5)]
     results += [trial("same", s, 0.85 + s / 700, 0.8 + s / 700) for s in range(5)]
-    found = gaps(
-        collect(results, [arm("plain"), arm("same")]),  # type: ignore[arg-type]
-        "plain",
-        "test_accuracy",
-        "max",
-        0.95,
-        np.random.default_rng(0),
-    )
+    found = gaps(context(results, [arm("plain"), arm("same")]))
     against = found[1].against
     assert against is not None
     assert (against.mean, against.sd, against.p) == (0.0, 0.0, 1.0)
@@ -76,11 +64,11 @@ def test_holm_counts_the_gaps_that_are_compared_and_no_more() -> None:
         for at, each in enumerate(resolved[:4])
         for seed in range(5)
     ]
-    outcomes = collect(results, resolved)  # type: ignore[arg-type]
-    found = gaps(outcomes, "plain", "test_accuracy", "max", 0.95, np.random.default_rng(0))
+    found = gaps(context(results, resolved))
     against = {each.variant: each.against for each in found if each.metric == "accuracy"}
     assert against.pop("plain") is None
-    assert against["bn-without-y"] is against["dropout"]
+    shared, own = against["bn-without-y"], against["dropout"]
+    assert shared and own and replace(shared, words=own.words) == own
     sizes = {name: (each.family, each.family_size) for name, each in against.items() if each}
     assert sizes == {
         "bn": ("gap in accuracy: variants", 2),
@@ -94,5 +82,4 @@ def test_holm_counts_the_gaps_that_are_compared_and_no_more() -> None:
 
 def test_without_training_metrics_there_is_no_gap() -> None:
     results = [result("plain", 0, metrics={"test_accuracy": 0.9})]
-    outcomes = collect(results, [arm("plain")])
-    assert gaps(outcomes, "plain", "test_accuracy", "max", 0.95, np.random.default_rng(0)) == []
+    assert gaps(context(results, [arm("plain")])) == []

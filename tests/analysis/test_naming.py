@@ -1,6 +1,7 @@
 import pytest
 
-from ablate.analysis.naming import counted, coverage_clause, described, weights_kept
+from ablate.analysis.formatting import counted
+from ablate.analysis.sentences import coverage_clause, described, weights_kept
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import Placement
 from tests.analysis.simulated import BN, DROPOUT, arm

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,20 +7,29 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ablate.analysis.descriptive import rounding
-from ablate.analysis.effects import Comparison, Effect
+from ablate.analysis.effects import Comparison, Direction, Effect
 from ablate.analysis.paired import Family, compare, correlate, holm, specialize
 
 
-def compared(differences: np.ndarray, direction: str = "max", **more: object) -> list[Comparison]:
-    settings = {
-        "seeds": range(len(differences)),
-        "metric": "test_accuracy",
-        "direction": direction,
-        "confidence": 0.95,
-        "family": Family("variants", differences.shape[1]),
-        "rng": np.random.default_rng(0),
-    }
-    return compare(differences, **(settings | more))  # type: ignore[arg-type]
+def compared(
+    differences: np.ndarray,
+    direction: Direction = "max",
+    *,
+    size: int = 0,
+    confidence: float = 0.95,
+    seeds: Sequence[int] = (),
+    **more: np.ndarray,
+) -> list[Comparison]:
+    family = Family(
+        "variants",
+        size or differences.shape[1],
+        seeds=seeds or range(len(differences)),
+        metric="test_accuracy",
+        direction=direction,
+        confidence=confidence,
+        rng=np.random.default_rng(0),
+    )
+    return compare(differences, family, **more)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10, 20])
@@ -96,7 +107,7 @@ def test_equal_differences_are_no_evidence_even_in_single_precision() -> None:
 def test_a_family_larger_than_what_has_come_is_corrected_in_full() -> None:
     differences = np.random.default_rng(2).normal(1, 0.5, (5, 1))
     (alone,) = compared(differences)
-    (of_four,) = compared(differences, family=Family("variants", 4))
+    (of_four,) = compared(differences, size=4)
     assert alone.p is not None
     assert alone.p_holm == alone.p
     assert of_four.p_holm == pytest.approx(4 * alone.p)
@@ -165,7 +176,7 @@ FIVE = np.array([0.010, 0.002, 0.014, 0.006, 0.003])
 def test_every_threshold_is_one_minus_the_confidence(
     confidence: float, family: int, verdict: str
 ) -> None:
-    (found,) = compared(FIVE[:, None], confidence=confidence, family=Family("variants", family))
+    (found,) = compared(FIVE[:, None], confidence=confidence, size=family)
     p = stats.ttest_1samp(FIVE, 0).pvalue
     assert p == pytest.approx(0.0352, abs=1e-4)
     assert found.p == pytest.approx(p)
@@ -203,9 +214,7 @@ def test_the_sign_flip_test_is_made_where_it_can_reject_at_this_level() -> None:
 
 def test_bca_and_the_share_of_seeds_have_the_confidence() -> None:
     differences = np.random.default_rng(0).normal(0.3, 1, (20, 1))
-    (wide,), (narrow,) = (
-        compared(differences, confidence=c, rng=np.random.default_rng(0)) for c in (0.99, 0.8)
-    )
+    (wide,), (narrow,) = (compared(differences, confidence=c) for c in (0.99, 0.8))
     assert wide.bca_high - wide.bca_low > 1.5 * (narrow.bca_high - narrow.bca_low)  # type: ignore
     for found, confidence in ((wide, 0.99), (narrow, 0.8)):
         wins = int((differences > 0).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ablate.analysis import Guard, analyze
-from ablate.analysis.remarks import remarks
+from ablate.analysis.guards import remarks
 from tests.analysis.simulated import BN, DROPOUT, arm, result
 
 ARMS = [arm("plain"), arm("bn", insert=[BN]), arm("dropout", insert=[DROPOUT])]

@@ -14,7 +14,7 @@ from ablate.analysis import analyze
 from ablate.analysis.budget import compare_tolerance, tolerated
 from ablate.analysis.descriptive import close, moments, rounding, snapped
 from ablate.analysis.failures import collapsed
-from ablate.analysis.paired import Family, compare
+from ablate.analysis.paired import Family, compare_sides
 from ablate.analysis.resampling import bca
 from ablate.analysis.speed import epochs_to
 from ablate.events.means import differences
@@ -66,16 +66,9 @@ def test_differences_of_rounding_are_no_gains_and_no_losses() -> None:
     base = np.float32(0.4) + np.arange(20, dtype=np.float32) / 50
     other = np.nextafter(base, np.float32(1))
     pair = base.astype(float)[:, None], other.astype(float)[:, None]
-    (found,) = compare(
-        pair[1] - pair[0],
-        seeds=range(20),
-        metric="test_accuracy",
-        direction="max",
-        confidence=0.95,
-        family=Family("variants", 1),
-        rng=np.random.default_rng(0),
-        noise=rounding(*pair),
-    )
+    rng = np.random.default_rng(0)
+    family = Family("variants", 1, range(20), "test_accuracy", "max", 0.95, rng)
+    (found,) = compare_sides(pair[1], pair[0], family)
     assert set(found.differences.values()) == {0.0}
     assert (found.mean, found.sd, found.p, found.sign_flip_p) == (0.0, 0.0, 1.0, 1.0)
     assert found.improvement == 0.5  # all are ties

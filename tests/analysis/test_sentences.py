@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.analysis import analyze
-from ablate.analysis.sentences import amount, figure, interval, listing, p_words, plural, pretty
+from ablate.analysis.formatting import amount, figure, interval, listing, p_words, plural, pretty
 from ablate.study.schema.analysis import Analysis as Settings
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, study
 
@@ -99,13 +99,13 @@ def test_one_or_two_seeds_are_described(n: int) -> None:
 def test_nothing_and_only_failures_have_words_too() -> None:
     assert answer({"plain": []}, planned={"plain": 5}) == (
         "None of the 5 planned trials has ended yet.",
-        "Nothing can be said of the metric.",
+        "No trial reported the metric.",
     )
     assert answer({"plain": [None] * 3}) == (
         "All 3 trials of plain diverged.",
-        "Nothing can be said of the metric.",
+        "No trial reported the metric.",
     )
-    assert answer({"plain": list(PLAIN)})[0].startswith("plain, compared with nothing, has")
+    assert answer({"plain": list(PLAIN)})[0].startswith("Only plain completed: ")
 
 
 def words(differences: list[float], metric: str = "test_accuracy") -> str:

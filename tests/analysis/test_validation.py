@@ -12,7 +12,7 @@ import pytest
 from ablate.analysis import analyze
 from ablate.analysis.descriptive import moments, rounding
 from ablate.analysis.guards import COVERAGE_UNDER_SKEW
-from ablate.analysis.paired import Family, compare
+from ablate.analysis.paired import Family, compare_sides
 from ablate.analysis.resampling import bca
 from tests.analysis.simulated import arm, study
 
@@ -138,18 +138,10 @@ def test_equal_variants_are_told_apart_no_more_often_than_nominal(n: int, rows: 
     values = rng.normal(0.95, 0.006, (studies, n, variants + 1))
     if rows:
         values = np.float32(rng.binomial(rows, np.minimum(values, 1)) / rows).astype(float)
+    family = Family("variants", variants, range(n), "test_accuracy", "max", 0.95, rng)
     wrong = 0
     for each in values:
-        found = compare(
-            each[:, 1:] - each[:, :1],
-            seeds=range(n),
-            metric="test_accuracy",
-            direction="max",
-            confidence=0.95,
-            family=Family("variants", variants),
-            rng=rng,
-            noise=rounding(each[:, :1], each[:, 1:]),
-        )
+        found = compare_sides(each[:, 1:], each[:, :1], family)
         wrong += any(one.verdict in ("better", "worse") for one in found)
     assert wrong / studies <= 0.05 + error(0.05, studies)
 

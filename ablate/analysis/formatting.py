@@ -1,0 +1,118 @@
+"""Numbers and names in running text: units, figures, lists.
+
+Shares such as accuracy stand in percent and their differences in points; every number has as many
+digits as the half-width of its interval supports.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ablate.study.metrics import is_share
+
+#: The width of a range of learning rates, as a metric.
+DECADES = "learning_rate_decades"
+
+_ACRONYMS = {"mae": "MAE", "mse": "MSE", "auc": "AUC", "rmse": "RMSE"}
+
+
+def pretty(metric: str) -> str:
+    """Return the metric's name as words: `val_accuracy` → `validation accuracy`."""
+    if metric == DECADES:
+        return "the usable range of learning rates"
+    if metric.startswith("curve/"):
+        return f"running {metric[6:].replace('_', ' ')} of the last epoch"
+    if metric.startswith("probe/"):
+        _, probe, *path, what = metric.split("/")
+        where = f" at {'/'.join(path)}" if path else ""
+        return f"{what.replace('_', ' ')}{where} (probe {probe})"
+    words = metric.split("_")
+    if words[0] == "val":
+        words[0] = "validation"
+    if words[0] == "gap":
+        held_out = "validation" if words[1] == "val" else "test"
+        return f"train-minus-{held_out} {' '.join(words[2 if words[1] == 'val' else 1 :])}"
+    return " ".join(_ACRONYMS.get(word, word) for word in words)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 seed`, `5 seeds`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def counted(names: Sequence[str], most: int = 4) -> str:
+    """Return the names, or, past `most`, the first ones and how many more."""
+    if len(names) <= most:
+        return listing(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def rows_phrase(rows: Mapping[str, int]) -> str:
+    """Return `1000 train, 200 validation and 300 test rows`."""
+    return listing([f"{count} {name}" for name, count in rows.items()]) + " rows"
+
+
+def seeds_phrase(seeds: Sequence[int]) -> str:
+    """Return `seed 3` or `seeds 0, 1 and 4`."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {listing([str(each) for each in seeds])}"
+
+
+def in_percent(metric: str) -> bool:
+    """Whether the metric stands in percent and points rather than as it is."""
+    return is_share(metric) or metric in ("collapse_rate", "failure_rate")
+
+
+def amount(
+    metric: str, value: float, scale: float | None = None, *, difference: bool = False
+) -> str:
+    """Return a value with its unit: `97.2 %`, `1.2 points`, `0.31`.
+
+    Args:
+        metric: decides the unit.
+        value: in the metric's own unit.
+        scale: what the digits should resolve, such as the half-width of the interval.
+        difference: points instead of percent.
+    """
+    unit = " decades" if metric == DECADES else ""
+    if in_percent(metric):
+        unit = " points" if difference else " %"
+    return figure(metric, value, scale) + unit
+
+
+def figure(metric: str, value: float, scale: float | None = None) -> str:
+    """Return a value as `amount` does, without its unit."""
+    factor, least, extra = (100, 1, 0) if in_percent(metric) else (1, 0, 1)
+    resolved = abs(scale if scale else value) * factor
+    places = max(least, extra)
+    if resolved and math.isfinite(resolved):
+        places = max(least, extra - math.floor(math.log10(resolved)))
+    tiny = abs(value * factor) < 1e-4 and places > 6
+    text = f"{value * factor:.3g}" if tiny else f"{value * factor:.{min(places, 6)}f}"
+    if not text.strip("-0."):
+        text = text.lstrip("-")
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def interval(metric: str, low: float, high: float, *, difference: bool = False) -> str:
+    """Return `0.8 to 1.6`, with the unit of shares where it is no difference."""
+    half = (high - low) / 2
+    text = f"{figure(metric, low, half)} to {figure(metric, high, half)}"
+    return f"{text} %" if in_percent(metric) and not difference else text
+
+
+def level(confidence: float) -> str:
+    """Return `95 %`."""
+    return f"{100 * confidence:g} %"
+
+
+def p_words(p: float) -> str:
+    """Return `p = 0.012` or `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
