@@ -28,13 +28,13 @@ RANKS = {
     "events": 4,
     "models": 4,
     "data": 4,
-    "probes": 4,
-    "training": 5,
-    "execution": 6,
-    "search": 7,
-    "cli": 8,
-    "__init__": 8,
-    "__main__": 9,
+    "probes": 5,
+    "training": 6,
+    "execution": 7,
+    "search": 8,
+    "cli": 9,
+    "__init__": 9,
+    "__main__": 10,
 }
 
 #: Parts that never import Keras or TensorFlow, at the top or in a function.

@@ -123,7 +123,7 @@ def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     from ablate import events
     from ablate.errors import StoreError
     from ablate.execution.plan import plan, resolved_before, with_searched
-    from ablate.report.probes import illustrate
+    from ablate.report.probe_sections import illustrate
 
     found, earlier = Find(store.logs)(study), resolved_before(store)
     made, points = with_searched(plan(found, store, earlier=earlier, recorded=True), store)

@@ -2,33 +2,36 @@
 
 A probe sees a few validation rows (`probe_rows`), between epochs, and changes nothing that a trial
 is judged by: all probes on gives the same bits as none. What it measures goes to the trial's
-record as arrays; TensorBoard and the report draw it. `ablate.probes.context` is the agreement.
+record as arrays; TensorBoard and the report draw it. Its arguments and its section of the report
+are declared without Keras in `ablate.report.probes`; the declaration names the class here.
 """
 
-from ablate.probes.activations import Activations
-from ablate.probes.batchnorm import Batchnorm
-from ablate.probes.context import Context, Probe
-from ablate.probes.covariate_shift import CovariateShift
-from ablate.probes.dropout import Dropout
-from ablate.probes.fitted_curve import FittedCurve
-from ablate.probes.gradients import Gradients
-from ablate.probes.landscape import Landscape
-from ablate.probes.mistakes import Mistakes
-from ablate.probes.perturbation import Perturbation
-from ablate.probes.variance_shift import VarianceShift
+from __future__ import annotations
 
-#: Every probe by the name that a study gives it.
-PROBES: dict[str, type] = {
-    "activations": Activations,
-    "batchnorm": Batchnorm,
-    "covariate_shift": CovariateShift,
-    "dropout": Dropout,
-    "fitted_curve": FittedCurve,
-    "gradients": Gradients,
-    "landscape": Landscape,
-    "mistakes": Mistakes,
-    "perturbation": Perturbation,
-    "variance_shift": VarianceShift,
-}
+from typing import Any
 
-__all__ = ["PROBES", "Context", "Probe"]
+from ablate.errors import StudyError
+from ablate.probes.measurement import Context, Measurement
+from ablate.reasons import reason
+from ablate.study.arguments import complete
+from ablate.study.calls import resolve
+from ablate.study.schema.probes import PROBES, declared
+
+__all__ = ["Context", "Measurement", "make"]
+
+
+def make(name: str, /, **arguments: Any) -> Measurement:
+    """Return the measurement of the probe `name`, what is not given by its defaults.
+
+    Raises:
+        StudyError: there is no such probe, or it refuses its arguments.
+    """
+    probe = declared(name)
+    if probe is None:
+        raise StudyError(f"probes: no probe is called '{name}'. There are: {', '.join(PROBES)}.")
+    measurement = resolve(probe.measurement, "probes")
+    try:
+        made: Measurement = measurement(**complete(PROBES[name], arguments))
+    except TypeError as error:
+        raise StudyError(f"probes: '{name}' refused its arguments: {reason(error)}") from error
+    return made

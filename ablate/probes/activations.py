@@ -1,4 +1,4 @@
-"""Probe `activations`: where the hidden activations stand through training.
+"""Probe `activations`: the distribution of the hidden activations through training.
 
 Per hidden layer, of what enters its activation and of what leaves it: the 15th, 50th and 85th
 percentile over the probe's rows, of all units together and of one unit by itself; a histogram;
@@ -12,29 +12,31 @@ what passes by.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ablate.probes.context import Arrays, Context, names
-from ablate.probes.layer_outputs import Look, Unit, hidden_units, kept
+from ablate.probes.layer_outputs import hidden_outputs, kept
+from ablate.probes.measurement import Arrays, Context, Measurement, names
 from ablate.probes.statistics import (
     PERCENTILES,
     by_unit,
     dead_share,
-    histogram,
+    histograms,
     percentiles,
     saturated_share,
     sorted_finite,
 )
 
 
-class Activations:
+@dataclass
+class Activations(Measurement):
     """Measure the distribution of hidden activations.
 
     Args:
         where: which layers, as a placement says it.
-        unit: the unit that is followed by itself; None for the middle one.
+        unit: the unit that is measured individually; None for the middle one.
         bins: bins of the histograms.
 
     Measures, with `side` one of `input`, `output`:
@@ -46,22 +48,21 @@ class Activations:
             an activation without.
     """
 
-    moves = False
-
-    def __init__(
-        self, where: str | Sequence[str] = "hidden", unit: int | None = None, bins: int = 30
-    ) -> None:
-        self._where, self._unit, self._bins = where, unit, bins
-        self._units: list[Unit] = []
+    where: str | Sequence[str]
+    unit: int | None
+    bins: int
+    moves: ClassVar[bool] = False
 
     def start(self, context: Context) -> None:
-        self._x = context.x
-        key = ("activations", str(self._where))
-        self._units, self._look = kept(context.model, key, lambda: self._prepared(context))
+        super().start(context)
+        key = ("activations", str(self.where))
+        self._units, self._outputs = kept(
+            context.model, key, lambda: hidden_outputs(context, self.where)
+        )
 
     def measure(self, epoch: int) -> Arrays:
-        found: dict[str, Any] = {}
-        seen, _ = self._look(self._x)
+        found: Arrays = {}
+        seen, _ = self._outputs(self.context.x)
         for unit, sides in zip(self._units, seen, strict=True):
             for side, values in zip(("input", "output"), sides, strict=True):
                 self._describe(found, f"{unit.name}/{side}", np.asarray(values, "float32"))
@@ -76,15 +77,11 @@ class Activations:
             "activation": names([unit.activation for unit in self._units]),
         }
 
-    def _prepared(self, context: Context) -> tuple[list[Unit], Look]:
-        units = hidden_units(context.model, self._where, context.paths)
-        return units, Look(context.model, {unit.watched: unit.watch for unit in units})
-
-    def _describe(self, found: dict[str, Any], series: str, values: np.ndarray) -> None:
+    def _describe(self, found: Arrays, series: str, values: np.ndarray) -> None:
         ordered = sorted_finite(values)
         for share, value in zip(PERCENTILES, percentiles(ordered), strict=True):
             found[f"scalar/{series}/p{share}"] = value
-        found[f"counts/{series}"], found[f"edges/{series}"] = histogram(ordered, self._bins)
+        found |= histograms(series, ordered, self.bins)
         columns = by_unit(values)
-        unit = columns.shape[1] // 2 if self._unit is None else self._unit % columns.shape[1]
+        unit = columns.shape[1] // 2 if self.unit is None else self.unit % columns.shape[1]
         found[f"unit/{series}"] = percentiles(sorted_finite(columns[:, unit]))

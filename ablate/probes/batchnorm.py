@@ -1,7 +1,7 @@
 """Probe `batchnorm`: the four quantities of each BatchNormalization, and its two modes.
 
-gamma and beta as they are trained; the moving averages beside the statistics of the probe's batch,
-which in training mode stand in their place; how much of their initial values the moving averages
+gamma and beta as they are trained; the moving averages and the statistics of the probe's batch,
+which in training mode are used instead; how much of their initial values the moving averages
 still hold; and what the whole network's output changes by between the two modes.
 
 Source: Ioffe & Szegedy 2015, algorithms 1 and 2. Cost: two forward passes of the probe's rows.
@@ -9,23 +9,21 @@ Source: Ioffe & Szegedy 2015, algorithms 1 and 2. Cost: two forward passes of th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from ablate.probes.context import Arrays, Context, names
-from ablate.probes.layer_outputs import Look, kept, layers_of, value_of
-from ablate.probes.statistics import (
-    histogram,
-    relative_change,
-    root_mean_square,
-    sorted_finite,
-)
+from ablate.probes.layer_outputs import LayerOutputs, kept, normalizations, value_of
+from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.predictions import output_change
+from ablate.probes.statistics import histograms, root_mean_square, sorted_finite
 
 
-class Batchnorm:
+@dataclass
+class Batchnorm(Measurement):
     """Measure what BatchNormalization layers hold and do.
 
     Args:
@@ -44,59 +42,49 @@ class Batchnorm:
             Dropout at rest.
     """
 
-    moves = True
-
-    def __init__(self, bins: int = 30) -> None:
-        self._bins = bins
-        self._layers: list[tuple[keras.Layer, str]] = []
+    bins: int
 
     def start(self, context: Context) -> None:
-        found = layers_of(context.model, keras.layers.BatchNormalization)
-        self._layers = [(layer, context.paths.get(layer, path)) for layer, path in found]
-        self._x = context.x
+        super().start(context)
+        model, self._layers = context.model, normalizations(context)
         rows = len(keras.tree.flatten(context.splits.x_train)[0])
         self._steps = -(-rows // context.batch_size)
-        layers = [layer for layer, _ in self._layers]
-        self._resting, self._working = kept(
-            context.model,
+        watches = {layer: moments_of(layer) for layer in self._layers}
+        self._inference, self._training = kept(
+            model,
             "batchnorm",
             lambda: (
-                Look(context.model, {layer: moments_of(layer) for layer in layers}, outputs=True),
-                Look(context.model, training=layers, outputs=True),
+                LayerOutputs(model, watches, outputs=True),
+                LayerOutputs(model, training=list(self._layers), outputs=True),
             ),
         )
 
     def measure(self, epoch: int) -> Arrays:
         if not self._layers:
             return {}
-        found: dict[str, Any] = {}
-        seen, at_rest = self._resting(self._x)
-        for (layer, name), (mean, variance) in zip(self._layers, seen, strict=True):
+        found: Arrays = {}
+        moments, inference = self._inference(self.context.x)
+        for (layer, name), (mean, variance) in zip(self._layers.items(), moments, strict=True):
             self._describe(found, layer, name, mean, variance)
             remaining = layer.momentum ** (epoch * self._steps) if layer.trainable else 1.0
             found[f"scalar/{name}/initial_share"] = remaining
-        _, working = self._working(self._x)
-        pairs = zip(keras.tree.flatten(at_rest), keras.tree.flatten(working), strict=True)
-        found["scalar/mode_gap"] = np.mean([relative_change(*pair) for pair in pairs])
+        _, training = self._training(self.context.x)
+        found["scalar/mode_gap"] = output_change(inference, training)
         return found
 
     def finish(self) -> Arrays:
-        return {"layers": names([name for _, name in self._layers])}
+        return {"layers": names(list(self._layers.values()))}
 
     def _describe(
-        self,
-        found: dict[str, Any],
-        layer: keras.Layer,
-        name: str,
-        mean: np.ndarray,
-        variance: np.ndarray,
+        self, found: Arrays, layer: keras.Layer, name: str, mean: np.ndarray, variance: np.ndarray
     ) -> None:
         moving_mean, moving_variance = value_of(layer.moving_mean), value_of(layer.moving_variance)
-        found[f"batch_mean/{name}"], found[f"batch_variance/{name}"] = mean, variance
-        found[f"moving_mean/{name}"], found[f"moving_variance/{name}"] = (
-            moving_mean,
-            moving_variance,
-        )
+        found |= {
+            f"batch_mean/{name}": mean,
+            f"batch_variance/{name}": variance,
+            f"moving_mean/{name}": moving_mean,
+            f"moving_variance/{name}": moving_variance,
+        }
         gap = (moving_mean - mean) / np.sqrt(variance + layer.epsilon)
         found[f"scalar/{name}/mean_gap"] = root_mean_square(gap)
         ratio = np.log((moving_variance + layer.epsilon) / (variance + layer.epsilon))
@@ -104,9 +92,7 @@ class Batchnorm:
         for parameter in ("gamma", "beta"):
             if (variable := getattr(layer, parameter, None)) is not None:
                 value = found[f"{parameter}/{name}"] = value_of(variable)
-                key = f"{name}/{parameter}"
-                ordered = sorted_finite(value)
-                found[f"counts/{key}"], found[f"edges/{key}"] = histogram(ordered, self._bins)
+                found |= histograms(f"{name}/{parameter}", sorted_finite(value), self.bins)
 
 
 def moments_of(layer: keras.Layer) -> Any:

@@ -1,4 +1,4 @@
-"""Probe `covariate_shift`: how the earlier layers move the ground under a later one.
+"""Probe `covariate_shift`: how the earlier layers change what a later one learns from.
 
 Two senses are measured. By gradients: take one step of gradient descent on the probe's rows; the
 internal covariate shift of layer i is how far its gradient moves when only the layers before it
@@ -12,26 +12,27 @@ pass of the probe's rows per layer with parameters, and one forward pass more.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
-from ablate.probes.context import Arrays, Context, learning_rate, names
-from ablate.probes.gradient import cosine, norm
+from ablate.probes.gradient import cosine, distance, norm
 from ablate.probes.gradients import by_layer, slope_of
-from ablate.probes.layer_outputs import Look, Trained, kept, layers_of, restored, value_of
+from ablate.probes.layer_outputs import LayerOutputs, kept, normalizations, restored, value_of
+from ablate.probes.measurement import Arrays, Context, Measurement, learning_rate, names
 from ablate.probes.statistics import root_mean_square
 
 
-class CovariateShift:
+@dataclass
+class CovariateShift(Measurement):
     """Measure internal covariate shift, by gradients and by moments of the inputs.
 
     Args:
         step: length of the step in units of the gradient; None for the learning rate.
 
-    Measures, per layer with parameters (the first has no layers before it), value_of:
+    Measures, per layer with parameters (the first has no layers before it):
         scalar/<layer>/l2: ‖G − G′‖₂.
         scalar/<layer>/relative: ‖G − G′‖₂ / ‖G‖₂.
         scalar/<layer>/cosine: of the angle between G and G′.
@@ -41,17 +42,13 @@ class CovariateShift:
             Both are NaN at the first measurement; units without a deviation are left out.
     """
 
-    moves = True
-
-    def __init__(self, step: float | None = None) -> None:
-        self._step = step
-        self._layers: list[Trained] = []
-        self._before: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    step: float | None
 
     def start(self, context: Context) -> None:
-        self._x, self._y, self._model = context.x, context.y, context.model
+        super().start(context)
+        self._before: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._layers, self._slope = kept(context.model, "slope", lambda: slope_of(context))
-        self._look = kept(context.model, "input moments", self._moments)
+        self._moments = kept(context.model, "input moments", self._input_moments)
 
     def measure(self, epoch: int) -> Arrays:
         return {**self._by_gradients(), **self._by_moments()}
@@ -60,36 +57,34 @@ class CovariateShift:
         return {"layers": names([each.name for each in self._layers])}
 
     def state(self) -> Any:
-        """Return what the next measurement compares with."""
         return dict(self._before)
 
     def restore(self, state: Any) -> None:
-        """Go on from `state`."""
         self._before = dict(state)
 
     def _by_gradients(self) -> Arrays:
-        found: dict[str, Any] = {}
-        step = learning_rate(self._model) if self._step is None else self._step
+        found: Arrays = {}
+        x, y = self.context.x, self.context.y
+        step = learning_rate(self.context.model) if self.step is None else self.step
         variables = [each for layer in self._layers for each in layer.variables]
         with restored(variables):
-            _, start = self._slope(self._x, self._y)
+            _, start = self._slope(x, y)
             parts = by_layer(self._layers, start)
             for at, (layer, gradient) in enumerate(parts):
-                if at:  # the layers before it stand where their step took them
-                    _, moved = self._slope(self._x, self._y)
+                if at:  # the layers before it have taken their step
+                    _, moved = self._slope(x, y)
                     after = by_layer(self._layers, moved)[at][1]
-                    distance = norm([a - b for a, b in zip(after, gradient, strict=True)])
-                    length = norm(gradient)
-                    found[f"scalar/{layer.name}/l2"] = distance
-                    found[f"scalar/{layer.name}/relative"] = distance / length if length else np.nan
+                    shift, length = distance(after, gradient), norm(gradient)
+                    found[f"scalar/{layer.name}/l2"] = shift
+                    found[f"scalar/{layer.name}/relative"] = shift / length if length else np.nan
                     found[f"scalar/{layer.name}/cosine"] = cosine(gradient, after)
                 for variable, slope in zip(layer.variables, gradient, strict=True):
                     variable.assign(value_of(variable) - step * slope)
         return found
 
     def _by_moments(self) -> Arrays:
-        found: dict[str, Any] = {}
-        seen, _ = self._look(self._x)
+        found: Arrays = {}
+        seen, _ = self._moments(self.context.x)
         for layer, (mean, variance) in zip(self._layers, seen, strict=True):
             deviation = np.sqrt(variance)
             shifts = (np.nan, np.nan)
@@ -105,11 +100,11 @@ class CovariateShift:
             found[f"scalar/{layer.name}/deviation_shift"] = shifts[1]
         return found
 
-    def _moments(self) -> Look:
-        model = self._model
-        working = [layer for layer, _ in layers_of(model, keras.layers.BatchNormalization)]
+    def _input_moments(self) -> LayerOutputs:
         watches = {each.layer: _unit_moments for each in self._layers}
-        return Look(model, watches, training=working)
+        return LayerOutputs(
+            self.context.model, watches, training=list(normalizations(self.context))
+        )
 
 
 def _unit_moments(given: Any, made: Any, mask: Any) -> Any:

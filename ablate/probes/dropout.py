@@ -2,7 +2,7 @@
 
 Per hidden layer: the mean activation, the share of zeros, the histograms of activations and of
 each unit's mean. Of the network: its error when the outputs of k sampled thinned networks are
-averaged, beside its error with all units and weights scaled; and the predictive entropy of both.
+averaged, against its error with all units and weights scaled; and the predictive entropy of both.
 
 Source: Srivastava et al. 2014, Figure 8 (sparsity) and Figure 11 (50 sampled networks do as well
 as weight scaling). Cost: a forward pass of the probe's rows, and one per sampled network.
@@ -10,25 +10,27 @@ as weight scaling). Cost: a forward pass of the probe's rows, and one per sample
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
-from ablate.probes.context import Arrays, Context, names
-from ablate.probes.layer_outputs import Look, Unit, hidden_units, kept, layers_of
+from ablate.probes.layer_outputs import LayerOutputs, hidden_outputs, kept, layers_of
+from ablate.probes.measurement import Arrays, Context, Measurement, names
 from ablate.probes.predictions import (
     entropy,
     error_share,
     labels,
     probabilities,
     require_single_output,
+    single,
 )
-from ablate.probes.statistics import by_unit, histogram, sorted_finite, zero_share
+from ablate.probes.statistics import by_unit, histograms, sorted_finite, zero_share
 from ablate.surgery.hosts import DROPOUT
 
 
-class Dropout:
+@dataclass
+class Dropout(Measurement):
     """Measure sparsity and Monte-Carlo averaging.
 
     Args:
@@ -49,72 +51,59 @@ class Dropout:
         scalar/spread: mean deviation of the samples' outputs.
     """
 
-    moves = True
-
-    def __init__(self, samples: int = 50, bins: int = 30) -> None:
-        self._samples, self._bins = samples, bins
-        ladder = np.unique(np.rint(np.geomspace(1, samples, 10)).astype(int))
-        self._ladder = ladder
-        self._units: list[Unit] = []
+    samples: int
+    bins: int
 
     def start(self, context: Context) -> None:
         require_single_output(context, "dropout")
-        self._x, self._y = context.x, np.asarray(keras.tree.flatten(context.y)[0])
+        super().start(context)
         self._classes = context.splits.task == "classification"
-        model = context.model
-        self._dropouts = [layer for layer, _ in layers_of(model, *DROPOUT)]
-
-        def prepared() -> tuple[list[Unit], Look, Look]:
-            units = hidden_units(model, paths=context.paths)
-            watches = {unit.watched: unit.watch for unit in units}
-            whole = Look(model, watches, outputs=True)
-            return units, whole, Look(model, training=self._dropouts, outputs=True)
-
-        self._units, self._whole, self._thinned = kept(model, "dropout", prepared)
+        self._counts = np.unique(np.rint(np.geomspace(1, self.samples, 10)).astype(int))
+        self._dropouts = layers_of(context.model, *DROPOUT)
+        (self._units, self._scaled), self._thinned = kept(
+            context.model,
+            "dropout",
+            lambda: (
+                hidden_outputs(context, outputs=True),
+                LayerOutputs(context.model, training=self._dropouts, outputs=True),
+            ),
+        )
 
     def measure(self, epoch: int) -> Arrays:
-        found: dict[str, Any] = {}
-        seen, scaled = self._whole(self._x)
+        found: Arrays = {}
+        seen, scaled = self._scaled(self.context.x)
         for unit, (_, output) in zip(self._units, seen, strict=True):
             columns = by_unit(np.asarray(output, "float32"))
             found[f"scalar/{unit.name}/mean"] = float(np.mean(columns, dtype="float64"))
             found[f"scalar/{unit.name}/zero"] = zero_share(columns)
             for what, values in (("output", columns), ("unit_mean", columns.mean(axis=0))):
-                counts, edges = histogram(sorted_finite(values), self._bins)
-                found[f"counts/{unit.name}/{what}"], found[f"edges/{unit.name}/{what}"] = (
-                    counts,
-                    edges,
-                )
+                found |= histograms(f"{unit.name}/{what}", sorted_finite(values), self.bins)
         if self._dropouts:
-            drawn = [self._thinned(self._x)[1] for _ in range(self._samples)]
-            self._average(found, np.stack([np.asarray(_single(each)) for each in drawn]), scaled)
+            drawn = [self._thinned(self.context.x)[1] for _ in range(self.samples)]
+            self._average(found, np.stack([single(each) for each in drawn]), scaled)
         return found
 
     def finish(self) -> Arrays:
         return {
             "layers": names([unit.name for unit in self._units]),
-            "samples": self._ladder if self._dropouts else np.zeros(0, int),
+            "samples": self._counts if self._dropouts else np.zeros(0, int),
         }
 
-    def _average(self, found: dict[str, Any], drawn: np.ndarray, scaled: Any) -> None:
+    def _average(self, found: Arrays, drawn: np.ndarray, scaled: Any) -> None:
         """Compare averages of sampled networks (samples, rows, …) with the scaled network."""
-        scaled = np.asarray(_single(scaled), "float64")
+        scaled = single(scaled).astype("float64")
         found["scalar/spread"] = float(drawn.astype("float64").std(axis=0).mean())
         if self._classes:
             chances, whole = probabilities(drawn), probabilities(scaled)
-            truth = labels(self._y)
-            averages = [chances[:count].mean(axis=0) for count in self._ladder]
+            truth = labels(self.context.y)
+            averages = [chances[:count].mean(axis=0) for count in self._counts]
             found["error"] = np.array([error_share(each, truth) for each in averages])
             found["scalar/scaled_error"] = error_share(whole, truth)
             found["scalar/averaged_entropy"] = float(entropy(averages[-1]).mean())
             found["scalar/scaled_entropy"] = float(entropy(whole).mean())
         else:
-            truth = self._y.reshape(scaled.shape).astype("float64")
-            averages = [drawn[:count].mean(axis=0, dtype="float64") for count in self._ladder]
+            truth = single(self.context.y).reshape(scaled.shape).astype("float64")
+            averages = [drawn[:count].mean(axis=0, dtype="float64") for count in self._counts]
             found["error"] = np.array([np.mean((each - truth) ** 2) for each in averages])
             found["scalar/scaled_error"] = float(np.mean((scaled - truth) ** 2))
         found["scalar/averaged_error"] = float(found["error"][-1])
-
-
-def _single(output: Any) -> Any:
-    return keras.tree.flatten(output)[0]

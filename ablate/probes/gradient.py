@@ -1,8 +1,8 @@
 """Gradients, the one thing that Keras has no interface for.
 
-A model, rows and variables enter; the loss and its gradients leave, as NumPy. The loss is the
-model's own, `compute_loss`, regularizers included; the forward pass is the surgery's walk with
-chosen layers as in training. This is the only module of the probes that knows the backend.
+The loss is the model's own, `compute_loss`, regularizers included; the forward pass is that of
+`ablate.surgery.instrumented_model`, with chosen layers as in training. This is the only module of
+the probes that knows the backend.
 """
 
 from __future__ import annotations
@@ -118,6 +118,11 @@ def norm(gradients: Sequence[np.ndarray]) -> float:
     return float(
         np.sqrt(sum(float(np.sum(np.square(each, dtype="float64"))) for each in gradients))
     )
+
+
+def distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> float:
+    """Return the Euclidean distance of two vectors, each of several arrays."""
+    return norm([a - b for a, b in zip(first, second, strict=True)])
 
 
 def cosine(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> float:

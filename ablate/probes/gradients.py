@@ -10,17 +10,17 @@ every Dropout at rest.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-import keras
 import numpy as np
 
-from ablate.probes.context import Arrays, Context, names
 from ablate.probes.gradient import Slope, norm
-from ablate.probes.layer_outputs import Trained, kept, layers_of, trained_layers, value_of
+from ablate.probes.layer_outputs import Trained, kept, normalizations, trained_layers, value_of
+from ablate.probes.measurement import Arrays, Context, Measurement, names
 
 
-class Gradients:
+@dataclass
+class Gradients(Measurement):
     """Measure the gradient of every layer.
 
     Args:
@@ -34,26 +34,23 @@ class Gradients:
         scalar/norm: ‖g‖₂ over all parameters.
     """
 
-    moves = True
-
-    def __init__(self, small: float = 1e-7, large: float = 1e2) -> None:
-        self._small, self._large = small, large
-        self._layers: list[Trained] = []
+    small: float
+    large: float
 
     def start(self, context: Context) -> None:
-        self._x, self._y = context.x, context.y
+        super().start(context)
         self._layers, self._slope = kept(context.model, "slope", lambda: slope_of(context))
 
     def measure(self, epoch: int) -> Arrays:
-        _, gradients = self._slope(self._x, self._y)
-        found: dict[str, Any] = {"scalar/norm": norm(gradients)}
+        _, gradients = self._slope(self.context.x, self.context.y)
+        found: Arrays = {"scalar/norm": norm(gradients)}
         for layer, own in by_layer(self._layers, gradients):
             flat = np.abs(np.concatenate([each.reshape(-1) for each in own]))
             weights = norm([value_of(each) for each in layer.variables])
             found[f"scalar/{layer.name}/norm"] = norm(own)
             found[f"scalar/{layer.name}/relative"] = norm(own) / weights if weights else np.nan
-            found[f"scalar/{layer.name}/vanished"] = float(np.mean(flat < self._small))
-            found[f"scalar/{layer.name}/exploded"] = float(np.mean(~(flat <= self._large)))
+            found[f"scalar/{layer.name}/vanished"] = float(np.mean(flat < self.small))
+            found[f"scalar/{layer.name}/exploded"] = float(np.mean(~(flat <= self.large)))
         return found
 
     def finish(self) -> Arrays:
@@ -64,10 +61,7 @@ def slope_of(context: Context) -> tuple[list[Trained], Slope]:
     """Return the layers of a network and its slope by all of their parameters."""
     layers = trained_layers(context.model, context.paths)
     variables = [each for layer in layers for each in layer.variables]
-    normalizations = [
-        layer for layer, _ in layers_of(context.model, keras.layers.BatchNormalization)
-    ]
-    return layers, Slope(context.model, variables, training=normalizations)
+    return layers, Slope(context.model, variables, training=list(normalizations(context)))
 
 
 def by_layer(

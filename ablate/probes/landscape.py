@@ -11,17 +11,18 @@ Cost: a forward and a backward pass of the probe's rows per step, and one more.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.probes.context import Arrays, Context, learning_rate
-from ablate.probes.gradient import norm
+from ablate.probes.gradient import distance, norm
 from ablate.probes.gradients import slope_of
 from ablate.probes.layer_outputs import kept, restored, value_of
+from ablate.probes.measurement import Arrays, Context, Measurement, learning_rate
 
 
-class Landscape:
+@dataclass
+class Landscape(Measurement):
     """Measure the loss along the gradient's direction.
 
     Args:
@@ -38,38 +39,34 @@ class Landscape:
         scalar/smoothness: max over steps of ‖g(w − η g) − g(w)‖₂ / (η ‖g‖₂).
     """
 
-    moves = True
-
-    def __init__(
-        self,
-        steps: int = 8,
-        nearest: float = 0.25,
-        farthest: float = 4.0,
-        rate: float | None = None,
-    ) -> None:
-        self._lengths, self._rate = np.geomspace(nearest, farthest, steps), rate
+    steps: int
+    nearest: float
+    farthest: float
+    rate: float | None
 
     def start(self, context: Context) -> None:
-        self._x, self._y, self._model = context.x, context.y, context.model
+        super().start(context)
+        self._lengths = np.geomspace(self.nearest, self.farthest, self.steps)
         _, self._slope = kept(context.model, "slope", lambda: slope_of(context))
 
     def measure(self, epoch: int) -> Arrays:
-        rate = learning_rate(self._model) if self._rate is None else self._rate
+        x, y = self.context.x, self.context.y
+        rate = learning_rate(self.context.model) if self.rate is None else self.rate
         variables = self._slope.variables
         origin = [value_of(each) for each in variables]
         losses, distances = [], []
         with restored(variables):
-            here, gradient = self._slope(self._x, self._y)
+            here, gradient = self._slope(x, y)
             for length in self._lengths * rate:
                 for variable, value, slope in zip(variables, origin, gradient, strict=True):
                     variable.assign(value - length * slope)
-                loss, there = self._slope(self._x, self._y)
+                loss, there = self._slope(x, y)
                 losses.append(loss)
-                distances.append(norm([a - b for a, b in zip(there, gradient, strict=True)]))
+                distances.append(distance(there, gradient))
         moved = self._lengths * rate * norm(gradient)
         with np.errstate(invalid="ignore", divide="ignore"):
             smoothness = np.max(np.array(distances) / moved) if np.all(moved > 0) else np.nan
-        found: dict[str, Any] = {
+        return {
             "scalar/loss": here,
             "loss": np.array(losses),
             "distance": np.array(distances),
@@ -79,7 +76,6 @@ class Landscape:
             "scalar/distance_high": max(distances),
             "scalar/smoothness": smoothness,
         }
-        return found
 
     def finish(self) -> Arrays:
         return {"lengths": self._lengths}

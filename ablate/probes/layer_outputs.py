@@ -1,12 +1,12 @@
 """What probes see of a network: its hidden units, before and after their activation.
 
-A model enters; a `Look` leaves, which hands over NumPy arrays of what passes by when rows go
-through it. Every look is a pass of the surgery's one walk over the model's own layers, so nothing
-is copied and no layer is added. A look is made once for a model and kept as long as the model is:
-trials that share a program share it.
+A `LayerOutputs` is called with rows and returns NumPy arrays of what passes through the model. It
+runs the model's own layers (`ablate.surgery.instrumented_model`), so nothing is copied and no layer
+is added. It is made once for a model and kept as long as the model is: trials that share a program
+share it.
 
 A hidden layer's *input* here is what enters its activation, its *output* what leaves it, wherever
-the activation stands: inside the layer, in a layer of its own behind a normalization, or in an
+the activation is: inside the layer, in a layer of its own behind a normalization, or in an
 operation. That is the input of the BN paper's Figure 1: behind the normalization, where there is
 one.
 """
@@ -24,6 +24,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ablate.probes.measurement import Context
 from ablate.surgery import Host, select
 from ablate.surgery.graph import is_container
 from ablate.surgery.hosts import all_hosts
@@ -33,7 +34,7 @@ from ablate.surgery.sites import calls_by_layer, site_at, whole
 
 Made = TypeVar("Made")
 
-#: What was made for the models looked at last, by the model's identity.
+#: What was made for the models probed last, by the model's identity.
 _kept: OrderedDict[int, tuple[keras.Model, dict[Hashable, Any]]] = OrderedDict()
 
 #: Kinds of layers that `hidden` selects, unless they make the output.
@@ -44,7 +45,7 @@ _REMEMBERED = 4
 
 
 def _wanted(record: logging.LogRecord) -> bool:
-    """Whether a log record is news: that a look is compiled once for each program is not."""
+    """Whether a log record is news: that a pass is compiled once for each program is not."""
     return "triggered tf.function retracing" not in str(record.msg)
 
 
@@ -66,7 +67,7 @@ class Unit:
     activation: str
 
 
-class Look:
+class LayerOutputs:
     """A model seen through watches: call it with rows, get NumPy arrays.
 
     Args:
@@ -134,9 +135,31 @@ def hidden_units(
     ]
 
 
-def layers_of(model: keras.Model, *kinds: type) -> list[tuple[keras.Layer, str]]:
-    """Return the layers of these classes with their paths, in topological order."""
-    return [(layer, path) for layer, path in layer_paths(model) if isinstance(layer, kinds)]
+def hidden_outputs(
+    context: Context,
+    where: str | Iterable[str] | None = None,
+    *,
+    training: Collection[keras.Layer] = (),
+    outputs: bool = False,
+) -> tuple[list[Unit], LayerOutputs]:
+    """Return the hidden units (`hidden_units`) and what shows both sides of their activations."""
+    units = hidden_units(context.model, where, context.paths)
+    watches = {unit.watched: unit.watch for unit in units}
+    return units, LayerOutputs(context.model, watches, training=training, outputs=outputs)
+
+
+def layers_of(model: keras.Model, *kinds: type) -> list[keras.Layer]:
+    """Return the layers of these classes, in topological order."""
+    return [layer for layer, _ in layer_paths(model) if isinstance(layer, kinds)]
+
+
+def normalizations(context: Context) -> dict[keras.Layer, str]:
+    """Return the BatchNormalization layers, in topological order, each with its name."""
+    return {
+        layer: context.paths.get(layer, path)
+        for layer, path in layer_paths(context.model)
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
 
 
 @dataclass(frozen=True)

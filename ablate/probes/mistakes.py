@@ -9,17 +9,19 @@ Cost: a forward pass of the probe's rows. Ask for more of them (`probe_rows`) to
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from ablate.probes.context import Arrays, Context, names
-from ablate.probes.layer_outputs import Look, kept
+from ablate.probes.layer_outputs import LayerOutputs, kept
+from ablate.probes.measurement import Arrays, Context, Measurement, names
 from ablate.probes.predictions import labels, probabilities, require_classification
 
 
-class Mistakes:
+@dataclass
+class Mistakes(Measurement):
     """Measure what is predicted wrongly.
 
     Args:
@@ -37,35 +39,35 @@ class Mistakes:
     `image_row` (kept,), which counts in the probe's rows.
     """
 
-    moves = False
-
-    def __init__(self, images: int = 32, size: int = 64) -> None:
-        self._images, self._size = images, size
-        self._wrong = np.zeros(0, int)
+    images: int
+    size: int
+    moves: ClassVar[bool] = False
 
     def start(self, context: Context) -> None:
         require_classification(context, "mistakes")
+        super().start(context)
         splits = context.splits
-        self._x, self._labels = context.x, labels(context.y)
+        self._wrong, self._labels = np.zeros(0, int), labels(context.y)
         numbers = splits.rows_train if splits.x_val is None else splits.rows_val
         self._rows = np.asarray(numbers)[: len(self._labels)]
         self._classes = int(splits.classes or self._labels.max() + 1)
         self._names = [str(each) for each in splits.class_names or range(self._classes)]
-        self._look = kept(context.model, "outputs", lambda: Look(context.model, outputs=True))
+        self._outputs = kept(
+            context.model, "outputs", lambda: LayerOutputs(context.model, outputs=True)
+        )
 
     def measure(self, epoch: int) -> Arrays:
-        chances = probabilities(self._look(self._x)[1])
+        chances = probabilities(self._outputs(self.context.x)[1])
         predicted = np.argmax(chances, axis=-1)
         self._wrong = np.flatnonzero(predicted != self._labels)
         confusion = np.zeros((self._classes, max(self._classes, chances.shape[-1])), int)
         np.add.at(confusion, (self._labels, predicted), 1)
-        found: dict[str, Any] = {
+        return {
             "predicted": predicted.astype("int32"),
             "confidence": np.max(chances, axis=-1).astype("float32"),
             "confusion": confusion,
             "scalar/error": self._wrong.size / len(self._labels),
         }
-        return found
 
     def finish(self) -> Arrays:
         found: Arrays = {
@@ -73,19 +75,17 @@ class Mistakes:
             "row": self._rows,
             "class_names": names(self._names),
         }
-        inputs = keras.tree.flatten(self._x)
+        inputs = keras.tree.flatten(self.context.x)
         if len(inputs) == 1 and np.ndim(inputs[0]) in (3, 4):
-            kept_rows = self._wrong[: self._images]
-            found["image"] = as_bytes(np.asarray(inputs[0]), kept_rows, self._size)
+            kept_rows = self._wrong[: self.images]
+            found["image"] = as_bytes(np.asarray(inputs[0]), kept_rows, self.size)
             found["image_row"] = kept_rows
         return found
 
     def state(self) -> Any:
-        """Return which rows were wrong at the last measurement."""
         return self._wrong
 
     def restore(self, state: Any) -> None:
-        """Go on from `state`."""
         self._wrong = state
 
 

@@ -1,7 +1,7 @@
 """Predictions as probabilities, and how wrong they are.
 
-A network's output enters, in whatever form its loss takes it; classes, probabilities and errors
-leave. Single outputs only: with several, a probe says that it does not apply.
+A network's output may have any form that its loss takes. Classes need a single output: with
+several, a probe says that it does not apply.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from ablate.errors import StudyError
-from ablate.probes.context import Context
+from ablate.probes.measurement import Context
+from ablate.probes.statistics import relative_change
 
 
 def require_single_output(context: Context, probe: str) -> None:
@@ -30,9 +31,20 @@ def require_classification(context: Context, probe: str) -> None:
         )
 
 
+def single(output: Any) -> np.ndarray:
+    """Return the array of a structure with one output."""
+    return np.asarray(keras.tree.flatten(output)[0])
+
+
+def output_change(before: Any, after: Any) -> float:
+    """Return the relative change of a network's output, the mean over several."""
+    pairs = zip(keras.tree.flatten(before), keras.tree.flatten(after), strict=True)
+    return float(np.mean([relative_change(*pair) for pair in pairs]))
+
+
 def labels(y: Any) -> np.ndarray:
     """Return class labels (rows,) of labels, of a column of labels or of one-hot rows."""
-    y = np.asarray(keras.tree.flatten(y)[0])
+    y = single(y)
     if y.ndim > 1 and y.shape[-1] > 1:
         return np.argmax(y, axis=-1).astype("int64")
     return np.rint(y.reshape(len(y))).astype("int64")
@@ -43,7 +55,7 @@ def probabilities(output: Any) -> np.ndarray:
 
     What is not a distribution already is taken for logits. One unit becomes two classes.
     """
-    output = np.asarray(keras.tree.flatten(output)[0], "float64")
+    output = single(output).astype("float64")
     if output.shape[-1] == 1:
         positive = output[..., 0]
         if np.any((positive < 0) | (positive > 1)):

@@ -1,8 +1,7 @@
-"""Summaries of what passes by: percentiles, histograms, sides of an activation.
+"""Summaries of activations and parameters: percentiles, histograms, saturation.
 
-Arrays enter whose first axis is rows and whose last is units; small arrays leave. Values that are
-not finite are left out, and where nothing is left the answer is NaN: a diverged network is still
-looked at.
+The first axis of an array is rows, the last is units. Values that are not finite are left out, and
+where nothing is left the answer is NaN: a diverged network is still measured.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import numpy as np
 #: The percentiles of the BN paper's Figure 1.
 PERCENTILES = (15, 50, 85)
 
-#: Where activations that are bounded end: (lowest, highest), None where they do not.
-BOUNDS: dict[str, tuple[float | None, float | None]] = {
+#: Where activations that are bounded end: (lowest, highest), NaN where they do not.
+BOUNDS: dict[str, tuple[float, float]] = {
     "sigmoid": (0.0, 1.0),
     "hard_sigmoid": (0.0, 1.0),
     "tanh": (-1.0, 1.0),
     "hard_tanh": (-1.0, 1.0),
     "softsign": (-1.0, 1.0),
-    "relu6": (None, 6.0),
+    "relu6": (np.nan, 6.0),
 }
 
 #: How near to a bound counts as saturated, as a share of the distance between the bounds.
@@ -55,6 +54,12 @@ def histogram(ordered: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
     return np.diff(np.concatenate([[0], at, [ordered.size]])).astype("float64"), edges
 
 
+def histograms(series: str, ordered: np.ndarray, bins: int) -> dict[str, np.ndarray]:
+    """Return the histogram of values in order as the two arrays that a probe stores of it."""
+    counts, edges = histogram(ordered, bins)
+    return {f"counts/{series}": counts, f"edges/{series}": edges}
+
+
 def by_unit(values: np.ndarray) -> np.ndarray:
     """Return (rows · places, units): every axis but the last made one."""
     return values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values.reshape(-1, 1)
@@ -67,16 +72,11 @@ def dead_share(outputs: np.ndarray) -> float:
 
 def saturated_share(outputs: np.ndarray, activation: str) -> float:
     """Return the share of values near a bound of their activation; NaN where it has none."""
-    low, high = BOUNDS.get(activation, (None, None))
-    if low is None and high is None:
+    if activation not in BOUNDS:
         return float("nan")
-    near = NEAR * ((high if high is not None else 0.0) - (low if low is not None else 0.0))
-    at_bound = np.zeros(outputs.shape, bool)
-    if low is not None:
-        at_bound |= outputs <= low + near
-    if high is not None:
-        at_bound |= outputs >= high - near
-    return float(at_bound.mean())
+    low, high = BOUNDS[activation]
+    near = NEAR * (high - np.nan_to_num(low))
+    return float(np.mean((outputs <= low + near) | (outputs >= high - near)))
 
 
 def zero_share(outputs: np.ndarray) -> float:

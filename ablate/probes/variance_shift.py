@@ -1,7 +1,7 @@
 """Probe `variance_shift`: what a Dropout does to the normalization that comes after it.
 
-Per BatchNormalization, the variance of its input as it is at inference beside the variance it has
-learned, and beside the variance that the Dropouts give it in training. Where they differ the layer
+Per BatchNormalization, the variance of its input as it is at inference, the variance it has
+learned, and the variance that the Dropouts give it in training. Where they differ the layer
 divides by the wrong number, and the errors add up from layer to layer.
 
 Source: Li et al. 2018. With keep probability p and an input of mean μ and variance σ², a Dropout
@@ -12,21 +12,23 @@ one per draw of the masks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from ablate.probes.batchnorm import moments_of
-from ablate.probes.context import Arrays, Context, names
-from ablate.probes.layer_outputs import Look, kept, layers_of, value_of
+from ablate.probes.layer_outputs import LayerOutputs, kept, layers_of, normalizations, value_of
+from ablate.probes.measurement import Arrays, Context, Measurement, names
 from ablate.surgery import dropout_before_norm
 from ablate.surgery.graph import producer_of
 from ablate.surgery.hosts import DROPOUT
 from ablate.surgery.sites import calls_by_layer
 
 
-class VarianceShift:
+@dataclass
+class VarianceShift(Measurement):
     """Measure the variance before each BatchNormalization: real, learned, and in training.
 
     Args:
@@ -38,40 +40,34 @@ class VarianceShift:
             the layer's epsilon.
         scalar/<layer>/dropout_ratio: mean of training / inference variance.
         scalar/<layer>/closed_form: what that ratio is by the formula, from the inference mean and
-            variance, where a Dropout stands directly before.
+            variance, where a Dropout is directly before.
         scalar/<layer>/over_closed_form: mean of the ratio of variances over the formula's.
     """
 
-    moves = True
-
-    def __init__(self, samples: int = 10) -> None:
-        self._samples = samples
-        self._layers: list[tuple[keras.Layer, str]] = []
+    samples: int
 
     def start(self, context: Context) -> None:
-        model = context.model
-        found = layers_of(model, keras.layers.BatchNormalization)
-        self._layers = [(layer, context.paths.get(layer, path)) for layer, path in found]
-        self._x = context.x
-        dropouts = [layer for layer, _ in layers_of(model, *DROPOUT) if getattr(layer, "rate", 1)]
-        watches = {layer: moments_of(layer) for layer, _ in self._layers}
-        self._dropouts = len(dropouts)
-        self._resting, self._dropping = kept(
+        super().start(context)
+        model, self._layers = context.model, normalizations(context)
+        dropouts = [each for each in layers_of(model, *DROPOUT) if getattr(each, "rate", 1)]
+        watches = {layer: moments_of(layer) for layer in self._layers}
+        self._draws = self.samples if dropouts else 1
+        self._inference, self._thinned = kept(
             model,
             "variance_shift",
-            lambda: (Look(model, watches), Look(model, watches, training=dropouts)),
+            lambda: (LayerOutputs(model, watches), LayerOutputs(model, watches, training=dropouts)),
         )
-        self._direct = {layer: _rate_directly_before(model, layer) for layer, _ in self._layers}
+        self._direct = {layer: _rate_directly_before(model, layer) for layer in self._layers}
         self._feeds = [f"{dropout} → {norm}" for dropout, norm in dropout_before_norm(model)]
 
     def measure(self, epoch: int) -> Arrays:
         if not self._layers:
             return {}
-        at_rest, _ = self._resting(self._x)
-        draws = [self._dropping(self._x)[0] for _ in range(self._samples if self._dropouts else 1)]
-        found: dict[str, Any] = {}
-        for at, (layer, name) in enumerate(self._layers):
-            mean, real = at_rest[at]
+        inference, _ = self._inference(self.context.x)
+        draws = [self._thinned(self.context.x)[0] for _ in range(self._draws)]
+        found: Arrays = {}
+        for at, (layer, name) in enumerate(self._layers.items()):
+            mean, real = inference[at]
             training = np.mean([draw[at][1] for draw in draws], axis=0)
             moving = value_of(layer.moving_variance)
             found[f"inference_variance/{name}"] = real
@@ -90,7 +86,7 @@ class VarianceShift:
 
     def finish(self) -> Arrays:
         return {
-            "layers": names([name for _, name in self._layers]),
+            "layers": names(list(self._layers.values())),
             "feeds": names(self._feeds),
         }
 

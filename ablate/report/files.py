@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def draw_all(material: ReportData) -> tuple[list[Plot], list[Section]]:
     """Return the study's plots, and the sections of its probes with theirs."""
     from ablate.report.plots import draw
-    from ablate.report.probes import sections
+    from ablate.report.probe_sections import sections
 
     return list(draw(material)), list(sections(material))
 

@@ -16,6 +16,18 @@ from ablate.reasons import reason
 
 
 def resolve(call: str, field: str = "call") -> Any:
+    """Return the function or class that `find` finds.
+
+    Raises:
+        StudyError: as `find`; or what is found cannot be called.
+    """
+    found = find(call, field)
+    if not callable(found):
+        raise StudyError(f"{field}: '{call}' is a {type(found).__name__}, nothing to call.")
+    return found
+
+
+def find(call: str, field: str) -> Any:
     """Import the module of `package.module:name` and return what it calls `name`.
 
     Args:
@@ -50,6 +62,4 @@ def resolve(call: str, field: str = "call") -> Any:
                 f"Received: '{call}'."
             )
         found = getattr(found, part)
-    if not callable(found):
-        raise StudyError(f"{field}: '{call}' is a {type(found).__name__}, nothing to call.")
     return found

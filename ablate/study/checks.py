@@ -157,10 +157,16 @@ def _check_overrides(study: Declaration) -> Iterator[Problem]:
 def _check_probes(study: Declaration) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, probe in enumerate(study.probes):
-        if (kind := PROBES.get(probe.name)) is None:
+        try:
+            kind = PROBES.get(probe.name)
+        except StudyError as error:
+            yield Problem(("probes", index), str(error).removeprefix("probes: "))
+            continue
+        if kind is None:
             text = (
                 f"no probe is called '{probe.name}'.{nearest(probe.name, PROBES)} "
-                f"Expected one of: {', '.join(PROBES)}."
+                f"Expected one of: {', '.join(PROBES)}; or one of your own, "
+                "'package.module:PROBE'."
             )
             yield Problem(("probes", index), text)
             continue

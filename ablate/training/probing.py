@@ -1,10 +1,10 @@
 """Probes: measurements between epochs that change no number.
 
 The runner calls `start` once, `measure` before training and after epochs, `finish` at the end.
-A probe finds what it may look at in its `Context`. Whatever it moves (statistics of a
+Whatever a probe moves (statistics of a
 normalization, states of generators, weights it perturbs) is put back after each measurement
 (law 9), so a probe may run the model in training mode or change its weights. The probes
-themselves, and what they answer, are `ablate.probes`' (see `ablate.probes.context`).
+themselves, and what they return, are in `ablate.probes`.
 
 What `measure` returns is stacked over the epochs measured, as `<probe>/<key>`, with the epochs
 as `<probe>/epochs`; what `finish` returns is stored as it is.
@@ -12,7 +12,7 @@ as `<probe>/epochs`; what `finish` returns is stored as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,30 +20,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablate.data import Splits
-from ablate.errors import StudyError, nearest
-from ablate.probes import PROBES, Probe
-from ablate.reasons import reason
+from ablate.probes import Context, Measurement, make
 from ablate.study.schema.probes import Probe as Request
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a probe may look at.
-
-    `x` and `y` are the `probe_rows` validation rows (training rows where there is no
-    validation), the same for all epochs, seeds and variants that share a split. `paths` gives
-    each layer's canonical path on the base model.
-    """
-
-    model: keras.Model
-    splits: Splits
-    x: Any
-    y: Any
-    paths: Mapping[Any, str]
-    seed: int
-    batch_size: int
-    epochs: int
+from ablate.study.schema.probes import stem
 
 
 @dataclass
@@ -51,15 +30,15 @@ class Probing:
     """The probes of one trial, and what they have measured so far."""
 
     requests: Sequence[Request]
-    _probes: list[tuple[str, Request, Probe]] = field(default_factory=list)
+    _probes: list[tuple[str, Request, Measurement]] = field(default_factory=list)
     _measured: dict[str, list[tuple[int, dict[str, np.ndarray]]]] = field(default_factory=dict)
     _variables: list[keras.Variable] = field(default_factory=list)
 
     def start(self, context: Context, state: Sequence[keras.Variable]) -> None:
-        """Make the probes and let them look.
+        """Make the probes and start them.
 
         Args:
-            context: what they may look at; `x` and `y` are cut to each probe's rows here.
+            context: what they may use; `x` and `y` are cut to each probe's rows here.
             state: every variable that must be afterwards as it was.
 
         Raises:
@@ -67,13 +46,13 @@ class Probing:
         """
         self._variables = list(state)
         for request in self.requests:
-            name = request.name
+            name = stem(request.name)
             while name in self._measured:
                 name = _next(name)
             self._measured[name] = []
-            probe = _make(request)
+            probe = make(request.name, **request.arguments)
             self._probes.append((name, request, probe))
-            with self._looking(probe):
+            with self._unmoved(probe):
                 probe.start(_cut(context, request.probe_rows))
 
     def measure(self, epoch: int, last: bool = False) -> None:
@@ -83,8 +62,8 @@ class Probing:
                 continue
             if any(each == epoch for each, _ in self._measured[name]):
                 continue
-            with self._looking(probe):
-                found = probe.measure(epoch) or {}
+            with self._unmoved(probe):
+                found = probe.measure(epoch)
             arrays = {key: np.asarray(value) for key, value in found.items()}
             self._measured[name].append((epoch, arrays))
 
@@ -97,14 +76,14 @@ class Probing:
                 found[f"{name}/epochs"] = np.array([epoch for epoch, _ in entries])
             for key in dict.fromkeys(key for _, arrays in entries for key in arrays):
                 found[f"{name}/{key}"] = np.stack([arrays[key] for _, arrays in entries])
-            with self._looking(probe):
-                rest = probe.finish() or {}
+            with self._unmoved(probe):
+                rest = probe.finish()
             found.update({f"{name}/{key}": np.asarray(each) for key, each in rest.items()})
         return found
 
     def state(self) -> Any:
         """Return what has been measured, for a checkpoint."""
-        own: list[Any] = [getattr(probe, "state", dict)() for _, _, probe in self._probes]
+        own: list[Any] = [probe.state() for _, _, probe in self._probes]
         return self._measured, own
 
     def takes(self, state: Any) -> bool:
@@ -122,13 +101,12 @@ class Probing:
         """Go on from `state`."""
         self._measured, own = state
         for (_, _, probe), each in zip(self._probes, own, strict=True):
-            if hasattr(probe, "restore"):
-                probe.restore(each)
+            probe.restore(each)
 
     @contextmanager
-    def _looking(self, probe: Probe) -> Iterator[None]:
+    def _unmoved(self, probe: Measurement) -> Iterator[None]:
         """Put every variable back that a measurement moves (none if `moves` says so)."""
-        if not getattr(probe, "moves", True):
+        if not probe.moves:
             yield
             return
         before = [np.array(v.value.numpy()) for v in self._variables]
@@ -139,21 +117,6 @@ class Probing:
                 now = variable.value.numpy()
                 if not np.array_equal(now, value, equal_nan=now.dtype.kind == "f"):
                     variable.assign(value)
-
-
-def _make(request: Request) -> Probe:
-    if request.name not in PROBES:
-        raise StudyError(
-            f"probes: there is no probe '{request.name}'.{nearest(request.name, PROBES)} "
-            f"There are: {', '.join(PROBES)}."
-        )
-    try:
-        made: Probe = PROBES[request.name](**request.arguments)
-    except TypeError as error:
-        raise StudyError(
-            f"probes: '{request.name}' refused its arguments: {reason(error)}"
-        ) from error
-    return made
 
 
 def _cut(context: Context, rows: int) -> Context:

@@ -19,12 +19,13 @@ import tensorflow as tf
 
 from ablate.disk import DamagedError
 from ablate.errors import AblateError
+from ablate.probes import Context
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
 from ablate.training import checkpoint, model_cache, rows, seeding, setup
 from ablate.training.callbacks import CallbackSet, state_of
 from ablate.training.loop import Listener, Loop
-from ablate.training.probing import Context, Probing
+from ablate.training.probing import Probing
 from ablate.training.record import Record, numbers
 from ablate.training.remarks import remarks
 from ablate.training.rows import weighted

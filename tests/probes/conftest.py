@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from ablate.probes import Context
 from ablate.surgery import canonical_paths
 
 
@@ -30,7 +31,7 @@ def context():
             "model": model, "splits": splits, "x": x, "y": y, "paths": canonical_paths(model),
             "seed": 0, "batch_size": 2, "epochs": 3,
         }  # fmt: skip
-        return SimpleNamespace(**{**fields, **changes})
+        return Context(**{**fields, **changes})
 
     return make
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 
-from ablate.probes.activations import Activations
+from ablate.probes import make
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def probed(chain, context):
     model.get_layer("hidden").kernel.assign([[1.0, -1.0]])
     model.get_layer("hidden").bias.assign([0.0, -10.0])
     x = np.array([[-1.0], [0.0], [1.0], [2.0]])
-    probe = Activations(unit=0, bins=4)
+    probe = make("activations", unit=0, bins=4)
     probe.start(context(model, x))
     return probe, x
 
@@ -42,7 +42,7 @@ def test_dead_units_are_counted(probed):
 def test_saturated_sigmoids_are_counted(chain, context):
     model = chain((1,), L.Dense(1, "sigmoid", name="hidden"), L.Dense(1))
     model.get_layer("hidden").kernel.assign([[1.0]])
-    probe = Activations()
+    probe = make("activations")
     probe.start(context(model, [[-5.0], [0.0], [5.0], [1.0]]))
     assert probe.measure(0)["scalar/hidden/saturated"] == 0.5
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 
-from ablate.probes.batchnorm import Batchnorm
+from ablate.probes import make
 
 X = np.array([[1.0, 10.0], [3.0, 10.0], [5.0, 40.0], [7.0, 20.0]])
 
@@ -19,7 +19,7 @@ def model(chain):
 
 
 def test_moving_stand_beside_batch_statistics(model, context):
-    probe = Batchnorm()
+    probe = make("batchnorm")
     probe.start(context(model, X))
     found = probe.measure(2)
     mean, variance = X.mean(0), X.var(0)
@@ -36,7 +36,7 @@ def test_moving_stand_beside_batch_statistics(model, context):
 
 
 def test_the_two_modes_differ_by_their_statistics(model, context):
-    probe = Batchnorm()
+    probe = make("batchnorm")
     probe.start(context(model, X))
     found = probe.measure(0)
 
@@ -49,7 +49,7 @@ def test_the_two_modes_differ_by_their_statistics(model, context):
 
 
 def test_a_network_without_normalization_has_nothing_to_measure(chain, context):
-    probe = Batchnorm()
+    probe = make("batchnorm")
     probe.start(context(chain((2,), L.Dense(1)), X))
     assert probe.measure(0) == {}
     assert probe.finish()["layers"].tolist() == []

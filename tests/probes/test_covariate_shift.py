@@ -4,7 +4,7 @@ import pytest
 from keras import layers as L
 from keras import ops
 
-from ablate.probes.covariate_shift import CovariateShift
+from ablate.probes import make
 
 X = np.array([[1.0], [2.0], [4.0]])
 Y = np.array([[0.0], [1.0], [0.0]])
@@ -31,7 +31,7 @@ def slopes(a, b):
 
 @pytest.mark.parametrize("step", [None, 0.01])
 def test_the_shift_is_the_gradient_after_the_earlier_step(model, context, step):
-    probe = CovariateShift(step)
+    probe = make("covariate_shift", step=step)
     probe.start(context(model, X, Y))
     found = probe.measure(0)
     first, second = slopes(2.0, 3.0)
@@ -44,7 +44,7 @@ def test_the_shift_is_the_gradient_after_the_earlier_step(model, context, step):
 
 
 def test_nothing_has_moved_afterwards(model, context):
-    probe = CovariateShift()
+    probe = make("covariate_shift")
     probe.start(context(model, X, Y))
     probe.measure(0)
     assert ops.convert_to_numpy(model.get_layer("first").kernel).item() == 2.0
@@ -52,7 +52,7 @@ def test_nothing_has_moved_afterwards(model, context):
 
 
 def test_the_inputs_move_with_the_layer_before(model, context):
-    probe = CovariateShift()
+    probe = make("covariate_shift")
     probe.start(context(model, X, Y))
     assert np.isnan(probe.measure(0)["scalar/second/mean_shift"])
     model.get_layer("first").kernel.assign([[6.0]])
@@ -65,11 +65,11 @@ def test_the_inputs_move_with_the_layer_before(model, context):
 
 
 def test_a_probe_taken_up_again_compares_with_the_same(model, context):
-    told = context(model, X, Y)
-    first, second = CovariateShift(), CovariateShift()
-    first.start(told)
+    shared = context(model, X, Y)
+    first, second = make("covariate_shift"), make("covariate_shift")
+    first.start(shared)
     first.measure(0)
-    second.start(told)
+    second.start(shared)
     second.restore(first.state())
     model.get_layer("first").kernel.assign([[5.0]])
     assert first.measure(1) == second.measure(1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 
-from ablate.probes.dropout import Dropout
+from ablate.probes import make
 from ablate.probes.predictions import entropy, labels, probabilities
 
 
@@ -25,7 +25,7 @@ Y = np.array([[1.0], [2.0], [2.0]])
 
 
 def test_sparsity_by_hand(model, context):
-    probe = Dropout(samples=2, bins=4)
+    probe = make("dropout", samples=2, bins=4)
     probe.start(context(model, X, Y))
     found = probe.measure(0)
     hidden = np.maximum(X, 0)
@@ -37,7 +37,7 @@ def test_sparsity_by_hand(model, context):
 
 
 def test_many_samples_average_to_the_scaled_network(model, context):
-    probe = Dropout(samples=400)
+    probe = make("dropout", samples=400)
     probe.start(context(model, X, Y))
     found = probe.measure(0)
     assert found["scalar/scaled_error"] == pytest.approx(0)  # the mean of the two is the target
@@ -50,7 +50,7 @@ def test_many_samples_average_to_the_scaled_network(model, context):
 
 
 def test_without_a_dropout_there_is_nothing_to_average(chain, context):
-    probe = Dropout()
+    probe = make("dropout")
     probe.start(context(chain((2,), L.Dense(2, "relu", name="hidden"), L.Dense(1)), X, Y))
     found = probe.measure(0)
     assert "error" not in found and "scalar/hidden/zero" in found
@@ -60,7 +60,7 @@ def test_classes_have_errors_and_entropies(chain, context):
     model = chain((2,), L.Dropout(0.5, seed=1), L.Dense(2, "softmax", use_bias=False, name="out"))
     model.get_layer("out").kernel.assign(np.eye(2) * 9)
     x = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    probe = Dropout(samples=20)
+    probe = make("dropout", samples=20)
     probe.start(context(model, x, np.array([0, 1, 1]), task="classification", classes=2))
     found = probe.measure(0)
     assert found["scalar/scaled_error"] == pytest.approx(1 / 3)

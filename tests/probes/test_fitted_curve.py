@@ -3,7 +3,7 @@ import pytest
 from keras import layers as L
 
 from ablate.errors import StudyError
-from ablate.probes.fitted_curve import FittedCurve
+from ablate.probes import make
 
 X = np.array([[-1.0], [0.0], [1.0]])
 
@@ -12,7 +12,7 @@ def test_the_curve_of_a_line_goes_beyond_the_data(chain, context):
     model = chain((1,), L.Dense(1, name="line"))
     model.get_layer("line").kernel.assign([[2.0]])
     model.get_layer("line").bias.assign([1.0])
-    probe = FittedCurve(points=5, margin=0.5)
+    probe = make("fitted_curve", points=5, margin=0.5)
     probe.start(context(model, X, 2 * X))
     found, left = probe.measure(0), probe.finish()
     np.testing.assert_allclose(left["grid"], [-2, -1, 0, 1, 2])
@@ -24,11 +24,11 @@ def test_the_curve_of_a_line_goes_beyond_the_data(chain, context):
 def test_thinned_networks_spread(chain, context):
     model = chain((1,), L.Dropout(0.5, seed=1), L.Dense(1, use_bias=False, name="line"))
     model.get_layer("line").kernel.assign([[1.0]])
-    probe = FittedCurve(points=3, margin=0.0, samples=200)
+    probe = make("fitted_curve", points=3, margin=0.0, samples=200)
     probe.start(context(model, X, X))
     np.testing.assert_allclose(probe.measure(0)["spread"], [1, 0, 1], atol=0.05)
 
 
 def test_anything_but_one_number_is_refused(chain, context):
     with pytest.raises(StudyError, match="a function of one number"):
-        FittedCurve().start(context(chain((2,), L.Dense(1)), np.zeros((4, 2))))
+        make("fitted_curve").start(context(chain((2,), L.Dense(1)), np.zeros((4, 2))))

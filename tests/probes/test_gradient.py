@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers as L
 
+from ablate.probes import make
 from ablate.probes.gradient import Slope, cosine, norm
-from ablate.probes.gradients import Gradients
 
 X = np.array([[1.0], [2.0]], "float32")
 Y = np.array([[1.0], [0.0]], "float32")
@@ -52,7 +52,7 @@ def test_norms_and_angles_run_over_all_arrays():
 
 
 def test_the_probe_tells_norms_and_shares(line, context):
-    probe = Gradients(small=1e-3, large=10.0)
+    probe = make("gradients", small=1e-3, large=10.0)
     probe.start(context(line, X, Y))
     found = probe.measure(1)
     gradient = np.mean(2 * (3 * X - Y) * X)
@@ -69,7 +69,7 @@ def test_the_probe_tells_norms_and_shares(line, context):
 
 def test_sigmoids_stacked_deep_lose_their_gradient(chain, context, rng):
     layers = [L.Dense(8, "sigmoid", name=f"d{i}") for i in range(6)]
-    probe = Gradients()
+    probe = make("gradients")
     x = rng.normal(size=(16, 4))
     probe.start(context(chain((4,), *layers, L.Dense(1, name="out")), x, rng.normal(size=(16, 1))))
     found = probe.measure(0)

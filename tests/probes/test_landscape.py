@@ -4,7 +4,7 @@ import pytest
 from keras import layers as L
 from keras import ops
 
-from ablate.probes.landscape import Landscape
+from ablate.probes import make
 
 X = np.array([[1.0], [2.0]])
 Y = np.array([[0.0], [0.0]])
@@ -15,7 +15,7 @@ def test_a_parabola_by_hand(chain, context):
     model = chain((1,), L.Dense(1, use_bias=False, name="line"))
     model.get_layer("line").kernel.assign([[3.0]])
     model.compile(keras.optimizers.SGD(0.1), "mse")
-    probe = Landscape(steps=3, nearest=0.5, farthest=2.0)
+    probe = make("landscape", steps=3, nearest=0.5, farthest=2.0)
     probe.start(context(model, X, Y))
     found = probe.measure(0)
     m, w = np.mean(X**2), 3.0
@@ -35,6 +35,6 @@ def test_a_parabola_by_hand(chain, context):
 def test_at_a_minimum_there_is_no_direction(chain, context):
     model = chain((1,), L.Dense(1, use_bias=False, name="line"))
     model.get_layer("line").kernel.assign([[0.0]])
-    probe = Landscape()
+    probe = make("landscape")
     probe.start(context(model, X, Y))
     assert np.isnan(probe.measure(0)["scalar/smoothness"])

@@ -4,7 +4,7 @@ import pytest
 from keras import layers as L
 from keras import ops
 
-from ablate.probes.layer_outputs import Look, hidden_units
+from ablate.probes.layer_outputs import LayerOutputs, hidden_units
 from ablate.surgery import insert
 
 X = np.array([[1.0, -2.0], [0.5, 1.0], [-1.0, 3.0]], "float32")
@@ -12,7 +12,7 @@ X = np.array([[1.0, -2.0], [0.5, 1.0], [-1.0, 3.0]], "float32")
 
 def sides(model, x=X):
     units = hidden_units(model)
-    seen, _ = Look(model, {unit.watched: unit.watch for unit in units})(x)
+    seen, _ = LayerOutputs(model, {unit.watched: unit.watch for unit in units})(x)
     return {unit.name: (*pair, unit.activation) for unit, pair in zip(units, seen, strict=True)}
 
 
@@ -72,7 +72,7 @@ def test_layers_of_a_nested_model_are_seen():
 def test_a_look_sees_the_weights_as_they_are(chain):
     model = chain((2,), L.Dense(2, "relu", name="hidden"), L.Dense(1))
     units = hidden_units(model)
-    look = Look(model, {unit.watched: unit.watch for unit in units}, outputs=True)
+    look = LayerOutputs(model, {unit.watched: unit.watch for unit in units}, outputs=True)
     look(X)
     model.get_layer("hidden").kernel.assign(np.eye(2))
     seen, output = look(X)
@@ -82,7 +82,9 @@ def test_a_look_sees_the_weights_as_they_are(chain):
 
 def test_only_the_layers_asked_for_work_as_in_training(chain):
     model = chain((2,), L.Dropout(0.5, name="d"), L.BatchNormalization(name="bn"))
-    dropped = Look(model, training=[model.get_layer("d")], outputs=True)(np.ones((64, 2)))[1]
+    dropped = LayerOutputs(model, training=[model.get_layer("d")], outputs=True)(np.ones((64, 2)))[
+        1
+    ]
     assert set(np.unique(np.round(dropped, 2))) == {0.0, 2.0}
-    normal = Look(model, training=[model.get_layer("bn")], outputs=True)(X)[1]
+    normal = LayerOutputs(model, training=[model.get_layer("bn")], outputs=True)(X)[1]
     assert np.mean(normal) == pytest.approx(0, abs=1e-6)

@@ -3,7 +3,8 @@ import pytest
 from keras import layers as L
 
 from ablate.errors import StudyError
-from ablate.probes.mistakes import Mistakes, as_bytes
+from ablate.probes import make
+from ablate.probes.mistakes import as_bytes
 
 X = np.zeros((3, 2, 2, 1))
 X[0, 0, 0] = 1.0  # class 0 by its first pixel
@@ -15,7 +16,7 @@ X[2, 0, 1] = 0.5
 def probed(chain, context):
     model = chain((2, 2, 1), L.Flatten(), L.Dense(2, "softmax", use_bias=False, name="out"))
     model.get_layer("out").kernel.assign([[4.0, 0.0], [0.0, 4.0], [0, 0], [0, 0]])
-    probe = Mistakes()
+    probe = make("mistakes")
     probe.start(context(model, X, np.array([0, 1, 0]), task="classification", classes=2))
     return probe
 
@@ -45,4 +46,4 @@ def test_large_images_are_thinned_out(rng):
 
 def test_numbers_have_no_classes(chain, context):
     with pytest.raises(StudyError, match="'mistakes' compares predicted with true classes"):
-        Mistakes().start(context(chain((1,), L.Dense(1)), np.zeros((2, 1))))
+        make("mistakes").start(context(chain((1,), L.Dense(1)), np.zeros((2, 1))))

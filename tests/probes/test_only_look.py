@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from ablate.events.trials import _probes
-from ablate.probes import PROBES
-from ablate.study.schema.probes import Probe
+from ablate.study.schema.probes import PROBES, Probe
 from ablate.training import run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 

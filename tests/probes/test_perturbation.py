@@ -4,7 +4,7 @@ import pytest
 from keras import layers as L
 from keras import ops
 
-from ablate.probes.perturbation import Perturbation
+from ablate.probes import make
 from ablate.surgery import insert
 
 DEPTH = 9
@@ -22,7 +22,7 @@ def x(rng):
 
 
 def test_one_percent_in_every_layer_is_9_3_percent_at_the_ninth(stack, context, x):
-    probe = Perturbation(kind="scale")
+    probe = make("perturbation", kind="scale")
     probe.start(context(stack, x))
     found = probe.measure(0)
     for depth in range(1, DEPTH + 1):
@@ -32,7 +32,7 @@ def test_one_percent_in_every_layer_is_9_3_percent_at_the_ninth(stack, context, 
 
 
 def test_one_percent_in_the_first_layer_stays_one_percent(stack, context, x):
-    probe = Perturbation(layers="first", kind="scale")
+    probe = make("perturbation", layers="first", kind="scale")
     probe.start(context(stack, x))
     found = probe.measure(0)
     for depth in range(1, DEPTH + 1):
@@ -43,20 +43,20 @@ def test_one_percent_in_the_first_layer_stays_one_percent(stack, context, x):
 
 def test_next_to_nothing_is_left_behind_a_normalization(stack, context, x):
     model = insert(stack, "BatchNormalization", at="before_activation", where="hidden")
-    probe = Perturbation(kind="scale")
+    probe = make("perturbation", kind="scale")
     probe.start(context(model, x))
     found = probe.measure(0)
     for depth in range(1, DEPTH + 1):
         assert found[f"scalar/all_scale/d{depth}/input"] < 1e-3
     # At inference the moving averages know nothing of the change, so it passes.
-    probe = Perturbation(kind="scale", layers="first", training=False)
+    probe = make("perturbation", kind="scale", layers="first", training=False)
     probe.start(context(model, x))
     rounding = 2e-3 if keras.backend.backend() == "torch" else 1e-3
     assert probe.measure(0)["scalar/first_scale/d1/input"] == pytest.approx(0.01, rel=rounding)
 
 
 def test_noise_is_the_same_numbers_each_time(stack, context, x):
-    probe = Perturbation(share=0.1, kind="noise")
+    probe = make("perturbation", share=0.1, kind="noise")
     probe.start(context(stack, x))
     first, second = probe.measure(0), probe.measure(1)
     assert first == second
@@ -74,7 +74,7 @@ def test_saturated_sigmoids_hide_a_change_and_normalized_ones_do_not(chain, cont
     normal = insert(plain, "BatchNormalization", at="before_activation", where="d1")
     found = {}
     for name, model in (("plain", plain), ("bn", normal)):
-        probe = Perturbation(layers="first", kind="noise")
+        probe = make("perturbation", layers="first", kind="noise")
         probe.start(context(model, x))
         found[name] = probe.measure(0)["scalar/first_noise/d1/output"]
     assert found["plain"] < 1e-4 < found["bn"]
@@ -82,7 +82,7 @@ def test_saturated_sigmoids_hide_a_change_and_normalized_ones_do_not(chain, cont
 
 def test_the_parameters_are_put_back(stack, context, x):
     before = [ops.convert_to_numpy(each) for each in stack.trainable_variables]
-    probe = Perturbation()
+    probe = make("perturbation")
     probe.start(context(stack, x))
     probe.measure(0)
     for old, new in zip(before, stack.trainable_variables, strict=True):

@@ -1,6 +1,6 @@
 """What holds of every probe: its arguments, its keys, and that it only looks."""
 
-import inspect
+import dataclasses
 
 import keras
 import numpy as np
@@ -8,8 +8,9 @@ import pytest
 from keras import layers as L
 from keras import ops
 
-from ablate.probes import PROBES
-from ablate.study.schema.probes import PROBES as NAMED
+from ablate.probes import make
+from ablate.study.calls import find
+from ablate.study.schema.probes import PROBES, declared
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +36,23 @@ def network():
     return model, x, np.arange(8) % 3
 
 
-def test_the_study_and_the_probes_know_the_same_arguments_and_defaults():
-    assert set(PROBES) == set(NAMED)
-    for name, probe in PROBES.items():
-        taken = {key: each.default for key, each in inspect.signature(probe).parameters.items()}
-        assert NAMED[name].arguments().model_dump() == taken, name
+@pytest.mark.parametrize("name", list(PROBES))
+def test_what_measures_takes_the_arguments_that_are_declared(name):
+    probe = declared(name)
+    measurement = find(probe.measurement, "probes")
+    assert [each.name for each in dataclasses.fields(measurement)] == list(
+        probe.arguments.model_fields
+    )
+    made = make(name)
+    assert dataclasses.asdict(made) == probe.arguments().model_dump()
 
 
 @pytest.mark.parametrize("name", [each for each in PROBES if each != "fitted_curve"])
 def test_a_probe_leaves_everything_but_what_it_says_as_it_was(name, network, context):
     model, x, y = network
-    told = context(model, x, y, task="classification", classes=3)
-    probe = PROBES[name]()
-    probe.start(told)
+    given = context(model, x, y, task="classification", classes=3)
+    probe = make(name)
+    probe.start(given)
     before = [
         np.array(ops.convert_to_numpy(v)) for v in [*model.variables, *model.optimizer.variables]
     ]
@@ -56,7 +61,7 @@ def test_a_probe_leaves_everything_but_what_it_says_as_it_was(name, network, con
         np.array(ops.convert_to_numpy(v)) for v in [*model.variables, *model.optimizer.variables]
     ]
     same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
-    assert all(same) or PROBES[name].moves
+    assert all(same) or probe.moves
     trained = len(model.trainable_variables)
     kept = {id(v) for v in model.trainable_variables}
     for variable, ok in zip([*model.variables, *model.optimizer.variables], same, strict=True):
@@ -71,7 +76,7 @@ def test_a_probe_leaves_everything_but_what_it_says_as_it_was(name, network, con
 @pytest.mark.parametrize("name", [each for each in PROBES if each != "fitted_curve"])
 def test_arrays_can_be_stored_and_histograms_are_in_pairs(name, network, context, tmp_path):
     model, x, y = network
-    probe = PROBES[name]()
+    probe = make(name)
     probe.start(context(model, x, y, task="classification", classes=3))
     found = {key: np.asarray(each) for key, each in probe.measure(0).items()}
     for key, each in found.items():

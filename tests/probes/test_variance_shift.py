@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from keras import layers as L
 
-from ablate.probes.variance_shift import VarianceShift, closed_form
+from ablate.probes import make
+from ablate.probes.variance_shift import closed_form
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.8])
@@ -18,7 +19,7 @@ def test_behind_the_relu_of_a_standard_normal_it_is_2_47():
 @pytest.mark.parametrize(("before", "ratio"), [([], 2.0), ([L.ReLU(name="relu")], 2.47)])
 def test_a_dropout_directly_before_shifts_the_variance_so(chain, context, rng, before, ratio):
     model = chain((4,), *before, L.Dropout(0.5, seed=1, name="d"), L.BatchNormalization(name="bn"))
-    probe = VarianceShift(samples=20)
+    probe = make("variance_shift", samples=20)
     probe.start(context(model, rng.normal(size=(4000, 4))))
     found = probe.measure(0)
     assert found["scalar/bn/dropout_ratio"] == pytest.approx(ratio, rel=0.03)
@@ -31,7 +32,7 @@ def test_the_shift_is_the_larger_of_the_two_ratios(chain, context):
     model = chain((2,), L.BatchNormalization(name="bn"))
     model.get_layer("bn").moving_variance.assign([0.5, 8.0])
     x = np.array([[1.0, 0.0], [3.0, 4.0]])  # variances 1 and 4
-    probe = VarianceShift()
+    probe = make("variance_shift")
     probe.start(context(model, x))
     found = probe.measure(0)
     np.testing.assert_allclose(found["inference_variance/bn"], [1, 4])
@@ -43,6 +44,6 @@ def test_the_shift_is_the_larger_of_the_two_ratios(chain, context):
 
 def test_a_dropout_after_the_last_normalization_shifts_nothing(chain, context, rng):
     model = chain((3,), L.BatchNormalization(name="bn"), L.Dropout(0.5), L.Dense(1))
-    probe = VarianceShift()
+    probe = make("variance_shift")
     probe.start(context(model, rng.normal(size=(32, 3))))
     assert probe.measure(0)["scalar/bn/dropout_ratio"] == pytest.approx(1)

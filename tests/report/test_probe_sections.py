@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablate.report import probes
+from ablate.report import probe_sections
 from ablate.report.document import png
+from ablate.report.probe_sections import measured
 from ablate.report.probes.mistakes import contested
-from ablate.report.probes.reading import measured
 from ablate.study.schema.probes import PROBES
 
 EPOCHS = np.array([0, 5, 10])
@@ -98,7 +98,7 @@ def material(digits):
 
 @pytest.mark.parametrize("probe", list(PROBES))
 def test_every_probe_has_a_section_with_a_plot(probe, material):
-    (section,) = probes.sections(material(probe))
+    (section,) = probe_sections.sections(material(probe))
     assert section.name == f"probe-{probe.replace('_', '-')}"
     assert section.plots and section.text and "cannot be drawn" not in section.text[0]
     for plot in section.plots:
@@ -107,12 +107,12 @@ def test_every_probe_has_a_section_with_a_plot(probe, material):
 
 
 def test_a_dropout_that_feeds_a_normalization_is_warned_of(material):
-    (section,) = probes.sections(material("variance_shift"))
+    (section,) = probe_sections.sections(material("variance_shift"))
     assert "In plain a Dropout feeds a BatchNormalization: drop → bn." in section.text
 
 
 def test_rows_on_which_variants_differ_are_listed(material):
-    (section,) = probes.sections(material("mistakes"))
+    (section,) = probe_sections.sections(material("mistakes"))
     (table,) = section.tables
     assert table.rows[0][:3] == ("7", "cat", "dog, 75 %, 5 of 5")
     assert len(table.rows) == 1
@@ -125,7 +125,7 @@ def test_a_probe_asked_for_twice_is_drawn_twice(material):
         key.replace("landscape/", "landscape_2/"): value
         for key, value in arrays("landscape", "plain").items()
     }
-    (section,) = probes.sections(material("landscape", **again))
+    (section,) = probe_sections.sections(material("landscape", **again))
     assert [plot.name for plot in section.plots] == ["probe-landscape", "probe-landscape_2"]
 
 
@@ -143,17 +143,18 @@ def test_a_seed_that_ended_early_leaves_gaps(digits):
 
 
 def test_images_for_tensorboard_are_of_a_trial(digits):
-    result = digits.results[0]
+    names = ("activations", "fitted_curve", "mistakes")
+    result = replace(digits.results[0], probes=names)
     stored = {
         **arrays("activations", "plain"),
         **arrays("fitted_curve", "plain"),
         **arrays("mistakes", "plain"),
     }
-    found = probes.illustrate(result, stored)
+    found = probe_sections.illustrate(result, stored)
     assert set(found) == {
         ("activations/percentiles", 10),
         ("fitted_curve/curve", 0), ("fitted_curve/curve", 5), ("fitted_curve/curve", 10),
         ("mistakes/confusion", 10), ("mistakes/wrong", 10),
     }  # fmt: skip
     assert all(content[:4] == b"\x89PNG" for content in found.values())
-    assert probes.illustrate(result, {}) == {}
+    assert probe_sections.illustrate(result, {}) == {}

@@ -27,15 +27,17 @@ def test_every_probe_can_be_asked_for_by_its_name():
         ({"name": "perturbation", "probe_row": 8}, "Did you mean 'probe_rows'?"),
         ({"name": "perturbation", "kind": "scales"}, "probes[0].kind"),
         ({"name": "dropout", "samples": 0}, "probes[0].samples"),
+        ("no_such_module:PROBE", "probes[0]: there is no module 'no_such_module'"),
+        ("ablate.errors:StudyError", "is a type. Expected a declaration of a probe"),
     ],
 )
-def test_a_slip_is_told_with_its_place_and_the_nearest_name(probe, words):
-    with pytest.raises(StudyError) as told:
+def test_a_wrong_probe_is_reported_with_its_place_and_the_nearest_name(probe, words):
+    with pytest.raises(StudyError) as error:
         make(probe)
-    assert words in str(told.value)
+    assert words in str(error.value)
 
 
-def test_one_probe_may_stand_twice_with_other_arguments():
+def test_a_probe_may_be_asked_for_twice_with_other_arguments():
     study = make({"name": "perturbation", "share": 0.1}, {"name": "perturbation", "share": 0.2})
     assert [each.arguments for each in study.probes] == [{"share": 0.1}, {"share": 0.2}]
     with pytest.raises(StudyError, match="twice"):

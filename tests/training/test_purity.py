@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ablate.probes import PROBES
-from ablate.study.schema.probes import Probe
+from ablate.probes import Measurement
+from ablate.study.arguments import NoArguments
+from ablate.study.schema.probes import DeclaredProbe, Probe
 from ablate.study.schema.train import Train
 from ablate.training import model_cache, run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
@@ -41,14 +42,11 @@ def test_a_trial_is_the_same_alone_after_others_and_in_any_order(fresh):
         assert numbers(alone) == together[trial.id]
 
 
-class Meddling:
+class Meddling(Measurement):
     """Runs the model in training mode and perturbs its weights."""
 
-    def __init__(self, bins):
-        self.size = bins
-
     def start(self, context):
-        self.context = context
+        super().start(context)
         assert len(context.x) == 5
         self.context.model(context.x, training=True)
 
@@ -60,13 +58,17 @@ class Meddling:
         return {"mean": out.mean(axis=1), "epoch": epoch}
 
     def finish(self):
-        return {"size": self.size}
+        return {"size": 3}
 
 
-def test_probes_only_look(monkeypatch):
-    monkeypatch.setitem(PROBES, "activations", Meddling)
+MEDDLING = DeclaredProbe(
+    about="Changes all there is.", arguments=NoArguments, measurement=f"{__name__}:Meddling"
+)
+
+
+def test_probes_only_look():
     spec = spec_of(BN, DROPOUT, epochs=3)
-    probe = Probe(name="activations", every=2, probe_rows=5, bins=3)
+    probe = Probe(name=f"{__name__}:MEDDLING", every=2, probe_rows=5)
     (plain,) = run(trial_of(spec))
     ((probed, arrays, _),) = run_group([trial_of(spec, probes=(probe,))])
     assert probed.error is None
@@ -74,12 +76,12 @@ def test_probes_only_look(monkeypatch):
     assert theirs.pop("probes") != ours.pop("probes")
     assert ours == theirs
     assert {name: array.shape for name, array in arrays.items()} == {
-        "activations/epochs": (3,),
-        "activations/mean": (3, 5),
-        "activations/epoch": (3,),
-        "activations/size": (),
+        f"{__name__}/epochs": (3,),
+        f"{__name__}/mean": (3, 5),
+        f"{__name__}/epoch": (3,),
+        f"{__name__}/size": (),
     }
-    assert arrays["activations/epochs"].tolist() == [0, 2, 3]
+    assert arrays[f"{__name__}/epochs"].tolist() == [0, 2, 3]
 
 
 def test_copies_of_a_variant_draw_anew_with_a_salt():

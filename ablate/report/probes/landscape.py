@@ -1,66 +1,75 @@
-"""The report's section of the probe `landscape`: how rough the loss is along its gradient."""
+"""Probe `landscape`: how rough the loss is along its gradient."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from pydantic import Field
 
-from ablate.report.document import Plot, Section
-from ablate.report.plots.theme import panels, themed
-from ablate.report.probes.drawing import logarithmic, mean, over_epochs, style_of
-from ablate.report.probes.reading import Measured, measured
-from ablate.report.report_data import ReportData
+from ablate.report.document import Plot
+from ablate.report.probe_drawing import (
+    band,
+    epoch_axis,
+    grid,
+    logarithmic,
+    over_epochs,
+    style_of,
+)
+from ablate.report.probe_sections import Measured, ReportedProbe
+from ablate.study.schema.strict import Strict
 
 
-def section(material: ReportData) -> Section | None:
-    """Return how the loss varied, None where nothing was measured."""
-    with themed():
-        plots = [_plot(material, each) for each in measured(material, "landscape")]
-    if not plots:
-        return None
-    return Section(
-        "probe-landscape",
-        "The loss along its gradient",
-        (
-            "From where training stands, steps of growing length are tried against the gradient "
-            "(Santurkar et al. 2018). A narrow band of losses, gradients that stay near the first "
-            "one and a small effective smoothness mean that large steps are safe.",
-        ),
-        plots=tuple(plots),
+class Arguments(Strict):
+    """Arguments of `landscape`."""
+
+    steps: int = Field(default=8, ge=2, le=100, description="Points along the gradient.")
+    nearest: float = Field(
+        default=0.25, gt=0, description="The nearest of them, in learning rates."
+    )
+    farthest: float = Field(default=4.0, gt=0, description="The farthest, in learning rates.")
+    rate: float | None = Field(
+        default=None, gt=0, description="The unit of length; default the learning rate."
     )
 
 
-def _plot(material: ReportData, found: Measured) -> Plot:
-    figure, axes = panels(3, height=2.8)
-    for axis, what, label in (
-        (axes[0], "loss", "loss along the gradient"),
-        (axes[1], "distance", "change of the gradient"),
-    ):
+def draw(found: Measured) -> Iterator[Plot]:
+    """Draw the bands of the loss and of the gradient's change, and the effective smoothness."""
+    figure, axes = grid(3)
+    labels = {"loss": "loss along the gradient", "distance": "change of the gradient"}
+    for axis, (what, label) in zip(axes, labels.items(), strict=False):
         for variant in found.variants:
-            style, epochs = style_of(material, variant), found.epochs(variant)
-            low, high = (
-                mean(found.series(variant, f"scalar/{what}_{end}")) for end in ("low", "high")
-            )
-            low, high = (np.where(each > 0, each, np.nan) for each in (low, high))
-            axis.fill_between(epochs, low, high, color=style.colour, alpha=0.18, linewidth=0)
+            style, epochs = style_of(found, variant), found.epochs(variant)
+            ends = (found.over_seeds(variant, f"scalar/{what}_{end}") for end in ("low", "high"))
+            low, high = (np.where(each > 0, each, np.nan) for each in ends)
+            band(axis, epochs, low, high, style.colour)
             axis.plot(epochs, low, color=style.colour, linewidth=0.9)
             axis.plot(
                 epochs, high, color=style.colour, linestyle=style.dash, linewidth=0.9, label=variant
             )
         logarithmic(axis)
-        axis.set_xlabel("Epoch")
+        epoch_axis(axis)
         axis.set_ylabel(label)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    over_epochs(
-        axes[2], material, found, "scalar/smoothness", label="effective smoothness β", log=True
-    )
+    over_epochs(axes[2], found, "scalar/smoothness", "effective smoothness β", log=True)
     axes[0].legend()
-    lengths = next(iter(found.by_variant.values()))[0][1]["lengths"]
-    return Plot(
-        f"probe-{found.probe}",
+    lengths = found.first(found.variants[0])["lengths"]
+    yield Plot(
+        "",
         "Loss and gradient along the gradient",
         f"Steps of {lengths[0]:g} to {lengths[-1]:g} learning rates; bands from the least to the "
         "largest value, mean over the seeds. Right: the largest change of the gradient per "
         "distance moved.",
         figure,
     )
+
+
+PROBE = ReportedProbe(
+    about="Loss and gradient along the gradient's direction.",
+    arguments=Arguments,
+    measurement="ablate.probes.landscape:Landscape",
+    title="The loss along its gradient",
+    text="From the parameters as trained so far, steps of growing length are tried against the "
+    "gradient (Santurkar et al. 2018). A narrow band of losses, gradients that stay near the "
+    "first one and a small effective smoothness mean that large steps are safe.",
+    draw=draw,
+)

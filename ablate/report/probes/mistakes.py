@@ -1,19 +1,31 @@
-"""The report's section of the probe `mistakes`: what one variant gets wrong and another right."""
+"""Probe `mistakes`: what one variant gets wrong and another right."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
+from pydantic import Field
 
-from ablate.report.document import Column, Plot, Section, Table
-from ablate.report.plots.theme import panels, themed
-from ablate.report.probes.reading import Arrays, Measured, measured
-from ablate.report.report_data import ReportData
+from ablate.report.document import Column, Plot, Table
+from ablate.report.probe_drawing import alone, grid, small_png
+from ablate.report.probe_sections import Arrays, Measured, ReportedProbe
+from ablate.study.schema.strict import Strict
 
-#: Examples in a table, and images in a figure.
-MOST_ROWS, MOST_IMAGES = 12, 16
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Examples in a table, images in the report's figure, and in TensorBoard's.
+_MOST_ROWS, _MOST_IMAGES, _MOST_WRONG = 12, 16, 32
+
+
+class Arguments(Strict):
+    """Arguments of `mistakes`."""
+
+    images: int = Field(default=32, ge=0, le=1000, description="Wrong examples kept as images.")
+    size: int = Field(default=64, ge=8, le=512, description="Longest side of those, in pixels.")
 
 
 @dataclass(frozen=True)
@@ -31,29 +43,29 @@ class Contested:
         return max(shares) - min(shares)
 
 
-def section(material: ReportData) -> Section | None:
-    """Return the mistakes, None where nothing was measured."""
-    plots, tables = [], []
-    with themed():
-        for found in measured(material, "mistakes"):
-            rows = contested(found)
-            plots.append(_confusions(found))
-            if rows:
-                tables.append(_table(found, rows))
-                if (plot := _gallery(found, rows)) is not None:
-                    plots.append(plot)
-    if not plots:
-        return None
-    return Section(
-        "probe-mistakes",
-        "Mistakes",
-        (
-            "Examples among the probe's rows that one variant gets wrong and another right, at "
-            "the end of training. What every variant gets wrong says more about the example.",
-        ),
-        tables=tuple(tables),
-        plots=tuple(plots),
-    )
+def draw(found: Measured) -> Iterator[Plot | Table]:
+    """Draw the confusion matrices, and list and show the rows on which the variants differ."""
+    yield _confusions(found)
+    if rows := contested(found):
+        yield _table(found, rows)
+        yield from _gallery(found, rows)
+
+
+def images(arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
+    """Draw a trial's own confusion matrix and wrong examples at the end."""
+    epoch, names = int(arrays["epochs"][-1]), arrays["class_names"]
+    figure, axis = alone(4.2, 4.0)
+    _confusion(axis, arrays["confusion"][-1], names)
+    yield "confusion", epoch, small_png(figure)
+    if len(rows := arrays.get("image_row", ())):
+        predicted, sure = arrays["predicted"][-1], arrays["confidence"][-1]
+        wrong = list(zip(rows, arrays["image"], strict=True))[:_MOST_WRONG]
+        figure, axes = grid(len(wrong), 8, 1.6, stretch=False, width=9.0)
+        for axis, (row, image) in zip(axes, wrong, strict=True):
+            _show(axis, image)
+            taken = f"{names[arrays['label'][row]]} taken for {names[predicted[row]]}"
+            axis.set_xlabel(f"{taken}\n{100 * sure[row]:.0f} %", fontsize=6)
+        yield "wrong", epoch, small_png(figure)
 
 
 def contested(found: Measured) -> list[Contested]:
@@ -86,18 +98,18 @@ def _table(found: Measured, rows: list[Contested]) -> Table:
     names = reference["class_names"]
     variants = list(rows[0].wrong)
     cells = []
-    for each in rows[:MOST_ROWS]:
-        said = [_predicted(found, variant, each.row, names) for variant in variants]
+    for each in rows[:_MOST_ROWS]:
+        predicted = [_predicted(found, variant, each.row, names) for variant in variants]
         label = str(names[reference["label"][each.row]])
-        cells.append((str(int(reference["row"][each.row])), label, *said))
+        cells.append((str(int(reference["row"][each.row])), label, *predicted))
     notes = [
         "Row of the data; the class most often predicted, its mean probability, and in how many "
         "seeds that was."
     ]
-    if len(rows) > MOST_ROWS:
-        notes.append(f"The {MOST_ROWS} most contested of {len(rows)}.")
+    if len(rows) > _MOST_ROWS:
+        notes.append(f"The {_MOST_ROWS} most contested of {len(rows)}.")
     return Table(
-        f"probe-{found.probe}",
+        "",
         "Examples on which the variants differ",
         (Column("Row"), Column("Label", "left"), *(Column(name, "left") for name in variants)),
         tuple(cells),
@@ -118,20 +130,16 @@ def _predicted(found: Measured, variant: str, row: int, names: np.ndarray) -> st
 
 
 def _confusions(found: Measured) -> Plot:
-    variants = found.variants
-    rows = -(-len(variants) // 3)
-    figure, axes = panels(min(len(variants), 3), rows, height=2.9 * rows)
-    for axis, variant in zip(axes, variants, strict=False):
+    figure, axes = grid(len(found.variants), height=2.9)
+    for axis, variant in zip(axes, found.variants, strict=True):
         counts = np.sum(
             [arrays["confusion"][-1] for _, arrays in found.by_variant[variant]], axis=0
         )
-        confusion(axis, counts, found.first(variant)["class_names"])
+        _confusion(axis, counts, found.first(variant)["class_names"])
         wrong = 1 - np.trace(counts) / max(counts.sum(), 1)
         axis.set_title(f"{variant}: {100 * wrong:.1f} % wrong")
-    for axis in axes[len(variants) :]:
-        axis.set_visible(False)
     return Plot(
-        f"probe-{found.probe}-confusion",
+        "confusion",
         "Confusion matrices",
         "True classes as rows, predicted ones as columns; counts over the probe's rows of all "
         "seeds at the end.",
@@ -139,7 +147,7 @@ def _confusions(found: Measured) -> Plot:
     )
 
 
-def confusion(axis: Axes, counts: np.ndarray, names: np.ndarray) -> None:
+def _confusion(axis: Axes, counts: np.ndarray, names: np.ndarray) -> None:
     """Draw a confusion matrix with its numbers, off the diagonal in colour."""
     off = counts.astype(float).copy()
     np.fill_diagonal(off, 0)
@@ -160,36 +168,32 @@ def confusion(axis: Axes, counts: np.ndarray, names: np.ndarray) -> None:
     axis.set_ylabel("true")
 
 
-def _gallery(found: Measured, rows: list[Contested]) -> Plot | None:
+def _gallery(found: Measured, rows: list[Contested]) -> Iterator[Plot]:
     """Draw the most contested examples that some trial kept as an image."""
-    images: dict[int, np.ndarray] = {}
+    kept: dict[int, np.ndarray] = {}
     reference = found.first(found.variants[0])
     for trials in found.by_variant.values():
         for _, arrays in trials:
             if "image" in arrays and np.array_equal(arrays["row"], reference["row"]):
-                images.update(zip(map(int, arrays["image_row"]), arrays["image"], strict=True))
-    chosen = [each for each in rows if each.row in images][:MOST_IMAGES]
+                kept.update(zip(map(int, arrays["image_row"]), arrays["image"], strict=True))
+    chosen = [each for each in rows if each.row in kept][:_MOST_IMAGES]
     if not chosen:
-        return None
-    lines = -(-len(chosen) // 8)
-    figure, axes = panels(8, lines, height=1.7 * lines)
-    names = reference["class_names"]
-    for axis, each in zip(axes, chosen, strict=False):
-        show(axis, images[each.row])
+        return
+    figure, axes = grid(len(chosen), 8, 1.7, stretch=False)
+    for axis, each in zip(axes, chosen, strict=True):
+        _show(axis, kept[each.row])
         wrong = "\n".join(f"{name}: {count}" for name, count in list(each.wrong.items())[:4])
-        axis.set_title(str(names[reference["label"][each.row]]), fontsize=8)
+        axis.set_title(str(reference["class_names"][reference["label"][each.row]]), fontsize=8)
         axis.set_xlabel(wrong, fontsize=6)
-    for axis in axes[len(chosen) :]:
-        axis.set_visible(False)
-    return Plot(
-        f"probe-{found.probe}-examples",
+    yield Plot(
+        "examples",
         "The most contested examples",
         "Title: the true class. Below: in how many seeds each variant is wrong.",
         figure,
     )
 
 
-def show(axis: Axes, image: np.ndarray) -> None:
+def _show(axis: Axes, image: np.ndarray) -> None:
     """Draw one image of bytes, grey or in colour, without ticks."""
     grey = image.shape[-1] not in (3, 4)
     axis.imshow(
@@ -200,13 +204,13 @@ def show(axis: Axes, image: np.ndarray) -> None:
     axis.grid(False)
 
 
-def wrong_images(arrays: Arrays, probe: str) -> list[tuple[np.ndarray, str]]:
-    """Return a trial's own wrong examples as images with words: true and predicted, how surely."""
-    if f"{probe}/image" not in arrays:
-        return []
-    names, label = arrays[f"{probe}/class_names"], arrays[f"{probe}/label"]
-    predicted, sure = arrays[f"{probe}/predicted"][-1], arrays[f"{probe}/confidence"][-1]
-    return [
-        (image, f"{names[label[row]]} taken for {names[predicted[row]]}\n{100 * sure[row]:.0f} %")
-        for image, row in zip(arrays[f"{probe}/image"], arrays[f"{probe}/image_row"], strict=True)
-    ]
+PROBE = ReportedProbe(
+    about="What is predicted wrongly, and how surely.",
+    arguments=Arguments,
+    measurement="ablate.probes.mistakes:Mistakes",
+    title="Mistakes",
+    text="Examples among the probe's rows that one variant gets wrong and another right, at the "
+    "end of training. What every variant gets wrong says more about the example.",
+    draw=draw,
+    images=images,
+)

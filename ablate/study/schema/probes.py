@@ -1,176 +1,105 @@
-"""The probes that a study can name, and the arguments of each.
+"""The probes that a study can name: each is declared by a module, found by its name.
 
-A table, not code that measures: names, types, defaults and a sentence for each argument are known
-here without Keras, so that a slip is found before it is imported. `ablate.probes` has a class of
-each name, whose own defaults a test holds against these.
+A module of `ablate/report/probes/` declares the probe of its name as `PROBE`; anyone's own is
+named as `package.module:PROBE`. The declaration holds the arguments, so that a study is checked
+without Keras, and says which class measures. A module is imported when its probe is asked for.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from ablate.errors import StudyError
 from ablate.study.arguments import Kind, schema
-from ablate.study.schema.placement import Selector
+from ablate.study.calls import find
 from ablate.study.schema.strict import OpenModel, Strict
 
-
-class Activations(Strict):
-    """Arguments of `activations`."""
-
-    where: Selector = Field(default="hidden", description="Which layers, as a placement says it.")
-    unit: int | None = Field(
-        default=None, description="The unit followed by itself; default the middle one.", ge=0
-    )
-    bins: int = Field(default=30, ge=2, le=200, description="Bins of the histograms.")
+_PACKAGE = "ablate.report.probes"
+_FOLDER = Path(__file__).parents[2] / "report" / "probes"
 
 
-class Batchnorm(Strict):
-    """Arguments of `batchnorm`."""
+@dataclass(frozen=True, kw_only=True)
+class DeclaredProbe:
+    """What a study needs to know of a probe.
 
-    bins: int = Field(default=30, ge=2, le=200, description="Bins of the histograms.")
+    Args:
+        about: a sentence on what it measures.
+        arguments: the model of its arguments.
+        measurement: `module:Class` of its `ablate.probes.Measurement`, imported for training.
+    """
 
-
-class CovariateShift(Strict):
-    """Arguments of `covariate_shift`."""
-
-    step: float | None = Field(
-        default=None, gt=0, description="Length of the step; default the learning rate."
-    )
-
-
-class Dropout(Strict):
-    """Arguments of `dropout`."""
-
-    samples: int = Field(default=50, ge=1, le=1000, description="Thinned networks drawn.")
-    bins: int = Field(default=30, ge=2, le=200, description="Bins of the histograms.")
+    about: str
+    arguments: type[Strict]
+    measurement: str
 
 
-class FittedCurve(Strict):
-    """Arguments of `fitted_curve`."""
+def declared(name: str) -> DeclaredProbe | None:
+    """Return the declaration of a probe, None where no probe is called `name`.
 
-    points: int = Field(default=200, ge=2, le=2000, description="Points of the curve.")
-    margin: float = Field(
-        default=0.1, ge=0, description="How far beyond the data it goes, as a share of their range."
-    )
-    samples: int = Field(
-        default=0, ge=0, le=1000, description="Thinned networks drawn for the band; 0 for none."
-    )
-
-
-class Gradients(Strict):
-    """Arguments of `gradients`."""
-
-    small: float = Field(
-        default=1e-7, gt=0, description="A derivative below it in size has vanished."
-    )
-    large: float = Field(default=1e2, gt=0, description="One above it in size has exploded.")
+    Raises:
+        StudyError: `name` is `module:NAME`, and that is no declaration of a probe.
+    """
+    if ":" not in name:
+        if name not in PROBES:
+            return None
+        name = f"{_PACKAGE}.{name}:PROBE"
+    found = find(name, "probes")
+    if not isinstance(found, DeclaredProbe):
+        raise StudyError(
+            f"probes: '{name}' is a {type(found).__name__}. Expected a declaration of a probe "
+            "(`ablate.report.probe_sections.ReportedProbe`)."
+        )
+    return found
 
 
-class Landscape(Strict):
-    """Arguments of `landscape`."""
-
-    steps: int = Field(default=8, ge=2, le=100, description="Points along the gradient.")
-    nearest: float = Field(
-        default=0.25, gt=0, description="The nearest of them, in learning rates."
-    )
-    farthest: float = Field(default=4.0, gt=0, description="The farthest, in learning rates.")
-    rate: float | None = Field(
-        default=None, gt=0, description="The unit of length; default the learning rate."
-    )
+def stem(name: str) -> str:
+    """Return the name under which a probe's arrays are stored: its own, or that of its module."""
+    return name.partition(":")[0]
 
 
-class Mistakes(Strict):
-    """Arguments of `mistakes`."""
+class _Probes(Mapping[str, Kind]):
+    """Every probe that comes with the package, by name; `get` finds anyone's own too."""
 
-    images: int = Field(default=32, ge=0, le=1000, description="Wrong examples kept as images.")
-    size: int = Field(default=64, ge=8, le=512, description="Longest side of those, in pixels.")
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(each.stem for each in _FOLDER.glob("[!_]*.py")))
 
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
-class Perturbation(Strict):
-    """Arguments of `perturbation`."""
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
 
-    share: float = Field(default=0.01, gt=0, description="How far parameters are moved: 0.01: 1 %.")
-    layers: Literal["first", "all", "both"] = Field(
-        default="both", description="Whose parameters: the first layer's, all layers', or each."
-    )
-    kind: Literal["scale", "noise", "both"] = Field(
-        default="both",
-        description="Every parameter times 1 + share, or times 1 + share · a normal number.",
-    )
-    training: bool = Field(
-        default=True,
-        description="Whether a BatchNormalization works with the batch's statistics, as in "
-        "training; else with its moving averages, which know nothing of the change.",
-    )
+    def __getitem__(self, name: str) -> Kind:
+        if (probe := declared(name)) is None:
+            raise KeyError(name)
+        return Kind(f"the probe {name}", "name", (name,), probe.arguments, probe.about)
 
 
-class VarianceShift(Strict):
-    """Arguments of `variance_shift`."""
-
-    samples: int = Field(default=10, ge=1, le=1000, description="Draws of the Dropout masks.")
-
-
-def _kind(name: str, arguments: type[Strict], about: str) -> Kind:
-    return Kind(f"the probe {name}", "name", (name,), arguments, about)
-
-
-#: Every probe by its name.
-PROBES: dict[str, Kind] = {
-    kind.names[0]: kind  # type: ignore[index]
-    for kind in (
-        _kind(
-            "activations",
-            Activations,
-            "Percentiles, histograms, dead and saturated units of the hidden layers.",
-        ),
-        _kind(
-            "batchnorm",
-            Batchnorm,
-            "gamma, beta, moving against batch statistics, training against inference mode.",
-        ),
-        _kind(
-            "covariate_shift",
-            CovariateShift,
-            "How a step of the earlier layers moves a layer's gradient and its inputs.",
-        ),
-        _kind(
-            "dropout",
-            Dropout,
-            "Sparsity of the hidden activations; averaged thinned networks against weight scaling.",
-        ),
-        _kind("fitted_curve", FittedCurve, "The function of one number that a network has fitted."),
-        _kind("gradients", Gradients, "Norm of each layer's gradient, what vanishes or explodes."),
-        _kind("landscape", Landscape, "Loss and gradient along the gradient's direction."),
-        _kind("mistakes", Mistakes, "What is predicted wrongly, and how surely."),
-        _kind(
-            "perturbation",
-            Perturbation,
-            "What a small change of the parameters does to every layer.",
-        ),
-        _kind(
-            "variance_shift",
-            VarianceShift,
-            "Variance before each BatchNormalization, as it is against as it was learned.",
-        ),
-    )
-}
+PROBES: Mapping[str, Kind] = _Probes()
 
 
 class Probe(OpenModel):
-    """A measurement inside the network; its own arguments stand beside these."""
+    """A measurement inside the network; its own arguments are further keys."""
 
-    name: str = Field(description=f"Which probe: {', '.join(PROBES)}.")
+    name: str = Field(
+        description=f"Which probe: {', '.join(PROBES)}; or your own, `package.module:PROBE`."
+    )
     every: int = Field(default=1, ge=1, description="Epochs between two measurements.")
-    probe_rows: int = Field(default=64, ge=2, description="Validation rows it looks at.")
+    probe_rows: int = Field(default=64, ge=2, description="Validation rows it measures on.")
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         document = handler(core_schema)
-        schema(cls, handler.resolve_ref_schema(document), PROBES.values())
+        plain = handler.resolve_ref_schema(document)
+        own = Kind("a probe of your own", "name", None, None, "package.module:PROBE.")
+        schema(cls, plain, [*PROBES.values(), own])
+        plain["anyOf"][-1]["properties"]["name"]["pattern"] = ".:."
         return document
