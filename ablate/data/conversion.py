@@ -1,8 +1,8 @@
 """Arrays, however they are handed over: mappings, pairs, tf.data datasets.
 
-What a `call:` returns, what an npz file holds, or what stands as `data=` in Python goes in; one
-flat dict of named trees (`x_train`, `y_train`, …) comes out. Nothing is judged here but the
-form; `ablate.data.check` judges what is in it.
+What a `call:` returns, what an npz file holds or what is given as `data=` in Python becomes one
+flat dict of named trees (`x_train`, `y_train`, …). Nothing is judged here but the form;
+`ablate.data.check` judges what is in it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ablate.data.reading import in_order
 from ablate.errors import DataError, nearest
 from ablate.reasons import sentence
 
-#: The arrays a source may have, and what may stand beside them.
+#: The arrays a source may have, and what may be given with them.
 ARRAYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
 FACTS = ("task", "classes", "class_names", "tokens")
 
@@ -57,7 +57,8 @@ def gather(value: Any, where: str = "data") -> dict[str, Any]:
             }
         if len(value) == 2:
             return _part(tuple(value), "train", where)
-    raise DataError(f"{where}: expected {_FORMS}. Received: {_told(value)}.")
+    size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    raise DataError(f"{where}: expected {_FORMS}. Received: a {type(value).__name__}{size}.")
 
 
 def _mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
@@ -164,19 +165,13 @@ def _read(dataset: Any, name: str) -> tuple[Tree, Tree | None]:
 
 def _batched(spec: Any) -> bool:
     """Tell whether elements are batches: their leaves share a first axis, none is a scalar."""
-    shapes = [each.shape for each in _specs(spec)]
+    import tensorflow as tf
+
+    shapes = [each.shape for each in tf.nest.flatten(spec)]
     if any(shape.rank in (None, 0) for shape in shapes):
         return False
     firsts = {shape[0] for shape in shapes}
     return firsts == {None} or (None not in firsts and len(firsts) == 1 and len(shapes) > 1)
-
-
-def _specs(spec: Any) -> list[Any]:
-    if isinstance(spec, Mapping):
-        return [leaf for each in spec.values() for leaf in _specs(each)]
-    if isinstance(spec, tuple | list):
-        return [leaf for each in spec for leaf in _specs(each)]
-    return [spec]
 
 
 def _join(elements: list[Any], join: Any) -> Tree:
@@ -184,11 +179,5 @@ def _join(elements: list[Any], join: Any) -> Tree:
     if isinstance(first, Mapping):
         return {key: join([each[key] for each in elements]) for key in first}
     if isinstance(first, tuple | list):
-        return [join([each[index] for each in elements]) for index in range(len(first))]
+        return [join(each) for each in zip(*elements, strict=True)]
     return join(elements)
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__name__}"

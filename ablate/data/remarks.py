@@ -1,19 +1,18 @@
-"""What is to be said of data that was judged sound and may be a mistake all the same.
+"""Notes and cautions on data that is sound and may be a mistake all the same.
 
-A `Source`, or the rows of a split before they are scaled, go in; notes and cautions come out, with
-numbers in them. A caution is something that may spoil the comparison.
+They are made of a `Source`, and of the rows of a split before they are scaled. A caution is
+something that may spoil the comparison.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from ablate.data.nested import Tree, leaves
-from ablate.data.source import Part, Source
+from ablate.data.nested import leaves
+from ablate.data.source import Part, Source, listed
 from ablate.study.specs import Target
 
 #: Bytes and rows of a part that are looked through for equal rows, at most half a second's work;
@@ -32,7 +31,7 @@ _SIDE = 16
 
 
 def remarked(source: Source) -> Source:
-    """Return the source with what is to be said of its own rows."""
+    """Return the source with notes and cautions on its own rows."""
     x, y = source.train.x, source.train.y
     notes = [text for name, leaf in leaves(x, "x_train") for text in _channels_first(name, leaf)]
     if y is not None:
@@ -103,17 +102,14 @@ def equal_rows(train: Part, others: dict[str, Part | None]) -> tuple[list[str], 
 
 
 def unscaled(name: str, train: np.ndarray) -> str | None:
-    """Return what is to be said of training inputs that enter the network as they are.
+    """Describe training inputs that enter the network as they are.
 
     Images (four axes) that reach further than 32 from zero, and rows of whole numbers that end
     exactly at 255 or 65535 as the pixels of flattened images do.
     """
     low, high = float(train.min()), float(train.max())
-    if train.ndim == 4:
-        told = max(-low, high) > 32
-    else:
-        told = low == 0 and high in (255, 65535) and _flattened(train, high)
-    if not told:
+    pixels = low == 0 and high in (255, 65535) and _flattened(train, high)
+    if not (max(-low, high) > 32 if train.ndim == 4 else pixels):
         return None
     return (
         f"{name} reaches {high:g} (from {low:g}) and is not scaled: 'scale: auto' divides uint8 "
@@ -174,12 +170,11 @@ def _present(y: np.ndarray, target: Target) -> np.ndarray:
 
 def _classes(which: np.ndarray) -> str:
     numbers = np.flatnonzero(which)
-    shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
-    return f"{shown} ({len(numbers)} of {len(which)} classes)"
+    return f"{listed(numbers, 5)} ({len(numbers)} of {len(which)} classes)"
 
 
 def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
-    """Return what is to be said of features that are the same in all rows; whether all are."""
+    """Describe features that are the same in all rows; tell whether all are."""
     if leaf.ndim not in (2, 4) or leaf.shape[-1] > _COLUMNS:
         return "", False
     left, first = np.ones(leaf.shape[-1], dtype=bool), leaf[:1].reshape(-1, leaf.shape[-1])[0]
@@ -194,11 +189,10 @@ def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
         return f"every {noun} of {name} is constant: there is nothing to learn from", True
     if not len(constant):
         return "", False
-    shown = ", ".join(map(str, constant[:5])) + (", …" if len(constant) > 5 else "")
     verb = "is" if len(constant) == 1 else "are"
     return (
         f"{len(constant)} of {leaf.shape[-1]} {noun}s of {name} {verb} constant in all "
-        f"{len(leaf):,} rows: {noun} {shown}"
+        f"{len(leaf):,} rows: {noun} {listed(constant, 5)}"
     ), False
 
 
@@ -209,24 +203,20 @@ def _first(part: Part) -> int:
 
 
 def _hashes(part: Part, targets: bool, like: Part) -> Iterator[int]:
-    """Yield a number for each row that is looked through, equal for equal rows."""
-    arrays = [(leaf, dtype) for leaf, dtype in _typed(part.x, like.x)]
+    """Yield a number for each row that is looked through, equal for equal rows.
+
+    Rows are compared in the types of `like`.
+    """
+    arrays = [*zip(leaves(part.x), leaves(like.x), strict=True)]
     if targets and part.y is not None:
-        arrays += _typed(part.y, like.y)
-    rows = _first(part)
-    for start in range(0, rows, 1024):
-        stop = min(start + 1024, rows)
-        blocks = [_bytes(leaf[start:stop].astype(dtype, copy=False)) for leaf, dtype in arrays]
+        arrays += zip(leaves(part.y), leaves(like.y), strict=True)
+    for start in range(0, rows := _first(part), 1024):
+        chosen = slice(start, min(start + 1024, rows))
+        blocks = [
+            _bytes(leaf[chosen].astype(as_.dtype, copy=False)) for (_, leaf), (_, as_) in arrays
+        ]
         yield from map(hash, zip(*blocks, strict=True))
 
 
-def _typed(tree: Tree, like: Tree) -> list[tuple[np.ndarray, Any]]:
-    return [
-        (leaf, other.dtype)
-        for (_, leaf), (_, other) in zip(leaves(tree), leaves(like), strict=True)
-    ]
-
-
 def _bytes(rows: np.ndarray) -> list[bytes]:
-    flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
-    return [row.tobytes() for row in flat]
+    return [row.tobytes() for row in np.ascontiguousarray(rows)]

@@ -1,8 +1,8 @@
-"""Scale the inputs: what is fitted is fitted on the training rows alone.
+"""Scale the inputs, and shift those of the test: what is fitted is fitted on the training rows.
 
-A rule and the training inputs go in; a `Scaler` comes out, which turns raw inputs into float32,
-and says in words what it does. Statistics are per channel for images and per feature otherwise,
-that is over every axis but the last, and computed in float64.
+A `Scaler` turns raw inputs into float32, and says in words what it does. Statistics are per
+channel for images and per feature otherwise, that is over every axis but the last, and computed
+in float64.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ablate.data.rng import generator
 from ablate.errors import DataError
-from ablate.study.schema.data import Scale
+from ablate.study.schema.data import Scale, Shift
 from ablate.study.schema.factories import APPLICATIONS
 
 
@@ -76,6 +77,29 @@ def fit(
         if rule == "unit":
             return _min_max(train)
     return Scaler(lambda x: x.astype(np.float32), "none")
+
+
+def shifted(test: np.ndarray, train: np.ndarray, shift: Shift) -> np.ndarray:
+    """Return `test` changed as `shift` says, within the range of `train`.
+
+    With low and high the least and largest training input, range = high − low and a the amount:
+    invert: low + high − x; brighten: x + a·range; contrast: middle + (1 + a)(x − middle);
+    noise: x + a·range·ε, ε ~ N(0, 1). Values are then clipped to [low, high].
+    """
+    low, high = float(train.min()), float(train.max())
+    width = high - low
+    x = test.astype(np.float64)
+    if shift.name == "invert":
+        x = low + high - x
+    elif shift.name == "brighten":
+        x = x + shift.amount * width
+    elif shift.name == "contrast":
+        middle = (low + high) / 2
+        x = middle + (1 + shift.amount) * (x - middle)
+    else:
+        x = x + shift.amount * width * generator(0, "shift").standard_normal(x.shape)
+    x = np.clip(x, low, high)
+    return (np.rint(x) if np.issubdtype(test.dtype, np.integer) else x).astype(test.dtype)
 
 
 def _standard(train: np.ndarray) -> Scaler:

@@ -61,11 +61,6 @@ class Source:
     digest: str | None = None
     redraw: Callable[[int], Source] | None = None
 
-    @property
-    def images(self) -> bool:
-        """Whether an example is one image: height, width, channels."""
-        return isinstance(self.train.x, np.ndarray) and self.train.x.ndim == 4
-
 
 @dataclass(frozen=True)
 class Splits:

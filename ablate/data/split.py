@@ -1,6 +1,6 @@
 """Split a source into training, validation and test rows, and scale its inputs.
 
-A `Source`, the study's `Data` and a seed go in; `Splits` come out. The order of the rows derives
+The order of the rows derives
 from (seed, "split") alone, or from (0, "split") when one split serves all seeds; classes keep
 their shares in every part. What is fitted is fitted on the training rows.
 """
@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ablate.data.cache import Memory
-from ablate.data.nested import Tree, freeze, leaves, nbytes, over, take
+from ablate.data.nested import Tree, freeze, leaves, names_of, nbytes, over, take
 from ablate.data.remarks import absent, equal_rows, unscaled
 from ablate.data.rng import order
-from ablate.data.scale import Scaler, fit
-from ablate.data.shift import shifted
+from ablate.data.scale import Scaler, fit, shifted
 from ablate.data.source import Part, Source, Splits
 from ablate.data.targets import strata
 from ablate.errors import DataError
 from ablate.study.schema.data import Data
 from ablate.study.specs import Target
-
-_NONE = np.empty(0, dtype=np.int64)
 
 
 def split(source: Source, data: Data, seed: int = 0, application: str | None = None) -> Splits:
@@ -50,40 +48,32 @@ def split(source: Source, data: Data, seed: int = 0, application: str | None = N
     return made[1]
 
 
-def forget() -> None:
-    """Drop every split that is remembered."""
-    _remembered.clear()
-
-
-def _size(entry: tuple[Source, Splits]) -> int:
-    s = entry[1]
-    return sum(map(nbytes, (s.x_train, s.y_train, s.x_val, s.y_val, s.x_test, s.y_test)))
-
-
 # The source is kept with its splits: as long as it is, its id is nobody else's.
-_remembered: Memory[tuple[Source, Splits]] = Memory(_size)
+_remembered: Memory[tuple[Source, Splits]] = Memory(
+    lambda entry: sum(nbytes(part.x) + nbytes(part.y) for part in entry[1].parts.values() if part)
+)
 
 
 def _split(source: Source, data: Data, seed: int, application: str | None) -> Splits:
     generated = source.redraw is not None
     if data.split == "per_seed" and source.redraw is not None:
         source = source.redraw(seed)
-    rows_train, rows_val, rows_test = _rows(source, data, seed)
-    drawn = _drawn(source, data, rows_train)
+    parts = {
+        "train": source.train,
+        "val": source.validation or source.train,
+        "test": source.test or source.train,
+    }
+    rows = _rows(source, data, seed)
+    limited = data.limit is not None and data.limit < len(rows["train"])
+    drawn = ("train", *_taken(source, data)) if limited or _taken(source, data) else ()
     notes, cautions = list(source.notes), list(source.cautions)
     if data.only is not None:
-        rows_train, rows_val, rows_test = _only(
-            source, data.only, (rows_train, rows_val, rows_test)
-        )
+        rows = _only(source, data.only, parts, rows)
     if data.limit is not None:
-        if data.limit > len(rows_train):
-            notes.append(f"limit {data.limit}: there are only {len(rows_train)} training rows")
-        rows_train = rows_train[: data.limit]
-    raw = {
-        "train": _take(source.train, rows_train),
-        "val": _take(source.validation or source.train, rows_val),
-        "test": _take(source.test or source.train, rows_test),
-    }
+        if data.limit > len(rows["train"]):
+            notes.append(f"limit {data.limit}: there are only {len(rows['train'])} training rows")
+        rows["train"] = rows["train"][: data.limit]
+    raw = {name: _take(part, rows[name]) for name, part in parts.items()}
     train = raw["train"]
     if train is None:
         raise DataError(f"{source.name}: no row is left to train on.")
@@ -97,22 +87,22 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         shift = partial(shifted, shift=data.shift)
         raw["test"] = Part(over(shift, raw["test"].x, train.x), raw["test"].y)
         notes.append(f"test inputs shifted: {data.shift.name} {data.shift.amount:g}")
-    scalers = _scalers(source, data, train.x, application)
-    ready = {name: _ready(part, scalers, source, data) for name, part in raw.items()}
+    scaler = partial(
+        fit, data.scale, peak=source.peak, application=application, tokens=source.tokens
+    )
+    scalers = over(
+        lambda leaf, name: scaler(leaf, name=name), train.x, names_of(train.x, "x_train")
+    )
+    arrays: dict[str, Any] = {}
+    for name, part in raw.items():
+        arrays[f"x_{name}"], arrays[f"y_{name}"] = _ready(part, scalers, data)
+        arrays[f"rows_{name}"] = freeze(rows[name])
     targets = source.target
     if targets is None:
-        targets = over(lambda x: Target("regression", tuple(x.shape[1:])), ready["train"][0])
+        targets = over(lambda x: Target("regression", tuple(x.shape[1:])), arrays["x_train"])
     return Splits(
-        x_train=ready["train"][0],
-        y_train=ready["train"][1],
-        x_val=ready["val"][0],
-        y_val=ready["val"][1],
-        x_test=ready["test"][0],
-        y_test=ready["test"][1],
+        **arrays,
         targets=targets,
-        rows_train=freeze(rows_train),
-        rows_val=freeze(rows_val),
-        rows_test=freeze(rows_test),
         scaling=_words(scalers, data),
         drawn=("train", "validation", "test") if generated else drawn,
         tokens=source.tokens,
@@ -126,75 +116,59 @@ def _unscaled(train: Tree, scalers: Tree, data: Data) -> tuple[str, ...]:
     """Say which inputs reach far and enter the network as they are, though nobody asked for it."""
     if data.binarize is not None or data.scale == "none":
         return ()
-    named = dict(leaves(train, "x_train"))
-    rules = [scaler.words for _, scaler in leaves(scalers)]
-    told = (
-        unscaled(name, leaf)
-        for (name, leaf), words in zip(named.items(), rules, strict=True)
-        if words == "none"
-    )
-    return tuple(text for text in told if text)
+    pairs = zip(leaves(train, "x_train"), leaves(scalers), strict=True)
+    found = (unscaled(name, leaf) for (name, leaf), (_, each) in pairs if each.words == "none")
+    return tuple(text for text in found if text)
 
 
-def _rows(source: Source, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _taken(source: Source, data: Data) -> list[str]:
+    """Return the parts that are taken from the training rows: not those of the source's own."""
+    return [
+        part
+        for part in ("validation", "test")
+        if getattr(source, part) is None and getattr(data, part) > 0
+    ]
+
+
+def _rows(source: Source, data: Data, seed: int) -> dict[str, np.ndarray]:
     """Return the row numbers of the three parts, training rows in their shuffled order."""
     rest = order(source.train.rows, seed, "split")
     classes = None if source.train.y is None else strata(source.train.y, source.target)
-    takes_test = source.test is None and data.test > 0
-    takes_val = source.validation is None and data.validation > 0
+    taken = _taken(source, data)
     if classes is not None:
-        _check_classes(source.name, classes, takes_val + takes_test)
-    test = val = _NONE
-    if source.test is not None:
-        test = np.arange(source.test.rows)
-    elif takes_test:
-        test, rest = _part(rest, data.test, classes, source.name, "test")
-    if source.validation is not None:
-        val = np.arange(source.validation.rows)
-    elif takes_val:
-        val, rest = _part(rest, data.validation, classes, source.name, "validation")
+        _check_classes(source.name, classes, len(taken))
+    rows = {}
+    for name, part in (("test", "test"), ("val", "validation")):
+        own: Part | None = getattr(source, part)
+        rows[name] = np.arange(0 if own is None else own.rows)
+        if part in taken:
+            rows[name], rest = _part(rest, getattr(data, part), classes, source.name, part)
     # Classes that fill their share of the other parts early stand first in what is left: shuffle
     # again, so that the first N rows are N rows at random.
-    return rest[order(len(rest), seed, "split", "train")], val, test
-
-
-def _drawn(source: Source, data: Data, rows_train: np.ndarray) -> tuple[str, ...]:
-    """Return the parts whose rows depend on the draw: not those that the source brings whole."""
-    drawn = [
-        name
-        for name, own, share in (
-            ("validation", source.validation, data.validation),
-            ("test", source.test, data.test),
-        )
-        if own is None and share > 0
-    ]
-    limited = data.limit is not None and data.limit < len(rows_train)
-    return ("train", *drawn) if drawn or limited else ()
+    return {**rows, "train": rest[order(len(rest), seed, "split", "train")]}
 
 
 def _only(
-    source: Source, only: list[int], rows: tuple[np.ndarray, np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    source: Source, only: list[int], parts: dict[str, Part], rows: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Keep the rows of some classes, in every part.
 
     The split comes first: a row that one study trains on is never a test row of another that
     takes other classes of the same data.
     """
+    labels = {name: strata(part.y, source.target) for name, part in parts.items()}
     classes = getattr(source.target, "classes", None)
-    if classes is None or source.train.y is None:
+    if classes is None or labels["train"] is None:
         raise DataError(f"{source.name}: data.only chooses classes, and the labels are none.")
     if max(only) >= classes:
         raise DataError(
             f"{source.name}: data.only: there is no class {max(only)}. "
             f"Expected: 0 to {classes - 1}."
         )
-    parts = (source.train, source.validation or source.train, source.test or source.train)
-    kept = []
-    for part, chosen in zip(parts, rows, strict=True):
-        labels = strata(part.y, source.target)
-        assert labels is not None  # or there would be no classes
-        kept.append(chosen[np.isin(labels[chosen], only)])
-    return kept[0], kept[1], kept[2]
+    return {
+        name: chosen[np.isin(np.asarray(labels[name])[chosen], only)]
+        for name, chosen in rows.items()
+    }
 
 
 def _check_classes(name: str, classes: np.ndarray, parts: int) -> None:
@@ -245,22 +219,7 @@ def _take(part: Part, rows: np.ndarray) -> Part | None:
     return Part(take(part.x, rows), None if part.y is None else take(part.y, rows))
 
 
-def _scalers(source: Source, data: Data, train: Tree, application: str | None) -> Tree:
-    named = {id(leaf): name for name, leaf in leaves(train, "x_train")}
-    return over(
-        lambda leaf: fit(
-            data.scale,
-            leaf,
-            name=named[id(leaf)],
-            peak=source.peak,
-            application=application,
-            tokens=source.tokens,
-        ),
-        train,
-    )
-
-
-def _ready(part: Part | None, scalers: Tree, source: Source, data: Data) -> tuple[Tree, Tree]:
+def _ready(part: Part | None, scalers: Tree, data: Data) -> tuple[Tree, Tree]:
     """Return scaled inputs and targets, read-only."""
     if part is None:
         return None, None

@@ -14,7 +14,7 @@ from ablate.study.schema.data import Data, example_shape
 
 def test_digits():
     found = load(Data(name="digits"))
-    assert found.train.x.shape == (1797, 8, 8, 1) and found.test is None and found.images
+    assert found.train.x.shape == (1797, 8, 8, 1) and found.test is None
     assert found.train.x.max() == 16 and found.target.classes == 10
     assert split(found, Data(name="digits")).x_train.max() == 1
     assert split(found, Data(name="digits")).scaling == "x/16"
