@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ablate.errors import StudyError
+from ablate.study.schema.probes import declared
 from ablate.study.trial import Spec, Trial
 
 #: Files larger than this are better read from a shared disk than sent (bytes).
@@ -124,17 +125,19 @@ def called_modules(trials: Iterable[Trial]) -> list[Path]:
         StudyError: a call names the main script, which no other process can import.
     """
     found: dict[Path, None] = {}
-    for spec in _specs(trials):
-        for call in _calls(spec.model_dump(mode="json")):
-            top = call.partition(":")[0].partition(".")[0]
-            if top == "__main__":
-                raise StudyError(
-                    f"'{call}' lives in the main script, which cannot be sent to other machines. "
-                    "Move it into a module of its own."
-                )
-            place = _place(top)
-            if place is not None:
-                found[place] = None
+    trials = list(trials)
+    calls = [call for spec in _specs(trials) for call in _calls(spec.model_dump(mode="json"))]
+    own = dict.fromkeys(each.name for trial in trials for each in trial.probes if ":" in each.name)
+    for call in [*calls, *own, *(probe.measurement for each in own if (probe := declared(each)))]:
+        top = call.partition(":")[0].partition(".")[0]
+        if top == "__main__":
+            raise StudyError(
+                f"'{call}' lives in the main script, which cannot be sent to other machines. "
+                "Move it into a module of its own."
+            )
+        place = _place(top)
+        if place is not None:
+            found[place] = None
     return list(found)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -51,7 +50,7 @@ class Activations(Measurement):
     where: str | Sequence[str]
     unit: int | None
     bins: int
-    moves: ClassVar[bool] = False
+    moves = False
 
     def start(self, context: Context) -> None:
         super().start(context)

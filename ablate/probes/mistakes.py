@@ -10,7 +10,7 @@ Cost: a forward pass of the probe's rows. Ask for more of them (`probe_rows`) to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ class Mistakes(Measurement):
 
     images: int
     size: int
-    moves: ClassVar[bool] = False
+    moves = False
 
     def start(self, context: Context) -> None:
         require_classification(context, "mistakes")
