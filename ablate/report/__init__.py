@@ -9,6 +9,6 @@ so that a report in the terminal starts at once.
 from __future__ import annotations
 
 from ablate.report.document import Column, Plot, Section, Table
-from ablate.report.report_data import ReportData, gather, material_of
+from ablate.report.report_data import ReportData, material_of
 
-__all__ = ["Column", "Plot", "ReportData", "Section", "Table", "gather", "material_of"]
+__all__ = ["Column", "Plot", "ReportData", "Section", "Table", "material_of"]

@@ -16,13 +16,24 @@ from typing import Any
 from ablate.analysis import Analysis, analyze
 from ablate.errors import StudyError
 from ablate.report import formatting
-from ablate.report.report_data import ReportData, gather
+from ablate.report.report_data import ReportData
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
 from ablate.study.trial import TrialResult
 
 #: Facts of the machine that can change a trial's numbers.
 _VERSIONS = ("ablate", "keras", "tensorflow", "numpy", "python", "platform", "device", "threads")
+
+#: The rows of an analysis, and which of their fields name variants.
+_NAMES = {
+    "variants": ("name", "alias_of"),
+    "effects": ("variant", "baseline"),
+    "contributions": ("origin", "without"),
+    "costs": ("variant",),
+    "speeds": ("variant",),
+    "gaps": ("variant",),
+    "expectations": ("variant", "than"),
+}
 
 
 def compared(materials: Sequence[ReportData]) -> ReportData:
@@ -94,11 +105,8 @@ def _side_by_side(
         ]
     fields: dict[str, Any] = {
         field: tuple(chain.from_iterable(getattr(part, field) for part in parts))
-        for field in (
-            "variants", "effects", "factor_effects", "contributions", "costs", "speeds", "gaps",
-            "guards", "expectations",
-        )
-    }  # fmt: skip
+        for field in (*_NAMES, "factor_effects", "guards")
+    }
     merged = replace(
         parts[0],
         study=name,
@@ -123,7 +131,7 @@ def _gathered(
     materials: Sequence[ReportData],
     warnings: tuple[str, ...],
 ) -> ReportData:
-    return gather(
+    return ReportData(
         analysis,
         results,
         resolved,
@@ -267,33 +275,22 @@ def _renamed(analysis: Analysis, label: str) -> Analysis:
     def own(name: str) -> str:
         return f"{label}:{name}"
 
+    fields: dict[str, Any] = {
+        field: tuple(
+            replace(each, **{name: own(old) for name in names if (old := getattr(each, name))})
+            for each in getattr(analysis, field)
+        )
+        for field, names in _NAMES.items()
+    }
     return replace(
         analysis,
         baseline=own(analysis.baseline),
-        variants=tuple(
-            replace(each, name=own(each.name), alias_of=each.alias_of and own(each.alias_of))
-            for each in analysis.variants
-        ),
-        effects=tuple(
-            replace(each, variant=own(each.variant), baseline=own(each.baseline))
-            for each in analysis.effects
-        ),
         factor_effects=tuple(
             replace(each, name=f"{label}: {each.name}") for each in analysis.factor_effects
         ),
-        contributions=tuple(
-            replace(each, origin=own(each.origin), without=own(each.without))
-            for each in analysis.contributions
-        ),
-        costs=tuple(replace(each, variant=own(each.variant)) for each in analysis.costs),
-        speeds=tuple(replace(each, variant=own(each.variant)) for each in analysis.speeds),
-        gaps=tuple(replace(each, variant=own(each.variant)) for each in analysis.gaps),
         guards=tuple(
             replace(each, text=f"{label}: {each.text}", variants=tuple(map(own, each.variants)))
             for each in analysis.guards
         ),
-        expectations=tuple(
-            replace(each, variant=own(each.variant), than=each.than and own(each.than))
-            for each in analysis.expectations
-        ),
+        **fields,
     )

@@ -1,8 +1,61 @@
-"""Long names made to fit: they break behind their punctuation, or lose their middle."""
+"""Long names made to fit, still told apart: they break at punctuation, or lose their middle.
+
+Names come in together, since what they have in common can go: past `most` characters a shared
+beginning becomes "…", then a name breaks at its punctuation into two lines, then its middle goes.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+
+from ablate.report.report_data import ReportData
+
+
+def fitted_names(names: Sequence[str], most: int = 30, lines: int = 2) -> Mapping[str, str]:
+    """Return each name as it is drawn, in at most `lines` lines of about `most` characters.
+
+    >>> fitted_names(["plain", "bn"])
+    {'plain': 'plain', 'bn': 'bn'}
+    """
+    longest = max(map(len, names), default=0)
+    if longest <= most:
+        return {name: name for name in names}
+    shared = re.sub(r"[A-Za-z0-9]*$", "", common_beginning(names))
+    cut = len(shared) if len(names) > 1 and len(shared) > 8 else 0
+    return {
+        name: broken(shortened(f"…{name[cut:]}" if cut else name, most * lines), most, lines)
+        for name in names
+    }
+
+
+def common_beginning(names: Sequence[str]) -> str:
+    """Return what all names begin with.
+
+    >>> common_beginning(["bn-lr0.1", "bn-lr0.5"])
+    'bn-lr0.'
+    """
+    first, last = min(names), max(names)
+    same = next(
+        (place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+        min(len(first), len(last)),
+    )
+    return first[:same]
+
+
+def most_telling(material: ReportData, names: Sequence[str], most: int) -> list[str]:
+    """Return at most `most` names in their order: the baseline and the largest effects."""
+    if len(names) <= most:
+        return list(names)
+    baseline = material.analysis.baseline
+    sizes = {
+        each.variant: abs(each.mean or 0.0)
+        for each in material.analysis.effects
+        if each.metric == material.analysis.metric
+    }
+    ranked = sorted(names, key=lambda name: (name != baseline, -sizes.get(name, 0.0)))
+    kept = set(ranked[:most])
+    return [name for name in names if name in kept]
 
 
 def broken(name: str, width: int, lines: int = 99) -> str:

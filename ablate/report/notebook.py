@@ -6,46 +6,30 @@ In a notebook as HTML, in a terminal and under `print` as text.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 from ablate.analysis import Analysis
 from ablate.report.html import fragment
-from ablate.report.report_data import ReportData, gather, material_of
+from ablate.report.report_data import ReportData, material_of
 from ablate.report.terminal import console, show
 from ablate.study.results import StudyResults
 
 
-def analysis_html(analysis: Analysis) -> str:
-    """Return an analysis as a piece of HTML."""
-    return fragment(gather(analysis))
-
-
-def results_html(results: StudyResults) -> str:
-    """Return the results of a study, analysed, as a piece of HTML."""
-    return fragment(material_of(results))
-
-
-def analysis_text(analysis: Analysis) -> str:
-    """Return an analysis as text."""
-    return _text(gather(analysis))
-
-
-def results_text(results: StudyResults) -> str:
-    """Return the results of a study, analysed, as text."""
-    return _text(material_of(results))
-
-
-def _text(material: ReportData) -> str:
-    page = io.StringIO()
-    show(material, console(file=page), brief=True)
-    return page.getvalue().rstrip()
-
-
 def attach() -> None:
-    """Give `Analysis` and `StudyResults` their look.
+    """Give `Analysis` and `StudyResults` their representations.
 
-    They are lower in rank than this package and must not know it, so the look comes to them.
+    They are lower in rank than this package and must not know it, so it gives them theirs.
     """
-    Analysis._repr_html_ = analysis_html  # type: ignore[attr-defined]
-    Analysis.__str__ = analysis_text  # type: ignore[method-assign, assignment]
-    StudyResults._repr_html_ = results_html  # type: ignore[attr-defined]
-    StudyResults.__str__ = results_text  # type: ignore[method-assign, assignment]
+    _represent(Analysis, ReportData)
+    _represent(StudyResults, material_of)
+
+
+def _represent(kind: Any, report_of: Callable[[Any], ReportData]) -> None:
+    def as_text(self: Any) -> str:
+        page = io.StringIO()
+        show(report_of(self), console(file=page), brief=True)
+        return page.getvalue().rstrip()
+
+    kind.__str__ = as_text
+    kind._repr_html_ = lambda self: fragment(report_of(self))

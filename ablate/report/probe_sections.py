@@ -181,7 +181,7 @@ def measured(data: ReportData, probe: str) -> Iterator[Measured]:
     A study may ask for a probe several times (`perturbation`, `perturbation_2`). Arrays are read
     once per report, whichever probes ask.
     """
-    from ablate.report.plots.names import most_telling
+    from ablate.report.names import most_telling
 
     stored = _stored(data)
     for instance in _instances(probe, (key for arrays in stored.values() for key in arrays)):

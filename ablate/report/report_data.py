@@ -8,7 +8,7 @@ hands back: a figure with its words, and a titled group of words, tables and plo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,15 +43,15 @@ class ReportData:
     """
 
     analysis: Analysis
-    results: tuple[TrialResult, ...] = ()
-    resolved: tuple[ResolvedVariant, ...] = ()
+    results: Sequence[TrialResult] = ()
+    resolved: Sequence[ResolvedVariant] = ()
     study: Study | None = None
     study_text: str = ""
     arrays: Callable[[str], Mapping[str, np.ndarray]] = _no_arrays
     sections: tuple[Section, ...] = ()
     command: str = ""
     logs: str = ""
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,23 +98,6 @@ class ReportData:
         return {key: tuple(values) for key, values in found.items()}
 
 
-def gather(
-    analysis: Analysis,
-    results: Sequence[TrialResult] = (),
-    resolved: Sequence[ResolvedVariant] = (),
-    study: Study | None = None,
-    **rest: Any,
-) -> ReportData:
-    """Return the material of a report from whatever of it there is.
-
-    Only the analysis is needed: without results there are no curves, without arms no words on what
-    a variant is. `rest` are further fields of `Material`.
-    """
-    return ReportData(
-        analysis=analysis, results=tuple(results), resolved=tuple(resolved), study=study, **rest
-    )
-
-
 def material_of(results: StudyResults, **rest: Any) -> ReportData:
     """Return the material of a study's results: they are analysed here.
 
@@ -141,4 +124,4 @@ def material_of(results: StudyResults, **rest: Any) -> ReportData:
         expect=study.expect,
         measurements=measured(study.expect, results.results, found.get("arrays", _no_arrays)),
     )
-    return gather(analysis, results.results, results.resolved, study, **(found | rest))
+    return ReportData(analysis, results.results, results.resolved, study, **(found | rest))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis.assemble import analyze
-from ablate.report import ReportData, gather
+from ablate.report import ReportData
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
 from ablate.study.schema.analysis import Expect
@@ -115,7 +115,7 @@ def material_of(
         expect=expect,
     )
     text = f"study: {name}\ndata: {{name: digits}}\nmodel: {{name: cnn}}\nseeds: {len(seeds)}\n"
-    return gather(
+    return ReportData(
         analysis, results, resolved, study_text=text, command=f"ablate run {name}.yaml", **rest
     )
 

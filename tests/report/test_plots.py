@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ablate.report.names import fitted_names, most_telling
 from ablate.report.plots import draw
 from ablate.report.plots.curves import MOST_PANELS, curves, mean_and_band, stack
 from ablate.report.plots.effects import effects, factor_effects
 from ablate.report.plots.failures import failures
 from ablate.report.plots.interactions import interactions
-from ablate.report.plots.names import fitted_names, most_telling
 from ablate.report.plots.response import learning_rates
 from ablate.report.plots.theme import PALETTE, look
 from tests.report.studies import BN, arm, factorial, material_of, result, study

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ablate.analysis.assemble import analyze
-from ablate.report import ReportData, gather
+from ablate.report import ReportData
 from ablate.report.files import write_reproductions
 from ablate.report.reproductions import Reproduction, as_document, overview, tally
 from ablate.study.schema.analysis import Expect
@@ -42,7 +42,7 @@ def material(
     analysis = analyze(
         results, resolved, resolved[0].name, study="digits", expect=expect, planned=planned
     )
-    return gather(analysis, results, resolved)
+    return ReportData(analysis, results, resolved)
 
 
 CLAIMS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ablate.report import gather, tables
+from ablate.report import ReportData, tables
 from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
@@ -137,14 +137,14 @@ def test_costs_speeds_gaps_and_evidence_are_there(digits):
 
 def test_what_the_variants_are_needs_their_arms(digits):
     assert dict(tables.what_variants_are(digits).rows)["plain"] == "the base model as it is"
-    assert tables.what_variants_are(gather(digits.analysis)) is None
+    assert tables.what_variants_are(ReportData(digits.analysis)) is None
     assert list(DIGITS) == [row[0] for row in tables.what_variants_are(digits).rows]
 
 
 def test_a_mix_of_environments_shows_each_value(digits):
     first, *rest = digits.results
     mixed = replace(first, environment={**first.environment, "keras": "3.16.0"})
-    material = gather(digits.analysis, [mixed, *rest])
+    material = ReportData(digits.analysis, [mixed, *rest])
     assert dict(tables.environment(material).rows)["keras"] == "3.16.0 and 3.15.1"
 
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.plots.names import fitted_names, most_telling
+from ablate.report.names import fitted_names, most_telling
 from ablate.report.plots.theme import GREY, Look, drawn, look, panels, plain_log, small_panels
 from ablate.report.report_data import ReportData
 from ablate.study.trial import TrialResult

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ablate.analysis import MetricSummary
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.names import shortened
+from ablate.report.names import most_telling, shortened
 from ablate.report.plots.forest import (
     MOST_ROWS,
     draw_difference,
@@ -23,7 +23,6 @@ from ablate.report.plots.forest import (
     row_names,
     say_lost,
 )
-from ablate.report.plots.names import most_telling
 from ablate.report.plots.theme import drawn, look, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of

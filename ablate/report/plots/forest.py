@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ablate.analysis import Analysis, Comparison, Direction, MetricSummary
 from ablate.report import formatting
-from ablate.report.plots.names import fitted_names
+from ablate.report.names import fitted_names
 from ablate.report.plots.theme import FAILED, GREY, Look, panels
 from ablate.report.tables import scale_of
 

@@ -17,8 +17,7 @@ from matplotlib.axes import Axes
 
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.names import shortened
-from ablate.report.plots.names import common_beginning
+from ablate.report.names import common_beginning, shortened
 from ablate.report.plots.theme import Look, drawn, look, panels, plain_log
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
