@@ -32,12 +32,14 @@ def command(source: str | None, logs: Path, find: Find, *, as_json: bool) -> int
     if source is None:
         _list(as_json)
         return 0
-    from ablate.study.schema.sources import NAMES
+    from ablate.study.schema.sources import SOURCES
 
-    if source in NAMES or (Path(source).exists() and Path(source).suffix not in (".yaml", ".yml")):
+    if source in SOURCES.names or (
+        Path(source).exists() and Path(source).suffix not in (".yaml", ".yml")
+    ):
         found = [_described(_named(source, find.settings), None, 0, ["data"])]
     else:
-        found = _of_study(source, find, NAMES)
+        found = _of_study(source, find, SOURCES.names)
     if as_json:
         echo_json({"source": source, "splits": found})
     else:
@@ -47,10 +49,10 @@ def command(source: str | None, logs: Path, find: Find, *, as_json: bool) -> int
 
 
 def _list(as_json: bool) -> None:
-    from ablate.study.schema.sources import KINDS
+    from ablate.study.schema.sources import SOURCES
 
     kinds = []
-    for kind in KINDS:
+    for kind in SOURCES.values():
         fields = kind.arguments.model_fields if kind.arguments else {}
         defaults = {k: v.get_default(call_default_factory=True) for k, v in fields.items()}
         entry = {"name": kind.title, "key": kind.key, "about": kind.about, "arguments": defaults}
@@ -67,9 +69,9 @@ def _named(source: str, settings: tuple[str, ...]) -> Data:
     """Return the data section that a name or a path means, with the fields that --set gives."""
     from ablate.config import parse_override
     from ablate.study.schema.data import Data
-    from ablate.study.schema.sources import NAMES
+    from ablate.study.schema.sources import SOURCES
 
-    key = "name" if source in NAMES else "directory" if Path(source).is_dir() else "path"
+    key = "name" if source in SOURCES.names else "directory" if Path(source).is_dir() else "path"
     fields: dict[str, Any] = {key: source}
     for path, value in map(parse_override, settings):
         field = path.removeprefix("data.")

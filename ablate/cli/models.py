@@ -31,9 +31,9 @@ def command(name: str | None, as_json: bool) -> int:
 
 
 def _chosen(name: str | None) -> list[dict[str, Any]]:
-    from ablate.study.schema.factories import APPLICATIONS, KINDS, NAMES
+    from ablate.study.schema.factories import APPLICATIONS, MODELS
 
-    everything = [_described(kind) for kind in KINDS]
+    everything = [_described(kind) for kind in MODELS.values()]
     if name is None:
         return everything
     low = name.lower()
@@ -42,7 +42,7 @@ def _chosen(name: str | None) -> list[dict[str, Any]]:
             return [{**each, "name": low, "names": [low]}]
         if each["name"] == low:
             return [each]
-    known = [*NAMES, *(each["name"] for each in everything)]
+    known = [*MODELS.names, *(each["name"] for each in everything)]
     raise StudyError(
         f"There is no factory '{name}'.{nearest(low, known)} `ablate models` lists them all."
     )

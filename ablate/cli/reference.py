@@ -19,8 +19,8 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ablate.study.arguments import Kind
 from ablate.study.positions import POSITIONS
+from ablate.study.registry import Kind
 from ablate.study.schema import factories, sources
 from ablate.study.schema.analysis import Analysis, Expect
 from ablate.study.schema.data import Data, Shift
@@ -130,12 +130,12 @@ def config_reference() -> str:
         if key == "insert":
             parts += [_positions(), _layers()]
         if key == "data":
-            parts += (part for kind in sources.KINDS for part in _kind(kind))
+            parts += (part for kind in sources.SOURCES.values() for part in _kind(kind))
         if key == "probes":
             parts += (part for kind in PROBES.values() for part in _kind(kind))
         if key == "model":
             parts += ["### Every factory\n", _table(factories.Network)]
-            parts += (part for kind in factories.KINDS for part in _kind(kind))
+            parts += (part for kind in factories.MODELS.values() for part in _kind(kind))
         for path, each in smaller.items():
             parts += [f"### `{path}`\n", _about(each), _table(each)]
     return "\n".join(parts)

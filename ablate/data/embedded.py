@@ -6,19 +6,20 @@ so they are the same on every machine and can be drawn anew for each seed of a s
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from ablate.data.check import source
 from ablate.data.rng import generator
 from ablate.data.source import Source
+from ablate.study.schema.data import Data
 
 #: The digits' pixels count the dark points in a 4×4 field: 0 to 16.
 DIGITS_PEAK = 16.0
 
 
-def digits(labels: bool = True) -> Source:
+def digits(data: Data, labels: bool) -> Source:
     """Return the 1797 handwritten digits of scikit-learn, 8×8×1 pixels from 0 to 16.
 
     They come unsplit. Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten
@@ -32,12 +33,13 @@ def digits(labels: bool = True) -> Source:
     return source("digits", arrays, labels=labels, classes=10, class_names=names, peak=DIGITS_PEAK)
 
 
-def noisy_line(arguments: dict[str, Any], labels: bool = True, redraw: int | None = None) -> Source:
+def noisy_line(data: Data, labels: bool, redraw: int | None = None) -> Source:
     """Return the 1-D regression y = slope·x + noise·ε with ε ~ N(0, 1).
 
     x is an even grid over [-1, 1] in each part; the parts differ by their noise, so the test
     error of the true line is noise².
     """
+    arguments = data.complete_arguments()
     random = generator(arguments["seed"], "noisy_line", redraw)
     arrays = {}
     for part, key in (("train", "size"), ("val", "validation_size"), ("test", "test_size")):
@@ -47,17 +49,17 @@ def noisy_line(arguments: dict[str, Any], labels: bool = True, redraw: int | Non
             arrays[f"y_{part}"] = arguments["slope"] * x + arguments["noise"] * (
                 random.standard_normal((rows, 1))
             )
-    return source("noisy_line", arrays, labels=labels, task="regression")
+    made = source("noisy_line", arrays, labels=labels, task="regression")
+    return replace(made, redraw=lambda seed: noisy_line(data, labels, seed))
 
 
-def badly_scaled(
-    arguments: dict[str, Any], labels: bool = True, redraw: int | None = None
-) -> Source:
+def badly_scaled(data: Data, labels: bool, redraw: int | None = None) -> Source:
     """Return two classes, inside (1) and outside (0) an ellipse in inputs of unlike range.
 
     Input j is uniform in ±ranges[j]. With u_j = x_j / ranges[j] the class is 1 where Σu_j² is
     below its median over all rows, so the classes are equally frequent.
     """
+    arguments = data.complete_arguments()
     random = generator(arguments["seed"], "badly_scaled", redraw)
     sizes = [arguments[key] for key in ("size", "validation_size", "test_size")]
     ranges = np.asarray(arguments["ranges"])
@@ -72,4 +74,5 @@ def badly_scaled(
             arrays[f"x_{part}"] = x[start : start + rows]
             arrays[f"y_{part}"] = y[start : start + rows]
         start += rows
-    return source("badly_scaled", arrays, labels=labels, classes=2)
+    made = source("badly_scaled", arrays, labels=labels, classes=2)
+    return replace(made, redraw=lambda seed: badly_scaled(data, labels, seed))

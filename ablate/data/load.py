@@ -7,18 +7,14 @@ files behind it have not changed and it fits in the memory that sources may hold
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ablate.data import embedded, npz
+from ablate.data import npz
 from ablate.data.cache import Memory
-from ablate.data.called import check_digest, rows_of
+from ablate.data.called import check_digest
 from ablate.data.check import source
 from ablate.data.conversion import gather
-from ablate.data.folder import folder
-from ablate.data.keras_sets import keras_set
 from ablate.data.nested import nbytes
 from ablate.data.remarks import remarked
 from ablate.data.source import Source
@@ -39,7 +35,7 @@ def load(data: Data) -> Source:
     """
     document = {field: getattr(data, field) for field in _FIELDS} | data.complete_arguments()
     key = json.dumps([document, _stamp(data)], sort_keys=True, default=str)
-    found = _sources.get(key, lambda: remarked(_load(data)))
+    found = _sources.get(key, lambda: remarked(data.kind.load()(data, data.target == "labels")))
     check_digest(data, found)
     return found
 
@@ -73,19 +69,7 @@ def _state(file: Path) -> list[Any]:
     return [str(file.absolute()), status.st_size, status.st_mtime_ns]
 
 
-def _load(data: Data) -> Source:
-    labels = data.target == "labels"
-    arguments = data.complete_arguments()
-    if data.name == "digits":
-        return embedded.digits(labels)
-    if data.name in ("noisy_line", "badly_scaled"):
-        draw = partial(getattr(embedded, data.name), arguments, labels)
-        return replace(draw(), redraw=lambda seed: draw(redraw=seed))
-    if data.name is not None:
-        return keras_set(data, labels)
-    if data.path is not None:
-        named: dict[str, Any] = gather(npz.read(data.path), data.path)
-        return source(data.path, named, labels=labels, **arguments)
-    if data.directory is not None:
-        return folder(data, labels)
-    return rows_of(data, labels)
+def npz_file(data: Data, labels: bool) -> Source:
+    """Return the arrays of an npz file as a source."""
+    named: dict[str, Any] = gather(npz.read(str(data.path)), str(data.path))
+    return source(str(data.path), named, labels=labels, **data.complete_arguments())

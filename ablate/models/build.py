@@ -14,7 +14,6 @@ from typing import Any
 import keras
 
 from ablate.errors import StudyError
-from ablate.models import networks
 from ablate.models.applications import application
 from ablate.models.origin import note, origin
 from ablate.models.saved import from_call, from_file
@@ -108,7 +107,7 @@ def _built(model: Model, spec: InputOutputSpec) -> keras.Model:
     filled: Network | Transfer = arguments.model_validate(model.arguments)
     if isinstance(filled, Transfer):
         return application(name, model.weights, shape, target, filled)
-    made: keras.Model = getattr(networks, name)(shape, target, filled)
+    made: keras.Model = model.kind.load()(shape, target, filled)
     return made
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from ablate.errors import StudyError
 from ablate.probes.measurement import Context, Measurement
 from ablate.reasons import reason
-from ablate.study.arguments import complete
 from ablate.study.calls import resolve
 from ablate.study.schema.probes import PROBES, declared
 
@@ -31,7 +30,7 @@ def make(name: str, /, **arguments: Any) -> Measurement:
         raise StudyError(f"probes: no probe is called '{name}'. There are: {', '.join(PROBES)}.")
     measurement = resolve(probe.measurement, "probes")
     try:
-        made: Measurement = measurement(**complete(PROBES[name], arguments))
+        made: Measurement = measurement(**PROBES[name].complete(arguments))
     except TypeError as error:
         raise StudyError(f"probes: '{name}' refused its arguments: {reason(error)}") from error
     return made

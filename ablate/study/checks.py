@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 from ablate.errors import StudyError, nearest
-from ablate.study import arguments
 from ablate.study.declaration import SEARCH_SEEDS, Declaration
 from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
 from ablate.study.overrides import apply
@@ -171,7 +170,7 @@ def _check_probes(study: Declaration) -> Iterator[Problem]:
             yield Problem(("probes", index), text)
             continue
         try:
-            arguments.check(kind, probe.arguments, Probe.model_fields)
+            kind.check(probe.arguments, Probe.model_fields)
         except InvalidFields as slips:
             for each in slips.problems:
                 yield replace(each, path=("probes", index, *each.path))

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from ablate.cli.models import command
 from ablate.errors import StudyError
-from ablate.study.schema.factories import APPLICATIONS, FACTORIES
+from ablate.study.schema.factories import APPLICATIONS, factories
 
 
 def told(*arguments):
@@ -20,7 +20,7 @@ def told(*arguments):
 
 def test_every_factory_and_argument_is_listed():
     text = told()
-    for name, arguments in FACTORIES.items():
+    for name, arguments in factories().items():
         assert name in text
         assert all(argument in text for argument in arguments.model_fields)
     assert "keras.applications" in text and "resnet50v2" in text and "file" in text
@@ -28,7 +28,7 @@ def test_every_factory_and_argument_is_listed():
 
 def test_json_has_defaults_types_and_sentences():
     found = {each["name"]: each for each in json.loads(told("--json"))}
-    assert set(found) == {*FACTORIES, "keras.applications", "file", "call", "study"}
+    assert set(found) == {*factories(), "keras.applications", "file", "call", "study"}
     filters = next(a for a in found["cnn"]["arguments"] if a["name"] == "filters")
     assert filters["default"] == [16, 32] and filters["schema"]["type"] == "array"
     assert filters["about"] == "Filters of each convolution."

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ablate.report import Plot, Section
 from ablate.report.probe_sections import ReportedProbe, sections
-from ablate.study.arguments import NoArguments
+from ablate.study.registry import NoArguments
 from ablate.study.schema.probes import DeclaredProbe
 
 FIGURE = Figure()

@@ -9,14 +9,14 @@ from pydantic import TypeAdapter
 
 from ablate.errors import StudyError
 from ablate.study.schema.data import Data, example_shape
-from ablate.study.schema.sources import KERAS_SETS, NAMES
+from ablate.study.schema.sources import KERAS_SETS, SOURCES
 
 
 def test_names_are_those_of_keras():
     keras = pytest.importorskip("keras")
     known = {n for n in dir(keras.datasets) if hasattr(getattr(keras.datasets, n), "load_data")}
     assert set(KERAS_SETS) == known
-    assert set(NAMES) == known | {"digits", "noisy_line", "badly_scaled"}
+    assert set(SOURCES.names) == known | {"digits", "noisy_line", "badly_scaled"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from ablate.errors import StudyError
-from ablate.study.schema.factories import ACTIVATIONS, APPLICATIONS, INITIALIZERS, NAMES
+from ablate.study.schema.factories import ACTIVATIONS, APPLICATIONS, INITIALIZERS, MODELS
 from ablate.study.schema.model import Model
 
 
@@ -122,7 +122,7 @@ def test_the_schema_lists_every_factory_with_its_arguments():
     listed = [
         n for each in by_title.values() for n in each["properties"].get("name", {}).get("enum", [])
     ]
-    assert tuple(listed) == NAMES
+    assert tuple(listed) == MODELS.names
     assert by_title["cnn"]["properties"]["filters"]["default"] == [16, 32]
     assert "weights" not in by_title["cnn"]["properties"]
     assert "weights" in by_title["keras.applications"]["properties"]

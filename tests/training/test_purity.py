@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ablate.probes import Measurement
-from ablate.study.arguments import NoArguments
+from ablate.study.registry import NoArguments
 from ablate.study.schema.probes import DeclaredProbe, Probe
 from ablate.study.schema.train import Train
 from ablate.training import model_cache, run_group

@@ -11,29 +11,19 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    Field,
-    GetJsonSchemaHandler,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
 from ablate.errors import nearest
-from ablate.study.arguments import Kind, check, complete, schema
-from ablate.study.schema.sources import KERAS_SETS, KINDS, NAMES
-from ablate.study.schema.strict import OpenModel, Strict
+from ablate.study.registry import Chosen, Registry
+from ablate.study.schema.sources import KERAS_SETS, SOURCES
+from ablate.study.schema.strict import Strict
 from ablate.study.validation import invalid
 
 Scale = Literal["auto", "none", "unit", "standard", "application"]
 Split = Literal["fixed", "per_seed"]
 
-_SOURCES = ("name", "path", "directory", "call")
 CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
 
 
@@ -50,8 +40,11 @@ class Shift(Strict):
     amount: float = Field(default=0.3, description="How much, in shares of the inputs' range.")
 
 
-class Data(OpenModel):
+class Data(Chosen):
     """The examples of a study: their source, their split, their scale."""
+
+    _registry: ClassVar[Registry] = SOURCES
+    _keys: ClassVar[tuple[str, ...]] = ("name", "path", "directory", "call")
 
     name: str | None = Field(default=None, description="A set that needs no file.")
     path: str | None = Field(default=None, description="The npz file to read the set from.")
@@ -103,29 +96,10 @@ class Data(OpenModel):
         default=None, description="Change the test inputs, before scaling: a shifted test set."
     )
 
-    @property
-    def kind(self) -> Kind:
-        """The source this section names, with the arguments it takes."""
-        key = next(key for key in _SOURCES if getattr(self, key) is not None)
-        return next(
-            kind
-            for kind in KINDS
-            if kind.key == key and (kind.names is None or self.name in kind.names)
-        )
-
-    def complete_arguments(self) -> dict[str, Any]:
-        """Return the source's arguments with its defaults filled in."""
-        return complete(self.kind, self.arguments)
-
-    @property
-    def label(self) -> str:
-        """What messages call this source."""
-        return self.name or self.path or self.directory or str(self.call)
-
     @model_validator(mode="after")
     def _check(self) -> Data:
         _check_source(self)
-        check(self.kind, self.arguments, Data.model_fields)
+        self._check_arguments()
         if self.directory is not None:
             if self.image_size is None:
                 raise invalid(
@@ -143,24 +117,6 @@ class Data(OpenModel):
             raise invalid("A 'digest' belongs to what a 'call' returns.", "digest")
         return self
 
-    @model_serializer(mode="wrap")
-    def _dump(
-        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
-    ) -> dict[str, Any]:
-        document: dict[str, Any] = handler(self)
-        if not (info.exclude_unset or info.exclude_defaults):
-            # What is left to a default is the same study as what spells it out.
-            document.update(self.complete_arguments())
-        return document
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        document = handler(core_schema)
-        schema(cls, handler.resolve_ref_schema(document), KINDS)
-        return document
-
 
 def example_shape(data: Data) -> tuple[int, ...] | None:
     """Return the shape of one example, as far as it can be told without loading or Keras.
@@ -170,17 +126,9 @@ def example_shape(data: Data) -> tuple[int, ...] | None:
     file that cannot be read (loading it will say why).
     """
     arguments = data.complete_arguments()
-    if data.name == "digits":
-        return (8, 8, 1)
-    if data.name == "noisy_line":
-        return (1,)
-    if data.name == "badly_scaled":
-        return (len(arguments["ranges"]),)
-    if data.name in {"imdb", "reuters"}:
-        columns = "maxlen" if arguments["encoding"] == "padded" else "num_words"
-        return (arguments[columns],)
-    if data.name is not None:
-        return KERAS_SETS[data.name].shape
+    shape = data.kind.shape
+    if shape is not None:
+        return shape(arguments) if callable(shape) else shape
     if data.directory is not None and data.image_size is not None:
         return (*data.image_size, CHANNELS[arguments["color_mode"]])
     if data.path is not None:
@@ -219,17 +167,18 @@ def with_channel(shape: tuple[int, ...], dtype: Any, add_channel: bool | None) -
 
 
 def _check_source(data: Data) -> None:
-    given = [key for key in _SOURCES if getattr(data, key) is not None]
+    given = data._given
     if not given:
-        hint = next(filter(None, (nearest(key, _SOURCES) for key in data.arguments)), "")
+        hint = next(filter(None, (nearest(key, Data._keys) for key in data.arguments)), "")
         raise invalid(
             "The data has no source. Give one of: name (one of "
-            f"{', '.join(NAMES)}), path (an npz file), directory (of images), call.{hint}"
+            f"{', '.join(SOURCES.names)}), path (an npz file), directory (of images), call.{hint}"
         )
-    if data.name is not None and data.name not in NAMES:
+    if data.name is not None and SOURCES.find("name", data.name) is None:
         raise invalid(
-            f"There is no data set '{data.name}'.{nearest(data.name, NAMES)} "
-            f"There are: {', '.join(NAMES)}. Your own data comes by 'path', 'directory' or 'call'.",
+            f"There is no data set '{data.name}'.{nearest(data.name, SOURCES.names)} "
+            f"There are: {', '.join(SOURCES.names)}. Your own data comes by 'path', 'directory' or "
+            "'call'.",
             "name",
         )
     if given == ["name", "path"]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from ablate.errors import nearest
-from ablate.study.arguments import Kind
+from ablate.study.registry import Kind, Registry
 from ablate.study.schema.strict import Strict
 
 #: Activations of Keras that take nothing but their input and keep its shape.
@@ -85,6 +85,9 @@ Initializer = Annotated[
 ]
 Count = Annotated[int, Field(ge=1)]
 
+#: Every model that a study can name.
+MODELS = Registry()
+
 
 class Network(Strict):
     """What every factory written here takes."""
@@ -105,12 +108,14 @@ class Network(Strict):
     )
 
 
+@MODELS.register("mlp", "ablate.models.networks:mlp", "Dense layers.")
 class Mlp(Network):
     """Dense layers; inputs of any shape are flattened. Layers: dense1 …, output."""
 
     units: list[Count] = Field(default=[128, 64], description="Width of each hidden layer.")
 
 
+@MODELS.register("cnn", "ablate.models.networks:cnn", "Convolutions and pools, then dense layers.")
 class Cnn(Network):
     """Convolutions, each followed by a pool, then dense layers; by the rank of the input 1-D,
     2-D or 3-D. Layers: conv1, pool1 …, flatten, dense1 …, output."""
@@ -133,6 +138,7 @@ class Cnn(Network):
     dense: list[Count] = Field(default=[64], description="Width of each dense hidden layer.")
 
 
+@MODELS.register("lenet", "ablate.models.networks:lenet", "LeNet-5.")
 class Lenet(Network):
     """LeNet-5: convolutions of 6 and 16 filters, dense layers of 120 and 84 (LeCun et al. 1998).
 
@@ -150,6 +156,9 @@ class Lenet(Network):
     )
 
 
+@MODELS.register(
+    "vgg", "ablate.models.networks:vgg", "Blocks of 3×3 convolutions, each closed by a pool."
+)
 class Vgg(Network):
     """Blocks of 3×3 convolutions, each closed by a max pool (Simonyan and Zisserman 2015).
 
@@ -162,6 +171,7 @@ class Vgg(Network):
     dense: list[Count] = Field(default=[128], description="Width of each dense hidden layer.")
 
 
+@MODELS.register("resnet", "ablate.models.networks:resnet", "The small residual network for CIFAR.")
 class Resnet(Network):
     """The small residual network for CIFAR (He et al. 2016, section 4.2), without its BN.
 
@@ -176,6 +186,9 @@ class Resnet(Network):
     blocks: Count = Field(default=3, description="Residual blocks in each stage.")
 
 
+@MODELS.register(
+    "autoencoder", "ablate.models.networks:autoencoder", "Dense layers to a code and back."
+)
 class Autoencoder(Network):
     """Dense layers down to a code and back up to the input; use it with data.target: inputs.
 
@@ -279,26 +292,21 @@ class Trained(WithHead):
     seed: int | None = Field(default=None, ge=0, description="Its seed; default: its first.")
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind("mlp", "name", ("mlp",), Mlp, "Dense layers."),
-    Kind("cnn", "name", ("cnn",), Cnn, "Convolutions and pools, then dense layers."),
-    Kind("lenet", "name", ("lenet",), Lenet, "LeNet-5."),
-    Kind("vgg", "name", ("vgg",), Vgg, "Blocks of 3×3 convolutions, each closed by a pool."),
-    Kind("resnet", "name", ("resnet",), Resnet, "The small residual network for CIFAR."),
-    Kind("autoencoder", "name", ("autoencoder",), Autoencoder, "Dense layers to a code and back."),
+MODELS.add(
     Kind(
         "keras.applications", "name", tuple(APPLICATIONS), Transfer,
-        "A network of keras.applications.", ("weights",),
+        "A network of keras.applications.", shared=("weights",),
     ),
-    Kind("file", "file", None, Saved, "A saved model: .keras, .h5.", ("weights", "head")),
+    Kind("file", "file", None, Saved, "A saved model: .keras, .h5.", shared=("weights", "head")),
     Kind("call", "call", None, None, "package.module:function, which returns a model."),
     Kind("study", "study", None, Trained, "The network that a trial of another study left."),
 )  # fmt: skip
 
-#: The factories written here, and every name that `model.name` may have.
-FACTORIES: dict[str, type[Network]] = {
-    kind.title: kind.arguments
-    for kind in KINDS
-    if kind.arguments is not None and issubclass(kind.arguments, Network)
-}
-NAMES: tuple[str, ...] = (*FACTORIES, *APPLICATIONS)
+
+def factories() -> dict[str, type[Network]]:
+    """Return the factories by name: networks built here or by an installed package."""
+    return {
+        kind.title: kind.arguments
+        for kind in MODELS.values()
+        if kind.arguments is not None and issubclass(kind.arguments, Network)
+    }

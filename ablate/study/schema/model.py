@@ -9,31 +9,28 @@ the call. Building is `ablate.models`' work.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import (
     Field,
-    GetJsonSchemaHandler,
     SerializationInfo,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from ablate.errors import nearest
-from ablate.study.arguments import Kind, check, complete, schema
-from ablate.study.schema.factories import APPLICATIONS, FACTORIES, KINDS, NAMES, WithHead
-from ablate.study.schema.strict import OpenModel
+from ablate.study.registry import Chosen, Registry
+from ablate.study.schema.factories import APPLICATIONS, MODELS, WithHead, factories
 from ablate.study.validation import invalid
 
-_SOURCES = ("name", "file", "call", "study")
 
-
-class Model(OpenModel):
+class Model(Chosen):
     """The base model: `name` (a factory), `file` (a saved model) or `call` (anyone's own)."""
+
+    _registry: ClassVar[Registry] = MODELS
+    _keys: ClassVar[tuple[str, ...]] = ("name", "file", "call", "study")
 
     name: str | None = Field(default=None, description="A factory, or a keras.applications name.")
     file: str | None = Field(default=None, description="A saved model: .keras or .h5.")
@@ -50,16 +47,6 @@ class Model(OpenModel):
         description="Of an application: imagenet, none (the default) or a file of weights; of a "
         "file: keep (the default) or fresh.",
     )
-
-    @property
-    def kind(self) -> Kind:
-        """The factory or the source this section names, with the arguments it takes."""
-        key = next(key for key in _SOURCES if getattr(self, key) is not None)
-        return next(
-            kind
-            for kind in KINDS
-            if kind.key == key and (kind.names is None or self.name in kind.names)
-        )
 
     @property
     def application(self) -> str | None:
@@ -85,15 +72,6 @@ class Model(OpenModel):
         arguments = self.kind.arguments
         return arguments is not None and issubclass(arguments, WithHead)
 
-    @property
-    def label(self) -> str:
-        """What messages call this model."""
-        return self.name or self.file or self.study or str(self.call)
-
-    def complete_arguments(self) -> dict[str, Any]:
-        """Return the arguments with the factory's defaults filled in."""
-        return complete(self.kind, self.arguments)
-
     @field_validator("name", mode="before")
     @classmethod
     def _lower(cls, name: Any) -> Any:
@@ -104,7 +82,7 @@ class Model(OpenModel):
     @model_validator(mode="after")
     def _check(self) -> Model:
         _check_source(self)
-        check(self.kind, self.arguments, Model.model_fields)
+        self._check_arguments()
         _check_weights(self)
         return self
 
@@ -112,10 +90,8 @@ class Model(OpenModel):
     def _dump(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        document: dict[str, Any] = handler(self)
+        document: dict[str, Any] = super()._dump(handler, info)
         if not (info.exclude_unset or info.exclude_defaults):
-            # What is left to a default is the same study as what spells it out.
-            document.update(self.complete_arguments())
             if self._comes_with_a_head and document["head"] is None:
                 del document["head"]  # came later than the ids of studies on disk
             if self.application is not None and self.weights is None:
@@ -124,32 +100,24 @@ class Model(OpenModel):
                 document["weights"] = "keep"
         return document
 
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        document = handler(core_schema)
-        schema(cls, handler.resolve_ref_schema(document), KINDS)
-        return document
-
 
 def _check_source(model: Model) -> None:
-    given = [key for key in _SOURCES if getattr(model, key) is not None]
+    given = model._given
     if not given:
-        hint = next(filter(None, (nearest(key, _SOURCES) for key in model.arguments)), "")
+        hint = next(filter(None, (nearest(key, Model._keys) for key in model.arguments)), "")
         raise invalid(
             "The model has no source. Give one of: name (a factory: "
-            f"{', '.join(FACTORIES)}; or a network of keras.applications), file (a saved "
+            f"{', '.join(factories())}; or a network of keras.applications), file (a saved "
             f"model), call, study.{hint}"
         )
     if len(given) > 1:
         raise invalid(
             f"The model has {len(given)} sources: {', '.join(given)}. Give exactly one.", given[1]
         )
-    if model.name is not None and model.name not in NAMES:
+    if model.name is not None and MODELS.find("name", model.name) is None:
         raise invalid(
-            f"There is no factory '{model.name}'.{nearest(model.name.lower(), NAMES)} There are: "
-            f"{', '.join(FACTORIES)}, and every network of keras.applications (vgg16, "
+            f"There is no factory '{model.name}'.{nearest(model.name.lower(), MODELS.names)} "
+            f"There are: {', '.join(factories())}, and every network of keras.applications (vgg16, "
             "resnet50, …). Your own model comes by 'file' or 'call'.",
             "name",
         )

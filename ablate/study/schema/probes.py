@@ -16,8 +16,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ablate.errors import StudyError
-from ablate.study.arguments import Kind, schema
 from ablate.study.calls import find
+from ablate.study.registry import Kind, list_kinds
 from ablate.study.schema.strict import OpenModel, Strict
 
 _PACKAGE = "ablate.report.probes"
@@ -100,6 +100,6 @@ class Probe(OpenModel):
         document = handler(core_schema)
         plain = handler.resolve_ref_schema(document)
         own = Kind("a probe of your own", "name", None, None, "package.module:PROBE.")
-        schema(cls, plain, [*PROBES.values(), own])
+        list_kinds(plain, [*PROBES.values(), own])
         plain["anyOf"][-1]["properties"]["name"]["pattern"] = ".:."
         return document

@@ -7,55 +7,32 @@ loader for each.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from ablate.study.arguments import Kind, NoArguments
+from ablate.study.registry import Kind, NoArguments, Registry
 from ablate.study.schema.strict import Strict
 
 Task = Literal["auto", "classification", "regression"]
 
 
-@dataclass(frozen=True)
-class KerasSet:
-    """A set of `keras.datasets`: its task, classes, and the shape of an example as delivered."""
+#: Every source of data that a study can name.
+SOURCES = Registry()
 
-    task: Literal["classification", "regression"]
-    classes: int | None
-    shape: tuple[int, ...] | None  # None: depends on the arguments
-    files: tuple[str, ...]  # what Keras looks for under ~/.keras/datasets
-    origin: str
+SOURCES.register(
+    "digits",
+    "ablate.data.embedded:digits",
+    "1797 handwritten digits of 8×8 pixels from 0 to 16, carried by scikit-learn.",
+    shape=(8, 8, 1),
+)(NoArguments)
 
 
-_GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-_TORONTO = "https://www.cs.toronto.edu/~kriz/"
-_FASHION = tuple(
-    f"fashion-mnist/{part}-{what}.gz"
-    for part in ("train", "t10k")
-    for what in ("images-idx3-ubyte", "labels-idx1-ubyte")
+@SOURCES.register(
+    "noisy_line", "ablate.data.embedded:noisy_line", "A noisy line, 1-D regression.", shape=(1,)
 )
-
-#: Every set of `keras.datasets` (a test compares the names with Keras).
-KERAS_SETS: dict[str, KerasSet] = {
-    "boston_housing": KerasSet("regression", None, (13,), ("boston_housing.npz",), _GOOGLE),
-    "california_housing": KerasSet("regression", None, (8,), ("california_housing.npz",), _GOOGLE),
-    "cifar10": KerasSet(
-        "classification", 10, (32, 32, 3), ("cifar-10-batches-py-target_archive",),
-        _TORONTO + "cifar-10-python.tar.gz",
-    ),
-    "cifar100": KerasSet(
-        "classification", 100, (32, 32, 3), ("cifar-100-python-target_archive",),
-        _TORONTO + "cifar-100-python.tar.gz",
-    ),
-    "fashion_mnist": KerasSet("classification", 10, (28, 28, 1), _FASHION, _GOOGLE),
-    "imdb": KerasSet("classification", 2, None, ("imdb.npz",), _GOOGLE),
-    "mnist": KerasSet("classification", 10, (28, 28, 1), ("mnist.npz",), _GOOGLE),
-    "reuters": KerasSet("classification", 46, None, ("reuters.npz",), _GOOGLE),
-}  # fmt: skip
-
-
 class NoisyLine(Strict):
     """The 1-D regression y = slope·x + noise·ε, ε ~ N(0, 1), x on an even grid over [-1, 1]."""
 
@@ -71,6 +48,12 @@ class NoisyLine(Strict):
     )
 
 
+@SOURCES.register(
+    "badly_scaled",
+    "ablate.data.embedded:badly_scaled",
+    "Two classes whose inputs differ in range by orders of magnitude.",
+    shape=lambda arguments: (len(arguments["ranges"]),),
+)
 class BadlyScaled(Strict):
     """Two classes, inside or outside an ellipse, whose inputs differ in range.
 
@@ -152,39 +135,87 @@ class Folder(Strict):
     )
 
 
-def _keras(name: str, arguments: type[Strict], about: str) -> Kind:
-    return Kind(name, "name", (name,), arguments, about, ("path",))
+@dataclass(frozen=True)
+class KerasSet:
+    """A set of `keras.datasets`: its task, classes, and the shape of an example as delivered."""
+
+    about: str
+    task: Literal["classification", "regression"]
+    classes: int | None
+    shape: tuple[int, ...] | Callable[[Mapping[str, Any]], tuple[int, ...]]
+    files: tuple[str, ...]  # what Keras looks for under ~/.keras/datasets
+    origin: str
+    arguments: type[Strict] = NoArguments
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind(
-        "digits", "name", ("digits",), NoArguments,
-        "1797 handwritten digits of 8×8 pixels from 0 to 16, carried by scikit-learn.",
+def _token_shape(arguments: Mapping[str, Any]) -> tuple[int, ...]:
+    return (arguments["maxlen" if arguments["encoding"] == "padded" else "num_words"],)
+
+
+_GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_TORONTO = "https://www.cs.toronto.edu/~kriz/"
+_FASHION = tuple(
+    f"fashion-mnist/{part}-{what}.gz"
+    for part in ("train", "t10k")
+    for what in ("images-idx3-ubyte", "labels-idx1-ubyte")
+)
+
+#: Every set of `keras.datasets` (a test compares the names with Keras).
+KERAS_SETS: dict[str, KerasSet] = {
+    "mnist": KerasSet(
+        "70000 handwritten digits, 28×28.",
+        "classification", 10, (28, 28, 1), ("mnist.npz",), _GOOGLE,
     ),
-    Kind("noisy_line", "name", ("noisy_line",), NoisyLine, "A noisy line, 1-D regression."),
-    Kind(
-        "badly_scaled", "name", ("badly_scaled",), BadlyScaled,
-        "Two classes whose inputs differ in range by orders of magnitude.",
+    "fashion_mnist": KerasSet(
+        "70000 pieces of clothing, 28×28, 10 classes.",
+        "classification", 10, (28, 28, 1), _FASHION, _GOOGLE,
     ),
-    _keras("mnist", NoArguments, "70000 handwritten digits, 28×28."),
-    _keras("fashion_mnist", NoArguments, "70000 pieces of clothing, 28×28, 10 classes."),
-    _keras("cifar10", NoArguments, "60000 colour images, 32×32, 10 classes."),
-    _keras("cifar100", Cifar100, "60000 colour images, 32×32, 100 or 20 classes."),
-    _keras("imdb", Tokens, "50000 film reviews, good or bad."),
-    _keras("reuters", Tokens, "11228 newswires, 46 topics."),
-    _keras("boston_housing", NoArguments, "506 rows of 13 features, regression."),
-    _keras("california_housing", California, "20640 rows of 8 features, regression."),
+    "cifar10": KerasSet(
+        "60000 colour images, 32×32, 10 classes.",
+        "classification", 10, (32, 32, 3), ("cifar-10-batches-py-target_archive",),
+        _TORONTO + "cifar-10-python.tar.gz",
+    ),
+    "cifar100": KerasSet(
+        "60000 colour images, 32×32, 100 or 20 classes.",
+        "classification", 100, (32, 32, 3), ("cifar-100-python-target_archive",),
+        _TORONTO + "cifar-100-python.tar.gz", Cifar100,
+    ),
+    "imdb": KerasSet(
+        "50000 film reviews, good or bad.",
+        "classification", 2, _token_shape, ("imdb.npz",), _GOOGLE, Tokens,
+    ),
+    "reuters": KerasSet(
+        "11228 newswires, 46 topics.",
+        "classification", 46, _token_shape, ("reuters.npz",), _GOOGLE, Tokens,
+    ),
+    "boston_housing": KerasSet(
+        "506 rows of 13 features, regression.",
+        "regression", None, (13,), ("boston_housing.npz",), _GOOGLE,
+    ),
+    "california_housing": KerasSet(
+        "20640 rows of 8 features, regression.",
+        "regression", None, (8,), ("california_housing.npz",), _GOOGLE, California,
+    ),
+}  # fmt: skip
+
+for _name, _set in KERAS_SETS.items():
+    SOURCES.register(
+        _name, "ablate.data.keras_sets:keras_set", _set.about, shared=("path",), shape=_set.shape
+    )(_set.arguments)
+
+SOURCES.add(
     Kind(
         "path", "path", None, Arrays,
         "An npz file: x_train, y_train, and x_val, y_val, x_test, y_test if there are.",
+        "ablate.data.load:npz_file",
     ),
     Kind(
         "directory", "directory", None, Folder,
         "A folder of images, a folder per class; or train/, val/ and test/ with those inside.",
-        ("image_size",),
+        "ablate.data.folder:folder", ("image_size",),
     ),
-    Kind("call", "call", None, None, "package.module:function, which returns the arrays."),
+    Kind(
+        "call", "call", None, None, "package.module:function, which returns the arrays.",
+        "ablate.data.called:rows_of",
+    ),
 )  # fmt: skip
-
-#: Every name that `data.name` may have.
-NAMES: tuple[str, ...] = tuple(name for kind in KINDS for name in kind.names or ())
