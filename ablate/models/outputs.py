@@ -1,6 +1,5 @@
 """What a model's outputs end with: the activation, and whether that can be known.
 
-A model goes in; for each output comes its name, its shape and the activation that made it.
 Layers that hand values on are looked through, nested models into. An output that no activation
 is seen to make counts as linear; `known` tells whether that is what it is, or only that nothing
 else was seen: a Lambda, an operation or a layer of anyone's own may do anything.
@@ -17,16 +16,17 @@ from ablate.surgery import graph
 
 Shape = tuple[int | None, ...]
 
-_layers = keras.layers
+
+def _layers(*names: str) -> tuple[type, ...]:
+    """Return Keras's layers of these names, in every rank that there is."""
+    ranked = (f"{name}{rank}" for name in names for rank in ("", "1D", "2D", "3D"))
+    return tuple(getattr(keras.layers, each) for each in ranked if hasattr(keras.layers, each))
+
 
 #: Layers that hand on values as they are, at other places or with zeros beside them.
-_PASSING = (
-    _layers.Reshape, _layers.Flatten, _layers.Identity, _layers.Permute, _layers.Dropout,
-    _layers.RepeatVector, _layers.Masking, _layers.ActivityRegularization,
-    _layers.SpatialDropout1D, _layers.SpatialDropout2D, _layers.SpatialDropout3D,
-    _layers.UpSampling1D, _layers.UpSampling2D, _layers.UpSampling3D,
-    _layers.Cropping1D, _layers.Cropping2D, _layers.Cropping3D,
-    _layers.ZeroPadding1D, _layers.ZeroPadding2D, _layers.ZeroPadding3D,
+_PASSING = _layers(
+    "Reshape", "Flatten", "Identity", "Permute", "Dropout", "RepeatVector", "Masking",
+    "ActivityRegularization", "SpatialDropout", "UpSampling", "Cropping", "ZeroPadding",
 )  # fmt: skip
 _PASSING_OPERATIONS = frozenset({
     "reshape", "squeeze", "expanddims", "transpose", "getitem", "cast", "stopgradient", "identity",
@@ -34,27 +34,16 @@ _PASSING_OPERATIONS = frozenset({
 })  # fmt: skip
 
 #: Layers and operations whose outputs are means of what enters: of probabilities, again some.
-_AVERAGING = (
-    _layers.Average,
-    _layers.AveragePooling1D, _layers.AveragePooling2D, _layers.AveragePooling3D,
-    _layers.GlobalAveragePooling1D, _layers.GlobalAveragePooling2D,
-    _layers.GlobalAveragePooling3D,
-)  # fmt: skip
-
+_AVERAGING = _layers("Average", "AveragePooling", "GlobalAveragePooling")
 _AVERAGING_OPERATIONS = frozenset({"mean", "clip"})
 
 #: Layers that pick among what enters: numbers between 0 and 1 stay so, rows that sum to 1 do not.
-_CHOOSING = (
-    _layers.Concatenate, _layers.Maximum, _layers.Minimum,
-    _layers.MaxPooling1D, _layers.MaxPooling2D, _layers.MaxPooling3D,
-    _layers.GlobalMaxPooling1D, _layers.GlobalMaxPooling2D, _layers.GlobalMaxPooling3D,
-)  # fmt: skip
+_CHOOSING = _layers("Concatenate", "Maximum", "Minimum", "MaxPooling", "GlobalMaxPooling")
 
 #: Layers without an activation whose outputs are any numbers.
-_LINEAR = (
-    _layers.BatchNormalization, _layers.LayerNormalization, _layers.GroupNormalization,
-    _layers.Embedding, _layers.InputLayer,
-)  # fmt: skip
+_LINEAR = _layers(
+    "BatchNormalization", "LayerNormalization", "GroupNormalization", "Embedding", "InputLayer"
+)
 
 
 @dataclass(frozen=True)
@@ -128,12 +117,13 @@ def _of(operation: Any, kind: str) -> Output:
         return Output("", None, kind if ends else "linear", ends, operation.name)
     keras_own = type(operation).__module__.startswith("keras.")
     function = getattr(operation, "activation", None)
-    if function is not None:
-        name = _named(function)
-        # A layer of anyone's own may do more than its activation says.
-        return Output("", None, name, keras_own or name != "linear", operation.name)
-    known = keras_own and isinstance(operation, _LINEAR)
-    return Output("", None, "linear", known, operation.name)
+    if function is None:
+        known = keras_own and isinstance(operation, _LINEAR)
+        return Output("", None, "linear", known, operation.name)
+    named = keras.activations.serialize(function)
+    name = named if isinstance(named, str) else str(getattr(function, "__name__", named))
+    # A layer of anyone's own may do more than its activation says.
+    return Output("", None, name, keras_own or name != "linear", operation.name)
 
 
 def _joined(operation: Any, endings: list[Output]) -> Output:
@@ -146,8 +136,3 @@ def _joined(operation: Any, endings: list[Output]) -> Output:
     known = same and by.activation == "linear" and all(each.known for each in endings)
     known = known and isinstance(operation, keras.Layer)  # a clip makes something else of it
     return Output("", None, "linear", known, operation.name)
-
-
-def _named(function: Any) -> str:
-    named = keras.activations.serialize(function)
-    return named if isinstance(named, str) else str(getattr(function, "__name__", named))

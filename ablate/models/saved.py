@@ -1,8 +1,7 @@
 """A model that a person brings: saved in a file, or returned by a function.
 
-A path or an import path goes in, a Keras model that fits the data comes out. A saved model
-keeps its weights unless they are to be fresh; one whose output cannot learn what the data has
-gets a new last layer, and plan and report say so.
+A saved model keeps its weights unless they are to be fresh; one whose output cannot learn what
+the data has gets a new last layer, and plan and report say so.
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ from ablate.study.specs import InputOutputSpec, Target
 from ablate.surgery import Edits, graph, rebuild
 from ablate.surgery.hosts import paths
 
+Shape = tuple[int | None, ...]
+
 
 def from_file(model: Model, spec: InputOutputSpec) -> keras.Model:
     """Load `model.file`, with its weights kept or fresh, and a new head where classes differ.
@@ -37,11 +38,15 @@ def from_file(model: Model, spec: InputOutputSpec) -> keras.Model:
     loaded = _load(path, str(model.file))
     if model.weights == "fresh":
         loaded = _fresh(loaded)
-    new = _new_head(loaded, spec, model.own_head)
-    if new is None:
-        return note(loaded, _origin(loaded, model, path, notes=_surplus(loaded, spec, path)))
+    target, shape = spec.targets, _one_output(loaded, spec)
+    new = None if shape is None else _new_head(loaded, target, shape, model.own_head)
+    if shape is None or new is None:
+        notes = () if shape is None else _surplus(target, shape, path)
+        return note(loaded, _origin(loaded, model, path, notes=notes))
     changed, name = replace_head(loaded, *new)
-    text = _replaced(loaded, spec, path, new[0])
+    alone = target.classes == 2 and target.shape and not target.one_hot
+    kind = "numbers to predict" if target.task == "regression" else "labels" if alone else "classes"
+    text = f"the data has {new[0]} {kind}, '{path.name}' gave {shape[-1]}: its last layer is new"
     return note(changed, _origin(changed, model, path, (name,), (text,)))
 
 
@@ -60,24 +65,23 @@ def _origin(
     if not model.keeps_weights:
         return Origin(notes=notes, compiled=compiled)
     layers, all_of_them = untrained(made, fresh)
-    said, warned = list(notes), []
     if all_of_them:
-        warned.append(
+        caution = (
             f"'{path.name}' looks untrained (biases and normalizations are as they were "
             "initialized) and keeps its weights: all seeds start from this one initialization. "
             "Set model.weights: fresh, or give a function that builds the model, to draw one for "
             "each seed"
         )
-    elif layers:
+        return Origin(True, fresh, notes, (caution,), compiled)
+    text = f"every seed starts from the weights of '{path.name}'"
+    if layers:
         shown = ", ".join(f"'{each}'" for each in layers[:3])
         more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
-        said.append(
+        text = (
             f"{shown}{more} of '{path.name}' look untrained, and start from the same weights in "
             "every seed, as the rest does"
         )
-    else:
-        said.append(f"every seed starts from the weights of '{path.name}'")
-    return Origin(True, fresh, tuple(said), tuple(warned), compiled)
+    return Origin(True, fresh, (*notes, text), compiled=compiled)
 
 
 def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
@@ -94,10 +98,8 @@ def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
     arguments = model.arguments
     if model.weights is not None:
         arguments["weights"] = model.weights
-    offered = {
-        "input_shape": spec.input_shape,
-        "classes": getattr(spec.targets, "classes", None),
-    }
+    classes = getattr(spec.targets, "classes", None)
+    offered = {"input_shape": spec.input_shape, "classes": classes}
     try:
         signature = inspect.signature(function)
         wanted = {
@@ -163,17 +165,16 @@ def _fresh(model: keras.Model) -> keras.Model:
 
 
 def _new_head(
-    model: keras.Model, spec: InputOutputSpec, head: str | None
+    model: keras.Model, target: Target, shape: Shape, head: str | None
 ) -> tuple[int, str | None] | None:
     """Return units and activation of the head the model needs, None if its own will do.
 
-    The activation is None where the old one's will do.
+    The activation is None where the old one's will do. `shape` is that of the model's output.
     """
-    target, shape = spec.targets, _one_output(model, spec)
-    if head == "keep" or shape is None:
+    if head == "keep":
         return None
     if head != "replace" and (target.task == "regression" or fitting.fits(target, shape)):
-        return None  # numbers of another shape are told where outputs are checked
+        return None  # numbers of another shape are refused where outputs are checked
     units = fitting.units_for(target, shape)
     if units is None:
         if head != "replace":
@@ -182,10 +183,16 @@ def _new_head(
             f"model.head: a new last layer of '{model.name}', whose output has the shape {shape}, "
             f"cannot give what a row's target of shape {target.shape} needs."
         )
-    return units, _new_activation(model, target, shape, units)
+    old = outputs_of(model)[0].activation
+    if target.task == "regression":
+        return units, "linear" if old == "softmax" else None
+    alone = fitting.several_labels(target, (*shape[:-1], units))
+    if old == "sigmoid" and not alone and units > 1:
+        return units, "softmax"
+    return units, "sigmoid" if old == "softmax" and (alone or units == 1) else None
 
 
-def _one_output(model: keras.Model, spec: InputOutputSpec) -> tuple[int | None, ...] | None:
+def _one_output(model: keras.Model, spec: InputOutputSpec) -> Shape | None:
     """Return the shape of the one output for the one target, None where there are others."""
     outputs: list[Any] = list(getattr(model, "outputs", None) or ())
     if isinstance(spec.targets, dict | list) or len(outputs) != 1:
@@ -193,37 +200,13 @@ def _one_output(model: keras.Model, spec: InputOutputSpec) -> tuple[int | None, 
     return tuple(outputs[0].shape[1:])
 
 
-def _new_activation(model: keras.Model, target: Target, shape: Any, units: int) -> str | None:
-    """Return the activation that the targets need, None where the old one is right."""
-    old = outputs_of(model)[0].activation
-    if target.task == "regression":
-        return "linear" if old == "softmax" else None
-    alone = fitting.several_labels(target, (*shape[:-1], units))
-    if old == "sigmoid" and not alone and units > 1:
-        return "softmax"
-    return "sigmoid" if old == "softmax" and (alone or units == 1) else None
-
-
-def _replaced(model: keras.Model, spec: InputOutputSpec, path: Path, units: int) -> str:
-    old, what = model.outputs[0].shape[-1], _what(spec.targets)
-    return f"the data has {units} {what}, '{path.name}' gave {old}: its last layer is new"
-
-
-def _surplus(model: keras.Model, spec: InputOutputSpec, path: Path) -> tuple[str, ...]:
+def _surplus(target: Target, shape: Shape, path: Path) -> tuple[str, ...]:
     """Say that a head has more classes than the data, which it can learn all the same."""
-    target, shape = spec.targets, _one_output(model, spec)
-    if shape is None or target.task == "regression":
-        return ()
     units, classes = [1, *shape][-1], target.classes or 0
-    if units is None or units <= classes or not fitting.by_class_number(target.shape, shape):
+    fits = target.task == "classification" and fitting.by_class_number(target.shape, shape)
+    if units is None or units <= classes or not fits:
         return ()
     return (
         f"'{path.name}' gives {units} classes, the data has {classes}: its last layer is kept "
         "(model.head: replace makes a new one)",
     )
-
-
-def _what(target: Target) -> str:
-    if target.task == "regression":
-        return "numbers to predict"
-    return "labels" if target.classes == 2 and target.shape and not target.one_hot else "classes"
