@@ -1,8 +1,7 @@
 """IMAGES of the surgical commands: an npz, an npy or a folder becomes what a model takes.
 
-A path, a model and the application it comes from enter; `Images` leave: arrays, or for a folder
-a stream that can be read again and again without holding all of it, prepared as the model
-expects, and a note on where they come from for the certificate.
+`Images` are arrays, or for a folder a stream that can be read again and again without holding all
+of it, prepared as the model expects, with a note on where they come from for the certificate.
 """
 
 from __future__ import annotations
@@ -68,15 +67,16 @@ def read_images(
                 "--preprocessing: expected auto, none or a name of keras.applications. "
                 f"Received: '{preprocessing}'.{nearest(preprocessing, APPLICATIONS)}"
             )
+    prepare = _Preparation(application, preprocessing)
     place = Path(path).expanduser()
     if not place.exists():
         raise DataError(f"IMAGES: there is no file or folder '{path}' ({place.absolute()}).")
     if place.is_dir():
-        return _folder(place, model, application, preprocessing)
+        return _folder(place, model, prepare)
     if place.suffix == ".npy":
-        return _prepared(_npy(place), path, model, application, preprocessing)
+        return _prepared(_npy(place), path, model, prepare)
     if place.suffix == ".npz":
-        prepared = _prepared(_npz(place, model), path, model, application, preprocessing)
+        prepared = _prepared(_npz(place, model), path, model, prepare)
         return replace(prepared, x=_nested(prepared.x, model))
     raise DataError(
         f"IMAGES: expected an npz, an npy or a folder. Received: '{path}', which ends in "
@@ -109,11 +109,26 @@ def random_inputs(model: keras.Model, rows: int = RANDOM_ROWS, seed: int = 0) ->
     return Images(x, f"{rows} random inputs (seed {seed}), since no images were given", True)
 
 
-def _prepared(
-    raw: Any, path: str, model: keras.Model, application: str | None, preprocessing: str
-) -> Images:
-    several = isinstance(raw, dict)
-    arrays = raw if several else {"images": raw}
+@dataclass(frozen=True)
+class _Preparation:
+    """How images are scaled: by the rule of `preprocessing`, for an application if it is known."""
+
+    application: str | None
+    preprocessing: str
+
+    def scaler(self, array: Any) -> Scaler | None:
+        """Return what scales such an array, None where it stays as it is."""
+        from ablate.data.scale import fit
+
+        if self.preprocessing == "none" or array.ndim < 4:
+            return None
+        rule: Any = "auto" if self.preprocessing == "auto" else "application"
+        scaler = fit(rule, array, name="IMAGES", application=self.application)
+        return None if scaler.words == "none" else scaler
+
+
+def _prepared(raw: Any, path: str, model: keras.Model, prepare: _Preparation) -> Images:
+    arrays = raw if isinstance(raw, dict) else {"images": raw}
     made, words = {}, "as they are"
     texts = any(tensor.dtype == "string" for tensor in model.inputs)
     for name, array in arrays.items():
@@ -122,28 +137,18 @@ def _prepared(
                 f"IMAGES: '{path}' holds no images: '{name}' has the shape {array.shape}. "
                 "Expected rows of images, at least one."
             )
+        made[name] = array
         if texts and array.dtype.kind in "US":
-            made[name] = array
             continue
         if array.dtype.kind not in "fiub":
             raise DataError(f"IMAGES: '{path}' holds {array.dtype}. Expected numbers.")
-        made[name], words = _scaled(array, application, preprocessing)
+        scaler, words = prepare.scaler(array), "as they are"
+        if scaler is not None:
+            made[name], words = scaler.apply(array), scaler.words
     rows = len(next(iter(arrays.values())))
-    return Images(made if several else made["images"], f"{rows} rows of {path}, {words}")
-
-
-def _scaled(array: Any, application: str | None, preprocessing: str) -> tuple[Any, str]:
-    if preprocessing == "none" or array.ndim < 4:
-        return array, "as they are"
-    scaler = _scaler(array, application, preprocessing)
-    return (array, "as they are") if scaler.words == "none" else (scaler.apply(array), scaler.words)
-
-
-def _scaler(array: Any, application: str | None, preprocessing: str) -> Scaler:
-    from ablate.data.scale import fit
-
-    rule = "auto" if preprocessing == "auto" else "application"
-    return fit(rule, array, name="IMAGES", application=application)  # type: ignore[arg-type]
+    return Images(
+        made if isinstance(raw, dict) else made["images"], f"{rows} rows of {path}, {words}"
+    )
 
 
 def _npy(place: Path) -> Any:
@@ -191,13 +196,14 @@ def _nested(x: Any, model: keras.Model) -> Any:
     return keras.tree.pack_sequence_as(like, [x[name] for name in names])
 
 
+@dataclass(frozen=True)
 class _Folder:
     """The images under a folder, batch by batch, each time anew."""
 
-    def __init__(
-        self, files: Sequence[Path], size: tuple[int, int], channels: int, scaler: Scaler | None
-    ):
-        self.files, self.size, self.channels, self.scaler = files, size, channels, scaler
+    files: Sequence[Path]
+    size: tuple[int, int]
+    channels: int
+    scaler: Scaler | None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         from ablate.data.images import decoded
@@ -211,7 +217,7 @@ class _Folder:
             raise DataError(f"IMAGES: {trouble}") from None
 
 
-def _folder(place: Path, model: keras.Model, application: str | None, preprocessing: str) -> Images:
+def _folder(place: Path, model: keras.Model, prepare: _Preparation) -> Images:
     import keras
 
     from ablate.data.folder import accounted, sort_files
@@ -224,33 +230,28 @@ def _folder(place: Path, model: keras.Model, application: str | None, preprocess
             f"IMAGES: a folder is for a model with one input of images. '{model.name}' takes "
             f"{', '.join(str(tuple(each.shape)) for each in model.inputs)}. Give an npz."
         )
-    usual = APPLICATIONS[application].size if application else 224
+    usual = APPLICATIONS[prepare.application].size if prepare.application else 224
     tall, wide = (size or usual for size in (shape[2:] if first else shape[1:3]))
     images, skipped = sort_files(place, [place])
-    said = "; ".join(text for texts in accounted(skipped) for text in texts)
+    notes = "; ".join(text for texts in accounted(skipped) for text in texts)
     if not images[place]:
         raise DataError(
             f"IMAGES: there are no images in '{place}'. Expected JPEG, PNG, GIF, BMP or WebP "
-            f"files, there or in folders below. Found: {said or 'nothing'}."
+            f"files, there or in folders below. Found: {notes or 'nothing'}."
         )
-    words = "from 0 to 255"
-    scaler = None
-    if preprocessing != "none":
-        photo = np.zeros((1, tall, wide, channels), "uint8")
-        scaler = _scaler(photo, application, preprocessing)
-        words = scaler.words
-    words = f"the {len(images[place])} images under {place}, {words}"
+    scaler = prepare.scaler(np.zeros((1, tall, wide, channels), "uint8"))
+    words = f"the {len(images[place])} images under {place}, "
+    words += "from 0 to 255" if scaler is None else scaler.words
     return Images(
         _Folder(images[place], (tall, wide), channels, scaler),
-        words + (f" ({said})" if said else ""),
+        words + (f" ({notes})" if notes else ""),
     )
 
 
 def _sizes(shape: Any) -> list[int]:
     """The sizes of one example, with usual ones where the model leaves them open."""
-    inner = list(shape[1:])
-    usual = 64 if len(inner) >= 3 else 16
-    return [size or usual for size in inner]
+    usual = 64 if len(shape) >= 4 else 16
+    return [size or usual for size in shape[1:]]
 
 
 def _vocabulary(model: keras.Model) -> int:
@@ -258,20 +259,14 @@ def _vocabulary(model: keras.Model) -> int:
 
     from ablate.surgery.hosts import paths
 
-    sizes = [
-        layer.input_dim for layer, _ in paths(model) if isinstance(layer, keras.layers.Embedding)
-    ]
-    return min(sizes, default=2)
+    embeddings = (each for each, _ in paths(model) if isinstance(each, keras.layers.Embedding))
+    return min((each.input_dim for each in embeddings), default=2)
 
 
 def _words_known(model: keras.Model) -> list[str]:
-    """The words of the model's lookups and one that none of them knows."""
+    """The words of the model's lookups, and one that none of them has."""
     from ablate.surgery.hosts import paths
 
-    known = [
-        str(word)
-        for layer, _ in paths(model)
-        for word in (layer.get_vocabulary() if hasattr(layer, "get_vocabulary") else ())
-        if isinstance(word, str)
-    ]
+    lookups = (each for each, _ in paths(model) if hasattr(each, "get_vocabulary"))
+    known = {str(w) for each in lookups for w in each.get_vocabulary() if isinstance(w, str)}
     return sorted({*known, "unheard"})

@@ -10,8 +10,8 @@ import click
 
 from ablate.cli.echo import echo
 from ablate.cli.options import json_option
-from ablate.cli.output import some
 from ablate.cli.source import open_model, weights_option
+from ablate.cli.surgical import some
 from ablate.study.positions import POSITIONS
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def command(
 
 def _rows(model: keras.Model, where: Any, except_: Any) -> list[Row]:
     from ablate.surgery import hosts, kinds, record
-    from ablate.surgery.sites import Site, calls_by_layer, site_at
+    from ablate.surgery.graph import calls_by_layer
+    from ablate.surgery.sites import Site, site_at
 
     calls = calls_by_layer(model)
     inserted = {each.path for each in record.inserted(model)}

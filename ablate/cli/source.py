@@ -1,8 +1,8 @@
-"""Models in and out of the surgical commands: SOURCE, OUT and the certificate beside it.
+"""Models in and out of the surgical commands: SOURCE, OUT and the certificate next to it.
 
-SOURCE (a `.keras` or `.h5` file, or a network of `keras.applications`) enters, an `Opened` model
-leaves; a model and a certificate enter, two files leave, whole or not at all. Keras's safe mode
-stays on. Images are read in `ablate.cli.images`.
+SOURCE is a `.keras` or `.h5` file, or a network of `keras.applications`. A model and its
+certificate are written whole or not at all. Keras's safe mode stays on. Images are read in
+`ablate.cli.images`.
 
     opened = open_model(source, weights)      # opened.model, opened.application, opened.words
     out = writable(out)                       # at once, before any work
@@ -15,11 +15,9 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     import keras
 
     from ablate.surgery.certificate import Certificate
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -54,28 +50,6 @@ weights_option = click.option(
     metavar="imagenet|PATH|none",
     help="Weights of a keras.applications name.  [default: imagenet]",
 )
-
-
-def image_options(function: Function) -> Function:
-    """Add what says on which images a certificate is measured, and how they are prepared."""
-    for option in (
-        click.option(
-            "--batch-size", type=click.IntRange(1), default=32, show_default=True,
-            help="Images at once.",
-        ),
-        click.option(
-            "--preprocessing", default="auto", show_default=True, metavar="auto|none|NAME",
-            help="auto: that of the application for images from 0 to 255, else x/255 for uint8; "
-            "or that of a keras.applications name.",
-        ),
-        click.option(
-            "--check", metavar="IMAGES",
-            help="An npz, npy or folder to measure the certificate on.  "
-            "[default: 32 random inputs]",
-        ),
-    ):  # fmt: skip
-        function = option(function)
-    return function
 
 
 def open_model(source: str, weights: str | None = None) -> Opened:
@@ -103,7 +77,7 @@ def open_model(source: str, weights: str | None = None) -> Opened:
         around = [each.as_posix() for each in _neighbours(place)]
         raise SurgeryError(
             f"SOURCE: there is no file '{source}' (looked at {place.absolute()}), and no network "
-            f"of keras.applications is called so.{nearest(source, [*APPLICATIONS, *around])} "
+            f"of keras.applications has that name.{nearest(source, [*APPLICATIONS, *around])} "
             "Expected a .keras or .h5 file, or a name such as vgg16 (`ablate models` lists them)."
         )
     return _file(place)
@@ -131,48 +105,23 @@ def writable(out: str | Path) -> Path:
     return place
 
 
-def certificate_place(out: Path) -> Path:
-    """Return where the certificate of OUT stands: `OUT.certificate.json` beside it."""
-    return out.with_name(f"{out.stem}.certificate.json")
-
-
 def write(out: Path, model: keras.Model, certificate: Certificate) -> Path:
-    """Write the model and its certificate, each whole or not at all; return the latter's place.
+    """Write the model and its certificate, each whole or not at all; return the latter's path.
 
     Raises:
         StoreError: the disk is full, or the model cannot be saved.
     """
-    beside = certificate_place(out)
-    with _temporary(out) as new_model, _temporary(beside) as new_certificate:
-        try:
-            model.save(new_model)
-            new_certificate.write_text(certificate.to_json() + "\n", encoding="utf-8")
-            os.replace(new_model, out)
-            os.replace(new_certificate, beside)
-        except Exception as trouble:
-            raise StoreError(f"'{out}' could not be written: {reason(trouble)}") from trouble
-    return beside
-
-
-@contextmanager
-def _temporary(place: Path) -> Iterator[Path]:
-    """A name beside `place`, with its suffix, that is gone in the end whatever happens."""
-    handle, name = tempfile.mkstemp(
-        prefix=f".{place.stem}-", suffix=place.suffix, dir=place.absolute().parent
-    )
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(0o666 & ~_umask())
+    evidence = out.with_name(f"{out.stem}.certificate.json")
     try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.absolute().parent) as new:
+            new_model, new_evidence = Path(new, out.name), Path(new, evidence.name)
+            model.save(new_model)
+            new_evidence.write_text(certificate.to_json() + "\n", encoding="utf-8")
+            os.replace(new_model, out)
+            os.replace(new_evidence, evidence)
+    except Exception as trouble:
+        raise StoreError(f"'{out}' could not be written: {reason(trouble)}") from trouble
+    return evidence
 
 
 def _start() -> None:

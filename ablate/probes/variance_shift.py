@@ -22,9 +22,8 @@ from ablate.probes.batchnorm import moments_of
 from ablate.probes.layer_outputs import LayerOutputs, kept, layers_of, normalizations, value_of
 from ablate.probes.measurement import Arrays, Context, Measurement, names
 from ablate.surgery import dropout_before_norm
-from ablate.surgery.graph import producer_of
+from ablate.surgery.graph import calls_by_layer, producer_of
 from ablate.surgery.hosts import DROPOUT
-from ablate.surgery.sites import calls_by_layer
 
 
 @dataclass

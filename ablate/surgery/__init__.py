@@ -1,10 +1,10 @@
-"""Surgery on Keras models: look, insert, remove, and prove that nothing broke.
+"""Surgery on Keras models: inspect, insert, remove, and prove that nothing broke.
 
-A functional or Sequential model enters, a new one leaves; the given one is never changed.
-`hosts` says which layers a selector means, `sites` where a layer can stand, `insert` and
-`remove` carry it out through the one graph walk (`walk`), `Pass` looks inside. `calibrate`
+Each operation takes a functional or Sequential model and returns a new one; the given one is never
+changed. `hosts` says which layers a selector means, `sites` where a layer can be inserted, `insert`
+and `remove` carry it out through `rebuild`, `InstrumentedModel` watches layers at work. `calibrate`
 brings normalization to the statistics of images, `certify` measures that two models compute the
-same function, `fold` merges normalization into weights.
+same function, `fold` merges normalization into weights. `kinds` is the one table of layer classes.
 """
 
 from ablate.surgery.calibrate import calibrate
@@ -17,7 +17,7 @@ from ablate.surgery.hosts import Host, select
 from ablate.surgery.insert import SiteDecision, insert, plan_insertions
 from ablate.surgery.instrumented_model import InstrumentedModel, Watch
 from ablate.surgery.paths import canonical_paths
-from ablate.surgery.rebuild import Edits, Rebuilt, rebuild
+from ablate.surgery.rebuild import Edits, RebuiltModel, rebuild
 from ablate.surgery.record import Inserted, inserted
 from ablate.surgery.remove import remove
 from ablate.surgery.sites import Site, sites
@@ -34,7 +34,7 @@ __all__ = [
     "Inserted",
     "InstrumentedModel",
     "LayerDifference",
-    "Rebuilt",
+    "RebuiltModel",
     "Site",
     "SiteDecision",
     "Watch",

@@ -1,8 +1,8 @@
 """Merge an affine map of the channels into the weights of a linear layer, in float64.
 
-A Keras layer and a scale and shift per channel enter; new weights leave, by name, or the reason
-why the layer cannot take the map. A batch normalization at inference is such a map; `after`
-merges the one that follows a layer, `before` the one ahead of it.
+A batch normalization at inference is a scale and a shift per channel. `after` merges the one that
+follows a layer, `before` the one ahead of it; both return new weights by name, or the reason why
+the layer cannot take the map.
 """
 
 from __future__ import annotations
@@ -12,18 +12,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-_CONV = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-_SPATIAL = (*_CONV, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE)
-
-#: The layers whose weights can take in an affine map. Subclasses may compute anything: not them.
-LINEAR = (*_SPATIAL, keras.layers.Dense, keras.layers.EinsumDense)
+from ablate.surgery.exact import value
+from ablate.surgery.kinds import CONV, DEPTHWISE, LINEAR, SEPARABLE, TRANSPOSED
 
 Weights = dict[str, np.ndarray]
 
@@ -61,7 +51,7 @@ def refusal(layer: keras.layers.Layer) -> str | None:
             return f"'{layer.name}' is a {kind}, a layer of its own that may compute anything"
         return f"'{layer.name}' ({kind}) is not a convolution or dense layer"
     if getattr(layer, "lora_enabled", False):
-        return f"'{layer.name}' has LoRA weights beside its kernel"
+        return f"'{layer.name}' has LoRA weights besides its kernel"
     if getattr(layer, "quantization_mode", None):
         return f"'{layer.name}' is quantized"
     for name in ("kernel", "depthwise", "pointwise", "bias"):
@@ -72,7 +62,7 @@ def refusal(layer: keras.layers.Layer) -> str | None:
 
 def channel_axis(layer: keras.layers.Layer, rank: int) -> int:
     """Return the axis of the channels, counted from the front, in tensors of this rank."""
-    first = isinstance(layer, _SPATIAL) and layer.data_format == "channels_first"
+    first = isinstance(layer, CONV) and layer.data_format == "channels_first"
     return 1 if first else rank - 1
 
 
@@ -86,7 +76,7 @@ def after(layer: keras.layers.Layer, affine: Affine) -> Weights | str:
 
     .. math:: W'_{\dots c} = s_c W_{\dots c}, \qquad b'_c = s_c b_c + t_c
 
-    The channel stands last in the kernels of Dense and Conv, second to last in Conv*Transpose,
+    The channel is last in the kernels of Dense and Conv, second to last in Conv*Transpose,
     in the last two (channel, multiplier) of DepthwiseConv, and last in the pointwise kernel of
     SeparableConv. A missing bias appears.
     """
@@ -97,15 +87,15 @@ def after(layer: keras.layers.Layer, affine: Affine) -> Weights | str:
     scale, bias = affine.scale, _bias(layer)
     if isinstance(layer, keras.layers.EinsumDense):
         return _after_einsum(layer, affine)
-    if isinstance(layer, _SEPARABLE):
+    if isinstance(layer, SEPARABLE):
         kernels = {
             "depthwise_kernel": _array(layer.depthwise_kernel),
             "pointwise_kernel": _array(layer.pointwise_kernel) * scale,
         }
-    elif isinstance(layer, _DEPTHWISE):
+    elif isinstance(layer, DEPTHWISE):
         kernel = _array(layer.kernel)
         kernels = {"kernel": kernel * scale.reshape(kernel.shape[-2:])}
-    elif isinstance(layer, _TRANSPOSED):
+    elif isinstance(layer, TRANSPOSED):
         kernels = {"kernel": _array(layer.kernel) * scale[:, None]}
     else:
         kernels = {"kernel": _array(layer.kernel) * scale}
@@ -143,19 +133,17 @@ def _input_side(layer: keras.layers.Layer, affine: Affine) -> tuple[Weights, np.
     if isinstance(layer, keras.layers.Dense):
         kernel = _array(layer.kernel)
         return {"kernel": kernel * scale[:, None]}, shift @ kernel
-    if isinstance(layer, _TRANSPOSED):
+    if isinstance(layer, TRANSPOSED):
         return {"kernel": _array(layer.kernel) * scale}, np.zeros(())
-    if isinstance(layer, _SEPARABLE):
+    if isinstance(layer, SEPARABLE):
         depthwise, pointwise = _array(layer.depthwise_kernel), _array(layer.pointwise_kernel)
         seen = _over_positions(depthwise * shift[:, None]).reshape(-1)
         scaled = {"depthwise_kernel": depthwise * scale[:, None], "pointwise_kernel": pointwise}
         return scaled, seen @ pointwise.reshape(pointwise.shape[-2:])
     kernel = _array(layer.kernel)
-    if isinstance(layer, _DEPTHWISE):
-        return (
-            {"kernel": kernel * scale[:, None]},
-            _over_positions(kernel * shift[:, None]).reshape(-1),
-        )
+    if isinstance(layer, DEPTHWISE):
+        offset = _over_positions(kernel * shift[:, None]).reshape(-1)
+        return {"kernel": kernel * scale[:, None]}, offset
     groups, (inputs, outputs) = layer.groups, kernel.shape[-2:]
     # Output channel j belongs to group j // (outputs / groups), which sees its own inputs only.
     scales, shifts = (
@@ -185,7 +173,7 @@ def _after_einsum(layer: keras.layers.EinsumDense, affine: Affine) -> Weights | 
 def _sees_every_tap(layer: keras.layers.Layer) -> bool:
     if isinstance(layer, keras.layers.Dense):
         return True
-    if isinstance(layer, _TRANSPOSED):
+    if isinstance(layer, TRANSPOSED):
         return False
     return layer.padding == "valid" or all(size == 1 for size in layer.kernel_size)
 
@@ -201,4 +189,4 @@ def _bias(layer: keras.layers.Layer) -> np.ndarray | None:
 
 
 def _array(variable) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable.value), "float64")
+    return value(variable).astype("float64")

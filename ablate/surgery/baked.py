@@ -1,8 +1,8 @@
 """Where a model was built with `training=True` or `False` in a call.
 
-A model enters; for each layer the values leave that its calls meet in `model(x)`, where no one
-says whether it trains. The outermost value wins: that of an enclosing model's call over those
-inside. `predict`, `evaluate` and `fit` always say, and override what is baked.
+In `model(x)` no one says whether it trains; each layer then runs at the values its calls have. The
+outermost value wins: that of an enclosing model's call over those inside. `predict`, `evaluate` and
+`fit` always say, and override what is baked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ablate.surgery.graph import Call
 
 
 def training_values(model: keras.Model) -> dict[Any, set[bool | None]]:
-    """Return the values of `training` at which each layer runs in `model(x)`; None: none said."""
+    """Return the values of `training` at which each layer runs in `model(x)`; None: not given."""
     found: dict[Any, set[bool | None]] = {}
     done: set[tuple[int, bool | None]] = set()
 
@@ -50,7 +50,7 @@ def _baked(call: Call) -> bool | None:
         value = signature.bind(*call.args, **call.kwargs).arguments.get("training")
     except TypeError:
         value = call.kwargs.get("training")
-    # Keras records the default of recurrent layers as if it had been said.
+    # Keras records the default of recurrent layers as if it had been given.
     if value is None or value is signature.parameters["training"].default:
         return None
     return bool(value)

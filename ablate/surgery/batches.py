@@ -1,14 +1,13 @@
 """Images in batches: whatever a person hands over becomes a stream of model inputs.
 
 An array, a list or dictionary of arrays (several inputs), a data set or a generator of batches
-enters; tuples of a model's input and its number of rows leave. Every batch is checked against
-the model's inputs and for values that are not finite, so that the error names the input and not
-an operation deep in the graph.
+will do. Every batch is checked against the model's inputs and for values that are not finite, so
+that the error names the input and not an operation deep in the graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -21,8 +20,13 @@ from ablate.errors import DataError
 #: inputs are.
 Batch = Any
 
+#: Called after each batch with the rows done, and the rows in all where that is known.
+Progress = Callable[[int, int | None], None]
 
-def batches(model: keras.Model, x: Any, rows: int) -> Iterator[tuple[Batch, int]]:
+
+def batches(
+    model: keras.Model, x: Any, rows: int, progress: Progress | None = None
+) -> Iterator[tuple[Batch, int]]:
     """Yield `(inputs, count)` with at most `rows` rows each.
 
     Args:
@@ -31,7 +35,8 @@ def batches(model: keras.Model, x: Any, rows: int) -> Iterator[tuple[Batch, int]
             batches (a generator, a tf.data.Dataset, a keras PyDataset), whose elements are
             inputs or tuples `(inputs, targets, …)`, of which the first part is taken.
         rows: The most rows in a batch; larger ones of an iterable are cut. A model whose inputs
-            fix the batch size gets batches of that size, whatever is said here.
+            fix the batch size gets batches of that size instead.
+        progress: Called when a batch has been worked on.
 
     Raises:
         DataError: There are no images, a shape does not fit an input, the inputs' numbers of
@@ -42,7 +47,7 @@ def batches(model: keras.Model, x: Any, rows: int) -> Iterator[tuple[Batch, int]
         raise DataError(f"batch_size: expected a whole number of at least 1. Received: {rows!r}.")
     fixed = fixed_rows(model)
     rows = fixed or rows
-    seen = 0
+    seen, total = 0, count_rows(x)
     for whole in _wholes(model, x):
         count = _check(model, whole)
         if fixed and count % fixed:
@@ -55,6 +60,8 @@ def batches(model: keras.Model, x: Any, rows: int) -> Iterator[tuple[Batch, int]
             for name, _, array in _named(model, part):
                 _check_finite(name, array, seen + start)
             yield part, min(rows, count - start)
+            if progress is not None:
+                progress(seen + min(start + rows, count), total)
         seen += count
     if seen == 0:
         raise DataError(
@@ -197,9 +204,9 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
         expected = expected[:-1]
     elif len(shape) == len(expected) + 1 and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) != len(expected):
-        return False
-    return all(e is None or s == e for s, e in zip(shape[1:], expected[1:], strict=True))
+    return len(shape) == len(expected) and all(
+        e is None or s == e for s, e in zip(shape[1:], expected[1:], strict=True)
+    )
 
 
 def _check_finite(name: str, array: np.ndarray, first_row: int) -> None:

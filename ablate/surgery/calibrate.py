@@ -1,14 +1,14 @@
 """Set a model's normalization to the statistics of given images.
 
-Images enter and one pass over them gives the moments at every batch normalization at once: the
-layers are made, or are to stay, such that they do not change what flows downstream. `undo`
+One pass over the images gives the moments at every batch normalization at once: the layers are
+made, or are to stay, such that they do not change what flows downstream. `undo`
 makes freshly inserted layers the identity; `calibrate` brings the layers a model has to the
 statistics of other data, keeping the model's function or its parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ablate.errors import SurgeryError, nearest
 from ablate.surgery import exact, graph
-from ablate.surgery.batches import batches, count_rows
+from ablate.surgery.batches import Progress, batches
 from ablate.surgery.hosts import paths
 from ablate.surgery.instrumented_model import (
     InstrumentedModel,
@@ -29,9 +29,6 @@ from ablate.surgery.instrumented_model import (
 )
 from ablate.surgery.rebuild import rebuild
 from ablate.surgery.statistics import Moments, merge, reduce
-
-#: Told after each batch: rows done, and rows in all where that is known.
-Progress = Callable[[int, int | None], None]
 
 #: A step of a pass takes as many rows as keep the largest site's activation under this many
 #: bytes (never more than batch_size): a pass then needs less memory than `predict`, and on
@@ -189,33 +186,28 @@ def moments(
         batch_size: The most rows run at once.
         progress: Called after each batch with the rows done and the rows in all, or None.
     """
-    watches = {layer: _moments_watch(layer) for layer in layers}
-    looking = InstrumentedModel(
+    instrumented = InstrumentedModel(
         model,
-        watches,
+        {layer: _moments_watch(layer) for layer in layers},
         leave_out=layers if leave_out else (),
         training=layers if training else (),
     )
     # A batch that normalizes together must stay whole; another may be cut to save memory.
-    rows = batch_size if training else min(batch_size, _rows_per_step(model, layers))
-    total, done = count_rows(x), 0
-    found: list[Moments | None] = [None] * len(layers)
+    step = max(1, STEP_BYTES // largest_row(model, layers))
+    rows = batch_size if training else min(batch_size, step)
+    found = [Moments.none(1)] * len(layers)
     with graph.losses_held(model), held(graph.states_of(model)):
-        for part, count in batches(model, x, rows):
+        for part, count in batches(model, x, rows, progress):
             with runs_on(model, count):
-                watched = run(looking, part)[0]
+                watched = run(instrumented, part)[0]
             for place, calls in enumerate(watched):
                 for packed in calls:
-                    new, old = Moments.unpack(packed), found[place]
-                    found[place] = new if old is None else merge(old, new)
-            done += count
-            if progress is not None:
-                progress(done, total)
+                    found[place] = merge(found[place], Moments.unpack(packed))
     return [_checked(layer, each) for layer, each in zip(layers, found, strict=True)]
 
 
 def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Return the BN layers that stand in the model's graph or a nested one's, each once."""
+    """Return the BN layers of the model's graph and of nested ones, each once."""
     found = (operation for _, operation in graph.every(model))
     wanted = keras.layers.BatchNormalization
     return list(dict.fromkeys(each for each in found if isinstance(each, wanted)))
@@ -255,15 +247,11 @@ def _moments_watch(layer: keras.layers.BatchNormalization) -> Watch:
     return lambda inputs, output, mask: reduce(inputs, layer.axis, mask)
 
 
-def _rows_per_step(model: keras.Model, layers: Sequence[keras.Layer]) -> int:
-    return max(1, STEP_BYTES // largest_row(model, layers))
-
-
-def _checked(layer: keras.Layer, found: Moments | None) -> Moments:
-    if found is None or found.count == 0:
+def _checked(layer: keras.Layer, found: Moments) -> Moments:
+    if found.count == 0:
         raise SurgeryError(
             f"'{layer.name}' saw no value in the pass over the images, so it has no statistics. "
-            "Expected images that reach it and are not masked whole."
+            "Check that inputs reach this layer and are not fully masked."
         )
     # Overflowing deviations of finite values are no harm: the variance is brought into range.
     if not np.isfinite(found.mean).all() or np.isnan(found.m2).any():

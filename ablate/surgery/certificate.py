@@ -1,7 +1,7 @@
 """What a certificate says: measured evidence that two models compute the same function.
 
-Numbers that `certify` measured enter; a frozen, printable, JSON-able value leaves. The noun is
-kept apart from the measuring, so that a certificate can be read back without running a model.
+It holds the numbers that `certify` measured, prints itself and survives JSON. The value is kept
+apart from the measuring, so that a certificate can be read back without running a model.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator, TypeAdapter
+from pydantic_core import from_json
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
@@ -22,6 +24,9 @@ from ablate.errors import AblateError
 #: Execution in which the models ran: op by op, one TensorFlow graph, or compiled by XLA, at
 #: inference; and as plain calls, `model(x)`, in which a `training` that was built in holds.
 PATHS = ("eager", "graph", "xla", "call")
+
+#: A difference of values that are not finite is infinite, which is null in JSON.
+Gap = Annotated[float, BeforeValidator(lambda value: math.inf if value is None else value)]
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Difference:
     """
 
     identical: bool
-    max_abs_diff: float
-    max_rel_diff: float
+    max_abs_diff: Gap
+    max_rel_diff: Gap
     top1_agreement: float | None = None
     non_finite: int = 0
 
@@ -63,8 +68,8 @@ class LayerDifference:
     layer: str
     host: str | None
     identical: bool
-    max_abs_diff: float
-    max_rel_diff: float
+    max_abs_diff: Gap
+    max_rel_diff: Gap
     top1_agreement: float | None = None
 
 
@@ -78,8 +83,8 @@ class Drift:
 
     batch_size: int
     layers: int
-    max_abs_diff: float
-    max_rel_diff: float
+    max_abs_diff: Gap
+    max_rel_diff: Gap
     top1_agreement: float | None = None
 
 
@@ -136,7 +141,8 @@ class Certificate:
 
     def to_json(self, indent: int | None = 2) -> str:
         """Return the certificate as a JSON document; numbers that are not finite are null."""
-        document = {"identical": self.identical, **_plain(asdict(self)), "verdict": self.verdict}
+        values = from_json(_ADAPTER.dump_json(self))
+        document = {"identical": self.identical, **values, "verdict": self.verdict}
         return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -147,18 +153,12 @@ class Certificate:
             AblateError: The text is not such a document.
         """
         try:
-            document = json.loads(text)
-            values = {each.name: document[each.name] for each in fields(cls)}
-            values["paths"] = {path: _read(Difference, d) for path, d in values["paths"].items()}
-            values["per_layer"] = tuple(_read(LayerDifference, d) for d in values["per_layer"])
-            drift = values["training_drift"]
-            values["training_drift"] = None if drift is None else _read(Drift, drift)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return _ADAPTER.validate_python(from_json(text))
+        except ValueError as error:
             raise AblateError(
                 f"certificate: expected a document as Certificate.to_json writes it. "
                 f"Received text of {len(text)} characters that does not read as one ({error!r})."
             ) from error
-        return cls(**values)
 
     def __str__(self) -> str:
         return _rendered(self, lambda console: console.export_text().rstrip())
@@ -180,13 +180,10 @@ class Certificate:
         for layer in _worst(self.per_layer):
             table.add_row(f"  {escape(layer.layer)}", *_cells(layer))
         if self.training_drift is not None:
-            drift = self.training_drift
-            name = f"training drift, batches of {drift.batch_size}"
-            numbers = _cells(Difference(False, drift.max_abs_diff, drift.max_rel_diff))
-            table.add_row(name, "", *numbers[1:3], _share(drift.top1_agreement))
+            name = f"training drift, batches of {self.training_drift.batch_size}"
+            table.add_row(name, "", *_cells(self.training_drift)[1:])
         yield table
-        told = len(_worst(self.per_layer))
-        if told < len(self.per_layer):
+        if len(self.per_layer) > len(_worst(self.per_layer)):
             same = sum(each.identical for each in self.per_layer)
             yield f"{same} of {len(self.per_layer)} inserted layers return their input unchanged."
         images = f" {self.images}." if self.images else ""
@@ -194,7 +191,9 @@ class Certificate:
         yield escape(self.verdict)
 
 
-#: Inserted layers shown in print; all stand in the JSON.
+_ADAPTER = TypeAdapter(Certificate)
+
+#: Inserted layers shown in print; all are in the JSON.
 SHOWN = 20
 
 
@@ -212,9 +211,9 @@ def _rendered(value: Any, export: Callable[[Console], str]) -> str:
     return export(console)
 
 
-def _cells(difference: Difference | LayerDifference) -> list[str]:
+def _cells(difference: Difference | LayerDifference | Drift) -> list[str]:
     return [
-        "yes" if difference.identical else "no",
+        "yes" if getattr(difference, "identical", False) else "no",
         f"{difference.max_abs_diff:.2g}",
         f"{difference.max_rel_diff:.2g}",
         _share(difference.top1_agreement),
@@ -226,23 +225,3 @@ def _share(value: float | None) -> str:
         return ""
     # 0.99996 must not read as all of them.
     return "100 %" if value == 1 else f"{min(100 * value, 99.99):.4g} %"
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON takes: mappings, lists, and null for numbers that are not finite."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _read(kind: type, values: dict[str, Any]) -> Any:
-    """Build a difference from JSON, null standing for what was not finite."""
-    restored = dict(values)
-    for name in ("max_abs_diff", "max_rel_diff"):
-        if restored[name] is None:
-            restored[name] = math.inf
-    return kind(**restored)

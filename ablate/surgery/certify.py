@@ -1,9 +1,9 @@
 """Measure whether two models compute the same function.
 
-Two models and images enter, a `Certificate` leaves. Both models run on the same batches in
-eager and in graph execution; each layer that was inserted into the second is compared with its
-own input; and the second runs once with batch statistics, which tells how far the first
-training steps will move it. Whatever variable a run moved is put back.
+Both models run on the same batches of images in eager and in graph execution; each layer that was
+inserted into the second is compared with its own input; and the second runs once with batch
+statistics, which tells how far the first training steps will move it. Whatever
+variable a run moved is put back.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from keras import ops
 
 from ablate.errors import SurgeryError, nearest
 from ablate.surgery import baked, graph, record
-from ablate.surgery.batches import Batch, batches, count_rows, fixed_rows
-from ablate.surgery.calibrate import Progress, normalizations
+from ablate.surgery.batches import Batch, Progress, batches, fixed_rows
+from ablate.surgery.calibrate import normalizations
 from ablate.surgery.certificate import PATHS, Certificate, Difference, Drift, LayerDifference
 from ablate.surgery.instrumented_model import InstrumentedModel, all_rows, held, run, runs_on
 
@@ -78,18 +78,16 @@ def certify(
     measured = {path: Comparison() for path in paths}
     runs = {path: (_Path(a, path), _Path(b, path)) for path in paths}
     inside = _Inside(b, batch_size)
-    total, done = count_rows(x), 0
-    moved = [each for m in (a, b) for each in (*m.non_trainable_variables, *graph.states_of(m))]
-    with held(moved), graph.losses_held(a, b):
-        for part, count in batches(b if graph.is_container(b) else a, x, batch_size):
+    taking = b if graph.is_container(b) else a
+    done = 0
+    with held([*_moved_by(a), *_moved_by(b)]), graph.losses_held(a, b):
+        for part, count in batches(taking, x, batch_size, progress):
             for path, (first, second) in runs.items():
                 measured[path].add(first(part, count), second(part, count))
             # Looking inside runs the second model more often: its states must not run ahead.
             with held(graph.states_of(b)):
                 inside.add(part, count)
             done += count
-            if progress is not None:
-                progress(done, total)
     return Certificate(
         first=a.name,
         second=b.name,
@@ -139,28 +137,23 @@ class Comparison:
             self.agreed += int(agreed.sum())
             self.chosen += agreed.size
 
-    @property
-    def relative(self) -> float:
-        """The largest difference in units of the largest output."""
-        if self.largest == 0:
-            return 0.0
-        return self.largest / self.scale if self.scale else float("inf")
-
-    @property
-    def agreement(self) -> float | None:
-        """The share of equal choices."""
-        return self.agreed / self.chosen if self.chosen else None
-
     def difference(self) -> Difference:
         """Return the result."""
         infinite = float("inf") if self.non_finite else 0.0
         return Difference(
             self.equal,
             max(self.largest, infinite),
-            max(self.relative, infinite),
-            self.agreement,
+            max(_relative(self.largest, self.scale), infinite),
+            self.agreed / self.chosen if self.chosen else None,
             self.non_finite,
         )
+
+
+def _relative(gap: float, scale: float) -> float:
+    """Return a difference in units of the largest value."""
+    if gap == 0:
+        return 0.0
+    return gap / scale if scale else float("inf")
 
 
 class _Path:
@@ -178,9 +171,7 @@ class _Path:
     def __call__(self, part: Batch, count: int) -> list[np.ndarray]:
         if self.path == "call":
             # Each call from the same states: what is random draws the same in both models.
-            model = self.model
-            moved = [*model.non_trainable_variables, *graph.states_of(model)]
-            with held(moved), runs_on(model, count):
+            with held(_moved_by(self.model)), runs_on(self.model, count):
                 outputs = keras.tree.flatten(self.model(part))
             return [ops.convert_to_numpy(each) for each in outputs]
         if self.path != "eager":
@@ -195,6 +186,11 @@ class _Path:
         return [np.concatenate(each) for each in zip(*pieces, strict=True)]
 
 
+def _moved_by(model: keras.Model) -> list[Any]:
+    """Return the variables that calling a model may change."""
+    return [*model.non_trainable_variables, *graph.states_of(model)]
+
+
 class _Whole(keras.Model):
     """A model's outputs at inference, flat."""
 
@@ -207,14 +203,14 @@ class _Whole(keras.Model):
 
 
 class _Inside:
-    """Look inside a model: what its inserted layers do, and how far batch statistics move it."""
+    """What the inserted layers of a model do, and how far batch statistics move it."""
 
     def __init__(self, model: keras.Model, batch_size: int) -> None:
         readable = graph.is_container(model)
         entries = record.entries(model) if readable else []
         chosen = {each.layer: each.inserted for each in entries if each.inserted.role == "inserted"}
         self.names = [(each.path, each.host) for each in chosen.values()]
-        self.seen: list[np.ndarray | None] = [None] * len(chosen)
+        self.seen = [np.zeros(0)] * len(chosen)
         self.normalizing = _normalizing(model) if readable else []
         self.still = self.moving = None
         if chosen or self.normalizing:
@@ -232,8 +228,7 @@ class _Inside:
         watched, outputs = run(self.still, part)
         for place, calls in enumerate(watched):
             for new in calls:
-                old = self.seen[place]
-                self.seen[place] = new if old is None else _joined(old, new)
+                self.seen[place] = _joined(self.seen[place], new)
         # A last batch that is not full has statistics of another size.
         if self.moving is None or (count < self.batch_size and self.rows):
             return
@@ -246,11 +241,11 @@ class _Inside:
         """Return one difference for each layer that returns tensors of its input's shape."""
         found = []
         for (path, host), values in zip(self.names, self.seen, strict=True):
-            if values is None or values.size == 0:
+            if values.size == 0:
                 continue
             unequal, gap, scale, agreed, positions = (float(each) for each in values)
-            relative = gap / scale if scale else (float("inf") if gap else 0.0)
             agreement = agreed / positions if positions else None
+            relative = _relative(gap, scale)
             found.append(LayerDifference(path, host, unequal == 0, gap, relative, agreement))
         return tuple(found)
 
@@ -259,13 +254,8 @@ class _Inside:
         if self.moving is None:
             return None
         found = self.gap.difference()
-        return Drift(
-            self.rows,
-            len(self.normalizing),
-            found.max_abs_diff,
-            found.max_rel_diff,
-            found.top1_agreement,
-        )
+        moved = (found.max_abs_diff, found.max_rel_diff, found.top1_agreement)
+        return Drift(self.rows, len(self.normalizing), *moved)
 
 
 def _compare(inputs: Any, output: Any, mask: Any) -> Any:
@@ -275,19 +265,12 @@ def _compare(inputs: Any, output: Any, mask: Any) -> Any:
     x, y = ops.cast(inputs, "float32"), ops.cast(output, "float32")
     unequal = ops.sum(ops.cast(ops.not_equal(x, y), "float32"))
     same = ops.cast(ops.equal(ops.argmax(x, -1), ops.argmax(y, -1)), "float32")
-    return ops.stack(
-        [
-            unequal,
-            ops.max(ops.abs(x - y)),
-            ops.max(ops.abs(x)),
-            ops.sum(same),
-            ops.sum(ops.ones_like(same)),
-        ]
-    )
+    largest = (ops.max(ops.abs(x - y)), ops.max(ops.abs(x)))
+    return ops.stack([unequal, *largest, ops.sum(same), ops.sum(ops.ones_like(same))])
 
 
 def _joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Merge what `_compare` said of two batches: counts add, largest values stay."""
+    """Merge what `_compare` found in two batches: counts add, largest values stay."""
     if a.size == 0:
         return b
     a, b = a.astype("float64"), b.astype("float64")

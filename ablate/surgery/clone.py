@@ -1,9 +1,8 @@
 """Copies of single layers: configuration, state and flags, each by the layer itself.
 
-A layer that belongs to one model enters; a new one leaves that belongs to none. Configuration
-goes through `get_config` and `from_config`, except for functions that Keras refuses to
-rebuild (Python lambdas), which are handed over as they are. State is copied variable by
-variable once the copy has been built.
+The copy of a layer belongs to no model. Configuration goes through `get_config` and `from_config`,
+except for functions that Keras refuses to rebuild (Python lambdas), which are handed over as they
+are. State is copied variable by variable once the copy has been built.
 """
 
 from __future__ import annotations
@@ -57,18 +56,14 @@ def hold_initializers(layer: Any) -> Callable[[], None]:
     initializers back.
     """
     zeros = keras.initializers.Zeros()
-    own: list[tuple[Any, str, Any]] = []
-    inside = [layer] if isinstance(layer, keras.Layer) else []
-    while inside:
-        each = inside.pop()
-        inside += graph.sublayers(each)
-        own += [
-            (each, key, value)
-            for key, value in vars(each).items()
-            if key.endswith("_initializer")
-            and not key.startswith("_")
-            and isinstance(value, keras.initializers.Initializer)
-        ]
+    own = [
+        (each, key, value)
+        for each in (graph.flat_layers(layer) if isinstance(layer, keras.Layer) else ())
+        for key, value in vars(each).items()
+        if key.endswith("_initializer")
+        and not key.startswith("_")
+        and isinstance(value, keras.initializers.Initializer)
+    ]
     for each, key, _ in own:
         setattr(each, key, zeros)
 
@@ -100,10 +95,9 @@ def copy_state(old: keras.Layer, new: keras.Layer) -> None:
             f"{[tuple(v.shape) for v in theirs]}. Let its get_config() return all the arguments "
             "of its constructor."
         )
+    ours, theirs = [*ours, *graph.states_of(old)], [*theirs, *graph.states_of(new)]
     for ours_one, theirs_one in zip(ours, theirs, strict=True):
         # A copy: JAX would hand the very buffer over, and take it from both when it is donated.
-        theirs_one.assign(keras.ops.copy(ours_one.value))
-    for ours_one, theirs_one in zip(graph.states_of(old), graph.states_of(new), strict=True):
         theirs_one.assign(keras.ops.copy(ours_one.value))
     if type(old).load_own_variables is not keras.Layer.load_own_variables:
         _copy_own_variables(old, new)
@@ -212,10 +206,7 @@ def _functions(layer: Any) -> Iterator[tuple[str, Any]]:
 def _names(layer: Any, functions: dict[str, Any]) -> dict[str, Any]:
     """What a layer's configuration may refer to by name: its functions, classes inside it."""
     names = {each.__name__: each for each in functions.values()}
-    inside = [layer]
-    while inside:
-        each = inside.pop()
-        inside += graph.sublayers(each)
+    for each in graph.flat_layers(layer):
         names[type(each).__name__] = type(each)
         names |= {function.__name__: function for _, function in _functions(each)}
     return {

@@ -1,7 +1,7 @@
 """Where tensors go, across the borders of nested models.
 
-A model enters; from then on a tensor of any of its graphs can be asked what reads it, inside
-and outside of the model that made it. Nested models are passed through, not met.
+Of a tensor of any graph of a model it tells what reads it, inside and outside of the nested model
+that made it. Nested models are passed through: they are no readers themselves.
 """
 
 from __future__ import annotations
@@ -20,11 +20,8 @@ class Dataflow:
 
     def __init__(self, model: keras.Model):
         self.top = model
-        self.graphs = {id(read.model): read for read, _ in graph.every(model)}
-        self.calls: dict[Any, list[tuple[Graph, Call]]] = {}
-        for read in self.graphs.values():
-            for call in read.calls:
-                self.calls.setdefault(call.operation, []).append((read, call))
+        self.graphs = {id(read.model): read for read in graph.graphs(model)}
+        self.calls = graph.calls_by_layer(model)
 
     def readers(self, read: Graph, tensor: Any) -> Iterator[tuple[Graph, Call | None]]:
         """Yield the calls that take `tensor`, and None where it is an output of the whole model.

@@ -1,24 +1,25 @@
 """What will be inserted where, decided before anything is: a plan that `insert` carries out.
 
-A model and placements enter; a `SiteDecision` for each placement and host leaves, skipped hosts
-with their reasons among them. `ablate plan` and `ablate inspect` show it, `insert` obeys it.
+There is a `SiteDecision` for each placement and host, skipped hosts with their reasons among them.
+`ablate plan` and `ablate inspect` show it, `insert` obeys it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.study.positions import Position
+from ablate.study.keras_names import snake
 from ablate.study.schema.placement import Placement
-from ablate.surgery import graph, hosts
-from ablate.surgery.layer_factory import Addition, Recipe, Trials, recipe_of
-from ablate.surgery.naming import free_name, suffix
-from ablate.surgery.sites import Refusal, Site, calls_by_layer, site_at
+from ablate.study.positions import Position
+from ablate.surgery import hosts
+from ablate.surgery.graph import calls_by_layer, graphs
+from ablate.surgery.layer_factory import Recipe, recipe_of
+from ablate.surgery.sites import Refusal, Site, site_at
 from ablate.surgery.ties import held_elsewhere
 
 
@@ -27,7 +28,7 @@ class SiteDecision:
     """What becomes of one placement at one host.
 
     `name` and `path` are those of the layer to be inserted, None where the host is skipped; then
-    `skipped` says why. `stands` says in words where the layer goes. `splits` names the
+    `skipped` says why. `stands` describes where the layer goes. `splits` names the
     activation layer that is split off for it, if it is the first to ask for that.
     """
 
@@ -56,22 +57,18 @@ def plan_insertions(
 
     Args:
         model: The base model.
-        placements: What to insert, in order; layers at one site stand in this order.
+        placements: What to insert, in order; layers at one site keep this order.
         recipes: How to make the layers, one per placement, where not by the placement's name.
 
     Raises:
         SurgeryError: as `insert`.
     """
-    calls = calls_by_layer(model)
-    taken = _names_by_model(model)
-    held = held_elsewhere(model)
-    splits: set[str] = set()
+    planner = _Planner(model)
     decisions: list[SiteDecision] = []
     for number, placement in enumerate(placements):
         recipe = recipes[number] if recipes else recipe_of(placement)
-        trials: Trials = {}
         own = [
-            _decide(each, placement, recipe, calls, taken, held, splits, trials)
+            planner.decide(each, placement, recipe)
             for each in hosts.resolve(model, placement.where, placement.except_)
         ]
         if all(each.skipped for each in own):
@@ -80,80 +77,86 @@ def plan_insertions(
     return decisions
 
 
-def _decide(
-    selected: hosts.Selected,
-    placement: Placement,
-    recipe: Recipe,
-    calls: Any,
-    taken: dict[Any, set[str]],
-    held: dict[Any, str],
-    splits: set[str],
-    trials: Trials,
-) -> SiteDecision:
-    host = selected.host
-    made = _try(host, placement.at, recipe, calls, held, trials)
-    plain = SiteDecision(placement, host.path, host.kind, placement.at)
-    if isinstance(made, str):
-        if selected.named:
-            raise SurgeryError(
-                f"{placement.layer} cannot stand '{placement.at}' of '{host.path}': {made}."
-            )
-        return replace(plain, skipped=made)
-    site, addition = made
-    names = set().union(*(taken[read.model] for read, _ in calls[host.layer]))
-    split = None
-    if site.points[0].side == "split" and host.path not in splits:
-        splits.add(host.path)
-        split = free_name(host.name, "activation", names)
-        names = names | {split}
-    name = free_name(host.name, suffix(recipe.layer_class), names)
-    for read, _ in calls[host.layer]:
-        taken[read.model] |= {name} | ({split} if split else set())
-    prefix = host.path.rpartition("/")[0]
-    return replace(
-        plain,
-        name=name,
-        path=f"{prefix}/{name}" if prefix else name,
-        stands=site.stands,
-        splits=split,
-        site=site,
-        layer=addition.make(name),
-    )
+class _Planner:
+    """What is known of the model and of the decisions so far: names taken, activations split."""
 
+    def __init__(self, model: keras.Model) -> None:
+        self.calls = calls_by_layer(model)
+        self.held = held_elsewhere(model)
+        self.taken = {read.model: {each.name for each in read.order} for read in graphs(model)}
+        self.splits: set[str] = set()
 
-def _try(
-    host: hosts.Host,
-    at: Position,
-    recipe: Recipe,
-    calls: Any,
-    held: dict[Any, str],
-    trials: Trials,
-) -> Any:
-    """The site and the layer for it, or the reason why there is none."""
-    site = site_at(host, at, calls)
-    if isinstance(site, Refusal):
-        return site.reason
-    if site.points[0].side == "split" and host.layer in held:
-        return (
-            f"'{held[host.layer]}' holds it too, so its activation cannot be split off without "
-            "being missed there"
+    def decide(
+        self, selected: hosts.Selected, placement: Placement, recipe: Recipe
+    ) -> SiteDecision:
+        """Decide what becomes of a placement at one host."""
+        host = selected.host
+        site, fitted = self.fit(host, placement.at, recipe)
+        plain = SiteDecision(placement, host.path, host.kind, placement.at)
+        if site is None:
+            if selected.named:
+                raise SurgeryError(
+                    f"{placement.layer} cannot be inserted '{placement.at}' of '{host.path}': "
+                    f"{fitted}."
+                )
+            return replace(plain, skipped=fitted)
+        models = {read.model for read, _ in self.calls[host.layer]}
+        names = set().union(*(self.taken[each] for each in models))
+        split = None
+        if site.points[0].side == "split" and host.path not in self.splits:
+            self.splits.add(host.path)
+            split = free_name(host.name, "activation", names)
+        name = free_name(host.name, suffix(recipe.layer_class), {*names, split})
+        for each in models:
+            self.taken[each] |= {name, split} if split else {name}
+        return replace(
+            plain,
+            name=name,
+            path=sibling_path(host.path, name),
+            stands=site.stands,
+            splits=split,
+            site=site,
+            layer=fitted.make(name=name),
         )
-    addition = Addition.at(recipe, host.layer, site, calls, trials)
-    return addition if isinstance(addition, str) else (site, addition)
+
+    def fit(self, host: hosts.Host, at: Position, recipe: Recipe) -> Any:
+        """Return the site and the recipe fitted to it, or None and the reason why there is none."""
+        site = site_at(host, at, self.calls)
+        if isinstance(site, Refusal):
+            return None, site.reason
+        if site.points[0].side == "split" and host.layer in self.held:
+            return None, (
+                f"'{self.held[host.layer]}' holds it too, so its activation cannot be split off "
+                "without being missed there"
+            )
+        fitted = recipe.fit(host.layer, site, self.calls)
+        return (None if isinstance(fitted, str) else site), fitted
 
 
-def _names_by_model(model: keras.Model) -> dict[Any, set[str]]:
-    found: dict[Any, set[str]] = {}
-    for read, operation in graph.every(model):
-        found.setdefault(read.model, set()).add(operation.name)
-    return found
+def sibling_path(path: str, name: str) -> str:
+    """Return the path of a layer called `name` in the model of the layer at `path`."""
+    return f"{path.rpartition('/')[0]}/{name}".lstrip("/")
+
+
+def suffix(layer_class: str) -> str:
+    """Return what a layer of this class adds to its host's name: `bn`, `dropout`, …"""
+    return "bn" if layer_class == "BatchNormalization" else snake(layer_class)
+
+
+def free_name(host: str, ending: str, taken: Container[str | None]) -> str:
+    """Return `<host>_<ending>`, with `_2`, `_3`, … where that name is taken."""
+    name, count = f"{host}_{ending}", 1
+    while name in taken:
+        count += 1
+        name = f"{host}_{ending}_{count}"
+    return name
 
 
 def _no_host(placement: Placement, decisions: Sequence[SiteDecision]) -> str:
     reasons = "; ".join(f"{each.host}: {each.skipped}" for each in decisions[:5])
     more = f"; and {len(decisions) - 5} more" if len(decisions) > 5 else ""
     return (
-        f"{placement.layer} can stand at none of the {len(decisions)} layers that "
+        f"{placement.layer} can be inserted at none of the {len(decisions)} layers that "
         f"where={placement.where!r} selects for at={placement.at!r}. {reasons}{more}. "
         "Select other layers or another position."
     )

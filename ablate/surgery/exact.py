@@ -1,11 +1,11 @@
 """Undo a normalization to the last bit.
 
-Means and variances enter; the parameters of a batch normalization that is the identity leave.
-In real numbers `gamma = sqrt(v + eps)` and `beta = mean` undo the normalization. In floating
-point that leaves `rsqrt(v + eps) * gamma` one unit off 1 for nearly half of the channels, so
-this module searches the neighbouring floats of gamma, and where none will do moves the variance
-up by one unit in the last place and tries again. What counts is the product the backend itself
-computes, so every candidate is put through the very operation that the layer will run.
+It finds the parameters with which a batch normalization is the identity. In real numbers `gamma =
+sqrt(v + eps)` and `beta = mean` undo the normalization. In floating point that leaves `rsqrt(v +
+eps) * gamma` one unit off 1 for nearly half of the channels, so this module searches the
+neighbouring floats of gamma, and where none will do moves the variance up by one unit in the last
+place and tries again. What counts is the product the backend itself computes, so every candidate is
+put through the very operation that the layer will run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keras import ops
 MOVES = 64
 
 #: Moves of one unit each, before they grow. XLA's rsqrt was seen to change only at every other unit
-#: and then by two, so that a product stays beside 1 for hundreds of them, most just above powers
+#: and then by two, so that a product misses 1 for hundreds of them, most just above powers
 #: of 4. With a growth of k²/4 none of 320 000 such channels was left, at 1.5e-4 of the variance.
 SMALL_MOVES = 24
 

@@ -1,7 +1,7 @@
 """The graph of a Keras model, read once: its calls, in order, and who consumes what.
 
-In goes a functional or Sequential model; out comes a `Graph` of `Call`s, one per time an
-operation was called, nested models as single calls with a graph of their own. This is the only
+A `Graph` has a `Call` for each time an operation was called; nested models are single calls with a
+graph of their own. This is the only
 module that touches what Keras keeps with underscores (`_keras_history`, `_inbound_nodes`,
 `_keras_mask`); everything else in `surgery` speaks of calls and tensors.
 
@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from typing import Any
 
@@ -63,6 +64,17 @@ class Graph:
     def is_output(self, tensor: Any) -> bool:
         """Whether `tensor` is an output of this model."""
         return any(tensor is each for each in self.outputs)
+
+    def following(self, call: Call) -> Call | None:
+        """The only call that sees the only output of `call`; None where there are others."""
+        if len(call.outputs) != 1 or self.is_output(call.outputs[0]):
+            return None
+        consumers = self.consumers.get(id(call.outputs[0]), ())
+        return consumers[0] if len(consumers) == 1 else None
+
+
+#: Every call of every operation, with the graph it is in.
+Calls = dict[Any, list[tuple[Graph, Call]]]
 
 
 def is_container(operation: Any) -> bool:
@@ -207,13 +219,32 @@ def every(model: keras.Model) -> Iterable[tuple[Graph, Any]]:
         if id(inner) in seen:
             return
         seen.add(id(inner))
-        graph = read(inner)
-        for operation in graph.order:
-            yield graph, operation
+        own = read(inner)
+        for operation in own.order:
+            yield own, operation
             if is_container(operation):
                 yield from visit(operation)
 
     yield from visit(model)
+
+
+def graphs(model: keras.Model) -> list[Graph]:
+    """Return the graphs of the model and of all models nested in it, each once."""
+    return list({id(read.model): read for read, _ in every(model)}.values())
+
+
+def calls_by_layer(model: keras.Model) -> Calls:
+    """Return every call of every operation, nested models included; an input counts as a call."""
+    found: Calls = {}
+    for read in graphs(model):
+        for call in read.calls:
+            found.setdefault(call.operation, []).append((read, call))
+        for tensor in read.inputs:
+            source = producer_of(tensor)
+            if source not in found:  # an Input that two models share is the outer one's
+                call = Call(input_key(read, tensor), source, 0, (), {}, (), (tensor,))
+                found[source] = [(read, call)]
+    return found
 
 
 def flat_layers(model: keras.Model) -> list[Any]:
@@ -289,8 +320,7 @@ def _schedule(calls: list[Call], inputs: tuple[Any, ...]) -> Iterator[Call]:
     made_by = {id(tensor): call for call in calls for tensor in call.outputs}
     given = {id(each) for each in inputs}
     by_key = {call.key: call for call in calls}
-    waits: dict[tuple[int, int, int], int] = {}
-    frees: dict[tuple[int, int, int], list[Call]] = {}
+    sorter: TopologicalSorter[tuple[int, int, int]] = TopologicalSorter()
     for call in calls:
         before = {
             made_by[id(each)].key
@@ -300,18 +330,15 @@ def _schedule(calls: list[Call], inputs: tuple[Any, ...]) -> Iterator[Call]:
         earlier = (*call.key[:2], call.ordinal - 1)
         if earlier in by_key:
             before.add(earlier)
-        waits[call.key] = len(before)
-        for key in before:
-            frees.setdefault(key, []).append(call)
-    ready = [(rank[call.key], call.key) for call in calls if not waits[call.key]]
-    ready.sort()
-    while ready:
+        sorter.add(call.key, *before)
+    sorter.prepare()
+    ready: list[tuple[int, tuple[int, int, int]]] = []
+    while sorter.is_active():
+        for key in sorter.get_ready():
+            heappush(ready, (rank[key], key))
         key = heappop(ready)[1]
         yield by_key[key]
-        for call in frees.get(key, ()):
-            waits[call.key] -= 1
-            if not waits[call.key]:
-                heappush(ready, (rank[call.key], call.key))
+        sorter.done(key)
 
 
 def _symbolic(model: keras.Sequential) -> bool:

@@ -1,15 +1,15 @@
 """Hosts: the layers of a model, what kind each is, and which of them a selector means.
 
-A model and a selector (`where`) enter, `Host`s in stable topological order leave. Layers inside
-nested models are addressed by path (`backbone/conv1`) or by their name where it is unique.
+A selector (`where`) means `Host`s, in stable topological order. Layers inside nested models are
+addressed by path (`backbone/conv1`) or by their name where it is unique.
 
     select(model, "conv[0]")                      # kind, with index or slice
     select(model, ["Dense", "re:^head"], except_="logits")
 
-A selector is tried as exact name or path, class, kind (each with `[index]` or `[slice]`),
-`re:` pattern, glob; a list means all of its members. Conv and dense layers whose output reaches
-a model output through activations and reshapes alone, and the activations there, are output
-layers: only their exact name selects them.
+A selector is tried as exact name or path, class, kind (each with `[index]` or `[slice]`), `re:`
+pattern, glob; a list means all of its members. Conv and dense layers whose output reaches a model
+output through activations and reshapes alone, and the activations there, are output layers: only
+their exact name selects them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Insert layers into a model, anywhere, without touching the model that was given.
 
-A model and placements enter, a new model with copied weights leaves. What goes where is decided
-first, as a value (`plan_insertions`), on the base model; then the walk carries it out and the
-record of it is put on the new model, for `remove`.
+What goes where is decided first, as a value (`plan_insertions`), on the base model; then the model
+is rebuilt with the new layers, its weights are copied, and the record of it is put on the new
+model, for `remove`.
 
     new = insert(model, "BatchNormalization", at="before_activation", where="Conv2D")
     new = insert(model, [Placement(layer="Dropout", rate=0.5, where="Dense")])
@@ -20,9 +20,11 @@ from ablate.errors import StudyError, SurgeryError
 from ablate.study.positions import Position
 from ablate.study.schema.placement import Placement, Selector
 from ablate.surgery import record
-from ablate.surgery.calibrate import Progress, estimate, undo
+from ablate.surgery.batches import Progress
+from ablate.surgery.calibrate import estimate, undo
 from ablate.surgery.decisions import SiteDecision as SiteDecision
 from ablate.surgery.decisions import plan_insertions as plan_insertions
+from ablate.surgery.decisions import sibling_path
 from ablate.surgery.layer_factory import activation_of, linear, recipe_of
 from ablate.surgery.rebuild import Edits, rebuild
 
@@ -93,25 +95,21 @@ def carry_out(
         decisions: What `plan_insertions` returned; they serve once, since they hold the layers.
         images: What to calibrate on the layers whose placement asks for it.
         batch_size: The most images run at once.
-        progress: Told rows done and rows in all (or None) after each batch of images.
+        progress: Called after each batch with the rows done and the rows in all, or None.
 
     Raises:
         SurgeryError: only one of images and placements that ask to be calibrated is there, or a
             layer cannot be rebuilt.
     """
-    asked = [
-        (each.layer, each.placement.calibrate)
-        for each in decisions
-        if each.layer and each.placement.calibrate
-    ]
-    if images is not None and not asked:
+    to_calibrate = [each for each in decisions if each.layer and each.placement.calibrate]
+    if images is not None and not to_calibrate:
         raise SurgeryError(
             "Images to calibrate on were given, but no placement asks for it. Set calibrate=True "
-            "on the BatchNormalization placements that shall change nothing."
+            "on the BatchNormalization placements that must preserve the output."
         )
-    if images is None and asked:
+    if images is None and to_calibrate:
         raise SurgeryError(
-            f"'{asked[0][0].name}' is to be calibrated, but there are no images to do it on. "
+            f"'{to_calibrate[0].name}' is to be calibrated, but there are no images to do it on. "
             "Give some with calibrate=images, or leave calibrate out of the placement."
         )
     edits = Edits()
@@ -125,46 +123,39 @@ def carry_out(
             host = decision.site.points[0].call.operation
             activation = activation_of(host, decision.splits)
             edits.configure[host] = linear
-            prefix = decision.host.rpartition("/")[0]
-            entries.append(
-                record.Inserted(
-                    host=decision.host,
-                    layer="Activation",
-                    name=decision.splits,
-                    path=f"{prefix}/{decision.splits}" if prefix else decision.splits,
-                    at=decision.at,
-                    label="activation",
-                    role="activation",
-                )
-            )
-            for point in decision.site.points:
-                activations[point.call.key] = activation
+            entries.append(_entry(decision, activation, "activation", role="activation"))
+            activations |= dict.fromkeys((p.call.key for p in decision.site.points), activation)
         for point in decision.site.points:
             where = {"before": edits.before, "split": between, "after": edits.after}[point.side]
             where.setdefault(point.call.key, []).append(decision.layer)
-        entries.append(_entry(decision))
+        entries.append(_entry(decision, decision.layer, decision.placement.label))
     for key, layers in between.items():
         edits.after[key] = [*layers, activations[key], *edits.after.get(key, [])]
     new = rebuild(model, edits).model
     record.add(new, entries)
     # The identities first: what the others measure is the function that remains with them.
-    undone = [layer for layer, how in asked if how != "statistics"]
-    if undone:
-        undo(new, undone, images, batch_size=batch_size, progress=progress)
-    measured = [layer for layer, how in asked if how == "statistics"]
-    if measured:
-        estimate(new, measured, images, batch_size=batch_size, progress=progress)
+    for measure, statistics_alone in ((undo, False), (estimate, True)):
+        layers = [
+            each.layer
+            for each in to_calibrate
+            if (each.placement.calibrate == "statistics") is statistics_alone
+        ]
+        if layers:
+            measure(new, layers, images, batch_size=batch_size, progress=progress)
     return new
 
 
-def _entry(decision: SiteDecision) -> record.Inserted:
+def _entry(
+    decision: SiteDecision, layer: keras.Layer, label: str, role: str = "inserted"
+) -> record.Inserted:
     return record.Inserted(
         host=decision.host,
-        layer=type(decision.layer).__name__,
-        name=str(decision.name),
-        path=str(decision.path),
+        layer=type(layer).__name__,
+        name=layer.name,
+        path=sibling_path(decision.host, layer.name),
         at=decision.at,
-        label=decision.placement.label,
+        label=label,
+        role=role,
     )
 
 
@@ -182,7 +173,7 @@ def _placements(
     if isinstance(layer, list | tuple):
         if arguments:
             raise SurgeryError(
-                f"Arguments of a layer stand in its placement. Received besides placements: "
+                f"Arguments of a layer belong in its placement. Received besides placements: "
                 f"{', '.join(arguments)}."
             )
         if wrong := [each for each in layer if not isinstance(each, Placement)]:
@@ -201,11 +192,7 @@ def _placements(
         if isinstance(layer, str):
             return [Placement(layer=layer, **fields, **arguments)]
         recipe = recipe_of(layer, arguments)  # its arguments are Keras's own to check
-        checked = Placement(layer="Layer", **{**fields, "calibrate": False})
-        return [
-            checked.model_copy(
-                update={"layer": recipe.layer_class, "calibrate": fields["calibrate"]}
-            )
-        ]
+        own = {"layer": recipe.layer_class, "calibrate": fields.pop("calibrate")}
+        return [Placement(layer="Layer", **fields).model_copy(update=own)]
     except StudyError as trouble:
         raise SurgeryError(str(trouble).removeprefix("Placement: ")) from trouble

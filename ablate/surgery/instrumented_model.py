@@ -1,16 +1,16 @@
-"""Passes of a model over images, with an eye on chosen layers.
+"""Run a model over images and watch chosen layers, in nested models too.
 
-A model and a `watch` per layer enter; a `Pass` is a model whose outputs are what the watches
-made of the inputs and outputs of those layers, in nested models too. The walk carries out the
-calls on real tensors with the model's own layers, so nothing is copied and no symbolic node is
-added to them, and the graph drops every activation as soon as it has been looked at. A pass can
-leave layers out or run some of them as in training while the others run as at inference.
+The outputs of an `InstrumentedModel` are what its watches made of the inputs and outputs of those
+layers. The calls are carried out on real tensors with the model's own layers, so nothing is copied,
+no symbolic node is added to them, and every activation is dropped once it has been watched. Layers
+can be left out, or run as in training while the others run as at inference.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +21,7 @@ from keras import ops
 from ablate.errors import AblateError, DataError
 from ablate.reasons import reason
 from ablate.surgery import exact, graph
+from ablate.surgery.batches import structure
 from ablate.surgery.graph import Call, Graph
 from ablate.surgery.rebuild import evaluate, fed
 
@@ -29,7 +30,7 @@ Watch = Callable[[Any, Any, Any], Any]
 
 
 class InstrumentedModel(keras.Model):
-    """A model seen through watches.
+    """A model that returns what its watches make of chosen layers.
 
     Calling it returns `(watched, outputs)`: for each watched layer, in order, a list with the
     watch's result for each call of the layer; and the flat outputs of the model, empty unless
@@ -52,7 +53,7 @@ class InstrumentedModel(keras.Model):
         training: Collection[keras.Layer] = (),
         outputs: bool = False,
     ) -> None:
-        # Inputs are cast as the model itself would cast them, not to a policy of the pass.
+        # Inputs are cast as the model itself would cast them, not to a policy of this one.
         super().__init__(name="pass", dtype=model.dtype_policy, autocast=False)
         self.model = model
         self.watched = tuple(watches or {})
@@ -88,8 +89,8 @@ class InstrumentedModel(keras.Model):
             if id(operation) in self._watches:
                 mask = kwargs.get("mask")
                 mask = graph.mask_of(tensor) if mask is None else mask
-                look = self._watches[id(operation)]
-                seen[id(operation)].append(look(tensor, results[0], mask))
+                watch = self._watches[id(operation)]
+                seen[id(operation)].append(watch(tensor, results[0], mask))
             return results
 
         values = evaluate(read, feeds, perform)
@@ -97,9 +98,9 @@ class InstrumentedModel(keras.Model):
 
 
 def run(model: keras.Model, part: Any) -> Any:
-    """Return what a pass makes of one batch, as arrays, in graph execution.
+    """Return a model's outputs for one batch, as arrays, in graph execution.
 
-    Several passes, or one whose last batch is smaller, are traced several times; TensorFlow
+    Several models, or one whose last batch is smaller, are traced several times; TensorFlow
     takes that for a mistake and says so at length, which is kept from the reader.
     """
     logger = logging.getLogger("tensorflow")
@@ -142,39 +143,27 @@ def _no_note_of_retracing(note: logging.LogRecord) -> bool:
 
 def largest_row(model: keras.Model, layers: Collection[keras.Layer]) -> int:
     """Return the bytes that one row takes on the input of the largest of these layers."""
-    wanted = {id(layer) for layer in layers}
-    sizes = [1]
-    for operation in {id(each[0]): each[0] for each in graph.every(model)}.values():
-        for call in operation.calls:
-            if id(call.operation) in wanted:
-                sizes.append(_bytes_of(fed(call)[0]))
-    return max(sizes)
+    calls = graph.calls_by_layer(model)
+    sizes = [_bytes_of(fed(call)[0]) for layer in layers for _, call in calls.get(layer, ())]
+    return max(sizes, default=1)
 
 
 def all_rows(model: keras.Model) -> int:
     """Return about how many bytes one row takes if every activation is kept, as eager does."""
-    total = 0
-    for read in {id(each[0]): each[0] for each in graph.every(model)}.values():
-        total += sum(_bytes_of(tensor) for call in read.calls for tensor in call.outputs)
-    return max(total, 1)
+    calls = (call for read in graph.graphs(model) for call in read.calls)
+    return max(1, sum(_bytes_of(tensor) for call in calls for tensor in call.outputs))
 
 
 def _bytes_of(tensor: Any) -> int:
     """Count four bytes for every value of one row, unknown sizes as 1."""
-    size = 4
-    for each in tensor.shape[1:]:
-        size *= each or 1
-    return size
+    return 4 * math.prod(size or 1 for size in tensor.shape[1:])
 
 
 def _feeds(model: keras.Model, inputs: Any) -> list[Any]:
     """Return a tensor for each input of the model, of its dtype and rank."""
-    if (
-        isinstance(inputs, dict)
-        and isinstance(model.input, dict)
-        and set(inputs) == set(model.input)
-    ):
-        flat = keras.tree.flatten({name: inputs[name] for name in model.input})
+    like = structure(model)
+    if isinstance(inputs, dict) and isinstance(like, dict) and set(inputs) == set(like):
+        flat = keras.tree.flatten({name: inputs[name] for name in like})
     elif isinstance(inputs, dict):
         flat = [inputs[tensor.name] for tensor in model.inputs]
     else:

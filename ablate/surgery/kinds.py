@@ -1,7 +1,7 @@
-"""What kind a layer is, what activation it applies, what only moves values.
+"""The table of layer classes: kinds of layers, their activations, and what surgery may do to them.
 
-A layer or an operation enters, a word or a truth leaves. These lists decide what selectors such
-as `conv` mean, where an activation may be split off and how far a search for one goes.
+The lists decide what selectors such as `conv` mean, where an activation may be split off and how
+far a search for one goes, which weights can take in an affine map, and what returns its input.
 """
 
 from __future__ import annotations
@@ -16,23 +16,33 @@ from ablate.surgery.classic_dropout import ClassicDropout
 
 _L = keras.layers
 
-CONV = (
-    *(_L.Conv1D, _L.Conv2D, _L.Conv3D),
-    *(_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose),
-    *(_L.DepthwiseConv1D, _L.DepthwiseConv2D, _L.SeparableConv1D, _L.SeparableConv2D),
-)
+TRANSPOSED = (_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose)
+DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
+SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
+CONV = (_L.Conv1D, _L.Conv2D, _L.Conv3D, *TRANSPOSED, *DEPTHWISE, *SEPARABLE)
 DENSE = (_L.Dense, _L.EinsumDense)
+#: The layers whose weights can take in an affine map. Subclasses may compute anything: not them.
+LINEAR = (*CONV, *DENSE)
 RECURRENT = (_L.RNN, _L.Bidirectional)
 NORM = (
     *(_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization),
     *(_L.RMSNormalization, _L.UnitNormalization),
 )
+#: Normalizations with parameters per channel; of the first two `axis` is one number.
+PER_CHANNEL = (_L.BatchNormalization, _L.GroupNormalization, _L.LayerNormalization)
+ONE_AXIS = PER_CHANNEL[:2]
 DROPOUT = (_L.Dropout, _L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise, ClassicDropout)
 ACTIVATION = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
 POOL = tuple(
     value
     for name, value in vars(_L).items()
     if isinstance(value, type) and re.search(r"(Pooling|Pool)[123]D$", name)
+)
+#: Layers that return their input at inference: a map may be merged through them.
+IDLE = (
+    *(_L.Dropout, _L.SpatialDropout1D, _L.SpatialDropout2D, _L.SpatialDropout3D),
+    *(_L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise),
+    *(_L.Identity, _L.ActivityRegularization),
 )
 RESHAPE = (_L.Reshape, _L.Flatten, _L.Permute, _L.Identity)
 
@@ -49,10 +59,7 @@ _KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
 )
 
 #: What `where` accepts as a kind.
-KINDS = (
-    *("conv", "dense", "recurrent", "embedding", "norm", "pool", "activation", "input"),
-    *("hidden", "all"),
-)
+KINDS = (*(kind for kind, _ in _KINDS[:-1]), "hidden", "all")
 
 #: `keras.ops` that are activations or reshapes; as operations they have no layer class.
 _ACTIVATION_OPERATIONS = {
@@ -68,12 +75,9 @@ def kind_of(layer: Any) -> str:
     """Return the kind of a layer; a wrapper (`TimeDistributed`) is of its inner layer's kind."""
     if graph.is_container(layer):
         return "model"
-    for kind, classes in _KINDS:
-        if isinstance(layer, classes):
-            return kind
-    if isinstance(layer, _L.Wrapper):
-        return kind_of(layer.layer)
-    return "other"
+    if found := next((kind for kind, classes in _KINDS if isinstance(layer, classes)), None):
+        return found
+    return kind_of(layer.layer) if isinstance(layer, _L.Wrapper) else "other"
 
 
 def is_activation(operation: Any) -> bool:

@@ -1,15 +1,14 @@
 """The layers that surgery adds: made from a class and arguments, fitted to their site.
 
-A recipe (class, arguments) and a site enter, a new layer leaves, with the host's dtype policy
-and, for channels_first hosts, the right axis; or the reason why such a layer cannot stand there,
-found by trying one on the site's tensor.
+A recipe is a class with arguments. A site adds the host's dtype policy and, for channels_first
+hosts, the right axis; whether such a layer fits there is found by trying one on the site's tensor.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -17,25 +16,66 @@ import keras
 from ablate.errors import SurgeryError, nearest
 from ablate.reasons import reason
 from ablate.study.schema.placement import Placement
+from ablate.surgery import kinds
 from ablate.surgery.clone import copy_of
+from ablate.surgery.graph import Calls
 from ablate.surgery.rebuild import fed
 from ablate.surgery.sites import Point, Site
-
-#: What came of trying a recipe on a tensor: by shape, dtype and fitted arguments, the misfit.
-Trials = dict[tuple[Any, ...], str | None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A layer class and the arguments to make layers with."""
+    """A layer class and the arguments to make layers with.
+
+    `fitted` are those that a site adds. `tried` remembers the misfits (or None) by shape, dtype and
+    fitted arguments: most sites of a model are alike.
+    """
 
     cls: type[keras.Layer]
     arguments: dict[str, Any]
+    fitted: dict[str, Any] = field(default_factory=dict)
+    tried: dict[tuple[Any, ...], str | None] = field(default_factory=dict, repr=False)
 
     @property
     def layer_class(self) -> str:
         """The name of the class."""
         return self.cls.__name__
+
+    def fit(self, host: Any, site: Site, calls: Calls) -> Recipe | str:
+        """Fit the recipe to a site; a text says why it does not fit."""
+        fitted = replace(self, fitted=_fitted(self, host, site.points[0], calls))
+        for shape, dtype in {(tuple(p.tensor.shape), p.tensor.dtype) for p in site.points}:
+            alike = (shape, dtype, repr(sorted(fitted.fitted.items(), key=str)))
+            if alike not in self.tried:
+                self.tried[alike] = _misfit(fitted, shape, dtype)
+            if misfit := self.tried[alike]:
+                return misfit
+        shapes = {tuple(p.tensor.shape)[1:] for p in site.points}
+        if len(shapes) > 1 and self.cls in kinds.PER_CHANNEL:
+            axis = {**fitted.fitted, **self.arguments}.get("axis", -1)
+            if len({p.tensor.shape[axis] for p in site.points if isinstance(axis, int)}) > 1:
+                return "it is shared, and its calls have different numbers of channels"
+        return fitted
+
+    def make(self, **more: Any) -> keras.Layer:
+        """Return a new layer.
+
+        Raises:
+            SurgeryError: the class does not take the arguments.
+        """
+        try:
+            return self.cls(**{**self.fitted, **more, **self.arguments})
+        except (TypeError, ValueError) as trouble:
+            takes = [
+                name
+                for name, parameter in inspect.signature(self.cls.__init__).parameters.items()
+                if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+            ]
+            wrong = next((key for key in self.arguments if key not in takes), "")
+            raise SurgeryError(
+                f"{self.layer_class} does not take {self.arguments or 'no arguments'}: {trouble}"
+                f"{nearest(wrong, takes) if wrong else ''} It takes: {', '.join(takes)}."
+            ) from trouble
 
 
 def recipe_of(layer: Any, arguments: dict[str, Any] | None = None) -> Recipe:
@@ -61,53 +101,12 @@ def recipe_of(layer: Any, arguments: dict[str, Any] | None = None) -> Recipe:
         )
     recipe = Recipe(recipe.cls, {key: _named(key, each) for key, each in recipe.arguments.items()})
     axis = recipe.arguments.get("axis")
-    if isinstance(axis, list | tuple) and recipe.layer_class in _OF_ONE_AXIS:
+    if isinstance(axis, list | tuple) and recipe.cls in kinds.ONE_AXIS:
         raise SurgeryError(
             f"axis: {recipe.layer_class} takes a single axis. Received: {list(axis)}."
         )
-    _construct(recipe, {})
+    recipe.make()
     return recipe
-
-
-#: Layers whose `axis` is one number, which Keras says in words of Python's.
-_OF_ONE_AXIS = ("BatchNormalization", "GroupNormalization")
-
-
-@dataclass(frozen=True)
-class Addition:
-    """A recipe fitted to a site: what the site adds to the arguments."""
-
-    recipe: Recipe
-    fitted: dict[str, Any]
-
-    @classmethod
-    def at(
-        cls, recipe: Recipe, host: Any, site: Site, calls: Any, trials: Trials
-    ) -> Addition | str:
-        """Fit a recipe to a site; a text says why it does not fit.
-
-        `trials` remembers what was tried of this recipe: most sites of a model are alike.
-        """
-        fitted = _fitted(recipe, host, site.points[0], calls)
-        for shape, dtype in {(tuple(p.tensor.shape), p.tensor.dtype) for p in site.points}:
-            alike = (shape, dtype, repr(sorted(fitted.items(), key=str)))
-            if alike not in trials:
-                trials[alike] = _misfit(recipe, fitted, shape, dtype)
-            if misfit := trials[alike]:
-                return misfit
-        if len({tuple(p.tensor.shape)[1:] for p in site.points}) > 1 and recipe.layer_class in (
-            "BatchNormalization",
-            "LayerNormalization",
-            "GroupNormalization",
-        ):
-            axis = fitted.get("axis", recipe.arguments.get("axis", -1))
-            if len({p.tensor.shape[axis] for p in site.points if isinstance(axis, int)}) > 1:
-                return "it is shared, and its calls have different numbers of channels"
-        return cls(recipe, fitted)
-
-    def make(self, name: str) -> keras.Layer:
-        """Return a new layer of this name."""
-        return _construct(self.recipe, {**self.fitted, "name": name})
 
 
 def activation_of(host: keras.Layer, name: str) -> keras.layers.Activation:
@@ -165,28 +164,11 @@ def _class_named(name: str) -> type[keras.Layer]:
     )
 
 
-def _construct(recipe: Recipe, fitted: dict[str, Any]) -> keras.Layer:
-    try:
-        return recipe.cls(**{**fitted, **recipe.arguments})
-    except (TypeError, ValueError) as trouble:
-        takes = [
-            name
-            for name, parameter in inspect.signature(recipe.cls.__init__).parameters.items()
-            if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
-        ]
-        wrong = next((key for key in recipe.arguments if key not in takes), "")
-        raise SurgeryError(
-            f"{recipe.layer_class} does not take {recipe.arguments or 'no arguments'}: {trouble}"
-            f"{nearest(wrong, takes) if wrong else ''} It takes: {', '.join(takes)}."
-        ) from trouble
-
-
-def _fitted(recipe: Recipe, host: Any, point: Point, calls: Any) -> dict[str, Any]:
+def _fitted(recipe: Recipe, host: Any, point: Point, calls: Calls) -> dict[str, Any]:
     """The arguments that follow from the site: dtype policy, axis, data format."""
     takes = inspect.signature(recipe.cls.__init__).parameters
-    fitted: dict[str, Any] = {"dtype": _policy(recipe, host, point)}
-    if fitted["dtype"] is None:
-        del fitted["dtype"]
+    policy = _policy(recipe, host, point)
+    fitted: dict[str, Any] = {} if policy is None else {"dtype": policy}
     rank = len(point.tensor.shape)
     if rank > 2 and _data_format(host, rank, calls) == "channels_first":
         if "axis" in takes:
@@ -221,7 +203,7 @@ def _not_quantized(policy: Any) -> Any:
     return f"mixed_{policy.compute_dtype}" if mixed else policy.compute_dtype
 
 
-def _data_format(host: Any, rank: int, calls: Any) -> str | None:
+def _data_format(host: Any, rank: int, calls: Calls) -> str | None:
     """The data format at a layer: its own, else that of the nearest layer before that has one."""
     seen: set[Any] = set()
     wave = [host]
@@ -242,20 +224,19 @@ def _data_format(host: Any, rank: int, calls: Any) -> str | None:
     return None
 
 
-def _misfit(recipe: Recipe, fitted: dict[str, Any], shape: Any, dtype: str) -> str | None:
+def _misfit(recipe: Recipe, shape: Any, dtype: str) -> str | None:
     """Try the layer on a tensor like the site's; say why it does not fit."""
     if "float" not in dtype:
         return f"the values there are {dtype}, not floating point"
-    arguments = {**fitted, **recipe.arguments}
-    if said := _axis_misfit(recipe, arguments, shape) or _noise_misfit(arguments, shape):
-        return said
-    layer = _construct(recipe, fitted)
-    tensor = keras.KerasTensor(shape, dtype=dtype)
+    arguments = {**recipe.fitted, **recipe.arguments}
+    if misfit := _axis_misfit(recipe, arguments, shape) or _noise_misfit(arguments, shape):
+        return misfit
+    layer = recipe.make()
     try:
-        result = layer(tensor)
+        result = layer(keras.KerasTensor(shape, dtype=dtype))
     except Exception as trouble:
-        said = reason(trouble).rstrip(".")
-        return f"{recipe.layer_class} does not take a tensor of shape {shape}: {said}"
+        why = reason(trouble).rstrip(".")
+        return f"{recipe.layer_class} does not take a tensor of shape {shape}: {why}"
     if not isinstance(result, keras.KerasTensor) or tuple(result.shape) != tuple(shape):
         return f"{recipe.layer_class} would change the shape {shape}, which surgery does not allow"
     return None

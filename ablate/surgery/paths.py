@@ -1,9 +1,8 @@
 """Canonical paths: names of layers that do not depend on what was built before or inserted.
 
-A model enters; a path for each of its layers leaves. Seeds derive from these paths, so that two
-variants share the initial weights of the layers they have in common. Keras numbers unnamed
-layers through the life of a process (`dense`, then `dense_2`); here such a name becomes class
-and ordinal within the enclosing model (`Dense[0]`).
+Seeds derive from these paths, so that two variants share the initial weights of the layers they
+have in common. Keras numbers unnamed layers through the life of a process (`dense`, then
+`dense_2`); here such a name becomes class and ordinal within the enclosing model (`Dense[0]`).
 
     base = build()                                 # any time, in any process
     new = insert(base, "Dropout", rate=0.5)
@@ -18,8 +17,8 @@ from typing import Any
 
 import keras
 
+from ablate.study.keras_names import snake
 from ablate.surgery import graph, hosts, record
-from ablate.surgery.naming import snake_case
 
 
 def canonical_paths(model: keras.Model, base: keras.Model | None = None) -> dict[Any, str]:
@@ -84,7 +83,7 @@ def _paths(model: keras.Model, skip: set[str]) -> dict[Any, str]:
 
 def _stable(layer: Any, counts: dict[str, int]) -> str:
     kind = type(layer).__name__
-    if not re.fullmatch(rf"{re.escape(snake_case(kind))}(_\d+)?", layer.name):
+    if not re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", layer.name):
         return str(layer.name)
     counts[kind] = counts.get(kind, -1) + 1
     return f"{kind}[{counts[kind]}]"

@@ -1,11 +1,9 @@
-"""The one walk: a model is carried out call by call, with changes on the way.
+"""Rebuild a model with changes, and carry out a graph call by call.
 
-`evaluate` goes through a graph and hands each call to a function; it serves symbolic tensors (to
-rebuild a model) and real ones (to look inside it) alike. `rebuild` makes a new model out of an
-old one and `Edits`: layers put before or after single calls, layers left out, layers configured
-otherwise. Nested models are rebuilt too, to any depth; what is shared stays shared, and weights
-that are tied stay tied. Weights are copied by the map old layer -> new layer, which is returned,
-never by order.
+`evaluate` hands each call of a graph to a function. `rebuild` makes a new model out of an old one
+and `Edits`: layers put before or after single calls, layers left out, layers configured otherwise.
+Nested models are rebuilt too, to any depth; what is shared stays shared, and weights that are tied
+stay tied. Weights are copied by the map old layer -> new layer, which is returned, never by order.
 
     edits = Edits()
     edits.after[call.key] = [keras.layers.Dropout(0.5, name="fc1_dropout")]
@@ -46,7 +44,7 @@ class Edits:
     input or output; the same layer object under several keys is a shared layer. `leave_out`
     holds layers of the old model whose input becomes their output. `configure` changes the
     configuration a layer is rebuilt from. The state of the layers in `fresh` is not copied
-    (who changes their shape sets their weights, by `Rebuilt.layers`).
+    (who changes their shape sets their weights, by `RebuiltModel.layers`).
     """
 
     before: dict[Key, list[keras.Layer]] = field(default_factory=dict)
@@ -57,14 +55,14 @@ class Edits:
 
 
 @dataclass(frozen=True)
-class Rebuilt:
-    """The new model, and which of its layers stands for which old one."""
+class RebuiltModel:
+    """The new model, and which of its layers replaces which old one."""
 
     model: keras.Model
     layers: dict[Any, Any]
 
 
-def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = True) -> Rebuilt:
+def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = True) -> RebuiltModel:
     """Return `model` rebuilt with `edits`: new layers, copied state, compiled as before.
 
     Names, trainable flags, dtype policies, regularizers and constraints stay; the given model
@@ -97,7 +95,7 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
     work.restore_flags(model)
     if compiled:
         compile_as(model, new)
-    return Rebuilt(new, work.made)
+    return RebuiltModel(new, work.made)
 
 
 def evaluate(

@@ -11,13 +11,14 @@ own words when None is passed for that input; the original setting is in the rec
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 
 from ablate.surgery import graph
+from ablate.surgery.hosts import paths
 
 _KEY = "ablate.inserted"
 
@@ -54,7 +55,7 @@ class Entry:
 
 
 def inserted(model: keras.Model) -> tuple[Inserted, ...]:
-    """Return what `insert` recorded on `model` (and on models nested in it) and still stands.
+    """Return what `insert` recorded on `model` (and on models nested in it) and is still there.
 
     Split-off activations are among them, with role "activation".
     """
@@ -72,13 +73,11 @@ def entries(model: keras.Model) -> list[Entry]:
             carriers.add(id(carrier))
             stored = _unpack(carrier)
             if stored:
-                layers = _by_path(inner)
+                layers = {path: layer for layer, path in paths(inner)}
                 for each in stored["inserted"]:
-                    if each["path"] in layers:
+                    if layer := layers.get(each["path"]):
                         here = {key: prefix + each[key] for key in ("host", "path")}
-                        layer = layers[each["path"]]
-                        entry = Inserted(**{**each, **here})
-                        found.append(Entry(entry, layer, carrier, each["path"]))
+                        found.append(Entry(Inserted(**each | here), layer, carrier, each["path"]))
         for operation in graph.read(inner).order:
             if graph.is_container(operation):
                 visit(operation, f"{prefix}{operation.name}/")
@@ -95,16 +94,19 @@ def add(model: keras.Model, new: Iterable[Inserted]) -> None:
     _pack(carrier, stored)
 
 
-def strike(old: Iterable[Entry], carriers: dict[Any, Any]) -> None:
-    """Take entries off the record; `carriers` maps the old model's inputs to the new one's."""
-    gone: dict[Any, set[str]] = {}
+def strike(old: Iterable[Entry], gone: Container[Any], layers: Mapping[Any, Any]) -> None:
+    """Take the entries of layers that are `gone` off the record of the new model.
+
+    `layers` maps layers of the old model to those of the new one, inputs among them.
+    """
+    struck: dict[Any, set[str]] = {}
     for entry in old:
-        gone.setdefault(carriers[entry.carrier], set()).add(entry.path)
-    for carrier, paths in gone.items():
-        stored = _unpack(carrier)
-        if stored:
-            stored["inserted"] = [each for each in stored["inserted"] if each["path"] not in paths]
-            _pack(carrier, stored)
+        if entry.layer in gone:
+            struck.setdefault(layers[entry.carrier], set()).add(entry.path)
+    for carrier, paths_struck in struck.items():
+        if stored := _unpack(carrier):
+            kept = [each for each in stored["inserted"] if each["path"] not in paths_struck]
+            _pack(carrier, {**stored, "inserted": kept})
 
 
 def _pack(carrier: Any, stored: dict[str, Any]) -> None:
@@ -123,9 +125,3 @@ def _unpack(carrier: Any) -> dict[str, Any] | None:
     except json.JSONDecodeError:
         return None
     return document.get(_KEY) if isinstance(document, dict) else None
-
-
-def _by_path(model: keras.Model) -> dict[str, Any]:
-    from ablate.surgery.hosts import paths
-
-    return {path: layer for layer, path in paths(model)}

@@ -2,7 +2,7 @@
 
 Keras orders the graph of a functional model by a function that calls itself once per operation
 on the way to the input, so that a chain of about a thousand operations ends in a RecursionError.
-EfficientNetV2-L is such a chain once BN and Dropout stand behind each of its convolutions.
+EfficientNetV2-L is such a chain once BN and Dropout follow each of its convolutions.
 """
 
 from __future__ import annotations

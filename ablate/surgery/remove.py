@@ -1,9 +1,9 @@
 """Remove layers: what `insert` recorded, or any layer that hands a tensor through.
 
-A model enters; a new one without those layers leaves, with copied weights, compiled as before.
-An activation that `insert` split off is fused again once nothing stands between it and its host,
-so that `remove(insert(m))` is `m` in configuration, names, weights and outputs. A host whose bias a
-removed BN had made needless can be given one.
+The new model has copied weights and is compiled as before. An activation that `insert` split off is
+fused again once nothing is left between it and its host, so that `remove(insert(m))` is `m` in
+configuration, names, weights and outputs. A host whose bias a removed BN had made needless can be
+given one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.surgery import affine, hosts, record
+from ablate.surgery import affine, hosts, kinds, record
 from ablate.surgery.clone import Configure, copy_of
+from ablate.surgery.graph import Call, Calls, Graph, calls_by_layer
 from ablate.surgery.rebuild import Edits, fed, rebuild
-from ablate.surgery.sites import calls_by_layer
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,21 @@ def take_out(
     built = rebuild(model, edits)
     for host in lacking:
         _copy_but_bias(host, built.layers[host])
-    struck = [each for each in entries if each.layer in edits.leave_out]
-    record.strike(struck, built.layers)
+    record.strike(entries, edits.leave_out, built.layers)
     names = dict(hosts.paths(model))
     return Removed(built.model, tuple(names[host] for host in lacking))
 
 
-def _biasless(gone: set[Any], recorded: set[Any], calls: dict[Any, list[Any]]) -> list[keras.Layer]:
+def _biasless(gone: set[Any], recorded: set[Any], calls: Calls) -> list[keras.Layer]:
     """Return the layers without a bias whose output goes to a BN alone that is to be gone.
 
     A BN takes its mean off, so that a bias before it has no effect, and authors leave it out.
-    What goes, too, and layers that hand a tensor on, may stand between.
+    What goes, too, and layers that hand a tensor on, may be between.
     """
     norms = {each for each in gone - recorded if isinstance(each, keras.layers.BatchNormalization)}
     found: list[keras.Layer] = []
     for host in calls:
-        if type(host) in affine.LINEAR and affine.is_linear(host) and _has_no_bias(host):
+        if type(host) in kinds.LINEAR and affine.is_linear(host) and _has_no_bias(host):
             ends = [_end(read, call, gone - norms) for read, call in calls[host]]
             if norms.issuperset(ends):
                 found.append(host)
@@ -113,19 +112,14 @@ def _has_no_bias(host: keras.Layer) -> bool:
     return not host.use_bias
 
 
-def _end(read: Any, call: Any, passing: set[Any]) -> Any:
+def _end(read: Graph, call: Call, passing: set[Any]) -> Any:
     """Return the layer that a call's output comes to alone, None where it goes several ways."""
-    while True:
-        if len(call.outputs) != 1 or read.is_output(call.outputs[0]):
-            return None
-        consumers = read.consumers.get(id(call.outputs[0]), ())
-        if len(consumers) != 1:
-            return None
-        call = consumers[0]
-        operation = call.operation
+    while (following := read.following(call)) is not None:
+        call, operation = following, following.operation
         idle = isinstance(operation, keras.layers.Activation) and affine.is_linear(operation)
         if not idle and operation not in passing:
             return operation
+    return None
 
 
 def with_bias(host: keras.Layer, configure: Configure | None) -> Configure:
@@ -148,9 +142,7 @@ def _copy_but_bias(old: keras.Layer, new: keras.Layer) -> None:
         ours[variable.name].assign(variable)
 
 
-def _selected(
-    model: keras.Model, where: Any, except_: Any, calls: dict[Any, list[Any]]
-) -> set[keras.Layer]:
+def _selected(model: keras.Model, where: Any, except_: Any, calls: Calls) -> set[keras.Layer]:
     chosen = hosts.resolve(model, where, except_)
     for selected in chosen:
         if reason := _stays(selected.host.layer, calls):
@@ -168,7 +160,7 @@ def _selected(
     return gone
 
 
-def _stays(layer: Any, calls: dict[Any, list[Any]]) -> str | None:
+def _stays(layer: Any, calls: Calls) -> str | None:
     """Why a layer cannot be taken out, if so."""
     if isinstance(layer, keras.layers.InputLayer):
         return "it is an input of the model"
@@ -187,48 +179,39 @@ def _drops_examples(selected: hosts.Selected) -> bool:
     return noise is not None and all(size == 1 for size in noise[1:])
 
 
-def fuse(entries: list[record.Entry], edits: Edits, calls: dict[Any, list[Any]]) -> None:
-    """Put split-off activations back into their hosts, where only leavers stand between."""
-    layers = {path: each for each, path in _paths(entries, calls)}
-    for entry in entries:
-        if entry.inserted.role != "activation" or entry.layer in edits.leave_out:
+def fuse(entries: list[record.Entry], edits: Edits, calls: Calls) -> None:
+    """Put split-off activations back into their hosts, where only layers that go are between."""
+    split = [each for each in entries if each.inserted.role == "activation"]
+    found = {each.inserted.host: host for each in split if (host := _host_of(each, calls))}
+    for entry in split:
+        host = found.get(entry.inserted.host)
+        if entry.layer in edits.leave_out or host is None:
             continue
-        host = layers.get(entry.inserted.host)
-        if host is None or not _adjacent(host, entry.layer, edits.leave_out, calls):
-            continue
-        edits.leave_out.add(entry.layer)
-        edits.configure[host] = _fused(entry.layer)
+        if _adjacent(host, entry.layer, edits.leave_out, calls):
+            edits.leave_out.add(entry.layer)
+            edits.configure[host] = _fused(entry.layer)
 
 
-def _paths(entries: list[record.Entry], calls: dict[Any, list[Any]]) -> Iterable[tuple[Any, str]]:
-    """The hosts of split-off activations: walk back from each to the layer that bears its name."""
-    for entry in entries:
-        if entry.inserted.role == "activation":
-            read, call = calls[entry.layer][0]
-            while call is not None:
-                call = read.producer.get(id(fed(call)[0])) if len(fed(call)) == 1 else None
-                if call and call.operation.name == entry.inserted.host.rpartition("/")[2]:
-                    yield call.operation, entry.inserted.host
-                    break
+def _host_of(entry: record.Entry, calls: Calls) -> Any:
+    """Go back from a split-off activation to the layer that bears its host's name."""
+    read, call = calls[entry.layer][0]
+    above: Call | None = call
+    while above is not None:
+        above = read.producer.get(id(fed(above)[0])) if len(fed(above)) == 1 else None
+        if above is not None and above.operation.name == entry.inserted.host.rpartition("/")[2]:
+            return above.operation
+    return None
 
 
-def _adjacent(host: Any, activation: Any, leaving: set[Any], calls: dict[Any, list[Any]]) -> bool:
+def _adjacent(host: Any, activation: Any, leaving: set[Any], calls: Calls) -> bool:
     """Whether each call of the host leads, through leavers only, to the activation and back."""
-    reached = 0
     for read, call in calls[host]:
-        following = call
-        while True:
-            tensor = following.outputs[0]
-            consumers = read.consumers.get(id(tensor), ())
-            if read.is_output(tensor) or len(consumers) != 1:
-                return False
-            following = consumers[0]
-            if following.operation is activation:
-                reached += 1
-                break
-            if following.operation not in leaving:
-                return False
-    return reached == len(calls[activation])
+        following = read.following(call)
+        while following is not None and following.operation in leaving:
+            following = read.following(following)
+        if following is None or following.operation is not activation:
+            return False
+    return len(calls[host]) == len(calls[activation])
 
 
 def _fused(activation: keras.layers.Activation) -> Any:

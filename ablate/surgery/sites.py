@@ -1,7 +1,7 @@
-"""Sites: where in a model a layer can stand, relative to a host.
+"""Sites: where in a model a layer can be inserted, relative to a host.
 
-A model, hosts and positions enter; `Site`s leave, each with the calls and the side of them where
-an inserted layer would go. Nothing is changed here: `insert` acts on what this module decides.
+A `Site` names the calls, and the side of them, where an inserted layer would go. Nothing is
+changed here: `insert` acts on what this module decides.
 
 The host's activation is the fused one, else the first activation reached through normalization
 and dropout layers that feed nothing else. Where there is none, both activation positions stand
@@ -18,14 +18,14 @@ import keras
 
 from ablate.errors import SurgeryError
 from ablate.study.positions import POSITIONS, Position
-from ablate.surgery import graph, hosts, kinds
-from ablate.surgery.graph import Call, Graph
+from ablate.surgery import hosts, kinds
+from ablate.surgery.graph import Call, Calls, Graph, calls_by_layer
 from ablate.surgery.hosts import Host
 from ablate.surgery.rebuild import fed
 
 Side = Literal["before", "split", "after"]
 
-_SPLITTABLE = {cls.call for cls in (*kinds.CONV, *kinds.DENSE)}
+_SPLITTABLE = {cls.call for cls in kinds.LINEAR}
 
 
 @dataclass(frozen=True)
@@ -99,24 +99,7 @@ def sites(
     return found
 
 
-def calls_by_layer(model: keras.Model) -> dict[Any, list[tuple[Graph, Call]]]:
-    """Return every call of every operation, nested models included, with its graph."""
-    found: dict[Any, list[tuple[Graph, Call]]] = {}
-    reads = {id(read.model): read for read, _ in graph.every(model)}
-    for read in reads.values():
-        for call in read.calls:
-            found.setdefault(call.operation, []).append((read, call))
-        for tensor in read.inputs:
-            source = graph.producer_of(tensor)
-            if source not in found:  # an Input that two models share is the outer one's
-                call = Call(graph.input_key(read, tensor), source, 0, (), {}, (), (tensor,))
-                found[source] = [(read, call)]
-    return found
-
-
-def site_at(
-    host: Host, position: Position, calls: dict[Any, list[tuple[Graph, Call]]]
-) -> Site | Refusal:
+def site_at(host: Host, position: Position, calls: Calls) -> Site | Refusal:
     """Return the site of one position at one host, or why there is none."""
     points: list[Point] = []
     words: list[str] = []
@@ -186,16 +169,11 @@ def whole(layer: Any) -> str | None:
 
 def _activation_after(read: Graph, call: Call) -> Call | None:
     """The call of the first activation, through norm and dropout that feed nothing else."""
-    tensor = call.outputs[0]
-    while True:
-        consumers = read.consumers.get(id(tensor), ())
-        if read.is_output(tensor) or len(consumers) != 1:
-            return None
-        following = consumers[0]
-        if len(fed(following)) != 1 or len(following.outputs) != 1:
-            return None
+    following = read.following(call)
+    while following is not None and len(fed(following)) == len(following.outputs) == 1:
         if kinds.is_activation(following.operation):
             return following
         if kinds.kind_of(following.operation) not in ("norm", "dropout"):
             return None
-        tensor = following.outputs[0]
+        following = read.following(following)
+    return None

@@ -1,9 +1,8 @@
 """Moments of the activations at many sites, from one pass over the images.
 
-Tensors enter, counts, means and sums of squared deviations leave. A batch is reduced
-inside the graph, in two passes: the naive E[x²] − E[x]² loses a quarter of a true variance of 1
-at a mean of 1000. The host merges the batches in float64 by Chan's formula, so memory does not
-grow with the number of images.
+A batch is reduced to counts, means and sums of squared deviations inside the graph, in two passes:
+the naive E[x²] − E[x]² loses a quarter of a true variance of 1 at a mean of 1000. The host merges
+the batches in float64 by Chan's formula, so memory does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Moments:
     def unpack(cls, reduced: np.ndarray) -> Moments:
         """Read the `(4, channels)` rows that `reduce` returns."""
         count, mean, rest, m2 = np.asarray(reduced, "float64")
-        with np.errstate(invalid="ignore"):  # an infinite mean lacks NaN, and is told by the caller
+        with np.errstate(invalid="ignore"):  # an infinite mean lacks NaN; the caller reports it
             return cls(float(count[0]), mean + rest, m2)
 
 
@@ -55,9 +54,9 @@ def merge(a: Moments, b: Moments) -> Moments:
     Source: Chan, Golub, LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing
     Sample Variances*, 1979, equation 2.1.
     """
+    if a.count == 0:
+        return b
     count = a.count + b.count
-    if count == 0:
-        return a
     delta = b.mean - a.mean
     mean = a.mean + delta * (b.count / count)
     m2 = a.m2 + b.m2 + delta**2 * (a.count * b.count / count)
@@ -119,12 +118,11 @@ def _widest() -> str:
 def _total(rank: int, axis: int, wide: str) -> Callable[[Any], Any]:
     """Return the function that sums all axes but the channels', in `wide` where it matters."""
     others = [each for each in range(rank) if each != axis]
-    innermost = others[-1]
 
     def total(values: Any) -> Any:
         if len(others) == 1:
-            return ops.sum(ops.cast(values, wide), axis=innermost)
-        partial = ops.sum(values, axis=innermost, keepdims=True)
+            return ops.sum(ops.cast(values, wide), axis=others[0])
+        partial = ops.sum(values, axis=others[-1], keepdims=True)
         return ops.reshape(ops.sum(ops.cast(partial, wide), axis=others), (-1,))
 
     return total

@@ -1,6 +1,6 @@
 """Weights that several layers of a model hold, and how a copy of the model keeps them tied.
 
-A layer may hold another one that also stands in the graph, or in a third layer (a head that
+A layer may hold another one that is also in the graph, or in a third layer (a head that
 multiplies by the table of an embedding). Each copy made from a configuration brings a layer of
 its own, so copies come apart; `retie` puts them together again, and refuses where it cannot.
 
@@ -57,7 +57,7 @@ def held_elsewhere(model: keras.Model) -> dict[Any, str]:
     found: dict[Any, str] = {}
     inside: dict[int, str] = {}
     for leaf in leaves:
-        for inner in _inside(leaf):
+        for inner in graph.flat_layers(leaf)[1:]:
             inside.setdefault(id(inner), leaf.name)
     for leaf in leaves:
         if id(leaf) in inside:
@@ -77,18 +77,6 @@ def _leaves(operations: Iterable[Any]) -> list[keras.Layer]:
     ]
 
 
-def _inside(layer: Any) -> Iterator[Any]:
-    """Every layer inside of a layer, to any depth, each once."""
-    seen: set[int] = set()
-    rest = list(graph.sublayers(layer))
-    while rest:
-        inner = rest.pop()
-        if id(inner) not in seen:
-            seen.add(id(inner))
-            yield inner
-            rest += graph.sublayers(inner)
-
-
 def _holders(leaves: list[keras.Layer]) -> dict[int, list[keras.Layer]]:
     """The layers of the graph that hold each weight."""
     holders: dict[int, list[keras.Layer]] = {}
@@ -102,7 +90,7 @@ def _tied(leaves: list[keras.Layer]) -> bool:
     """Whether any weight has two holders, inside one layer of the graph or among them."""
     seen: set[int] = set()
     for leaf in leaves:
-        for layer in (leaf, *_inside(leaf)):
+        for layer in graph.flat_layers(leaf):
             own = {id(weight) for weight in graph.own_weights(layer)}
             if own & seen:
                 return True

@@ -241,9 +241,9 @@ def test_inputs_can_be_hosts():
 
 def test_a_named_host_that_cannot_is_an_error():
     model, _ = CASES["embedding_to_lstm"]()
-    with pytest.raises(SurgeryError, match="Dropout cannot stand 'after' of 'gru': it returns 2"):
+    with pytest.raises(SurgeryError, match="Dropout cannot be inserted 'after' of 'gru': it returns 2"):
         insert(model, "Dropout", rate=0.1, where="gru")
-    with pytest.raises(SurgeryError, match="Dropout can stand at none of the 1 layers"):
+    with pytest.raises(SurgeryError, match="Dropout can be inserted at none of the 1 layers"):
         insert(model, "Dropout", rate=0.1, where="GRU")
 
 
