@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,36 +15,12 @@ from ablate.study.positions import POSITIONS
 
 if TYPE_CHECKING:
     import keras
-    from rich.console import Console
     from rich.table import Table
 
+    from ablate.surgery.graph import Calls
+    from ablate.surgery.hosts import Host
 
 _SHORT = {"BatchNormalization": "BN", "LayerNormalization": "LN", "GroupNormalization": "GN"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer as the table shows it.
-
-    `activation` is the fused one, or that of the layer `activation_layer` which follows;
-    `normalized` and `dropped` hold the normalization and dropout layers that follow before the
-    next host, by path, with class and rate. `positions` are those it can take; `inserted` tells
-    what `ablate insert` put in.
-    """
-
-    path: str
-    layer: str
-    kind: str
-    output: str
-    parameters: int
-    trainable: bool
-    activation: str | None
-    activation_layer: str | None
-    normalized: dict[str, str]
-    dropped: dict[str, str]
-    positions: list[str]
-    output_layer: bool
-    inserted: bool
 
 
 @click.command("inspect")
@@ -77,11 +52,7 @@ def command(
     fetched unless --weights says so). Positions: b before, B before_activation,
     A after_activation, a after.
     """
-    from ablate.study.schema.factories import APPLICATIONS
-
-    if weights is None and source.lower() in APPLICATIONS:
-        weights = "none"
-    opened = open_model(source, weights)
+    opened = open_model(source, weights, usual="none")
     model = opened.model
     rows = _rows(model, list(where) or None, list(except_) or None)
     meanings = _meanings(model)
@@ -92,7 +63,7 @@ def command(
             "source": opened.words,
             "parameters": model.count_params(),
             "compiled": bool(model.compiled),
-            "layers": [asdict(row) for row in rows],
+            "layers": rows,
             "selectors": meanings,
         }
         if planned is not None:
@@ -104,60 +75,63 @@ def command(
     page = console()
     page.print(f"{model.name}: {opened.words}, {model.count_params():,} parameters", markup=False)
     page.print(_table(rows))
-    _print_meanings(page, meanings)
+    page.print("What selectors mean here (output layers only by their exact name):")
+    width = max(len(each) for each in meanings)
+    for selector, paths in meanings.items():
+        page.print(f"  {selector:<{width}}  {len(paths):>4}: {some(paths, 4)}", markup=False)
     if planned is not None:
-        _print_planned(page, str(layer), at, planned)
+        page.print(f"\n{layer} at {at} would go:")
+        for each in planned:
+            line = f"{each['stands']}, as {each['path']}"
+            if each["skipped"]:
+                line = f"not at {each['host']}: {each['skipped']}"
+            page.print(f"  {line}", markup=False)
     return 0
 
 
-def _rows(model: keras.Model, where: Any, except_: Any) -> list[Row]:
-    from ablate.surgery import hosts, kinds, record
+def _rows(model: keras.Model, where: Any, except_: Any) -> list[dict[str, Any]]:
+    from ablate.surgery import hosts, record
     from ablate.surgery.graph import calls_by_layer
-    from ablate.surgery.sites import Site, site_at
 
     calls = calls_by_layer(model)
     inserted = {each.path for each in record.inserted(model)}
-    wanted = None
+    named = dict(hosts.paths(model))
+    chosen = hosts.all_hosts(model)
     if where or except_:
         wanted = {host.path for host in hosts.select(model, where or "all", except_)}
-    named = dict(hosts.paths(model))
-    rows = []
-    for host in hosts.all_hosts(model):
-        if wanted is not None and host.path not in wanted:
-            continue
-        followers = _followers(host.layer, calls)
-        own = None
-        if host.activation is None:
-            own = next((f for f in followers if kinds.is_activation(f)), None)
-        rows.append(
-            Row(
-                path=host.path,
-                layer=host.layer_class,
-                kind=host.kind,
-                output=_shape(calls[host.layer][0][1]),
-                parameters=host.layer.count_params(),
-                trainable=bool(host.layer.trainable),
-                activation=host.activation if own is None else kinds.activation_name(own),
-                activation_layer=None if own is None else own.name,
-                normalized={
-                    named[each]: type(each).__name__
-                    for each in followers
-                    if kinds.kind_of(each) == "norm"
-                },
-                dropped={
-                    named[each]: f"{getattr(each, 'rate', 0):g}"
-                    for each in followers
-                    if kinds.kind_of(each) == "dropout"
-                },
-                positions=[at for at in POSITIONS if isinstance(site_at(host, at, calls), Site)],
-                output_layer=host.output,
-                inserted=host.path in inserted,
-            )
-        )
-    return rows
+        chosen = [host for host in chosen if host.path in wanted]
+    return [_row(host, calls, named) | {"inserted": host.path in inserted} for host in chosen]
 
 
-def _followers(layer: Any, calls: dict[Any, list[Any]]) -> list[Any]:
+def _row(host: Host, calls: Calls, named: dict[Any, str]) -> dict[str, Any]:
+    """Describe one layer: what it is, what follows before the next host, what it can take."""
+    from ablate.surgery import kinds
+    from ablate.surgery.sites import Site, site_at
+
+    followers = _followers(host.layer, calls)
+    own = None
+    if host.activation is None:
+        own = next((each for each in followers if kinds.is_activation(each)), None)
+    norms, dropouts = (
+        [each for each in followers if kinds.kind_of(each) == kind] for kind in ("norm", "dropout")
+    )
+    return {
+        "path": host.path,
+        "layer": host.layer_class,
+        "kind": host.kind,
+        "output": _shape(calls[host.layer][0][1]),
+        "parameters": host.layer.count_params(),
+        "trainable": bool(host.layer.trainable),
+        "activation": host.activation if own is None else kinds.activation_name(own),
+        "activation_layer": None if own is None else own.name,
+        "normalized": {named[each]: type(each).__name__ for each in norms},
+        "dropped": {named[each]: f"{getattr(each, 'rate', 0):g}" for each in dropouts},
+        "positions": [at for at in POSITIONS if isinstance(site_at(host, at, calls), Site)],
+        "output_layer": host.output,
+    }
+
+
+def _followers(layer: Any, calls: Calls) -> list[Any]:
     """Normalization, dropout and activation that follow a layer, one after another."""
     from ablate.surgery import kinds
 
@@ -210,51 +184,33 @@ def _planned(
     ]
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[dict[str, Any]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("layer", overflow="fold")
-    table.add_column("class", overflow="fold")
-    for name in ("kind", "output"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("params", justify="right", no_wrap=True)
-    for name in ("activation", "norm", "drop", "sites"):
-        table.add_column(name, no_wrap=True)
+    for name in ("layer", "class"):
+        table.add_column(name, overflow="fold")
+    for name in ("kind", "output", "params", "activation", "norm", "drop", "sites"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "params" else "left")
     letters: dict[str, str] = dict(zip(POSITIONS, "bBAa", strict=True))
     for row in rows:
-        marks = [
-            "output" if row.output_layer else "",
-            "frozen" if not row.trainable else "",
-            "inserted" if row.inserted else "",
-        ]
+        marks = {
+            "output": row["output_layer"],
+            "frozen": not row["trainable"],
+            "inserted": row["inserted"],
+        }
+        positions = "".join(letters[at] for at in row["positions"])
         table.add_row(
-            escape(row.path),
-            escape(row.layer),
-            row.kind,
-            row.output,
-            f"{row.parameters:,}" if row.parameters else "",
-            escape(("→ " if row.activation_layer else "") + (row.activation or "")),
-            escape(", ".join(_SHORT.get(each, each) for each in row.normalized.values())),
-            escape(", ".join(row.dropped.values())),
-            " ".join(["".join(letters[at] for at in row.positions), *filter(None, marks)]),
+            escape(row["path"]),
+            escape(row["layer"]),
+            row["kind"],
+            row["output"],
+            f"{row['parameters']:,}" if row["parameters"] else "",
+            escape(("→ " if row["activation_layer"] else "") + (row["activation"] or "")),
+            escape(", ".join(_SHORT.get(each, each) for each in row["normalized"].values())),
+            escape(", ".join(row["dropped"].values())),
+            " ".join([positions, *(mark for mark, holds in marks.items() if holds)]),
         )
     return table
-
-
-def _print_meanings(page: Console, meanings: dict[str, list[str]]) -> None:
-    page.print("What selectors mean here (output layers only by their exact name):")
-    width = max(len(each) for each in meanings)
-    for selector, paths in meanings.items():
-        page.print(f"  {selector:<{width}}  {len(paths):>4}: {some(paths, 4)}", markup=False)
-
-
-def _print_planned(page: Console, layer: str, at: str, planned: list[dict[str, Any]]) -> None:
-    page.print(f"\n{layer} at {at} would go:")
-    for each in planned:
-        if each["skipped"]:
-            page.print(f"  not at {each['host']}: {each['skipped']}", markup=False)
-        else:
-            page.print(f"  {each['stands']}, as {each['path']}", markup=False)

@@ -52,12 +52,13 @@ weights_option = click.option(
 )
 
 
-def open_model(source: str, weights: str | None = None) -> Opened:
+def open_model(source: str, weights: str | None = None, usual: str = "imagenet") -> Opened:
     """Return the model that SOURCE names.
 
     Args:
         source: A `.keras` or `.h5` file, or a name of `keras.applications` in any case.
-        weights: Of an application: `imagenet` (the default), `none` (random, seeded), or a file.
+        weights: Of an application: `imagenet`, `none` (random, seeded), or a file.
+        usual: The weights of an application where none are given.
 
     Raises:
         SurgeryError: SOURCE is neither, or the file holds no model that can be loaded.
@@ -66,7 +67,7 @@ def open_model(source: str, weights: str | None = None) -> Opened:
 
     name = source.lower().replace("_", "")
     if not Path(source).exists() and name in APPLICATIONS:
-        return _application(name, weights)
+        return _application(name, weights or usual)
     if weights is not None:
         raise SurgeryError(
             f"--weights belongs to names of keras.applications; '{source}' is taken for a file, "
@@ -133,13 +134,12 @@ def _start() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
-def _application(name: str, weights: str | None) -> Opened:
+def _application(name: str, weights: str) -> Opened:
     from ablate.study.schema.factories import APPLICATIONS
 
     application = APPLICATIONS[name]
-    given: str | None = weights or "imagenet"
-    words = f"{application.function} with weights of {given}"
-    if given not in ("imagenet", "none") and not Path(str(given)).expanduser().is_file():
+    words = f"{application.function} with weights of {weights}"
+    if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
         raise SurgeryError(
             f"--weights: expected imagenet, none or a file of weights. Received: '{weights}', "
             "which is no file."
@@ -147,20 +147,21 @@ def _application(name: str, weights: str | None) -> Opened:
     _start()
     import keras
 
-    if given == "none":
-        given, words = None, f"{application.function} with random weights (seed 0)"
+    if weights == "none":
+        words = f"{application.function} with random weights (seed 0)"
         keras.utils.set_random_seed(0)
     try:
-        model = getattr(keras.applications, application.function)(weights=given)
+        made = getattr(keras.applications, application.function)
+        model = made(weights=None if weights == "none" else weights)
     except Exception as trouble:
         remedy = (
             "They are downloaded when first used; for a network without weights: --weights none."
-            if given == "imagenet"
+            if weights == "imagenet"
             else "Expected a file that save_weights wrote for this very network."
         )
         raise SurgeryError(
-            f"--weights: '{weights or 'imagenet'}' could not be loaded into "
-            f"{application.function}. {remedy} Keras says: {reason(trouble)}"
+            f"--weights: '{weights}' could not be loaded into {application.function}. {remedy} "
+            f"Keras says: {reason(trouble)}"
         ) from trouble
     return Opened(model, name, words)
 

@@ -84,22 +84,19 @@ def after(layer: keras.layers.Layer, affine: Affine) -> Weights | str:
         return reason
     if not is_linear(layer):
         return f"'{layer.name}' applies its activation before the normalization"
-    scale, bias = affine.scale, _bias(layer)
     if isinstance(layer, keras.layers.EinsumDense):
         return _after_einsum(layer, affine)
+    scale, bias = affine.scale, _bias(layer)
+    merged = {"bias": (0.0 if bias is None else bias * scale) + affine.shift}
     if isinstance(layer, SEPARABLE):
-        kernels = {
-            "depthwise_kernel": _array(layer.depthwise_kernel),
-            "pointwise_kernel": _array(layer.pointwise_kernel) * scale,
-        }
-    elif isinstance(layer, DEPTHWISE):
-        kernel = _array(layer.kernel)
-        kernels = {"kernel": kernel * scale.reshape(kernel.shape[-2:])}
+        merged["depthwise_kernel"] = _array(layer.depthwise_kernel)
+        return merged | {"pointwise_kernel": _array(layer.pointwise_kernel) * scale}
+    kernel = _array(layer.kernel)
+    if isinstance(layer, DEPTHWISE):
+        scale = scale.reshape(kernel.shape[-2:])
     elif isinstance(layer, TRANSPOSED):
-        kernels = {"kernel": _array(layer.kernel) * scale[:, None]}
-    else:
-        kernels = {"kernel": _array(layer.kernel) * scale}
-    return {**kernels, "bias": (0.0 if bias is None else bias * scale) + affine.shift}
+        scale = scale[:, None]
+    return merged | {"kernel": kernel * scale}
 
 
 def before(layer: keras.layers.Layer, affine: Affine) -> Weights | str:
@@ -130,17 +127,16 @@ def before(layer: keras.layers.Layer, affine: Affine) -> Weights | str:
 def _input_side(layer: keras.layers.Layer, affine: Affine) -> tuple[Weights, np.ndarray]:
     """Return the scaled kernels and the image of the shift under the unscaled ones."""
     scale, shift = affine.scale, affine.shift
-    if isinstance(layer, keras.layers.Dense):
-        kernel = _array(layer.kernel)
-        return {"kernel": kernel * scale[:, None]}, shift @ kernel
-    if isinstance(layer, TRANSPOSED):
-        return {"kernel": _array(layer.kernel) * scale}, np.zeros(())
     if isinstance(layer, SEPARABLE):
         depthwise, pointwise = _array(layer.depthwise_kernel), _array(layer.pointwise_kernel)
         seen = _over_positions(depthwise * shift[:, None]).reshape(-1)
         scaled = {"depthwise_kernel": depthwise * scale[:, None], "pointwise_kernel": pointwise}
         return scaled, seen @ pointwise.reshape(pointwise.shape[-2:])
     kernel = _array(layer.kernel)
+    if isinstance(layer, keras.layers.Dense):
+        return {"kernel": kernel * scale[:, None]}, shift @ kernel
+    if isinstance(layer, TRANSPOSED):
+        return {"kernel": kernel * scale}, np.zeros(())
     if isinstance(layer, DEPTHWISE):
         offset = _over_positions(kernel * shift[:, None]).reshape(-1)
         return {"kernel": kernel * scale[:, None]}, offset

@@ -6,7 +6,7 @@ There is a `SiteDecision` for each placement and host, skipped hosts with their 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,12 +14,13 @@ import keras
 
 from ablate.errors import SurgeryError
 from ablate.study.keras_names import snake
-from ablate.study.schema.placement import Placement
 from ablate.study.positions import Position
+from ablate.study.schema.placement import Placement
 from ablate.surgery import hosts
 from ablate.surgery.graph import calls_by_layer, graphs
 from ablate.surgery.layer_factory import Recipe, recipe_of
-from ablate.surgery.sites import Refusal, Site, site_at
+from ablate.surgery.rebuild import free_name
+from ablate.surgery.sites import Site, site_at
 from ablate.surgery.ties import held_elsewhere
 
 
@@ -105,8 +106,8 @@ class _Planner:
         split = None
         if site.points[0].side == "split" and host.path not in self.splits:
             self.splits.add(host.path)
-            split = free_name(host.name, "activation", names)
-        name = free_name(host.name, suffix(recipe.layer_class), {*names, split})
+            split = free_name(f"{host.name}_activation", names)
+        name = free_name(f"{host.name}_{suffix(recipe.layer_class)}", {*names, split})
         for each in models:
             self.taken[each] |= {name, split} if split else {name}
         return replace(
@@ -122,8 +123,8 @@ class _Planner:
     def fit(self, host: hosts.Host, at: Position, recipe: Recipe) -> Any:
         """Return the site and the recipe fitted to it, or None and the reason why there is none."""
         site = site_at(host, at, self.calls)
-        if isinstance(site, Refusal):
-            return None, site.reason
+        if isinstance(site, str):
+            return None, site
         if site.points[0].side == "split" and host.layer in self.held:
             return None, (
                 f"'{self.held[host.layer]}' holds it too, so its activation cannot be split off "
@@ -141,15 +142,6 @@ def sibling_path(path: str, name: str) -> str:
 def suffix(layer_class: str) -> str:
     """Return what a layer of this class adds to its host's name: `bn`, `dropout`, …"""
     return "bn" if layer_class == "BatchNormalization" else snake(layer_class)
-
-
-def free_name(host: str, ending: str, taken: Container[str | None]) -> str:
-    """Return `<host>_<ending>`, with `_2`, `_3`, … where that name is taken."""
-    name, count = f"{host}_{ending}", 1
-    while name in taken:
-        count += 1
-        name = f"{host}_{ending}_{count}"
-    return name
 
 
 def _no_host(placement: Placement, decisions: Sequence[SiteDecision]) -> str:

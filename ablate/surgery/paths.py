@@ -34,18 +34,20 @@ def canonical_paths(model: keras.Model, base: keras.Model | None = None) -> dict
             shifts the ordinals of the rest; layers are then matched by their names' path.
     """
     inserted = {each.path: each for each in record.inserted(model)}
-    by_name = _by_name(base) if base is not None else {}
-    own = _paths(model, skip=set(inserted))
-    found: dict[Any, str] = {}
+    by_name: dict[str, str] = {}
+    if base is not None:
+        of_base = canonical_paths(base)
+        by_name = {path: of_base[layer] for layer, path in hosts.paths(base)}
     named = hosts.paths(model)
-    for layer, path in named:
-        if path not in inserted:
-            found[layer] = by_name.get(path, own[layer])
+    own = _paths(model, skip=set(inserted))
+    found = {layer: by_name.get(path, own[layer]) for layer, path in named if path not in inserted}
     canonical = {path: found[layer] for layer, path in named if layer in found}
-    for layer, path in named:
-        if path in inserted:
-            found[layer] = _of_inserted(inserted[path], inserted, canonical)
-    return found
+    new = {
+        layer: _of_inserted(inserted[path], inserted, canonical)
+        for layer, path in named
+        if path in inserted
+    }
+    return found | new
 
 
 def _of_inserted(
@@ -56,11 +58,6 @@ def _of_inserted(
     if entry.host in inserted:
         return _of_inserted(inserted[entry.host], inserted, canonical) + suffix
     return canonical.get(entry.host, entry.host) + suffix
-
-
-def _by_name(model: keras.Model) -> dict[str, str]:
-    canonical = canonical_paths(model)
-    return {path: canonical[layer] for layer, path in hosts.paths(model)}
 
 
 def _paths(model: keras.Model, skip: set[str]) -> dict[Any, str]:

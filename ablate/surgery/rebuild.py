@@ -12,7 +12,9 @@ stay tied. Weights are copied by the map old layer -> new layer, which is return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import itertools
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,12 +143,8 @@ class _Rebuilding:
         self.edits = edits
         self.made: dict[Any, Any] = {}
         self.held: list[Callable[[], None]] = []
-        self.new = {
-            layer
-            for side in (edits.before, edits.after)
-            for each in side.values()
-            for layer in each
-        }
+        chains = (*edits.before.values(), *edits.after.values())
+        self.new = set(itertools.chain.from_iterable(chains))
         self.wanted = {layer: layer.trainable for layer in self.new}
 
     def layer(self, old: Any) -> Any:
@@ -202,7 +200,7 @@ class _Rebuilding:
         inputs = keras.tree.map_structure(lambda tensor: given[id(tensor)], old.input)
         outputs = keras.tree.map_structure(lambda tensor: values[id(tensor)], old.output)
         self.tell_apart(read, outputs, feeds)
-        return _constructed(old, inputs, outputs, name=old.name)
+        return _constructed(old, inputs, outputs)
 
     def perform(
         self, call: Call, values: dict[int, Any], mask: Callable[[Any], Any]
@@ -240,7 +238,7 @@ class _Rebuilding:
                 f"The Sequential model '{old.name}' would have no layer left. "
                 "Select fewer of its layers."
             )
-        return _constructed(old, layers, name=old.name)
+        return _constructed(old, layers)
 
     def tell_apart(self, read: Graph, outputs: Any, feeds: Sequence[Any]) -> None:
         """Rename the operations of new masks where a name is taken: Keras wants them unique."""
@@ -248,10 +246,7 @@ class _Rebuilding:
         taken = {op.name for op in read.order} | {layer.name for layer in self.new}
         for operation in graph.operations_between(feeds, keras.tree.flatten(outputs)):
             if id(operation) not in known:
-                stem, count = operation.name, 1
-                while operation.name in taken:
-                    count += 1
-                    operation.name = f"{stem}_{count}"
+                operation.name = free_name(operation.name, taken)
                 taken.add(operation.name)
 
     def restore_flags(self, old: Any) -> None:
@@ -268,10 +263,16 @@ class _Rebuilding:
                 self.restore_flags(operation)
 
 
-def _constructed(old: keras.Model, *arguments: Any, name: str) -> Any:
+def free_name(name: str, taken: Container[str | None]) -> str:
+    """Return the name, with `_2`, `_3`, … where it is taken."""
+    numbered = (f"{name}_{count}" for count in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
+
+
+def _constructed(old: keras.Model, *arguments: Any) -> Any:
     try:
         with deep_graphs():
-            return type(old)(*arguments, name=name)
+            return type(old)(*arguments, name=old.name)
     except TypeError as trouble:
         raise SurgeryError(
             f"The model '{old.name}' ({type(old).__name__}) cannot be constructed as its Keras "
@@ -281,6 +282,4 @@ def _constructed(old: keras.Model, *arguments: Any, name: str) -> Any:
 
 
 def _through(chain: Sequence[keras.Layer], tensor: Any) -> Any:
-    for layer in chain:
-        tensor = layer(tensor)
-    return tensor
+    return functools.reduce(lambda value, layer: layer(value), chain, tensor)

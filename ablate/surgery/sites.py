@@ -59,15 +59,6 @@ class Site:
     points: tuple[Point, ...] = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a host cannot take a position."""
-
-    host: str
-    position: Position
-    reason: str
-
-
 def sites(
     model: keras.Model,
     where: str | Iterable[str] = "all",
@@ -95,18 +86,18 @@ def sites(
             if isinstance(decided, Site):
                 found.append(decided)
             elif selected.named and at is not None:
-                raise SurgeryError(f"'{decided.host}' cannot take '{at}': {decided.reason}.")
+                raise SurgeryError(f"'{selected.host.path}' cannot take '{at}': {decided}.")
     return found
 
 
-def site_at(host: Host, position: Position, calls: Calls) -> Site | Refusal:
+def site_at(host: Host, position: Position, calls: Calls) -> Site | str:
     """Return the site of one position at one host, or why there is none."""
     points: list[Point] = []
     words: list[str] = []
     for read, call in calls[host.layer]:
         decided = _point(read, call, host, position)
         if isinstance(decided, str):
-            return Refusal(host.path, position, decided)
+            return decided
         points.append(decided[0])
         words.append(decided[1])
     return Site(host.path, host.kind, position, words[0], tuple(points))
@@ -122,7 +113,7 @@ def _point(read: Graph, call: Call, host: Host, position: Position) -> tuple[Poi
     if len(call.outputs) != 1:
         return f"it returns {len(call.outputs)} tensors, and '{position}' needs exactly one"
     directly = (Point(call, "after"), f"directly after {host.name}")
-    if position == "after" or is_activation_host(host):
+    if position == "after" or host.kind == "activation":
         if position == "before_activation":
             if len(fed(call)) != 1:
                 return "it has several inputs"
@@ -140,11 +131,6 @@ def _point(read: Graph, call: Call, host: Host, position: Position) -> tuple[Poi
     if position == "before_activation":
         return Point(found, "before"), f"before {found.operation.name}"
     return Point(found, "after"), f"after {found.operation.name}"
-
-
-def is_activation_host(host: Host) -> bool:
-    """Whether the host is itself an activation: then it is its own."""
-    return host.kind == "activation"
 
 
 def whole(layer: Any) -> str | None:

@@ -241,7 +241,8 @@ def test_inputs_can_be_hosts():
 
 def test_a_named_host_that_cannot_is_an_error():
     model, _ = CASES["embedding_to_lstm"]()
-    with pytest.raises(SurgeryError, match="Dropout cannot be inserted 'after' of 'gru': it returns 2"):
+    named = "Dropout cannot be inserted 'after' of 'gru': it returns 2"
+    with pytest.raises(SurgeryError, match=named):
         insert(model, "Dropout", rate=0.1, where="gru")
     with pytest.raises(SurgeryError, match="Dropout can be inserted at none of the 1 layers"):
         insert(model, "Dropout", rate=0.1, where="GRU")
@@ -268,7 +269,7 @@ def test_an_output_layer_by_its_name():
         (3, {}, "Expected a layer's class by name"),
         ([], {}, "at least one placement"),
         (["Dropout"], {}, "Expected a list of Placement"),
-        ([placement("Dropout", rate=0.1)], {"rate": 0.2}, "stand in its placement"),
+        ([placement("Dropout", rate=0.1)], {"rate": 0.2}, "belong in its placement"),
     ],
 )
 def test_bad_requests(layer, arguments, words):
