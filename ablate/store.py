@@ -1,7 +1,7 @@
 """The logs folder: the only module that knows a file name in it.
 
-Results go in and come out; every file is written beside its place and moved there, so that it
-is whole or absent. The driver writes everything here but `work/<trial id>/`, which belongs to
+Every file is written under a temporary name and then renamed, so that it is whole or absent. The
+driver writes everything here but `work/<trial id>/`, which belongs to
 the worker that trains that trial. A lock that the kernel frees keeps two drivers apart.
 
 What is read is checked. A file that is unsound counts as absent, and a notice names it; who holds
@@ -54,58 +54,16 @@ class Store:
         self.name = study
         self.root = self.logs / study
         self._held = False  # whether this store has the lock, so that it may rename files
-
-    # Paths -----------------------------------------------------------------------------------
-
-    @property
-    def study_file(self) -> Path:
-        """The study as resolved."""
-        return self.root / "study.yaml"
-
-    @property
-    def trials(self) -> Path:
-        """The folder of final and failed trials."""
-        return self.root / "trials"
-
-    @property
-    def works(self) -> Path:
-        """The folder of the trials in flight."""
-        return self.root / "work"
-
-    @property
-    def inputs(self) -> Path:
-        """Where live objects of the Python API are kept as files."""
-        return self.root / "inputs"
-
-    @property
-    def tensorboard(self) -> Path:
-        """The TensorBoard logdir of this study."""
-        return self.root / "tensorboard"
-
-    @property
-    def results_csv(self) -> Path:
-        """A row per trial."""
-        return self.root / "results.csv"
-
-    @property
-    def search_csv(self) -> Path:
-        """A row per search trial."""
-        return self.root / "search.csv"
-
-    @property
-    def report_html(self) -> Path:
-        """The report for a browser."""
-        return self.root / "report.html"
-
-    @property
-    def report_markdown(self) -> Path:
-        """The report for a text."""
-        return self.root / "report.md"
-
-    @property
-    def plots(self) -> Path:
-        """The folder of the report's plots."""
-        return self.root / "plots"
+        self.study_file = self.root / "study.yaml"  # as resolved
+        self.trials = self.root / "trials"  # final and failed ones
+        self.works = self.root / "work"  # a folder for each trial in flight
+        self.inputs = self.root / "inputs"  # live objects of the Python API, kept as files
+        self.tensorboard = self.root / "tensorboard"  # the logdir
+        self.results_csv = self.root / "results.csv"  # a row per trial
+        self.search_csv = self.root / "search.csv"  # a row per trial of a search
+        self.report_html = self.root / "report.html"
+        self.report_markdown = self.root / "report.md"
+        self.plots = self.root / "plots"  # those of the report
 
     def result_file(self, trial: str) -> Path:
         """The record of a trial."""
@@ -171,12 +129,10 @@ class Store:
         """Rename the folder to `<study>.<time>` and return its new place, None if absent."""
         if not self.root.exists():
             return None
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        target = self.logs / f"{self.name}.{stamp}"
+        target = first = self.logs / f"{self.name}.{time.strftime('%Y%m%d-%H%M%S')}"
         count = 2
         while target.exists():
-            target = self.logs / f"{self.name}.{stamp}-{count}"
-            count += 1
+            target, count = first.with_name(f"{first.name}-{count}"), count + 1
         with told(self.root):
             self.root.rename(target)
         return target

@@ -21,11 +21,11 @@ def command(study: str, logs: Path, find: Find, *, quick: bool, quiet: bool, as_
 
     Nothing is trained. With --quick no model is built either, which takes no TensorFlow.
     """
-    from ablate.execution.status import outlook
+    from ablate.execution.status import preview
     from ablate.report.plans import print_outlook
     from ablate.report.terminal import console
 
-    seen = outlook(find(study), logs=logs, build=not quick)
+    seen = preview(find(study), logs=logs, build=not quick)
     if as_json:
         echo_json(seen.to_json())
     else:

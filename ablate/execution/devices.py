@@ -1,8 +1,8 @@
-"""What a machine has to train on, told without TensorFlow, and how trials share it.
+"""The cores and GPUs of a machine, found without TensorFlow, and how trials share them.
 
-Cores and GPUs go in, lanes come out. A lane is a set of workers that see the same devices:
-all of a CPU machine's workers form one lane; each GPU is a lane of its own, so that a worker
-never sees another's. Numbers do not depend on any of it.
+A worker pool is a set of workers that see the same devices: all workers of a machine without GPUs
+are one pool; each GPU has a pool of its own, so that a worker never sees another's. Numbers do
+not depend on any of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ablate.errors import StudyError
 
@@ -57,9 +57,9 @@ def worker_pools(
     machine_cores: int | None = None,
     machine_gpus: tuple[str, ...] | None = None,
 ) -> list[WorkerPool]:
-    """Return the lanes of this machine.
+    """Return the worker pools of this machine.
 
-    Without GPUs: one lane of cores // threads workers (cores // cpus_per_trial where that asks
+    Without GPUs: one pool of cores // threads workers (cores // cpus_per_trial where that asks
     for more), at least one. With GPUs: one worker for each, several where `gpus_per_trial` is
     a share below 1, groups of GPUs where it is above. `workers` caps or sets the total.
 
@@ -91,8 +91,8 @@ def worker_pools(
 
 
 def _deal(found: list[WorkerPool], workers: int) -> list[WorkerPool]:
-    """Spread a given number of workers evenly over the lanes."""
+    """Spread a given number of workers evenly over the pools."""
     counts = [workers // len(found) + (k < workers % len(found)) for k in range(len(found))]
     return [
-        WorkerPool(count, lane.gpus) for count, lane in zip(counts, found, strict=True) if count > 0
+        replace(pool, workers=count) for count, pool in zip(counts, found, strict=True) if count > 0
     ]

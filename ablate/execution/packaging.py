@@ -181,7 +181,7 @@ def _place(top: str) -> Path | None:
 
 
 def _specs(trials: Iterable[Trial]) -> Iterator[Spec]:
-    """Specs are shared by the seeds of an arm: each is looked at once."""
+    """Specs are shared by the seeds of a variant: each is looked at once."""
     yield from {id(trial.spec): trial.spec for trial in trials}.values()
 
 

@@ -1,13 +1,12 @@
 """From a study to the trials that are still to be trained.
 
-A study and its store go in; arms, trials with their ids, the outcomes that stand and the trials
-left to do come out. Nothing is trained and, unless a leave-one-out study has to look inside a
+`plan` resolves a study into variants and trials with their ids, and looks up in the store which
+of them have an outcome. Nothing is trained and, unless a leave-one-out study has to look inside a
 model, no Keras is imported: ten thousand trials are planned in a second or so.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from ablate.config import dump_study, load_study
 from ablate.disk import DamagedError, check_archive, notice
-from ablate.errors import AblateError, Notice
+from ablate.errors import AblateError
 from ablate.execution.again import lacking
 from ablate.execution.devices import cores
 from ablate.execution.readings import Read, with_digests
@@ -39,7 +38,7 @@ LookInside = Callable[[ResolvedVariant, LeaveOneOut], Sequence[Found]]
 class Plan:
     """A study's trials, and what the store already knows of them.
 
-    `trials` has one per arm and seed, aliases included; `results` the records of all of them
+    `trials` has one per variant and seed, aliases included; `results` the records of all of them
     that exist; `todo` the distinct trials without an outcome that stands; `dropped` the ids of
     outcomes on disk that are no longer planned; `replaces` the numerics under which the study in
     the store was trained, where this plan is for another.
@@ -92,9 +91,9 @@ def plan(
 ) -> Plan:
     """Return what a study asks for and what is left of it to do.
 
-    `look_inside` is called for studies whose arms depend on the layers of a built model, unless
+    `look_inside` is called for studies whose variants depend on the layers of a built model, unless
     `earlier`, the study as it was resolved before, knows them already. Without it such a study
-    is planned without those arms. `read` reads what a `call` of data returns, where no earlier
+    is planned without those variants. `read` reads what a `call` of data returns, where no earlier
     reading is known (`anew`: known from this study); without it such trials are planned without
     the digest of their rows, as if nobody had trained them. `recorded` plans under the numerics
     that the study was trained under, for those who show what is there; else it is today's, and
@@ -121,7 +120,11 @@ def plan(
     if earlier is not None and not recorded:
         replaces = _other_numerics(study, resolved, trained_under(earlier), memory)
     if recorded and _other_numerics(study, resolved, NUMERICS, memory) is not None:
-        _say_recorded(study)
+        notice(
+            f"Study '{study.study}' was trained under numerics {study.numerics}; this version "
+            f"trains under {NUMERICS}. What is shown is what was trained then; `ablate run` would "
+            "train every trial that this concerns again."
+        )
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
     planned = {trial.id: trial for trial in trials[::-1]}
@@ -138,7 +141,7 @@ def plan(
     }
     todo = tuple(
         trial
-        for trial in reversed(planned.values())  # the first arm of each id, in plan order
+        for trial in reversed(planned.values())  # the first variant of each id, in plan order
         if trial.id not in lacks or lacks[trial.id]
     )
     known = planned.keys() | store.searched().keys()
@@ -146,7 +149,12 @@ def plan(
         each for each, result in everything.items() if each not in known and result.final
     )
     if replaces is not None:
-        _say_replaced(store, replaces)
+        notice(
+            f"The numbers that trials give have changed since study '{store.name}' was trained "
+            f"(numerics {replaces}, now {NUMERICS}): a run trains its trials again. The earlier "
+            "outcomes stay on disk, unmixed; after the run, `ablate report "
+            f"{store.kept_study_file(replaces)}` shows them."
+        )
     again = {trial.id: lacks[trial.id] for trial in todo if trial.id in lacks}
     return Plan(study, resolved, trials, results, todo, dropped, replaces, again)
 
@@ -203,7 +211,7 @@ def resolved_before(store: Store) -> Study | None:
 def trials_of(
     study: Study, resolved: Sequence[ResolvedVariant], memory: dict[str, Any]
 ) -> list[Trial]:
-    """Return one trial per arm and seed, in the order of the arms."""
+    """Return one trial per variant and seed, in the order of the variants."""
     probes = tuple(study.probes)
     seeds = study.seed_list
     trials = []
@@ -259,29 +267,6 @@ def _with_numerics(study: Study, earlier: Study | None, recorded: bool) -> Study
     if study.numerics == numerics:
         return study
     return study.model_copy(update={"numerics": numerics})
-
-
-def _say_recorded(study: Study) -> None:
-    warnings.warn(
-        Notice(
-            f"Study '{study.study}' was trained under numerics {study.numerics}; this version "
-            f"trains under {NUMERICS}. What is shown is what was trained then; `ablate run` would "
-            "train every trial that this concerns again."
-        ),
-        stacklevel=3,
-    )
-
-
-def _say_replaced(store: Store, before: int) -> None:
-    warnings.warn(
-        Notice(
-            f"The numbers that trials give have changed since study '{store.name}' was trained "
-            f"(numerics {before}, now {NUMERICS}): a run trains its trials again. The earlier "
-            "outcomes stay on disk, unmixed; after the run, `ablate report "
-            f"{store.kept_study_file(before)}` shows them."
-        ),
-        stacklevel=3,
-    )
 
 
 def write_study(made: Plan, store: Store) -> None:

@@ -1,7 +1,7 @@
-"""What the `call` of a study's data returned when it was first read, set into its arms.
+"""The digest of the rows that the `call` of a study's data returned when it was first read.
 
-Arms go in, the same arms come out with the digest of those rows in their data: it is in the ids of
-their trials, and every worker holds its own reading against it. The digest is known from the
+It is set into the data of the variants, and so into the ids of their trials; every worker checks
+its own reading against it. The digest is known from the
 study's own records, or from `.digests.json`, where it stands under the declaration (the call, the
 digest of its source, its arguments), or a worker reads the rows now.
 """
@@ -34,10 +34,10 @@ def with_digests(
     read: Read | None = None,
     anew: bool = False,
 ) -> tuple[ResolvedVariant, ...]:
-    """Return the arms, those whose data is a `call` with the digest of its rows.
+    """Return the variants, those whose data is a `call` with the digest of its rows.
 
     Args:
-        arms: the variants; a digest that stands in them already stays.
+        resolved: the variants; a digest that stands in them already stays.
         seeds: the study's.
         results: the study's records, by trial id.
         memory: digests by declaration; takes up what is read.
@@ -46,9 +46,8 @@ def with_digests(
             stays open.
         anew: read even where a digest is remembered.
     """
-    data = resolved[
-        0
-    ].spec.data  # variants differ in limit and scale, never in where rows come from
+    # Variants differ in limit and scale, never in where rows come from.
+    data = resolved[0].spec.data
     if data.call is None or data.digest is not None:
         return tuple(resolved)
     key = _declaration(data, memory)
@@ -89,7 +88,7 @@ def _recorded(
     memory: MutableMapping[str, Any],
     numerics: int | None,
 ) -> str | None:
-    """Return the digest under which trials of these very arms were trained, if any were."""
+    """Return the digest under which trials of these very variants were trained, if any were."""
     candidates = {
         section["digest"]: None
         for result in results.values()

@@ -1,20 +1,20 @@
 """Run a study: the one function behind `ablate run` and `ablate.run`.
 
-A study goes in, its results come out. What stands in the store is kept, the rest is trained on
-the chosen executor, and results.csv and the TensorBoard files follow. Before the first trial
-trains, every variant that has something to do is built once in a worker, so that a selector
-that matches nothing or a loss that does not fit costs seconds and not a night.
+Outcomes in the store are kept, the rest is trained on the chosen executor, and results.csv and the
+TensorBoard files are brought up to date. Before the first trial trains, every variant that has
+something to do is built once in a worker, so that a selector that matches nothing or a loss that
+does not fit costs seconds and not a night.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import Notice, StudyError
+from ablate.disk import notice
+from ablate.errors import AblateError, StudyError
 from ablate.execution import worker
 from ablate.execution.again import trained_again
 from ablate.execution.devices import worker_pools
@@ -23,12 +23,13 @@ from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, with_searched, write_study
 from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
-from ablate.execution.runner import Interrupted, Run, checked, recover
+from ablate.execution.runner import Interrupted, Run, recover
+from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.checks import check_new_names
 from ablate.study.preview import VariantPlan
 from ablate.study.programs import groups
-from ablate.study.progress import Watcher
+from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.schema.execution import Execution
@@ -66,7 +67,40 @@ def run(
         from ablate.report.terminal import console
 
         watchers = [Display(console())]
-    study = asked(study, workers, executor)
+    with opened(study, logs, workers, executor, fresh, watchers) as (made, store, session):
+        write_study(made, store)
+        recovered = recover(store, {trial.id: trial for trial in made.todo})
+        todo = [t for t in made.todo if t.id not in recovered or not recovered[t.id].final]
+        kept = made.kept + len(made.todo) - len(todo)
+        if not todo:
+            tell(watchers, "begin", 0, kept, len(made.dropped))
+        else:
+            _train(made, todo, kept, store, session, watchers)
+        with suppress(OSError):
+            store.works.rmdir()  # unless something is still under way in it
+        results = store.results({trial.id for trial in made.trials})
+        store.write_results(made.trials, results)
+        return made.outcome(results, store)
+
+
+@contextmanager
+def opened(
+    study: Study,
+    logs: str | Path,
+    workers: int | str | None,
+    executor: str | None,
+    fresh: bool,
+    watchers: Sequence[Watcher],
+) -> Iterator[tuple[Plan, Store, Session]]:
+    """Plan a study in its folder, which stays locked within the context; arguments as for `run`.
+
+    A study that starts from another study's network has that one run first.
+    """
+    if workers is not None or executor is not None:
+        changes = {"workers": workers, "executor": executor}
+        changes = {key: each for key, each in changes.items() if each is not None}
+        execution = Execution.model_validate({**study.execution.model_dump(), **changes})
+        study = study.model_copy(update={"execution": execution})
     study = with_trained_model(
         study,
         logs,
@@ -80,25 +114,11 @@ def run(
     with store.lock():
         study = materialised(study, store.inputs)
         with Session(store, study.execution) as session:
-            made = plan(
-                study, store, look_inside=session.look_inside, read=session.read,
-                earlier=resolved_before(store), anew=fresh,
-            )  # fmt: skip
-            session.carry_out(made, watchers)
-            return finish(made, store)
-
-
-def finish(made: Plan, store: Store) -> StudyResults:
-    """Write what is derived from all results, and return them."""
-    with suppress(OSError):
-        store.works.rmdir()  # unless something is still under way in it
-    results = store.results({trial.id for trial in made.trials})
-    store.write_results(made.trials, results)
-    return made.outcome(results, store)
+            yield session.plan(study, anew=fresh), store, session
 
 
 class Session:
-    """An executor, started when it is first needed, and what is done with it.
+    """The executors of a study, each started when it is first needed.
 
     A study without anything left to train never starts one.
     """
@@ -122,88 +142,87 @@ class Session:
             self._executors[threads].warm()
         return self._executors[threads]
 
-    def look_inside(self, variant: ResolvedVariant, rule: LeaveOneOut) -> Sequence[Found]:
-        """Build an arm in a worker and return the sites or layers that leave-one-out wants."""
-        executor = self.executor(_threads(variant.spec.train.threads))
-        found: Sequence[Found] = checked(executor, worker.look_inside, variant, rule)
-        return found
+    def plan(self, study: Study, *, anew: bool = False) -> Plan:
+        """Plan a study; what only a built model or rows that are read can tell, a worker tells."""
 
-    def read(self, spec: Spec) -> str:
-        """Read what the `call` of a spec's data returns in a worker, and return its digest."""
-        digest: str = checked(self.executor(_threads(spec.train.threads)), worker.read, spec)
-        return digest
+        def look_inside(variant: ResolvedVariant, rule: LeaveOneOut) -> Sequence[Found]:
+            found: Sequence[Found] = self.call(variant.spec, worker.look_inside, variant, rule)
+            return found
 
-    def carry_out(self, made: Plan, watchers: Sequence[Watcher] = ()) -> None:
-        """Train what a plan leaves to do; previews every variant concerned first."""
-        store = self._store
-        write_study(made, store)
-        trials = {trial.id: trial for trial in made.todo}
-        recovered = recover(store, trials)
-        todo = [trial for trial in made.todo if not _recovered(recovered, trial)]
-        kept = made.kept + len(made.todo) - len(todo)
-        if not todo:
-            for watcher in watchers:
-                watcher.begin(0, kept, len(made.dropped))
-            return
-        # Drawing boards and pools of processes take a while to import; a run with nothing to do
-        # never gets here.
-        from ablate.events import LiveEvents
+        def read(spec: Spec) -> str:
+            digest: str = self.call(spec, worker.read, spec)
+            return digest
 
-        under_way = self._expect(todo)
-        said = self._preview(made, todo)
-        shown, points = with_searched(made, store)
-        seen = [*watchers, LiveEvents(store, shown, points=points)]
-        again = trained_again(made.lacks[trial.id] for trial in todo if trial.id in made.lacks)
-        if again:
-            warnings.warn(Notice(again), stacklevel=2)
-        for watcher in seen:
-            watcher.begin(len(todo), kept, len(made.dropped))
+        earlier = resolved_before(self._store)
+        return plan(
+            study, self._store, look_inside=look_inside, read=read, earlier=earlier, anew=anew
+        )
+
+    def call(self, spec: Spec, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function in a worker that computes with the threads of `spec`.
+
+        Raises:
+            AblateError: whatever it raised.
+        """
         try:
-            self._train(todo, under_way, seen, said)
-        finally:
-            for watcher in seen:
-                with suppress(OSError):
-                    watcher.end()
+            return self.executor(threads_of(spec)).call(function, *arguments)
+        except AblateError:
+            raise
+        except Exception as error:
+            raise AblateError(f"The study could not be planned: {reason(error)}") from error
 
-    def _train(
-        self,
-        todo: Sequence[Trial],
-        under_way: Mapping[int, list[tuple[Trial, ...]]],
-        seen: Sequence[Watcher],
-        said: Mapping[str, VariantPlan],
-    ) -> None:
-        """Train on one executor after another: one for each number of threads."""
-        done = 0
-        for threads in sorted({_threads(trial.spec.train.threads) for trial in todo}):
-            mine = [t for t in todo if _threads(t.spec.train.threads) == threads]
-            executor = self.executor(threads)
-            held = {trial.id for group in under_way[threads] for trial in group}
-            rest = [trial for trial in mine if trial.id not in held]
-            pieces = [*under_way[threads], *(groups(rest, executor.slots) if rest else [])]
-            try:
-                run = Run(self._store, executor, {t.id: t for t in mine}, seen, previews=said)
-                done += len(run.go(pieces))
-            except Interrupted as stopped:
-                done += stopped.done
-                raise Interrupted(done, len(todo) - done) from None
+    def preview(self, resolved: Sequence[ResolvedVariant]) -> list[VariantPlan]:
+        """Build each variant once, so that a mistake shows before anything trains."""
+        built: list[VariantPlan] = self.call(resolved[0].spec, worker.preview, list(resolved))
+        return built
 
-    def _expect(self, todo: Sequence[Trial]) -> dict[int, list[tuple[Trial, ...]]]:
-        """Tell each executor what is to come; return the groups under way, by threads."""
-        by_threads: dict[int, list[Trial]] = {}
-        for trial in todo:
-            by_threads.setdefault(_threads(trial.spec.train.threads), []).append(trial)
-        return {
-            threads: self.executor(threads).expect(mine) for threads, mine in by_threads.items()
-        }
+    def groups(self, trials: Sequence[Trial], threads: int) -> list[tuple[Trial, ...]]:
+        """Return trials in the groups to hand out; those under way already as they are."""
+        executor = self.executor(threads)
+        under_way = executor.expect(trials)
+        held = {trial.id for group in under_way for trial in group}
+        rest = [trial for trial in trials if trial.id not in held]
+        return [*under_way, *groups(rest, executor.slots)]
 
-    def _preview(self, made: Plan, todo: Sequence[Trial]) -> dict[str, VariantPlan]:
-        """Build each variant that has something to do once, so that a mistake shows now."""
-        concerned = {trial.variant for trial in todo}
-        resolved = [variant for variant in made.resolved if variant.name in concerned]
-        threads = _threads(todo[0].spec.train.threads)
-        return {
-            each.name: each for each in checked(self.executor(threads), worker.preview, resolved)
-        }
+
+def _train(
+    made: Plan,
+    todo: Sequence[Trial],
+    kept: int,
+    store: Store,
+    session: Session,
+    watchers: Sequence[Watcher],
+) -> None:
+    """Train what is left of a plan; builds every variant concerned first."""
+    # The drawing of boards takes a while to import; a run with nothing to do never gets here.
+    from ablate.events import LiveEvents
+
+    by_threads: dict[int, list[Trial]] = {}
+    for trial in sorted(todo, key=lambda trial: threads_of(trial.spec)):
+        by_threads.setdefault(threads_of(trial.spec), []).append(trial)
+    tasks = {threads: session.groups(mine, threads) for threads, mine in by_threads.items()}
+    concerned = {trial.variant for trial in todo}
+    built = session.preview([each for each in made.resolved if each.name in concerned])
+    shown, points = with_searched(made, store)
+    watchers = [*watchers, LiveEvents(store, shown, points=points)]
+    again = trained_again(made.lacks[trial.id] for trial in todo if trial.id in made.lacks)
+    if again:
+        notice(again)
+    tell(watchers, "begin", len(todo), kept, len(made.dropped))
+    done = 0
+    try:
+        for threads, mine in by_threads.items():
+            trials = {trial.id: trial for trial in mine}
+            previews = {each.name: each for each in built}
+            running = Run(store, session.executor(threads), trials, watchers, previews=previews)
+            done += len(running.go(tasks[threads]))
+    except Interrupted as stopped:
+        done += stopped.done
+        raise Interrupted(done, len(todo) - done) from None
+    finally:
+        for watcher in watchers:
+            with suppress(OSError):
+                tell([watcher], "end")
 
 
 def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
@@ -213,7 +232,6 @@ def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
         MissingExtraError: its engine is not installed.
         StudyError: it asks for what this machine does not have.
     """
-
     count = execution.workers if isinstance(execution.workers, int) else None
     if execution.executor == "inline":
         return Inline(store.works, threads=threads)
@@ -234,24 +252,9 @@ def make_executor(execution: Execution, store: Store, threads: int) -> Executor:
     return Processes(store.works, threads=threads, worker_pools=found)
 
 
-def asked(study: Study, workers: int | str | None, executor: str | None) -> Study:
-    """Return the study with the executor and workers that this call asks for."""
-    changes: dict[str, Any] = {}
-    if workers is not None:
-        changes["workers"] = workers
-    if executor is not None:
-        changes["executor"] = executor
-    if not changes:
-        return study
-    execution = Execution.model_validate({**study.execution.model_dump(), **changes})
-    return study.model_copy(update={"execution": execution})
-
-
-def _threads(threads: int | str) -> int:
+def threads_of(spec: Spec) -> int:
+    """Return the threads that a planned spec is trained with."""
+    threads = spec.train.threads
     if not isinstance(threads, int):
         raise StudyError("train.threads is not resolved; plan the study first.")
     return threads
-
-
-def _recovered(found: dict[str, Any], trial: Trial) -> bool:
-    return trial.id in found and found[trial.id].final

@@ -14,11 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError
 from ablate.execution.again import with_earlier
 from ablate.execution.file_channel import collect
 from ablate.execution.messages import ATTEMPTS, Done, Executor, Finished, Lost, Message, Task
-from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.preview import VariantPlan
 from ablate.study.progress import Event, Watcher, tell
@@ -202,7 +200,7 @@ class Run:
         tell(self.watchers, what, *arguments)
 
 
-def recover(store: Store, trials: Mapping[str, Trial]) -> dict[str, TrialResult]:
+def recover(store: Store, trials: Mapping[str, Trial | None]) -> dict[str, TrialResult]:
     """Save what workers had handed in when their driver was killed, and return it by id.
 
     Work folders of trials that are no longer planned are removed; the others keep their
@@ -229,13 +227,3 @@ def _without_outcome(trial: Trial, status: Status) -> TrialResult:
         factors=trial.factors,
         spec=trial.spec.model_dump(mode="json", by_alias=True),
     )
-
-
-def checked(executor: Executor, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a worker; an error that is not the user's is told as one of ours."""
-    try:
-        return executor.call(function, *arguments)
-    except AblateError:
-        raise
-    except Exception as error:
-        raise AblateError(f"The study could not be planned: {reason(error)}") from error

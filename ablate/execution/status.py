@@ -1,15 +1,16 @@
 """What a study would train, and how far it is: the values behind `plan` and `status`.
 
-A study and its store go in; a row per variant comes out: its layers and parameters where
-models are built, its trials and what became of them, and an estimate of the time that is left
-from the time that was measured. Nothing is trained.
+There is a row per variant, with its layers and parameters where models are built, and an estimate
+of the time that is left from the time that was measured. Nothing is trained.
 """
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
 from ablate.reasons import sentence
 from ablate.store import Store
+from ablate.study.preview import VariantPlan
+from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import Trial
 
@@ -54,6 +57,10 @@ class Row:
         return self.statuses.get("completed", 0) + self.statuses.get("diverged", 0)
 
 
+#: What a row has from the variant once it is built.
+_BUILT = ("parameters", "trainable", "inserted", "removed", "skipped", "notes", "cautions")
+
+
 @dataclass(frozen=True)
 class StudyStatus:
     """A study: its rows, what is left, and how long that may take."""
@@ -68,18 +75,18 @@ class StudyStatus:
     basis: str = ""  # what the estimate rests on
     failures: tuple[tuple[str, int, str], ...] = ()  # variant, seed, the reason
     running: tuple[tuple[str, int], ...] = ()  # variant, seed
-    open_sites: bool = False  # leave-one-out arms are not known without building a model
+    open_sites: bool = False  # leave-one-out variants are not known without building a model
     again: str = ""  # how many final trials are trained again, and what for
 
     def to_json(self) -> dict[str, Any]:
-        """Return the outlook as one JSON document."""
+        """Return the status as one JSON document."""
         return asdict(self)
 
 
-def outlook(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
+def preview(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
     """Return what `study` would train.
 
-    With `build` each variant is built once in a worker process, which finds what a look at the
+    With `build` each variant is built once in a worker process, which finds what reading the
     file cannot: the layers' names, the parameters, a selector that matches nothing.
 
     Raises:
@@ -89,26 +96,20 @@ def outlook(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
     study = with_trained_model(study, logs)
     if not build:
         made = plan(study, store, earlier=resolved_before(store))
-        return _outlook(made, store, {})
-    # Workers take a while to import, and a quick look needs none.
+        return _status_of(made, store, {})
+    # Workers take a while to import, and a quick plan needs none.
     from ablate.execution import worker
     from ablate.execution.run import Session
-    from ablate.execution.runner import checked
 
     execution = study.execution.model_copy(update={"executor": "serial"})
-    with _inputs(study, store) as told, Session(store, execution) as session:
-        made = plan(
-            told, store, look_inside=session.look_inside, read=session.read,
-            earlier=resolved_before(store),
-        )  # fmt: skip
-        threads = made.resolved[0].spec.train.threads
-        assert isinstance(threads, int)
-        found = checked(session.executor(threads), worker.preview, list(made.resolved))
-        paces = {
-            trial.variant: checked(session.executor(threads), worker.pace, trial)
+    with _with_inputs(study, store) as study, Session(store, execution) as session:
+        made = session.plan(study)
+        found = session.preview(made.resolved)
+        epoch_seconds = {
+            trial.variant: session.call(trial.spec, worker.epoch_seconds, trial)
             for trial in _samples(made)
         }
-    return _outlook(made, store, {each.name: each for each in found}, paces)
+    return _status_of(made, store, {each.name: each for each in found}, epoch_seconds)
 
 
 def progress(study: Study, *, logs: str | Path) -> StudyStatus:
@@ -120,37 +121,30 @@ def progress(study: Study, *, logs: str | Path) -> StudyStatus:
     study = with_trained_model(study, logs, recorded=True)
     made = plan(study, store, earlier=resolved_before(store), recorded=True)
     handed = {
-        trial.id: said.result
+        trial.id: outcome.result
         for trial in made.todo
-        if (said := collect(store.works, trial.id, planned=trial, keep=True)) is not None
+        if (outcome := collect(store.works, trial.id, planned=trial, keep=True)) is not None
     }
     left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
     lacks = {trial.id: made.lacks[trial.id] for trial in left if trial.id in made.lacks}
     made = replace(made, todo=left, results={**made.results, **handed}, lacks=lacks)
-    return _outlook(made, store, {})
+    return _status_of(made, store, {})
 
 
-class _inputs:
-    """A study whose live objects are files for the time of a plan, and gone after it."""
-
-    def __init__(self, study: Study, store: Store) -> None:
-        self._study = study
-        self._store = store
-        self._new = not store.inputs.exists()
-
-    def __enter__(self) -> Study:
-        return materialised(self._study, self._store.inputs)
-
-    def __exit__(self, *_: object) -> None:
-        if self._new and self._study.in_memory and not self._store.exists():
-            import shutil
-
-            shutil.rmtree(self._store.root, ignore_errors=True)
+@contextmanager
+def _with_inputs(study: Study, store: Store) -> Iterator[Study]:
+    """Give a study whose live objects are files for the time of a plan, and gone after it."""
+    new = not store.inputs.exists()
+    try:
+        yield materialised(study, store.inputs)
+    finally:
+        if new and study.in_memory and not store.exists():
+            shutil.rmtree(store.root, ignore_errors=True)
 
 
 def _samples(made: Plan) -> list[Trial]:
-    """Return the trials whose pace is measured: none where finished trials tell, else the one
-    with the fewest and the one with the most inserted layers."""
+    """Return the trials whose speed is measured: none where some have finished, else the one with
+    the fewest and the one with the most inserted layers."""
     if not made.todo or any(result.final for result in made.results.values()):
         return []
     ordered = sorted(made.todo, key=lambda trial: len(trial.spec.insert))
@@ -158,11 +152,11 @@ def _samples(made: Plan) -> list[Trial]:
     return [first] if first.variant == last.variant else [first, last]
 
 
-def _outlook(
+def _status_of(
     made: Plan,
     store: Store,
-    previews: Mapping[str, Any],
-    paces: Mapping[str, float] | None = None,
+    previews: Mapping[str, VariantPlan],
+    epoch_seconds: Mapping[str, float] | None = None,
 ) -> StudyStatus:
     from ablate.study.leave_one_out import wanted_sites
 
@@ -171,11 +165,13 @@ def _outlook(
     assert isinstance(threads, int)
     execution = made.study.execution
     count = execution.workers if isinstance(execution.workers, int) else None
-    workers = sum(lane.workers for lane in worker_pools(threads=threads, workers=count))
-    seconds, basis = _estimate(made, workers, paces or {})
+    workers = sum(pool.workers for pool in worker_pools(threads=threads, workers=count))
+    seconds, basis = _estimate(made, workers, epoch_seconds or {})
     return StudyStatus(
         study=made.study.study,
-        rows=tuple(_row(made, arm.name, arm.alias_of, todo, previews) for arm in made.resolved),
+        rows=tuple(
+            _row(made, variant, todo, previews.get(variant.name)) for variant in made.resolved
+        ),
         todo=len(todo),
         dropped=len(made.dropped),
         workers=workers,
@@ -193,27 +189,17 @@ def _outlook(
     )
 
 
-def _row(
-    made: Plan, name: str, alias_of: str | None, todo: set[str], previews: Mapping[str, Any]
-) -> Row:
-    trials = [trial for trial in made.trials if trial.variant == name]
-    statuses = Counter(_status(made, trial) for trial in trials)
-    seen = previews.get(name)
-    return Row(
-        variant=name,
+def _row(made: Plan, variant: ResolvedVariant, todo: set[str], built: VariantPlan | None) -> Row:
+    trials = [trial for trial in made.trials if trial.variant == variant.name]
+    row = Row(
+        variant=variant.name,
         trials=len(trials),
-        statuses=dict(statuses),
-        alias_of=alias_of,
-        baseline=name == made.study.baseline_name,
+        statuses=dict(Counter(_status(made, trial) for trial in trials)),
+        alias_of=variant.alias_of,
+        baseline=variant.name == made.study.baseline_name,
         epochs=sum(trial.spec.train.epochs for trial in trials if trial.id in todo),
-        parameters=getattr(seen, "parameters", None),
-        trainable=getattr(seen, "trainable", None),
-        inserted=tuple(getattr(seen, "inserted", ())),
-        removed=tuple(getattr(seen, "removed", ())),
-        skipped=tuple(getattr(seen, "skipped", ())),
-        notes=tuple(getattr(seen, "notes", ())),
-        cautions=tuple(getattr(seen, "cautions", ())),
     )
+    return row if built is None else replace(row, **{key: getattr(built, key) for key in _BUILT})
 
 
 def _status(made: Plan, trial: Trial) -> str:
@@ -222,14 +208,16 @@ def _status(made: Plan, trial: Trial) -> str:
     return made.results[trial.id].status if trial.id in made.results else "to do"
 
 
-def _estimate(made: Plan, workers: int, paces: Mapping[str, float]) -> tuple[float | None, str]:
-    """Scale the time of finished trials, or the measured pace, to the epochs that are left."""
+def _estimate(
+    made: Plan, workers: int, epoch_seconds: Mapping[str, float]
+) -> tuple[float | None, str]:
+    """Scale the time of finished trials, or the measured time, to the epochs that are left."""
     if not made.todo:
         return 0.0, "nothing is left"
     rates = _seconds_per_epoch(made.results.values(), {t.id: t.variant for t in made.trials})
     basis = f"{len(made.results)} finished trials"
     if not rates:
-        rates, basis = dict(paces), f"a few steps of {' and '.join(paces)}"
+        rates, basis = dict(epoch_seconds), f"a few steps of {' and '.join(epoch_seconds)}"
     if not rates:
         return None, "no trial has finished yet"
     other = statistics.median(rates.values())

@@ -1,8 +1,8 @@
 """What runs inside a worker process, wherever that process is.
 
-Settings go in once, when the process starts: threads, devices, the Keras backend. Then calls
-go in, and answers come out; what happens to trials goes out through their work folders. Only this
-module of the package imports the Keras half, and only in the functions that a worker calls.
+The process gets its settings once, when it starts: threads, devices, the Keras backend. Then it
+answers calls; what happens to trials is reported through their work folders. Only this module of
+the package imports the Keras half, and only in the functions that a worker calls.
 """
 
 from __future__ import annotations
@@ -159,14 +159,14 @@ def _follow(parent: int) -> None:
 
 
 def preview(resolved: Sequence[ResolvedVariant]) -> list[Any]:
-    """Build each arm once and return what it became; a mistake shows here, before training."""
+    """Build each variant once and return what it became; a mistake shows here, before training."""
     from ablate.training import preview as build
 
     return list(build(resolved))
 
 
 def look_inside(variant: ResolvedVariant, rule: LeaveOneOut) -> list[Found]:
-    """Build an arm and return the sites or layers that leave-one-out leaves out in turn."""
+    """Build a variant and return the sites or layers that leave-one-out leaves out in turn."""
     from ablate.training import found_in
 
     return list(found_in(variant, rule))
@@ -180,7 +180,7 @@ def read(spec: Spec) -> str:
     return settled(spec.data, load(spec.data))
 
 
-def pace(trial: Trial) -> float:
+def epoch_seconds(trial: Trial) -> float:
     """Return about how many seconds an epoch of a trial takes on this machine."""
     from ablate.training import seconds_per_epoch
 

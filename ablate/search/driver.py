@@ -1,6 +1,6 @@
 """Run a search: the one function behind `ablate search`.
 
-A study with a `search` section goes in, `SearchResults` come out. Points are proposed per
+Points are proposed per
 variant (`ablate.search.proposals`), trained on the study's executors like any trial, and each
 variant's winner is trained on fresh seeds as soon as its points have ended. All of it happens in
 one thread that alone owns the oracles; what is finished lies in the store, and a search that was
@@ -15,14 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import StudyError, nearest
-from ablate.execution import worker
 from ablate.execution.again import stands
-from ablate.execution.messages import Executor
-from ablate.execution.plan import Plan, plan, resolved_before, write_study
-from ablate.execution.pretrained import with_trained_model
-from ablate.execution.readings import materialised
-from ablate.execution.run import Session, asked, run
-from ablate.execution.runner import Run, checked, recover
+from ablate.execution.plan import Plan, write_study
+from ablate.execution.run import Session, opened, threads_of
+from ablate.execution.runner import Run, recover
 from ablate.search import search_table
 from ablate.search.board import SearchEvents
 from ablate.search.proposals import Proposals
@@ -30,15 +26,13 @@ from ablate.search.results import CONFIRM_SEEDS, SEARCH_SEEDS, SearchResults
 from ablate.search.search_table import CONFIRMED, Point, spec_at
 from ablate.search.space import check_searchable
 from ablate.store import Store
-from ablate.study.checks import check_new_names
 from ablate.study.identity import trial_ids
-from ablate.study.programs import groups
-from ablate.study.progress import Watcher
+from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.search import Search
 from ablate.study.search_points import parameters_of
 from ablate.study.study import Study
-from ablate.study.trial import Spec, Trial, TrialResult
+from ablate.study.trial import Trial, TrialResult
 
 
 def search(
@@ -76,25 +70,8 @@ def search(
             "search: {space: {train.learning_rate: {float: [1.0e-4, 1.0], sampling: log}}}."
         )
     check_searchable(study.search)
-    study = asked(study, workers, executor)
-    study = with_trained_model(
-        study,
-        logs,
-        lambda other: run(other, logs=logs, workers=workers, executor=executor, watchers=watchers),
-    )
-    store = Store(logs, study.study)
-    if fresh or not store.exists():
-        check_new_names(study)
-    if fresh:
-        store.set_aside()
-    with store.lock():
-        study = materialised(study, store.inputs)
-        with Session(store, study.execution) as session:
-            made = plan(
-                study, store, look_inside=session.look_inside, read=session.read,
-                earlier=resolved_before(store), anew=fresh,
-            )  # fmt: skip
-            return _Search(made, store, session, watchers).go()
+    with opened(study, logs, workers, executor, fresh, watchers) as (made, store, session):
+        return _Search(made, store, session, watchers).go()
 
 
 @dataclass
@@ -113,7 +90,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.study = self.made.study
-        self.resolved = tuple(arm for arm in self.made.resolved if arm.alias_of is None)
+        self.resolved = tuple(each for each in self.made.resolved if each.alias_of is None)
         assert self.study.search is not None
         self.search: Search = self.study.search
         self.memory: dict[str, Any] = self.store.read_digests()
@@ -122,27 +99,25 @@ class _Search:
         """Search every variant and return what was found."""
         write_study(self.made, self.store)
         before = self.store.searched()
-        recover(self.store, dict.fromkeys([*before, *(t.id for t in self.made.todo)]))  # type: ignore[arg-type]
-        for arm in self.resolved:
-            self.proposals[arm.name] = Proposals(arm, self.search, self._trials)
+        recover(self.store, dict.fromkeys([*before, *(t.id for t in self.made.todo)]))
+        for variant in self.resolved:
+            self.proposals[variant.name] = Proposals(variant, self.search, self._trials)
         todo = self._advance({})
         self._write()
         kept = len(self.asked) - len(todo)
         if todo:
             self._preview()
-        elif not self._open():
-            for watcher in self.watchers:
-                watcher.begin(0, kept)
+        elif all(each.finished for each in self.proposals.values()):
+            tell(self.watchers, "begin", 0, kept)
             return self.found()
-        seen = [*self.watchers, SearchEvents(self.store, self.made, self.found)]
-        for watcher in seen:
-            watcher.begin(len(todo), kept)
+        watchers = [*self.watchers, SearchEvents(self.store, self.made, self.found)]
+        tell(watchers, "begin", len(todo), kept)
         try:
-            self._train(todo, seen)
+            while todo:
+                todo = self._train(todo, threads_of(todo[0].spec), watchers)
         finally:
             self._write()
-            for watcher in seen:
-                watcher.end()
+            tell(watchers, "end")
             self.store.tidy_works(keep=self.asked - self.results.keys())
         return self.found()
 
@@ -161,34 +136,28 @@ class _Search:
             self.store.root,
         )
 
-    def _train(self, todo: list[Trial], seen: Sequence[Any]) -> None:
-        """Train trials, and those that follow from them, on the executor of their threads."""
-        while todo:
-            threads = _threads(todo[0])
-            mine = [trial for trial in todo if _threads(trial) == threads]
-            later = [trial for trial in todo if _threads(trial) != threads]
-            executor = self.session.executor(threads)
-            trials = {trial.id: trial for trial in mine}
-            running = Run(self.store, executor, trials, seen)
+    def _train(self, todo: list[Trial], threads: int, watchers: Sequence[Any]) -> list[Trial]:
+        """Train the trials that compute with `threads` threads, and those that follow from them.
 
-            def more(
-                outcomes: Mapping[str, TrialResult],
-                trials: dict[str, Trial] = trials,
-                later: list[Trial] = later,
-                threads: int = threads,
-                executor: Executor = executor,
-            ) -> list[tuple[Trial, ...]]:
-                new = self._advance(outcomes)
-                self._write()
-                self._tell(seen)
-                now = [trial for trial in new if _threads(trial) == threads]
-                later += [trial for trial in new if _threads(trial) != threads]
-                trials.update({trial.id: trial for trial in now})
-                return _pieces(now, executor)
+        Return the trials, given or following, that compute with other threads.
+        """
+        trials: dict[str, Trial] = {}
+        others: list[Trial] = []
 
-            self._tell(seen)
-            running.go(_pieces(mine, executor), more)
-            todo = later
+        def groups(new: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+            own = [trial for trial in new if threads_of(trial.spec) == threads]
+            others.extend(trial for trial in new if threads_of(trial.spec) != threads)
+            trials.update({trial.id: trial for trial in own})
+            tell(watchers, "searched", self.found().progress(), len(self.asked))
+            return self.session.groups(own, threads) if own else []
+
+        def more(outcomes: Mapping[str, TrialResult]) -> list[tuple[Trial, ...]]:
+            new = self._advance(outcomes)
+            self._write()
+            return groups(new)
+
+        Run(self.store, self.session.executor(threads), trials, watchers).go(groups(todo), more)
+        return others
 
     def _advance(self, outcomes: Mapping[str, TrialResult]) -> list[Trial]:
         """Take note of outcomes; return the trials to train of the points that follow."""
@@ -237,36 +206,29 @@ class _Search:
         self, variant: str, values: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> dict[int, str]:
         """Note the trials of a point, and return their ids by seed."""
-        arm = next(arm for arm in self.resolved if arm.name == variant)
+        searched = self.proposals[variant].variant
         confirming = seeds is not None
         seeds = seeds or range(SEARCH_SEEDS, SEARCH_SEEDS + self.search.seeds)
-        spec = spec_at(arm, values)
+        spec = spec_at(searched, values)
         if not confirming:  # a model of every point would fill the disk
             spec = spec.model_copy(update={"train": spec.train.model_copy(update={"save": "none"})})
         ids = trial_ids(
-            spec, seeds, salt=arm.salt, memory=self.memory, numerics=self.study.numerics
+            spec, seeds, salt=searched.salt, memory=self.memory, numerics=self.study.numerics
         )
         for trial, seed in zip(ids, seeds, strict=True):
             self.known.setdefault(
                 trial,
                 Trial(
-                    id=trial, variant=variant, seed=seed, spec=spec, factors=arm.factors,
-                    probes=tuple(self.study.probes) if confirming else (), salt=arm.salt,
+                    id=trial, variant=variant, seed=seed, spec=spec, factors=searched.factors,
+                    probes=tuple(self.study.probes) if confirming else (), salt=searched.salt,
                 ),
             )  # fmt: skip
         return dict(zip(seeds, ids, strict=True))
 
-    def _open(self) -> bool:
-        return any(not each.finished for each in self.proposals.values())
-
     def _preview(self) -> None:
         """Build what the search will vary once, so that a mistake shows before anything trains."""
-        resolved = _corners(self.resolved, self.search)
-        threads = resolved[0].spec.train.threads
-        assert isinstance(threads, int)
-        plans = checked(self.session.executor(threads), worker.preview, resolved)
         objective = self.search.objective
-        for each in plans:
+        for each in self.session.preview(_corners(self.resolved, self.search)):
             if objective not in each.metrics:
                 there = [name for name in each.metrics if name.startswith("val_")]
                 why = (
@@ -283,36 +245,14 @@ class _Search:
         found = self.found()
         search_table.write(self.store, found.points, found.results)
 
-    def _tell(self, seen: Sequence[Any]) -> None:
-        progress = self.found().progress()
-        for watcher in seen:
-            if hasattr(watcher, "searched"):
-                watcher.searched(progress, len(self.asked))
-
 
 def _corners(resolved: Sequence[ResolvedVariant], search: Search) -> list[ResolvedVariant]:
-    """Return the arms as they are, and with each choice of each placement's field."""
+    """Return the variants as they are, and with each choice of each placement's field."""
     corners = []
-    for arm in resolved:
-        corners.append(arm)
-        for path, dimension in parameters_of(arm, search).items():
+    for each in resolved:
+        corners.append(each)
+        for path, dimension in parameters_of(each, search).items():
             if path.startswith("insert."):
-                specs: list[Spec] = [spec_at(arm, {path: each}) for each in dimension.samples()]
-                corners += [ResolvedVariant(arm.name, spec) for spec in specs if spec != arm.spec]
-    return [arm for at, arm in enumerate(corners) if arm not in corners[:at]]
-
-
-def _pieces(trials: Sequence[Trial], executor: Executor) -> list[tuple[Trial, ...]]:
-    """Return the trials in the groups to hand out; those under way already as they are."""
-    if not trials:
-        return []
-    under_way = executor.expect(trials)
-    held = {trial.id for group in under_way for trial in group}
-    rest = [trial for trial in trials if trial.id not in held]
-    return [*under_way, *(groups(rest, executor.slots) if rest else [])]
-
-
-def _threads(trial: Trial) -> int:
-    threads = trial.spec.train.threads
-    assert isinstance(threads, int)
-    return threads
+                specs = [spec_at(each, {path: value}) for value in dimension.samples()]
+                corners += [ResolvedVariant(each.name, spec) for spec in specs if spec != each.spec]
+    return [each for at, each in enumerate(corners) if each not in corners[:at]]

@@ -1,6 +1,6 @@
 """Which parameter matters: permutation importance on a random forest of the points.
 
-Scored points of one variant go in, a share per parameter comes out. A random forest learns the
+A random forest learns the
 score from the parameters; a parameter's importance is how much worse the forest predicts when
 that parameter is shuffled. Both are scikit-learn's.
 

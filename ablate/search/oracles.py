@@ -1,9 +1,8 @@
 """The oracles: Keras Tuner's, kept from what would bend a search, and two of our own.
 
-An arm and a `search` section go in, a `keras_tuner.Oracle` comes out. It writes no files (the
-store is the truth), no run of bad trials stops it, seed 0 is a seed, it proposes no point twice
-and ends when a finite space is exhausted. `random`, `quasirandom` and `grid` propose by number
-alone, so nothing that happens to a trial changes their points.
+An oracle here writes no files (the store is the truth), no run of bad trials stops it, seed 0 is a
+seed, it proposes no point twice and ends when a finite space is exhausted. `random`, `quasirandom`
+and `grid` propose by number alone, so nothing that happens to a trial changes their points.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Seed(int):
 
 
 def oracle_of(variant: ResolvedVariant, search: Search) -> kt.Oracle:
-    """Return the oracle that proposes points for `arm`.
+    """Return the oracle that proposes points for `variant`.
 
     Raises:
         StudyError: `package.module:Class` is no oracle, or cannot be made.

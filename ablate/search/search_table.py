@@ -1,7 +1,7 @@
 """What a search has tried: its points, and the trials behind them, as search.csv keeps them.
 
-Points and results go into rows, rows are read back into points: all that a report, a progress
-table or a board needs to know, without an oracle and without Keras. The rows say what belongs
+This is all that a report, a progress table or a board needs to know, without an oracle and without
+Keras. The rows say what belongs
 together; the numbers themselves are the trials' own records in the store.
 """
 
@@ -44,9 +44,9 @@ class Point:
         return self.name == CONFIRMED
 
 
-def spec_at(arm: ResolvedVariant, values: Mapping[str, Any]) -> Spec:
-    """Return what `arm` is at a point."""
-    return apply_point(arm.spec, values) if values else arm.spec
+def spec_at(variant: ResolvedVariant, values: Mapping[str, Any]) -> Spec:
+    """Return what `variant` is at a point."""
+    return apply_point(variant.spec, values) if values else variant.spec
 
 
 def write(store: Store, points: Iterable[Point], results: Mapping[str, TrialResult]) -> None:

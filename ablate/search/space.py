@@ -1,7 +1,7 @@
 """The space of a variant as Keras Tuner's hyperparameters.
 
-The `search.space` of a study and a variant go in; `keras_tuner.HyperParameters` named by their
-paths come out, with a condition on each field of a placement that may be absent. A range with a
+They are named by their paths in the study, with a condition on each field of a placement that may
+be absent. A range with a
 step becomes a choice of its exact values: `[0, 0.5]` by 0.1 ends with 0.5 and not with
 0.30000000000000004 on the way.
 """
@@ -24,7 +24,7 @@ Values = dict[str, Any]
 
 
 def space_of(variant: ResolvedVariant, search: Search) -> kt.HyperParameters:
-    """Return the hyperparameters that `arm` has, in the order of the space.
+    """Return the hyperparameters that `variant` has, in the order of the space.
 
     Raises:
         StudyError: the space holds what no search can vary.

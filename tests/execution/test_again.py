@@ -8,7 +8,7 @@ import pytest
 
 from ablate.execution.again import lacking, stands, trained_again, with_earlier
 from ablate.execution.plan import plan
-from ablate.execution.status import outlook
+from ablate.execution.status import preview
 from ablate.store import Store
 from ablate.study.schema.probes import Probe
 from ablate.study.schema.train import Train
@@ -146,9 +146,9 @@ def test_a_plan_counts_what_is_trained_again_as_left_and_says_what_for(tmp_path)
     for each in plan(study("accuracy"), store).todo:
         record = result(each, metrics={"test_loss": 0.5, "test_accuracy": 0.9}, epochs=1)
         store.save(replace(record, seed=each.seed))
-    same = outlook(study("accuracy"), logs=tmp_path, build=False)
+    same = preview(study("accuracy"), logs=tmp_path, build=False)
     assert (same.todo, same.again, same.rows[0].statuses) == (0, "", {"completed": 3})
-    seen = outlook(study("mae"), logs=tmp_path, build=False)
+    seen = preview(study("mae"), logs=tmp_path, build=False)
     assert (seen.todo, seen.rows[0].done, seen.rows[0].statuses) == (3, 0, {"again": 3})
     assert seen.again == (
         "3 trials are trained again for the metric 'mae'; their numbers must come out the same."

@@ -32,7 +32,7 @@ EIGHT = tuple("01234567")
         ({"threads": 1, "workers": 1}, (8, ("0", "1")), [WorkerPool(1, ("0",))]),
     ],
 )  # fmt: skip
-def test_lanes(asked, machine, expected):
+def test_worker_pools(asked, machine, expected):
     assert worker_pools(machine_cores=machine[0], machine_gpus=machine[1], **asked) == expected
 
 
