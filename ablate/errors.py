@@ -119,3 +119,13 @@ def nearest(name: str, valid: Iterable[str]) -> str:
             return ""
         found = lowered[close[0]]
     return f" Did you mean '{found}'?"
+
+
+def some(names: Iterable[str]) -> str:
+    """Return up to three names in quotes, and how many more there are.
+
+    >>> some(["a", "b"])
+    "'a', 'b'"
+    """
+    each = [f"'{name}'" for name in names]
+    return ", ".join(each[:3]) + (f" and {len(each) - 3} more" if len(each) > 3 else "")

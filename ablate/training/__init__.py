@@ -10,10 +10,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
 
-from ablate.training.preview import found_in, preview
+from ablate.training.preview import found_in, preview, seconds_per_epoch
 from ablate.training.seeding import derive, order
 from ablate.training.setup import configure
-from ablate.training.timing import seconds_per_epoch
 from ablate.training.trial import run_group
 
 __all__ = ["configure", "derive", "found_in", "order", "preview", "run_group", "seconds_per_epoch"]

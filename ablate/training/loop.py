@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablate.training.program import Batch, Program
+from ablate.training.program import Batch, Program, row_count
 from ablate.training.schedules import Rates, rate_of
 from ablate.training.watching import Watch
 
@@ -83,7 +83,7 @@ class Loop:
     @property
     def steps(self) -> int:
         """Steps per epoch."""
-        return -(-_rows(self.train) // self.batch_size)
+        return -(-row_count(self.train) // self.batch_size)
 
     def begin(self) -> None:
         """Tell the callbacks that training begins; called before the steps are traced."""
@@ -150,7 +150,7 @@ class Loop:
         logs = self.program.evaluate(rows, self.batch_size, before=before, after=after)
         self.watch.call(self.callbacks.on_test_end, logs)
         spent = self._account("evaluate", began, traced)
-        self.clock.inference.append(1000 * spent / max(1, _rows(rows)))
+        self.clock.inference.append(1000 * spent / max(1, row_count(rows)))
         return logs
 
     def _account(self, what: str, began: float, traced: float) -> float:
@@ -201,7 +201,3 @@ def listens(callback: keras.callbacks.Callback, names: Sequence[str]) -> bool:
 def listens_to_batches(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback has a hook that is called for single batches."""
     return listens(callback, (*_TRAIN_HOOKS, *_TEST_HOOKS))
-
-
-def _rows(batch: Batch) -> int:
-    return int(keras.tree.flatten(batch)[0].shape[0])

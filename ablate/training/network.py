@@ -8,7 +8,7 @@ the canonical path of every layer, from which seeds derive, and a record of what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +16,9 @@ import keras
 
 from ablate import models, surgery
 from ablate.data import Splits
-from ablate.errors import StudyError, SurgeryError
+from ablate.errors import StudyError, SurgeryError, some
 from ablate.study.keras_names import snake
-from ablate.study.schema.placement import CANONICAL, Selector
+from ablate.study.schema.placement import CANONICAL, Placement, Selector
 from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.calibrate import estimate, named, undo
@@ -41,18 +41,24 @@ class Network:
     model: keras.Model
     layers: tuple[tuple[str, keras.Layer], ...]
     keep: frozenset[str]
-    decisions: tuple[surgery.SiteDecision, ...]
-    removed: tuple[str, ...]
-    frozen: tuple[str, ...]
-    calibrated: tuple[str, ...]
-    notes: tuple[str, ...]
-    cautions: tuple[str, ...] = ()
+    placements: tuple[Placement, ...] = ()
+    decisions: tuple[surgery.SiteDecision, ...] = ()
+    removed: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    calibrated: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
     compiled: Mapping[str, Any] | None = None
 
     def warned(self, cautions: tuple[str, ...]) -> Network:
         """Return it with further cautions, which its compilation gave."""
         return replace(self, cautions=(*self.cautions, *cautions))
+
+    def index_of(self, decision: surgery.SiteDecision) -> int:
+        """Return which of the spec's placements a decision carries out."""
+        found = (i for i, each in enumerate(self.placements) if each is decision.placement)
+        return next(found)
 
     def calibrate(self, x: Any) -> None:
         """Set the layers that placements mark by the statistics of `x`, as it is."""
@@ -76,23 +82,28 @@ def network(spec: Spec, splits: Splits) -> Network:
             return _as_it_is(base, spec, origin, splits)
         frozen = _freeze(base, spec)
         bare, removed, given = _remove(base, spec)
-        decisions, calibrated, measured = _decide(bare, spec, base)
+        placements = _uncalibrated(bare, spec, base)
+        decisions = tuple(surgery.plan_insertions(bare, placements)) if placements else ()
         model = carry_out(bare, decisions) if decisions else bare
         paths = surgery.canonical_paths(model, base)
-    _bound(model, spec.train.max_norm)
+    layers = _leaves(paths)
+    _bound(layers, spec.train.max_norm)
     if spec.model.call is not None:  # a file's names are the same in every process
         _settle_output_names(model)
+    how = {id(each): given.calibrate for each, given in zip(placements, spec.insert, strict=True)}
+    inserted = [(each.path, how[id(each.placement)]) for each in decisions if each.path]
     return Network(
         model=model,
-        layers=_leaves(paths),
+        layers=layers,
         keep=_kept(origin, base),
+        placements=placements,
         decisions=decisions,
         removed=removed,
         frozen=frozen,
-        calibrated=calibrated,
+        calibrated=tuple(path for path, asked in inserted if asked is True),
+        measured=tuple(path for path, asked in inserted if asked == "statistics"),
         notes=(*origin.notes, *given),
         cautions=origin.cautions,
-        measured=measured,
         compiled=origin.compiled,
     )
 
@@ -107,15 +118,12 @@ def _kept(origin: models.Origin, base: keras.Model) -> frozenset[str]:
     )
 
 
-def _decide(
-    bare: keras.Model, spec: Spec, base: keras.Model
-) -> tuple[tuple[surgery.SiteDecision, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return what becomes of each placement, and the paths of the layers to be calibrated and
-    of those to be given statistics alone.
+def _uncalibrated(bare: keras.Model, spec: Spec, base: keras.Model) -> tuple[Placement, ...]:
+    """Return the placements as they are carried out: with present names, and uncalibrated.
 
-    Those are inserted like any other: what they are calibrated on depends on the trial's seed.
+    What is calibrated is inserted like anything else: the rows depend on the trial's seed.
     """
-    later = [
+    return tuple(
         each.model_copy(
             update={
                 "calibrate": False,
@@ -124,14 +132,6 @@ def _decide(
             }
         )
         for each in spec.insert
-    ]
-    how = {id(copy): each.calibrate for copy, each in zip(later, spec.insert, strict=True)}
-    decisions = tuple(surgery.plan_insertions(bare, later)) if later else ()
-    made = [(each.path, how[id(each.placement)]) for each in decisions if each.path]
-    return (
-        decisions,
-        tuple(path for path, asked in made if asked is True),
-        tuple(path for path, asked in made if asked == "statistics"),
     )
 
 
@@ -141,19 +141,20 @@ def _leaves(paths: dict[Any, str]) -> tuple[tuple[str, keras.Layer], ...]:
 
 def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin, splits: Splits) -> Network:
     """Return a model whose graph cannot be read: it can be trained, and nothing else."""
-    for what in ("insert", "remove"):
-        if getattr(spec, what):
-            graph.read(base)  # raises what says why, and what can be done
-    if spec.train.freeze is not None:
-        graph.read(base)
+    if spec.insert or spec.remove or spec.train.freeze is not None:
+        graph.read(base)  # raises what says why, and what can be done
     if not base.built or not base.weights:
         base(keras.tree.map_structure(lambda leaf: leaf[:1], splits.x_train))
-    _bound(base, spec.train.max_norm)
-    kept = frozenset([""]) if origin.kept else frozenset()
+    layers = (("", base),)
+    _bound(layers, spec.train.max_norm)
     return Network(
-        base, (("", base),), kept, (), (), (), (), origin.notes, origin.cautions,
+        model=base,
+        layers=layers,
+        keep=frozenset([""] if origin.kept else []),
+        notes=origin.notes,
+        cautions=origin.cautions,
         compiled=origin.compiled,
-    )  # fmt: skip
+    )
 
 
 def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
@@ -176,23 +177,18 @@ def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
 def _remove(base: keras.Model, spec: Spec) -> tuple[keras.Model, tuple[str, ...], tuple[str, ...]]:
     """Return the model without what is to be removed, what is gone, and what there is to say."""
     bare = base
-    gone: list[str] = []
     given: list[str] = []
-    before = {path for _, path in named_layers(base)} if spec.remove else set()
+    before = {path for _, path in named_layers(base)}
     for removal in spec.remove:
         where, but = (_at_hand(each, bare, base) for each in (removal.where, removal.except_))
         removed = take_out(bare, where, but, give_bias=True)
         bare = removed.model
         given += removed.given
-    if spec.remove:
-        left = {path for _, path in named_layers(bare)}
-        gone = [path for path in before if path not in left]
+    gone = before - {path for _, path in named_layers(bare)}
     notes = []
     if given:
-        shown = ", ".join(f"'{host}'" for host in given[:3])
-        more = f" and {len(given) - 3} more" if len(given) > 3 else ""
         notes.append(
-            f"{shown}{more} had no bias, which the removed BatchNormalization made needless: given "
+            f"{some(given)} had no bias, which the removed BatchNormalization made needless: given "
             "one, trained from zero"
         )
     return bare, tuple(sorted(gone)), tuple(notes)
@@ -236,15 +232,7 @@ def _settle_output_names(model: keras.Model) -> None:
     model.output_names = [settled[name] for name in names]
 
 
-def _flat(model: keras.Model) -> Iterator[keras.Layer]:
-    if not graph.is_container(model):
-        yield model
-        return
-    for layer in model.layers:
-        yield from _flat(layer)
-
-
-def _bound(model: keras.Model, max_norm: float | None) -> None:
+def _bound(layers: Iterable[tuple[str, keras.Layer]], max_norm: float | None) -> None:
     """Bound the norm of every unit's incoming weights: ‖w‖₂ ≤ c after each update.
 
     Source: Srivastava et al., *Dropout*, 2014, section 5.1. Kernels that have a constraint of
@@ -253,7 +241,7 @@ def _bound(model: keras.Model, max_norm: float | None) -> None:
     if max_norm is None:
         return
     bounded = 0
-    for layer in _flat(model):
+    for _, layer in layers:
         axis = _incoming(layer)
         if axis is None or getattr(layer, "kernel_constraint", None) is not None:
             continue

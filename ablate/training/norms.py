@@ -8,11 +8,12 @@ where a layer was called with a `training` that training and evaluation override
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from ablate.errors import some
 from ablate.study.schema.train import Train
 from ablate.surgery import diagnostics, graph
 from ablate.surgery.hosts import paths as named_layers
@@ -194,16 +195,6 @@ def _masked(model: keras.Model, names: dict[Any, str]) -> Iterator[str]:
             f"{some(found)} get{_s(found)} a mask: the statistics are those of unmasked steps, so "
             "of as many values as a batch has, and padding is normalized with them"
         )
-
-
-def some(names: Iterable[str]) -> str:
-    """Return up to three names in quotes, and how many more there are.
-
-    >>> some(["a", "b"])
-    "'a', 'b'"
-    """
-    each = [f"'{name}'" for name in names]
-    return ", ".join(each[:3]) + (f" and {len(each) - 3} more" if len(each) > 3 else "")
 
 
 def _s(several: Any) -> str:

@@ -1,13 +1,15 @@
 """What a model is compiled with: optimizer, loss, metrics, from the `train` section.
 
-Names become Keras's objects here. What `auto` means, by labels *and* output, `ablate.models`
-tells. Whatever does not fit is an error before any training.
+Names become Keras's objects here. What `auto` means, by labels *and* output, and which loss or
+metric fits which output, `ablate.models` knows. Whatever does not fit is an error before any
+training, unless `train.trust` is set.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -20,7 +22,6 @@ from ablate.study.calls import resolve
 from ablate.study.keras_names import is_own, loss_name, metric_name, optimizer_name, snake
 from ablate.study.metrics import alike
 from ablate.study.schema.train import CalledMetric, Named, NamedMetric, Train
-from ablate.training.agreement import agreement, losses_of
 
 
 def compile_for(model: keras.Model, train: Train, splits: Splits) -> tuple[str, ...]:
@@ -40,16 +41,16 @@ def compile_for(model: keras.Model, train: Train, splits: Splits) -> tuple[str, 
     """
     losses = _losses(model, train, splits)
     metrics = _metrics(model, train, splits)
-    found = agreement(model, train, splits)
-    if found.refused and not train.trust:
-        raise StudyError(f"{found.refused[0]} If it is meant so, train.trust: true goes on.")
+    refused, doubtful = _mismatches(model, train, splits)
+    if refused and not train.trust:
+        raise StudyError(f"{refused[0]} If it is meant so, train.trust: true goes on.")
     model.compile(
         optimizer=optimizer_of(train), loss=losses, metrics=metrics, jit_compile=train.jit_compile
     )
     if train.jit_compile and not model.jit_compile:
         raise StudyError("train.jit_compile: a layer of this model cannot be compiled with XLA.")
-    trusted = [f"trusted (train.trust): {each.rstrip('.')}" for each in found.refused]
-    return (*trusted, *found.doubtful)
+    trusted = [f"trusted (train.trust): {each.rstrip('.')}" for each in refused]
+    return (*trusted, *doubtful)
 
 
 def loss_names(model: keras.Model) -> str:
@@ -81,8 +82,7 @@ def _losses(model: keras.Model, train: Train, splits: Splits) -> Any:
         return models.auto_loss(model, splits.targets)
     if not isinstance(given, dict | list):
         return _per_output(model, splits, lambda: _loss(given))
-    chosen = losses_of(model, given)
-    names = list(getattr(model, "output_names", None) or ["output"])
+    chosen, names = losses_of(model, given), _output_names(model)
     auto: Any = None
     if "auto" in chosen:
         auto = models.auto_loss(model, splits.targets, lambda index: chosen[index] == "auto")
@@ -94,6 +94,31 @@ def _losses(model: keras.Model, train: Train, splits: Splits) -> Any:
         for index, each in enumerate(chosen)
     ]
     return found if isinstance(splits.targets, list) else found[0]
+
+
+def losses_of(model: keras.Model, given: Any) -> list[Any]:
+    """Return the loss of each output in order, "auto" where none is named.
+
+    Raises:
+        StudyError: the model has no such output, or another number of them.
+    """
+    names = _output_names(model)
+    if isinstance(given, dict):
+        for name in given:
+            if name not in names:
+                raise StudyError(
+                    f"train.loss: there is no output '{name}'.{nearest(name, names)} The outputs "
+                    f"are called {', '.join(names)}."
+                )
+        return [given.get(name, "auto") for name in names]
+    if isinstance(given, list):
+        if len(given) != len(names):
+            raise StudyError(
+                f"train.loss: there are {len(given)} losses and the model has {len(names)} "
+                f"outputs ({', '.join(names)})."
+            )
+        return list(given)
+    return [given] * len(names)
 
 
 def _metrics(model: keras.Model, train: Train, splits: Splits) -> Any:
@@ -125,7 +150,7 @@ def _per_output(model: keras.Model, splits: Splits, make: Callable[[], Any]) -> 
 
 
 def _loss(given: str | Named) -> Any:
-    name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
+    name, arguments = _parts(given)
     kind = _registered("train.loss", name) if is_own(name) else _LOSSES.get(name)
     if kind is None:
         raise StudyError(f"train.loss: this Keras has no loss '{name}'.{nearest(name, _LOSSES)}")
@@ -141,7 +166,7 @@ def _metric(given: str | NamedMetric | CalledMetric) -> Any:
         elif given.arguments:
             found = found(**given.arguments)
         return _called(found, given.as_)
-    name, arguments = (given, {}) if isinstance(given, str) else (given.name, given.arguments)
+    name, arguments = _parts(given)
     renamed = None if isinstance(given, str) else given.as_
     if is_own(name):
         found = _made("train.metrics", _registered("train.metrics", name), arguments)
@@ -174,6 +199,72 @@ def _called(metric: Any, name: str | None) -> Any:
     return metric
 
 
+def _mismatches(model: keras.Model, train: Train, splits: Splits) -> tuple[list[str], list[str]]:
+    """Return what of the losses and metrics cannot be meant for the outputs, and what may not be.
+
+    Raises:
+        StudyError: the targets have other names than the outputs.
+    """
+    met = models.outputs_with_targets(model, splits.targets)
+    losses = losses_of(model, train.loss) if met else []
+    refused: list[str] = []
+    doubtful: list[str] = []
+    judged: list[models.Judged] = []
+    for index, (each, loss) in enumerate(zip(met, losses, strict=True)):
+        output = each.output
+        judged.append(replace(each, scores=_takes_scores(loss, each)))
+        name, arguments = _parts(loss)
+        if name != "auto":
+            wrong = None if is_own(name) else models.loss_mismatch(name, arguments, judged[-1])
+            refused += [f"{_field(train.loss, output.name, index)}: {wrong}"] if wrong else []
+        elif output.activation == "linear" and not output.known:
+            doubtful.append(_supposed(each))
+    for index, metric in enumerate([] if isinstance(train.metrics, str) else train.metrics):
+        found = (_wrong_with(metric, each) for each in judged)
+        misfits = [f"train.metrics[{index}]: {each}" for each in found if each is not None]
+        # Each metric is measured of all outputs: one that fits one of them is meant for that.
+        (refused if len(misfits) == len(judged) else doubtful).extend(misfits)
+    return refused, [each.rstrip(".") for each in doubtful]
+
+
+def _wrong_with(metric: str | NamedMetric | CalledMetric, judged: models.Judged) -> str | None:
+    """Return why a metric does not fit an output; of anyone's own nothing is known."""
+    if isinstance(metric, CalledMetric):
+        return None
+    name, arguments = _parts(metric)
+    return None if is_own(name) else models.metric_mismatch(name, arguments, judged)
+
+
+def _takes_scores(loss: Any, judged: models.Judged) -> bool:
+    """Whether a loss takes the output as logits or margins."""
+    name, arguments = _parts(loss)
+    if name == "auto":
+        return judged.output.activation == "linear" and judged.target.task == "classification"
+    return not is_own(name) and models.takes_scores(name, arguments)
+
+
+def _supposed(judged: models.Judged) -> str:
+    meant = "logits" if judged.target.task == "classification" else "numbers"
+    return (
+        f"train.loss: what '{judged.output.by}' makes of {judged.where} cannot be known, "
+        f"and auto takes it for {meant}. If it is something else, name the loss"
+    )
+
+
+def _field(given: Any, name: str, index: int) -> str:
+    if isinstance(given, dict):
+        return f"train.loss.{name}"
+    return f"train.loss[{index}]" if isinstance(given, list) else "train.loss"
+
+
+def _parts(given: Any) -> tuple[str, Mapping[str, Any]]:
+    return (given, {}) if isinstance(given, str) else (given.name, given.arguments)
+
+
+def _output_names(model: keras.Model) -> list[str]:
+    return list(getattr(model, "output_names", None) or ["output"])  # a Sequential has none
+
+
 def _registered(field: str, name: str) -> Any:
     found = keras.saving.get_registered_object(name)
     if found is None:
@@ -184,7 +275,7 @@ def _registered(field: str, name: str) -> Any:
     return found
 
 
-def _made(field: str, kind: Any, arguments: dict[str, Any]) -> Any:
+def _made(field: str, kind: Any, arguments: Mapping[str, Any]) -> Any:
     """Make an object of Keras, or say in plain words which argument it does not take."""
     try:
         return kind(**arguments) if isinstance(kind, type) else kind

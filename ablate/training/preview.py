@@ -1,12 +1,13 @@
-"""A look at a study's variants before any training: each is built once, none is trained.
+"""A study's variants before any training: what each becomes, and how long an epoch takes.
 
-Arms go in, a `VariantPlan` for each comes out. Whatever is wrong with a selector, a placement,
-a loss or a callback is an error here, and not in the middle of the night.
+Each variant is built once and none is trained: whatever is wrong with a selector, a placement, a
+loss or a callback is an error here, and not in the middle of the night.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -19,20 +20,23 @@ from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import CANONICAL
 from ablate.study.schema.variant import Found, LeaveOneOut
+from ablate.study.trial import Trial
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.callbacks import CallbackSet
+from ablate.training.model_cache import prepared_model
 from ablate.training.network import Network, network
 from ablate.training.objectives import compile_for, loss_names
+from ablate.training.program import row_count
 from ablate.training.rehearsal import rehearse
 from ablate.training.remarks import remarks
 from ablate.training.rows import Rows, rows_of, weighted
 
 
 def preview(resolved: Iterable[ResolvedVariant], seed: int = 0) -> list[VariantPlan]:
-    """Build each arm's network and say what it became.
+    """Build each variant's network and return what it became.
 
     Args:
-        arms: the variants.
+        resolved: the variants.
         seed: which split to look at, where each seed has its own.
 
     Raises:
@@ -48,7 +52,7 @@ def preview(resolved: Iterable[ResolvedVariant], seed: int = 0) -> list[VariantP
 
 
 def found_in(variant: ResolvedVariant, rule: LeaveOneOut) -> list[Found]:
-    """Return what `leave_one_out` leaves out of `arm` in turn, by site or by layer.
+    """Return what `leave_one_out` leaves out of a variant in turn, by site or by layer.
 
     By layer and without `where`, it is the model's own BatchNormalizations and Dropouts.
 
@@ -62,19 +66,57 @@ def found_in(variant: ResolvedVariant, rule: LeaveOneOut) -> list[Found]:
         made = network(bare, rows.splits)
         stable = _stable(made, called)
         hosts = surgery.select(made.model, rule.where) if rule.where else _own(made.model)
-        return [Found(host=stable[h.path], layer=_bare(stable[h.path])) for h in hosts]
-    placements = variant.spec.insert
+        return [
+            Found(host=stable[h.path], layer=stable[h.path].removeprefix(CANONICAL)) for h in hosts
+        ]
     made = network(variant.spec, rows.splits)
     stable = _stable(made, called)
     return [
         Found(
             host=stable[each.host],
-            layer=each.name if stable[each.host] == each.host else _bare(stable[str(each.path)]),
-            placement=_index(each, placements),
+            layer=each.name
+            if stable[each.host] == each.host
+            else stable[str(each.path)].removeprefix(CANONICAL),
+            placement=made.index_of(each),
         )
         for each in made.decisions
         if each.name is not None
     ]
+
+
+#: Steps that are timed.
+_TIMED_STEPS = 8
+
+
+def seconds_per_epoch(trial: Trial) -> float:
+    """Return about how long an epoch of `trial` takes here, its evaluation included."""
+    spec = trial.spec
+    rows = rows_of(spec, trial.seed)
+    batch_size = spec.train.batch_size
+    with dtype_policy(spec.train.dtype):
+        prepared = prepared_model(spec, rows, trial.seed, own=False)
+        data = weighted(rows.train, rows.splits, spec.train.class_weight)
+        count = row_count(data)
+        prepared.begin(trial.seed, spec.train.learning_rate, rows)
+        taken = min(count, _TIMED_STEPS * batch_size)
+        steps = -(-taken // batch_size)
+        order = np.arange(taken, dtype="int32")
+        rates = np.full(steps + 1, 0.0, dtype="float32")
+        spent = _second_time(lambda: prepared.program.train(data, order, rates, batch_size))
+        step = spent / steps
+        total = step * -(-count // batch_size)
+        if rows.validation is not None:
+            part = rows.validation
+            total += _second_time(lambda: prepared.program.evaluate(part, batch_size))
+    return total
+
+
+def _second_time(call: Callable[[], object]) -> float:
+    """Run a call twice and time the second: the first one traces."""
+    call()
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
 
 
 def _stable(made: Network, called: bool) -> dict[str, str]:
@@ -88,10 +130,6 @@ def _stable(made: Network, called: bool) -> dict[str, str]:
         other = canonical.get(id(layer), path)
         found[path] = f"{CANONICAL}{other}" if called and other != path else path
     return found
-
-
-def _bare(name: str) -> str:
-    return name.removeprefix(CANONICAL)
 
 
 def _own(model: keras.Model) -> list[surgery.Host]:
@@ -114,27 +152,17 @@ def _own(model: keras.Model) -> list[surgery.Host]:
     return found
 
 
-def _index(decision: surgery.SiteDecision, placements: Sequence[object]) -> int:
-    same = decision.placement
-    found = (
-        index
-        for index, each in enumerate(placements)
-        if each.model_copy(update={"calibrate": False}) == same  # type: ignore[attr-defined]
-    )
-    return next(found)
-
-
 def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
     spec, train = variant.spec, variant.spec.train
     rows = rows_of(spec, seed)
     made = network(spec, rows.splits)
-    listening = CallbackSet.of(train, rows.validation is not None)
+    callbacks = CallbackSet.of(train, rows.validation is not None)
     examples = weighted(rows.train, rows.splits, train.class_weight)
     with dtype_policy(train.dtype):
         made = made.warned(compile_for(made.model, train, rows.splits))
-    names = _try(made, rows, listening)
+    names = _try(made, rows, callbacks)
     rehearse(made, spec, examples)
-    model, counts, said = made.model, rows.splits.rows, remarks(made, rows, spec)
+    model, counts, found = made.model, rows.splits.rows, remarks(made, rows, spec)
     return VariantPlan(
         name=variant.name,
         inserted=tuple(
@@ -153,13 +181,13 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
         loss=loss_names(model),
         rows=counts,
         steps=-(-counts["train"] // train.batch_size),
-        notes=said.notes,
-        cautions=said.cautions,
+        notes=found.notes,
+        cautions=found.cautions,
         metrics=tuple(sorted(names)),
     )
 
 
-def _try(made: Network, rows: Rows, listening: CallbackSet) -> set[str]:
+def _try(made: Network, rows: Rows, callbacks: CallbackSet) -> set[str]:
     """Take two rows through the model and its loss: what does not fit shows now.
 
     Returns:
@@ -180,5 +208,5 @@ def _try(made: Network, rows: Rows, listening: CallbackSet) -> set[str]:
         ) from error
     if rows.validation is not None:
         names |= {f"val_{name}" for name in names}
-    listening.check(names)
+    callbacks.check(names)
     return names

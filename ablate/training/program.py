@@ -27,7 +27,7 @@ from ablate.training.tracing import carried_from, gradients_forgotten, random_op
 
 #: A call of the graph is meant to take no longer than this, so that Ctrl-C, progress and time
 #: limits are heard (seconds).
-_BREATH = 2.0
+_LONGEST_CALL = 2.0
 
 Batch = tuple[Any, ...]
 BatchHook = Callable[[int], None]
@@ -49,6 +49,11 @@ class Epoch:
     diverged: int | None = None
     stopped: bool = False
     rate: float = 0.0
+
+
+def row_count(batch: Batch) -> int:
+    """Return how many rows a batch, or a split, has."""
+    return int(keras.tree.flatten(batch)[0].shape[0])
 
 
 class Program:
@@ -101,7 +106,7 @@ class Program:
                 whether to stop.
             rate: asked before each step, after the hooks, for the rate to take in the place of
                 those of `rates`: hooks may have set it.
-            breathe: called with the number of steps done after each call of the graph.
+            on_progress: called with the number of steps done after each call of the graph.
         """
         steps = -(-len(order) // batch_size)
         function = self._trainer(data)
@@ -143,8 +148,7 @@ class Program:
         on_progress: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
         """Return Keras's metrics on `data` in inference mode, by their own names."""
-        rows = len(keras.tree.flatten(data)[0])
-        steps = -(-rows // batch_size)
+        steps = -(-row_count(data) // batch_size)
         function = self._evaluator(data)
         hooked = before is not None or after is not None
         stop, results = 0, None
@@ -225,7 +229,7 @@ class Program:
                 tf.TensorSpec((), tf.int64), number, number, number,
             ],
         )  # fmt: skip
-        self._look_for_strays(function.get_concrete_function())
+        self._note_random_state(function.get_concrete_function())
         return function
 
     def _build_evaluator(self, specs: Any) -> Any:
@@ -252,7 +256,7 @@ class Program:
         function = tf.function(
             evaluate, autograph=False, input_signature=[specs, number, number, number]
         )
-        self._look_for_strays(function.get_concrete_function())
+        self._note_random_state(function.get_concrete_function())
         return function
 
     def _step(self, step: Callable[[Any], Any]) -> Any:
@@ -305,12 +309,12 @@ class Program:
     def _pace(self, kind: str, seconds: float, steps: int) -> None:
         """Choose how many steps the next call takes from how long the last one took."""
         stride = self._stride(kind)
-        if seconds < _BREATH / 4 and steps >= stride:
+        if seconds < _LONGEST_CALL / 4 and steps >= stride:
             self._strides[kind] = stride * 4
-        elif seconds > _BREATH:
-            self._strides[kind] = max(1, int(stride * _BREATH / seconds / 2))
+        elif seconds > _LONGEST_CALL:
+            self._strides[kind] = max(1, int(stride * _LONGEST_CALL / seconds / 2))
 
-    def _look_for_strays(self, concrete: Any) -> None:
+    def _note_random_state(self, concrete: Any) -> None:
         """Note random state that no layer owns, and random operations that have no state.
 
         A call of `keras.random` without a seed draws from Keras's global generator: a variable

@@ -21,7 +21,7 @@ from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
-from ablate.training.program import Batch
+from ablate.training.program import Batch, row_count
 
 
 def rehearse(made: Network, spec: Spec, examples: Batch) -> None:
@@ -40,14 +40,14 @@ def rehearse(made: Network, spec: Spec, examples: Batch) -> None:
     """
     if spec.train.epochs == 0:
         return
-    rows, size = _rows(examples), spec.train.batch_size
+    rows, size = row_count(examples), spec.train.batch_size
     with _unmoved(made.model, spec.model.call is not None):
-        _attempt(made, spec, examples, 0, min(size, rows))
+        _attempt(made, examples, 0, min(size, rows))
         if rows > size and rows % size:
-            _attempt(made, spec, examples, rows - rows % size, rows)
+            _attempt(made, examples, rows - rows % size, rows)
 
 
-def _attempt(made: Network, spec: Spec, examples: Batch, start: int, stop: int) -> None:
+def _attempt(made: Network, examples: Batch, start: int, stop: int) -> None:
     batch = keras.tree.map_structure(lambda leaf: leaf[start:stop], examples)
     model = made.model
     own = any(
@@ -66,7 +66,7 @@ def _attempt(made: Network, spec: Spec, examples: Batch, start: int, stop: int) 
     except AblateError:
         raise
     except Exception as error:
-        raise StudyError(_told(error, made, spec, stop - start, start > 0)) from error
+        raise StudyError(_explained(error, made, stop - start, start > 0)) from error
     finally:
         if filtered:
             keras.config.enable_traceback_filtering()
@@ -84,37 +84,26 @@ def _unmoved(model: keras.Model, wanted: bool) -> Iterator[None]:
             variable.assign(value)
 
 
-def _told(error: Exception, made: Network, spec: Spec, rows: int, last: bool) -> str:
+def _explained(error: Exception, made: Network, rows: int, last: bool) -> str:
     """Return field, layer and reason of a step that failed."""
     frame, path = _culprit(error, made.model)
-    where = f"a batch of {rows} row{'s' if rows > 1 else ''}"
-    if last:
-        where = f"the last batch of an epoch, of {rows} row{'s' if rows > 1 else ''}"
-    said = reason(error)
+    batch = "the last batch of an epoch," if last else "a batch"
+    where = f"{batch} of {rows} row{'s' if rows > 1 else ''}"
+    why = reason(error)
     if frame is None:
-        return f"train: a step of training fails on {where}: {said}"
+        return f"train: a step of training fails on {where}: {why}"
     layer = frame.f_locals["self"]
-    field = next(
-        (
-            f"insert[{index}]"
-            for each in made.decisions
-            for index, placement in enumerate(spec.insert)
-            if each.path == path
-            and placement.model_copy(update={"calibrate": False}) == each.placement
-        ),
-        "model",
-    )
+    inserted = (each for each in made.decisions if each.path == path)
+    field = next((f"insert[{made.index_of(each)}]" for each in inserted), "model")
     noise, remedy = getattr(layer, "noise_shape", None), ""
     if noise is not None and hasattr(frame.f_locals.get("inputs"), "shape"):
         shape = tuple(frame.f_locals["inputs"].shape)
-        said = f"noise_shape {json.dumps(noise)} does not fit {shape}"
+        why = f"noise_shape {json.dumps(noise)} does not fit {shape}"
         remedy = " Write null for the axis of the batch, however large it is."
     elif last:
         remedy = " If it needs whole batches, let train.batch_size divide the training rows."
-    said = said if said.endswith(".") or not remedy else f"{said}."
-    return (
-        f"{field}: '{path}' ({type(layer).__name__}) fails in training on {where}: {said}{remedy}"
-    )
+    why = why if why.endswith(".") or not remedy else f"{why}."
+    return f"{field}: '{path}' ({type(layer).__name__}) fails in training on {where}: {why}{remedy}"
 
 
 def _culprit(error: Exception, model: keras.Model) -> tuple[FrameType | None, str]:
@@ -132,7 +121,3 @@ def _culprit(error: Exception, model: keras.Model) -> tuple[FrameType | None, st
             found = (trace.tb_frame, known[owner])
         trace = trace.tb_next
     return found
-
-
-def _rows(examples: Batch) -> int:
-    return int(keras.tree.flatten(examples)[0].shape[0])

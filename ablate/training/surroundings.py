@@ -13,13 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablate.errors import some
 from ablate.models.origin import compiled_with
 from ablate.study.keras_names import loss_name, optimizer_name, snake
 from ablate.surgery import SiteDecision, graph, kinds
 from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
-from ablate.training.norms import some
 
 
 def said_of_insertions(made: Network) -> tuple[list[str], list[str]]:

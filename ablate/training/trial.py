@@ -26,6 +26,7 @@ from ablate.training import checkpoint, model_cache, rows, seeding, setup
 from ablate.training.callbacks import CallbackSet, state_of
 from ablate.training.loop import Listener, Loop
 from ablate.training.probing import Probing
+from ablate.training.program import row_count
 from ablate.training.record import Record, numbers
 from ablate.training.remarks import remarks
 from ablate.training.rows import weighted
@@ -114,7 +115,7 @@ class _Running:
         self.record.clock.add("build", began)
         began = time.perf_counter()
         examples = weighted(self.rows.train, self.rows.splits, train.class_weight)
-        steps = -(-_count(examples) // train.batch_size)
+        steps = -(-row_count(examples) // train.batch_size)
         rates = Rates(train, steps)
         self.prepared.begin(self.seed, rates.first(train.learning_rate), self.rows)
         self.record.clock.add("seed", began)
@@ -124,7 +125,7 @@ class _Running:
             validation=self.rows.validation,
             batch_size=train.batch_size,
             epochs=train.epochs,
-            order=lambda epoch: seeding.order(_count(examples), self.seed, epoch),
+            order=lambda epoch: seeding.order(row_count(examples), self.seed, epoch),
             rates=rates,
             callbacks=self._callbacks(steps),
             listener=Listener(self._epoch, self._divergence, self._on_progress),
@@ -382,10 +383,6 @@ class _UntrackedVariable:
         self.value = variable
         self.shape, self.dtype = tuple(variable.shape), variable.dtype.name
         self.assign = variable.assign
-
-
-def _count(batch: Any) -> int:
-    return int(keras.tree.flatten(batch)[0].shape[0])
 
 
 def _bn_momentum(model: keras.Model) -> float | None:

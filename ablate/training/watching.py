@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from ablate.errors import StudyError
+from ablate.errors import StudyError, some
 from ablate.training.schedules import rate_of
 
 
@@ -65,7 +65,7 @@ class Watch:
             thawed = [name for name, flag in now.items() if flag and not before.get(name, True)]
             if thawed:
                 raise StudyError(
-                    f"train.callbacks: {self._who} thawed {_some(thawed)} in on_train_begin, after "
+                    f"train.callbacks: {self._who} thawed {some(thawed)} in on_train_begin, after "
                     "the optimizer was made for the layers that train. Leave the layers out of "
                     "train.freeze, or make the model with them trainable."
                 )
@@ -100,7 +100,7 @@ class Watch:
         changed = [name for name, flag in now[2].items() if flag != flags.get(name, flag)]
         if changed:
             raise StudyError(
-                f"train.callbacks: {self._who} set `trainable` of {_some(changed)} in epoch "
+                f"train.callbacks: {self._who} set `trainable` of {some(changed)} in epoch "
                 f"{epoch}. A trial's step is compiled once, before its first epoch, so this would "
                 "change nothing (nor does it in fit, without compiling anew). Freeze layers by "
                 "train.freeze."
@@ -134,8 +134,3 @@ class Watch:
 
 #: Modules whose callbacks leave the rate and the compiled step alone, or are refused beforehand.
 _NOT_OWN = ("keras.", "ablate.")
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

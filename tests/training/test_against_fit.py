@@ -37,7 +37,7 @@ def by_fit(spec, seed):
     """Train a trial's model with `model.fit`; return its history and weights."""
     train, rows = spec.train, rows_of(spec, seed)
     made = model_cache.make(spec, rows, seed)
-    for variable, value in made.beginnings.of(seed):
+    for variable, value in made.initial_state.of(seed):
         variable.assign(value)
     model = made.model
     compile_for(model, train, rows.splits)

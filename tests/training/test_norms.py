@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from ablate.errors import some
 from ablate.study.schema.train import Train
 from ablate.training.network import Network
-from ablate.training.norms import said_of_norms, some
+from ablate.training.norms import said_of_norms
 
 layers = keras.layers
 
