@@ -33,9 +33,10 @@ class Network:
 
     `layers` has (canonical path, layer) of every layer that is no container, `keep` the paths
     of those that start from weights that were there. `placements` are the spec's as they were
-    carried out: with present names, uncalibrated. `decisions` says what became of each at each host, `removed` and `frozen` name layers of the base model, `calibrated`
-    the layers that are to be the identity on the training rows, `measured` those that are only
-    given the statistics of the training rows, `compiled` is what the model came compiled with.
+    carried out: with present names, uncalibrated. `decisions` says what became of each at each
+    host, `removed` and `frozen` name layers of the base model, `calibrated` the layers that are
+    to be the identity on the training rows, `measured` those that are only given the statistics
+    of the training rows, `compiled` is what the model came compiled with.
     """
 
     model: keras.Model
