@@ -1,16 +1,15 @@
 """TensorBoard event files of a study, written without TensorFlow.
 
-Trial results enter, and what their probes stored; a folder that `tensorboard --logdir` opens
-leaves. It holds nothing of its own: `rebuild` makes it again from the results at any time, and
-`LiveEvents` makes it grow while a study runs. `ablate.events.board` says where each thing stands.
+The folder that `tensorboard --logdir` opens holds nothing of its own: `update` makes it from the
+results and what their probes stored, at any time again, and `LiveEvents` makes it grow while a
+study runs. `ablate.events.board` says where each thing is.
 """
 
-from ablate.events.board import RUNS, SEARCH_RUNS, Board, folder_name
+from ablate.events.board import RUNS, SEARCH_RUNS, Board, Illustrate, folder_name
 from ablate.events.live import LiveEvents
 from ablate.events.shared import share
-from ablate.events.study import behind, rebuild, update
+from ablate.events.study import behind, update
 from ablate.events.tree import Written
-from ablate.events.trials import Illustrate
 
 __all__ = [
     "RUNS",
@@ -21,7 +20,6 @@ __all__ = [
     "Written",
     "behind",
     "folder_name",
-    "rebuild",
     "share",
     "update",
 ]

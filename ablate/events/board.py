@@ -1,6 +1,6 @@
 """What a board is of, and where under its folder each thing stands.
 
-`Board` is the value that everything here is told; `session`, `spread` and `choose` decide which
+`Board` is the value that everything here is given; `session`, `spread` and `choose` decide which
 folders (TensorBoard calls each a run) there are. Below `logs/<study>/tensorboard/`:
 
     .                                texts, the Custom Scalars layout, the columns of HParams
@@ -14,10 +14,15 @@ folders (TensorBoard calls each a run) there are. Below `logs/<study>/tensorboar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import TypeVar
+
+import numpy as np
 
 from ablate.study.trial import Trial, TrialResult
 
@@ -37,14 +42,20 @@ _LONGEST = 64
 
 Planned = TypeVar("Planned", Trial, TrialResult)
 
+Arrays = Mapping[str, np.ndarray]
+
+#: Draws the images of a trial: (result, probe arrays) to PNG bytes by tag and epoch.
+Illustrate = Callable[[TrialResult, Arrays], Mapping[tuple[str, int], bytes]]
+
 
 @dataclass(frozen=True)
 class Board:
-    """What the event files of a study are told besides its trials.
+    """What the event files of a study hold besides its trials, and where the rest of a trial is.
 
     `texts` are Markdown by title, for the Text tab (the study file, the table, the certificate).
     `points` names the search point of a trial, by trial id; a trial without one is the study's.
-    `limit` is how many runs to write at most, None for all.
+    `limit` is how many runs to write at most, None for all. By trial id, `arrays` gives what its
+    probes stored and `ended` when it ended, in seconds since 1970; `illustrate` draws its images.
     """
 
     study: str
@@ -53,6 +64,9 @@ class Board:
     texts: Mapping[str, str] = field(default_factory=dict)
     points: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = RUNS
+    arrays: Callable[[str], Arrays] = lambda trial: {}
+    illustrate: Illustrate | None = None
+    ended: Callable[[str], float] = lambda trial: time.time()
 
     def searched(self, trial: Trial | TrialResult) -> bool:
         """Whether a trial is a point of the search and not the study's own."""
@@ -84,7 +98,13 @@ def choose(board: Board, trials: Sequence[Planned]) -> list[Planned]:
     The study's own come before a search's, and every variant has its first seed in before any
     has its second. The means are over all trials, whichever are chosen.
     """
-    ranked = _by_rank(board, trials)
+    seen: Counter[tuple[str, bool]] = Counter()
+    places = []
+    for each in trials:
+        key = (each.variant, board.searched(each))
+        places.append((key[1], seen[key]))
+        seen[key] += 1
+    ranked = [each for _, each in sorted(zip(places, trials, strict=True), key=itemgetter(0))]
     if board.limit is None:
         return ranked
     variants = {each.variant for each in board.own(trials)}
@@ -94,20 +114,7 @@ def choose(board: Board, trials: Sequence[Planned]) -> list[Planned]:
 
 def illustrated(board: Board, trials: Iterable[Planned]) -> set[str]:
     """Return the ids of the trials that get images: the first seeds of each variant."""
-    taken: dict[str, int] = {}
-    found = set()
+    by_variant: dict[str, list[str]] = {}
     for each in board.own(trials):
-        taken[each.variant] = taken.get(each.variant, 0) + 1
-        if taken[each.variant] <= ILLUSTRATED:
-            found.add(each.id)
-    return found
-
-
-def _by_rank(board: Board, trials: Iterable[Planned]) -> list[Planned]:
-    seen: dict[tuple[str, bool], int] = {}
-    ranked = []
-    for each in trials:
-        key = (each.variant, board.searched(each))
-        seen[key] = seen.get(key, 0) + 1
-        ranked.append((key[1], seen[key], each))
-    return [each for _, _, each in sorted(ranked, key=lambda entry: entry[:2])]
+        by_variant.setdefault(each.variant, []).append(each.id)
+    return {trial for own in by_variant.values() for trial in own[:ILLUSTRATED]}

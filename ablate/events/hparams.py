@@ -129,12 +129,6 @@ def final_metrics(result: TrialResult) -> dict[str, float]:
     return {LOST: 0.0} | {tag: value for tag, value in found.items() if value is not None}
 
 
-def group_name(study: str, result: TrialResult) -> str:
-    """Return study/variant/configuration: unique in a folder of many studies, equal for seeds."""
-    resolved = json.dumps(result.spec, sort_keys=True, default=str)
-    return f"{study}/{result.variant}/{hashlib.sha256(resolved.encode()).hexdigest()[:8]}"
-
-
 def session_start(
     row: Configuration, shown: Mapping[str, api_pb2.HParamInfo], seconds: float
 ) -> Summary.Value:
@@ -191,8 +185,9 @@ def join(experiments: Iterable[api_pb2.Experiment]) -> api_pb2.Experiment:
     for each in experiments:
         metrics.update(dict.fromkeys(info.name.tag for info in each.metric_infos))
         for info in each.hparam_infos:
-            known = shown.get(info.name)
-            shown[info.name] = info if known is None else _joined(known, info)
+            if (known := shown.get(info.name)) is not None:
+                info = _column(info.name, [*_domain(known), *_domain(info)])
+            shown[info.name] = info
     return experiment(shown, metrics)
 
 
@@ -247,10 +242,6 @@ def _column(name: str, found: Sequence[Value]) -> api_pb2.HParamInfo:
         info.type = api_pb2.DATA_TYPE_STRING
         info.domain_discrete.extend(sorted({str(each) for each in found}))
     return info
-
-
-def _joined(first: api_pb2.HParamInfo, second: api_pb2.HParamInfo) -> api_pb2.HParamInfo:
-    return _column(first.name, [*_domain(first), *_domain(second)])
 
 
 def _domain(info: api_pb2.HParamInfo) -> list[Value]:

@@ -1,36 +1,33 @@
 """The live view: event files that grow while a study runs.
 
-The driver says when a trial starts, when an epoch has ended and when a trial is finished; the
-files of `ablate.events.board` grow, flushed each epoch. What a finished trial leaves is what
-`rebuild` would have written. Means over seeds are written anew as trials finish, but never so
-often that they take a noticeable share of the run. Images are left to `update`: to draw them
-takes longer than all the rest. A watcher must not stop what it watches: a
-file that cannot be written ends the live view and nothing else, and says so in `trouble`.
+As trials start, end an epoch and finish, the files of `ablate.events.board` grow, flushed each
+epoch. What a finished trial leaves is what `update` would have written. Means over seeds are
+written anew as trials finish, but never so often that they take a noticeable share of the run.
+Images are left to `update`: to draw them takes longer than all the rest. A watcher must not stop
+what it watches: a file that cannot be written ends the live view and nothing else, and says so in
+`trouble`.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
+from ablate.analysis import analyze
 from ablate.events import hparams
-from ablate.events.board import RUNS, Board, choose, session
+from ablate.events.board import RUNS, Arrays, Board, choose, session
 from ablate.events.files import EventFile, Point
-from ablate.events.study import board_of, named, sources_of
-from ablate.events.tables import texts_of
+from ablate.events.study import board_of, with_table
 from ablate.events.tree import Summary, Written, refresh, write_means, write_summary
-from ablate.events.trials import Arrays, epoch_points, write_trial
+from ablate.events.trials import epoch_points, row, write_trial
 from ablate.store import Store
 from ablate.study.progress import Event, Watcher
-from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
-from ablate.study.study import Study
 from ablate.study.trial import Trial, TrialResult
 
 #: The least time between two writings of the means, in seconds, and their largest share of it.
@@ -38,19 +35,15 @@ _PAUSE, _SHARE = 2.0, 0.05
 
 
 class Planned(Protocol):
-    """A study with its trials, and the outcomes that stand already."""
-
-    @property
-    def study(self) -> Study: ...
-
-    @property
-    def resolved(self) -> Sequence[ResolvedVariant]: ...
+    """A study's trials, the outcomes that stand already, and how outcomes become results."""
 
     @property
     def trials(self) -> Sequence[Trial]: ...
 
     @property
     def results(self) -> Mapping[str, TrialResult]: ...
+
+    def outcome(self, results: Mapping[str, TrialResult], store: Store | None) -> StudyResults: ...
 
 
 def _harmless(method: Callable[..., None]) -> Callable[..., None]:
@@ -88,22 +81,21 @@ class LiveEvents(Watcher):
 
         Args:
             store: the study's folder.
-            plan: the study, its arms, all its trials and the results that stand.
+            plan: all the study's trials and the results that stand.
             points: the search point of a trial, by trial id.
             limit: how many TensorBoard runs to write at most; None for all.
         """
         self.trouble, self.written = "", Written(0, 0, 0)
         self._root, self._plan = store.tensorboard, plan
-        self._board: Board = board_of(store, plan.study, plan.resolved, points, limit)
-        self._sources = sources_of(store)
         self._trials = list(plan.trials)
         self._results = dict(plan.results)
-        self._columns = hparams.columns(self._row(each) for each in self._trials)
+        self._board: Board = board_of(store, self._outcome(), points, limit)
+        self._columns = hparams.columns(row(self._board, each) for each in self._trials)
         # A trial that two variants share is followed under the first; both have it at the end.
         self._shown = {each.id: each for each in reversed(choose(self._board, self._trials))}
         self._open: dict[str, dict[str, EventFile]] = {}
         self._changed: set[str] = set()
-        self._charts = Summary.of(self._board, self._named()).charts
+        self._charts = Summary.of(self._board, self._outcome().results).charts
         self._not_before = 0.0
 
     @_harmless
@@ -122,7 +114,7 @@ class LiveEvents(Watcher):
             shutil.rmtree(folder, ignore_errors=True)
         own, now = EventFile(folder, f"{trial.id[:12]}.live"), time.time()
         self._open[trial.id] = {"": own}
-        own.add([Point(hparams.session_start(self._row(trial), self._columns, now), 0, now)])
+        own.add([Point(hparams.session_start(row(self._board, trial), self._columns, now), 0, now)])
         own.flush()
 
     @_harmless
@@ -145,15 +137,9 @@ class LiveEvents(Watcher):
         """Write what a trial left: its whole curves, its row in HParams, what its probes saw."""
         self._close(trial.id)
         self._results[trial.id] = result
-        if trial.id in self._shown:
-            write_trial(
-                self._folder(trial),
-                self._board,
-                result,
-                self._columns,
-                arrays=arrays,
-                ended=time.time(),
-            )
+        if (shown := self._shown.get(trial.id)) is not None:
+            own = replace(result, variant=shown.variant, seed=shown.seed, factors=shown.factors)
+            write_trial(self._root, self._board, own, self._columns, arrays=arrays)
         self._changed |= {each.variant for each in self._trials if each.id == trial.id}
         if time.monotonic() >= self._not_before:
             self._write_means()
@@ -168,23 +154,19 @@ class LiveEvents(Watcher):
         """Leave the board as `rebuild` would: means, texts, columns, shared trials."""
         for trial in list(self._open):
             self._close(trial)
-        outcome = StudyResults(
-            study=self._plan.study,
-            resolved=tuple(self._plan.resolved),
-            results=tuple(self._named()),
-            planned=Counter(each.variant for each in self._trials),
-        )
-        self._board = replace(self._board, texts={**self._board.texts, **texts_of(outcome)})
+        outcome = self._outcome()
+        if outcome.results:
+            self._board = with_table(self._board, analyze(outcome))
         self._refresh()
 
     def _refresh(self) -> None:
-        self.written = refresh(self._root, self._board, self._named(), self._sources)
+        self.written = refresh(self._root, self._board, self._outcome().results)
 
     def _write_means(self) -> None:
         began = time.monotonic()
         # Every difference is to the baseline, so all of them change when it does.
         every = self._board.baseline in self._changed
-        results = self._named()
+        results = self._outcome().results
         summary = Summary.of(self._board, results)
         if summary.charts == self._charts:
             write_means(self._root, self._board, summary, None if every else self._changed)
@@ -196,12 +178,8 @@ class LiveEvents(Watcher):
         now = time.monotonic()
         self._not_before = now + max(_PAUSE, (now - began) / _SHARE)
 
-    def _named(self) -> list[TrialResult]:
-        return named(self._trials, self._results)
-
-    def _row(self, trial: Trial) -> hparams.Configuration:
-        searched = self._board.searched(trial)
-        return hparams.Configuration.of(self._board.study, trial, searched=searched)
+    def _outcome(self) -> StudyResults:
+        return self._plan.outcome(self._results, None)
 
     def _folder(self, trial: Trial) -> Path:
         return self._root / session(self._board, self._shown[trial.id])

@@ -1,63 +1,51 @@
-"""The board of a study as it lies in the store.
+"""The board of a study as it lies in the store, with what its analysis says in words.
 
-A `Store` and what is planned enter; what `ablate.events.tree` needs leaves: the board with its
-texts, the results under the names their variants now have, and where probe arrays come from.
+The Text tab has the short form of a report: the answer, one row per variant for the headline
+metric, and all that must be said.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-from ablate.events.board import RUNS, Board
-from ablate.events.tables import texts_of
-from ablate.events.tree import Sources, Written, rebuild_tree, refresh
-from ablate.events.trials import DRAWN, Illustrate
+from ablate.analysis import Analysis
+from ablate.events.board import RUNS, Board, Illustrate
+from ablate.events.tree import Written, rebuild_tree, refresh
+from ablate.events.trials import DRAWN
 from ablate.store import Store
-from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
-from ablate.study.study import Study
-from ablate.study.trial import Trial, TrialResult
-
-
-def rebuild(
-    store: Store,
-    outcome: StudyResults,
-    *,
-    points: Mapping[str, str] | None = None,
-    limit: int | None = RUNS,
-    illustrate: Illustrate | None = None,
-) -> Written:
-    """Write the TensorBoard files of a study anew from its results.
-
-    The old ones stay until the new ones are whole.
-
-    Args:
-        store: the study's folder.
-        outcome: its results, in plan order.
-        points: the search point of a trial, by trial id.
-        limit: how many TensorBoard runs to write at most; None for all.
-        illustrate: draws a trial's images from its probe arrays.
-
-    Returns:
-        what was written, and what was left out.
-    """
-    board = _with_texts(board_of(store, outcome.study, outcome.resolved, points, limit), outcome)
-    return rebuild_tree(store.tensorboard, board, outcome.results, sources_of(store, illustrate))
 
 
 def update(
     store: Store,
     outcome: StudyResults,
+    analysis: Analysis | None = None,
     *,
     points: Mapping[str, str] | None = None,
     limit: int | None = RUNS,
     illustrate: Illustrate | None = None,
+    anew: bool = False,
 ) -> Written:
-    """Write what is missing of a study's TensorBoard files, images too; as `rebuild` else."""
-    board = _with_texts(board_of(store, outcome.study, outcome.resolved, points, limit), outcome)
-    return refresh(store.tensorboard, board, outcome.results, sources_of(store, illustrate))
+    """Write what is missing of a study's TensorBoard files, images too.
+
+    Args:
+        store: the study's folder.
+        outcome: its results, in plan order.
+        analysis: of them, for the Text tab; None where there are none.
+        points: the search point of a trial, by trial id.
+        limit: how many TensorBoard runs to write at most; None for all.
+        illustrate: draws a trial's images from its probe arrays.
+        anew: write everything; the old files stay until the new ones are whole.
+
+    Returns:
+        what was written, and what was left out.
+    """
+    board = board_of(store, outcome, points, limit, illustrate)
+    if analysis is not None:
+        board = with_table(board, analysis)
+    return (rebuild_tree if anew else refresh)(store.tensorboard, board, outcome.results)
 
 
 def behind(store: Store) -> bool:
@@ -70,33 +58,14 @@ def behind(store: Store) -> bool:
     return probed and not any(True for _ in store.tensorboard.rglob(f"*.{DRAWN}"))
 
 
-def _with_texts(board: Board, outcome: StudyResults) -> Board:
-    return replace(board, texts={**board.texts, **texts_of(outcome)})
-
-
 def board_of(
     store: Store,
-    study: Study,
-    resolved: Sequence[ResolvedVariant],
+    outcome: StudyResults,
     points: Mapping[str, str] | None = None,
     limit: int | None = RUNS,
+    illustrate: Illustrate | None = None,
 ) -> Board:
-    """Return what the event files are told of a study besides its trials."""
-    texts = {}
-    if store.exists():
-        texts["study"] = f"```yaml\n{store.read_study()}\n```"
-    return Board(
-        study=study.study,
-        baseline=study.baseline or (resolved[0].name if resolved else ""),
-        confidence=study.analysis.confidence,
-        texts=texts,
-        points=points or {},
-        limit=limit,
-    )
-
-
-def sources_of(store: Store, illustrate: Illustrate | None = None) -> Sources:
-    """Return where the rest of a trial lies in the store."""
+    """Return what the event files of a study hold besides its trials."""
 
     def ended(trial: str) -> float:
         try:
@@ -104,13 +73,53 @@ def sources_of(store: Store, illustrate: Illustrate | None = None) -> Sources:
         except OSError:
             return time.time()
 
-    return Sources(arrays=store.arrays, illustrate=illustrate, ended=ended)
+    study, resolved = outcome.study, outcome.resolved
+    return Board(
+        study=study.study,
+        baseline=study.baseline or (resolved[0].name if resolved else ""),
+        confidence=study.analysis.confidence,
+        texts={"study": f"```yaml\n{store.read_study()}\n```"} if store.exists() else {},
+        points=points or {},
+        limit=limit,
+        arrays=store.arrays,
+        illustrate=illustrate,
+        ended=ended,
+    )
 
 
-def named(trials: Iterable[Trial], results: Mapping[str, TrialResult]) -> list[TrialResult]:
-    """Return the results in plan order, each under its variant; shared ones more than once."""
-    return [
-        replace(results[each.id], variant=each.variant, seed=each.seed, factors=each.factors)
-        for each in trials
-        if each.id in results
+def with_table(board: Board, analysis: Analysis) -> Board:
+    """Return the board with the analysis in its texts."""
+    return replace(board, texts={**board.texts, "table": table(analysis)})
+
+
+def table(found: Analysis) -> str:
+    """Return the answer in words and one row per variant."""
+    lines = [*found.answer, "", f"`{found.metric}` of each variant. {found.coverage}", ""]
+    lines += [
+        "| variant | seeds | lost | mean | interval | minus baseline | interval | p (Holm) |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    for each in found.variants:
+        metric, effect = each.metrics.get(found.metric), found.effect(each.name)
+        cells = [
+            f"**{each.name}** (baseline)" if each.name == found.baseline else each.name,
+            str(each.n),
+            f"{each.failures.lost.count} of {each.failures.lost.of}",
+            *(_cells(metric.mean, metric.low, metric.high) if metric else ("", "")),
+            *(_cells(effect.mean, effect.low, effect.high, "+") if effect else ("", "")),
+            _number(effect.p_holm) if effect else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *(f"- {guard.words}" for guard in found.guards)]
+    return "\n".join(lines)
+
+
+def _cells(
+    mean: float | None, low: float | None, high: float | None, sign: str = ""
+) -> tuple[str, str]:
+    interval = "" if low is None or high is None else f"[{low:{sign}.4g}, {high:{sign}.4g}]"
+    return _number(mean, sign), interval
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "" if value is None else f"{value:{sign}.4g}"

@@ -1,6 +1,6 @@
 """The whole board of a study from its results, at any time again.
 
-Trial results enter; the tree of `ablate.events.board` leaves. `rebuild_tree` makes a new tree
+`rebuild_tree` makes a new tree
 beside the old one and swaps them, so a reader sees one or the other. `refresh` brings a tree up to
 date in place: it adds the trials that are missing, drops those no longer in the study, and writes
 the means and the texts anew. Nothing is known here that the results and the probe arrays do not
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from ablate.events.board import (
 from ablate.events.files import Point, event_files, write
 from ablate.events.means import Band, bands, differences
 from ablate.events.summaries import text
-from ablate.events.trials import Arrays, Columns, Illustrate, write_trial, written
+from ablate.events.trials import Columns, row, write_trial, written
 from ablate.study.trial import TrialResult
 
 #: Label of the file that declares the HParams columns: a board of many studies leaves it out.
@@ -72,32 +72,20 @@ class Summary:
         return cls(bands(own, board.confidence), differences(own, board.baseline, board.confidence))
 
 
-@dataclass(frozen=True)
-class Sources:
-    """Where the rest of a trial comes from: its probe arrays, its images, when it ended."""
-
-    arrays: Callable[[str], Arrays] = lambda trial: {}
-    illustrate: Illustrate | None = None
-    ended: Callable[[str], float] = lambda trial: time.time()
-
-
-def rebuild_tree(
-    root: Path, board: Board, results: Sequence[TrialResult], sources: Sources
-) -> Written:
+def rebuild_tree(root: Path, board: Board, results: Sequence[TrialResult]) -> Written:
     """Write the board of a study anew and put it in the place of what was there.
 
     Args:
         root: the board's folder.
         board: the study's name, its baseline, what else the board shows.
         results: the trials of the study as it now stands, in the order of their variants.
-        sources: what else belongs to a trial.
 
     Returns:
         what was written.
     """
     fresh = root.with_name(f".{root.name}.{time.time_ns()}.new")
     try:
-        done = refresh(fresh, board, results, sources)
+        done = refresh(fresh, board, results)
         if root.exists():
             old = fresh.with_suffix(".old")
             root.rename(old)
@@ -110,29 +98,17 @@ def rebuild_tree(
     return done
 
 
-def refresh(root: Path, board: Board, results: Sequence[TrialResult], sources: Sources) -> Written:
+def refresh(root: Path, board: Board, results: Sequence[TrialResult]) -> Written:
     """Bring a board up to date in place; arguments and returns of `rebuild_tree`."""
     root.mkdir(parents=True, exist_ok=True)
     shown = choose(board, results)
-    columns = hparams.columns(
-        hparams.Configuration.of(board.study, each, searched=board.searched(each))
-        for each in results
-    )
+    columns = hparams.columns(row(board, each) for each in results)
     drop_strangers(root, board, results, shown)
-    drawn = illustrated(board, results)
+    images = illustrated(board, results) if board.illustrate is not None else set()
     for each in shown:
-        folder = root / session(board, each)
-        illustrate = sources.illustrate if each.id in drawn else None
-        if not written(folder, each, columns, drawn=illustrate is not None):
-            write_trial(
-                folder,
-                board,
-                each,
-                columns,
-                arrays=sources.arrays(each.id),
-                illustrate=illustrate,
-                ended=sources.ended(each.id),
-            )
+        drawn = each.id in images
+        if not written(root / session(board, each), each, columns, drawn=drawn):
+            write_trial(root, board, each, columns, drawn=drawn)
     return write_summary(root, board, results, len(shown), columns)
 
 
@@ -229,12 +205,12 @@ def _names(found: Mapping[str, Mapping[str, Band]]) -> list[str]:
     return list(dict.fromkeys(curve for curves in found.values() for curve in curves))
 
 
-def _about(board: Board, said: str) -> str:
+def _about(board: Board, holds: str) -> str:
     return "\n".join(
         [
             f"# {board.study}",
             "",
-            said,
+            holds,
             "",
             "- **Custom Scalars**: each variant's mean over its seeds with its"
             f" {board.confidence:.0%} t interval, epoch by epoch, and the same for the difference"

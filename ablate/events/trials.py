@@ -13,22 +13,17 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from tensorboard.plugins.hparams import api_pb2
 
 from ablate.events import hparams
-from ablate.events.board import Board
+from ablate.events.board import Arrays, Board, session
 from ablate.events.files import Point, event_files, write
 from ablate.events.summaries import histogram, image, scalar
-from ablate.study.trial import TrialResult
-
-Arrays = Mapping[str, np.ndarray]
-
-#: Draws the images of a trial: (result, probe arrays) to PNG bytes by tag and epoch.
-Illustrate = Callable[[TrialResult, Arrays], Mapping[tuple[str, int], bytes]]
+from ablate.study.trial import Trial, TrialResult
 
 Columns = Mapping[str, api_pb2.HParamInfo]
 
@@ -37,37 +32,36 @@ DRAWN, PLAIN = "drawn", "trial"
 
 
 def write_trial(
-    folder: Path,
+    root: Path,
     board: Board,
     result: TrialResult,
     columns: Columns,
     *,
     arrays: Arrays | None = None,
-    illustrate: Illustrate | None = None,
-    ended: float = 0.0,
+    drawn: bool = False,
 ) -> None:
     """Write all event files of one trial anew.
 
     Args:
-        folder: the trial's own folder.
-        board: what the files are told besides.
+        root: the board's folder.
+        board: what else belongs to the trial.
         result: the trial, final or not.
         columns: the HParams columns, of `hparams.columns`.
-        arrays: what its probes stored.
-        illustrate: draws its images.
-        ended: when the trial ended, in seconds since 1970.
+        arrays: what its probes stored; by default, the board gives them.
+        drawn: whether its images are drawn.
     """
-    arrays = arrays or {}
+    arrays = board.arrays(result.id) if arrays is None else arrays
+    folder, ended = root / session(board, result), board.ended(result.id)
     shutil.rmtree(folder, ignore_errors=True)
     for part in ("train", "validation"):
         write(folder / part, result.id[:12], _curves(result, part, ended))
     points = [*_session(board, result, columns, ended), *_probes(arrays, ended)]
-    if illustrate is not None and arrays:
+    if drawn and board.illustrate is not None and arrays:
         points += [
             Point(image(tag, png), epoch, ended)
-            for (tag, epoch), png in illustrate(result, arrays).items()
+            for (tag, epoch), png in board.illustrate(result, arrays).items()
         ]
-    label = f"{_label(result, columns)}.{DRAWN if illustrate else PLAIN}"
+    label = f"{_label(result, columns)}.{DRAWN if drawn else PLAIN}"
     write(folder, label, points)
 
 
@@ -82,8 +76,13 @@ def written(folder: Path, result: TrialResult, columns: Columns, drawn: bool = F
 def _label(result: TrialResult, columns: Columns) -> str:
     """Name the session's file by all that it depends on but the texts."""
     declared = "".join(f"{name}:{info.type};" for name, info in columns.items())
-    told = f"{declared}{result.status}{sorted(result.probes)}"
-    return f"{result.id[:12]}.{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    content = f"{declared}{result.status}{sorted(result.probes)}"
+    return f"{result.id[:12]}.{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def row(board: Board, trial: Trial | TrialResult) -> hparams.Configuration:
+    """Return what decides the row of a trial in the HParams tab."""
+    return hparams.Configuration.of(board.study, trial, searched=board.searched(trial))
 
 
 def epoch_points(
@@ -113,8 +112,7 @@ def _curves(result: TrialResult, part: str, ended: float) -> Iterator[Point]:
 
 def _session(board: Board, result: TrialResult, columns: Columns, ended: float) -> Iterator[Point]:
     began = ended - result.seconds.get("total", 0.0)
-    row = hparams.Configuration.of(board.study, result, searched=board.searched(result))
-    yield Point(hparams.session_start(row, columns, began), 0, began)
+    yield Point(hparams.session_start(row(board, result), columns, began), 0, began)
     for tag, value in hparams.final_metrics(result).items():
         yield Point(scalar(tag, value), result.epochs, ended)
     yield Point(hparams.session_end(result.status, ended), 0, ended)

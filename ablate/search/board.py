@@ -12,10 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ablate.events import SEARCH_RUNS
-from ablate.events.study import board_of, sources_of
-from ablate.events.tables import texts_of
-from ablate.events.tree import refresh
+from ablate.analysis import analyze
+from ablate.events import SEARCH_RUNS, update
 from ablate.execution.plan import Plan
 from ablate.search.results import SearchResults
 from ablate.store import Store
@@ -53,11 +51,10 @@ class SearchEvents(Watcher):
         points = {trial: p.name for p in found.points for trial in p.trials.values()}
         own = self._made.outcome(self._made.results, self._store)
         results = [*own.results, *_of_points(found)]
-        board = board_of(self._store, found.study, self._made.resolved, points, SEARCH_RUNS)
-        board = replace(board, texts={**board.texts, **texts_of(own)})
-        sources = sources_of(self._store, None)
+        analysis = analyze(own) if own.results else None
+        shown = replace(own, results=tuple(results))
         try:
-            refresh(self._store.tensorboard, board, results, sources)
+            update(self._store, shown, analysis, points=points, limit=SEARCH_RUNS)
         except OSError as error:
             self.trouble = f"The TensorBoard files of the search end here: {error}"
 

@@ -2,9 +2,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from ablate.events import LiveEvents, rebuild
+from ablate.analysis import analyze
+from ablate.events import LiveEvents, update
 from ablate.events.files import event_files, read
 from ablate.events.server import has_charts
+from ablate.execution.plan import Plan
 from ablate.store import Store
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
@@ -37,7 +39,7 @@ def plan(study, result):
         for arm in resolved
         for seed in range(2)
     ]
-    return SimpleNamespace(study=study, resolved=resolved, trials=trials, results={})
+    return Plan(study, tuple(resolved), tuple(trials), results={}, todo=(), dropped=())
 
 
 def steps(folder) -> dict[str, list[int]]:
@@ -107,7 +109,7 @@ def test_at_the_end_the_board_is_what_a_rebuild_makes(tmp_path, plan, result, ar
             for trial in plan.trials
         ),
     )
-    written = rebuild(store, outcome)
+    written = update(store, outcome, analyze(outcome), anew=True)
     assert contents(store.tensorboard) == ours
     assert written == live.written
 
@@ -138,7 +140,7 @@ def test_the_text_tells_of_trials_that_are_still_to_come(tmp_path, plan, result)
     assert "Note: limit 9 (plain)." in said
 
     outcome = StudyResults(plan.study, tuple(plan.resolved), (done,), {"plain": 2, "dropout": 2})
-    rebuild(store, outcome)
+    update(store, outcome, analyze(outcome), anew=True)
     assert "3 of 4 trials are still to come" in text_of(store.tensorboard, "mine/table")
 
 

@@ -3,6 +3,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -14,7 +15,7 @@ from ablate.errors import AblateError
 from ablate.events import server
 from ablate.events.board import Board
 from ablate.events.server import TICKED, address, has_charts, runs_in, serve
-from ablate.events.tree import Sources, rebuild_tree
+from ablate.events.tree import rebuild_tree
 
 URL = "http://127.0.0.1:6006/"
 
@@ -135,7 +136,7 @@ def test_a_port_that_is_taken_is_said(tmp_path):
 @pytest.mark.slow
 def test_of_two_that_take_one_port_each_shows_its_own(tmp_path, result, monkeypatch):
     for name in "ab":
-        rebuild_tree(tmp_path / name, Board(name, "a"), [result("a")], Sources())
+        rebuild_tree(tmp_path / name, Board(name, "a"), [result("a")])
     with serve(tmp_path / "a") as first:
         # As if the port had still been free when it was looked for.
         port = int(first.url.rstrip("/").rpartition(":")[2])
@@ -171,7 +172,7 @@ def asking(url: str, root: Path) -> Callable[..., Any]:
 def test_of_a_search_it_serves_the_tab_that_opens(tmp_path, result):
     points = [result(variant, 10000, id=f"{variant}{k}") for variant in ("a", "b") for k in "01"]
     board = Board("mine", "a", points={each.id: f"p00{each.id[-1]}" for each in points})
-    rebuild_tree(tmp_path / "tb", board, points, Sources())
+    rebuild_tree(tmp_path / "tb", board, points)
     assert not has_charts(tmp_path / "tb")
     tab, found = opened(runs_in(tmp_path / "tb"), charts=False)
     assert found
@@ -189,7 +190,8 @@ def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
 
     root = tmp_path / "tb"
     board = Board("mine", "plain", texts={"table": "| a |\n|---|\n| 1 |"})
-    rebuild_tree(root, board, results, Sources(lambda trial: arrays, illustrate))
+    board = replace(board, arrays=lambda trial: arrays, illustrate=illustrate)
+    rebuild_tree(root, board, results)
     assert has_charts(root)
 
     with serve(root) as serving:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from tensorboard.plugins.hparams import metadata
 
 from ablate.events.board import Board, choose, folder_name, session
 from ablate.events.files import event_files, read
-from ablate.events.tree import Sources, rebuild_tree, refresh
+from ablate.events.tree import rebuild_tree, refresh
 
 BOARD = Board("mine", "plain", texts={"study": "study: mine"})
 
@@ -34,7 +35,7 @@ def series(run: EventAccumulator, tag: str) -> list[tuple[int, float]]:
 
 
 def test_the_tree_has_the_runs_and_tags_of_the_design(tmp_path, results):
-    written = rebuild_tree(tmp_path / "tb", BOARD, results, Sources())
+    written = rebuild_tree(tmp_path / "tb", BOARD, results)
     found = contents(tmp_path / "tb")
     expected = {".", "plain", "dropout"}
     for each in results:
@@ -52,7 +53,7 @@ def test_the_tree_has_the_runs_and_tags_of_the_design(tmp_path, results):
 
 
 def test_tensorboard_accumulates_curves_means_and_differences(tmp_path, results):
-    rebuild_tree(tmp_path / "tb", BOARD, results, Sources())
+    rebuild_tree(tmp_path / "tb", BOARD, results)
     train = accumulated(tmp_path / "tb/plain/seed1/train")
     assert series(train, "epoch_loss") == [(1, 0.75), (2, 0.5)]
     own = accumulated(tmp_path / "tb/dropout")
@@ -67,7 +68,7 @@ def test_tensorboard_accumulates_curves_means_and_differences(tmp_path, results)
 
 def test_the_layout_names_tags_that_exist(tmp_path, results):
     root = tmp_path / "tb"
-    rebuild_tree(root, BOARD, results, Sources())
+    rebuild_tree(root, BOARD, results)
     value = accumulated(root).Tensors("custom_scalars__config__")[0]
     layout = Layout.FromString(value.tensor_proto.string_val[0])
     means, paired, seeds = layout.category
@@ -82,7 +83,7 @@ def test_the_layout_names_tags_that_exist(tmp_path, results):
 
 
 def test_what_probes_stored_becomes_scalars_and_histograms(tmp_path, result, arrays):
-    rebuild_tree(tmp_path / "tb", BOARD, [result()], Sources(lambda trial: arrays))
+    rebuild_tree(tmp_path / "tb", replace(BOARD, arrays=lambda trial: arrays), [result()])
     run = accumulated(tmp_path / "tb/plain/seed0")
     assert series(run, "activations/dense/p50") == [(0, 0.25)]
     assert [each.step for each in run.Tensors("activations/dense")] == [0, 2]
@@ -95,7 +96,7 @@ def test_a_budget_gives_every_variant_its_first_seed_and_says_what_is_left_out(t
     assert [(each.variant, each.seed) for each in choose(board, trials)] == [
         ("a", 0), ("b", 0), ("a", 1),
     ]  # fmt: skip
-    written = rebuild_tree(tmp_path / "tb", board, trials, Sources())
+    written = rebuild_tree(tmp_path / "tb", board, trials)
     assert (written.shown, written.left_out) == (3, 5)
     assert "The other 5: ablate board --all-runs" in str(written)
     found = contents(tmp_path / "tb")
@@ -107,7 +108,7 @@ def test_search_points_stand_apart_and_enter_no_mean(tmp_path, result):
     point = result("plain", 10000)
     board = Board("mine", "plain", points={point.id: "003"})
     assert str(session(board, point)) == "search/plain/003/seed10000"
-    rebuild_tree(tmp_path / "tb", board, [result(), point], Sources())
+    rebuild_tree(tmp_path / "tb", board, [result(), point])
     seeds = series(accumulated(tmp_path / "tb/plain"), "variants/mine/loss/mean_seeds")
     assert [value for _, value in seeds] == [1.0, 1.0]
 
@@ -115,30 +116,30 @@ def test_search_points_stand_apart_and_enter_no_mean(tmp_path, result):
 def test_a_rebuild_takes_the_place_of_the_old_tree(tmp_path, results):
     root = tmp_path / "tb"
     (root / "gone/seed0").mkdir(parents=True)
-    rebuild_tree(root, BOARD, results, Sources())
+    rebuild_tree(root, BOARD, results)
     assert not (root / "gone").exists()
     assert [each.name for each in tmp_path.iterdir()] == ["tb"]
 
 
 def test_a_rebuild_that_fails_leaves_the_old_tree(tmp_path, results):
     root = tmp_path / "tb"
-    rebuild_tree(root, BOARD, results[:1], Sources())
+    rebuild_tree(root, BOARD, results[:1])
     before = contents(root)
 
     def broken(trial):
         raise OSError("no such disk")
 
     with pytest.raises(OSError, match="no such disk"):
-        rebuild_tree(root, BOARD, results, Sources(broken))
+        rebuild_tree(root, replace(BOARD, arrays=broken), results)
     assert contents(root) == before
     assert [each.name for each in tmp_path.iterdir()] == ["tb"]
 
 
 def test_a_refresh_writes_only_what_is_missing_and_drops_what_is_gone(tmp_path, results):
     root = tmp_path / "tb"
-    refresh(root, BOARD, results[:4], Sources())
+    refresh(root, BOARD, results[:4])
     kept = event_files(root / "plain/seed1")
-    refresh(root, BOARD, [*results[1:4], results[4]], Sources())
+    refresh(root, BOARD, [*results[1:4], results[4]])
     assert event_files(root / "plain/seed1") == kept
     assert not (root / "plain/seed0").exists()
     assert (root / "dropout/seed1").exists()
@@ -147,8 +148,8 @@ def test_a_refresh_writes_only_what_is_missing_and_drops_what_is_gone(tmp_path, 
 
 def test_a_new_column_reaches_the_trials_already_there(tmp_path, result):
     root = tmp_path / "tb"
-    refresh(root, BOARD, [result("plain")], Sources())
-    refresh(root, BOARD, [result("plain"), result("fast")], Sources())
+    refresh(root, BOARD, [result("plain")])
+    refresh(root, BOARD, [result("plain"), result("fast")])
     (path,) = event_files(root / "plain/seed0")
     first = next(value for event in read(path) for value in event.summary.value)
     info = metadata.parse_session_start_info_plugin_data(first.metadata.plugin_data.content)

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ablate.events.tables import texts_of
+from ablate.analysis import analyze
+from ablate.events.study import table
 from ablate.report.html import as_html, fragment
 from ablate.report.latex import as_latex
 from ablate.report.live import Display
@@ -56,7 +57,7 @@ def on_tensorboard() -> str:
     variants = {"plain": {}, "bn": {"train": {"epochs": 3}}}
     study = Study(study="d", data={"name": "digits"}, model={"name": "cnn"}, variants=variants)
     outcome = StudyResults(study=study, resolved=tuple(ARMS), results=tuple(RESULTS), planned={})
-    return texts_of(outcome)["table"]
+    return table(analyze(outcome))
 
 
 FORMATS = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ablate.events.tables import table
+from ablate.events.study import table
 from ablate.execution.status import Row, StudyStatus
 from ablate.report.html import as_html, fragment
 from ablate.report.latex import as_latex
