@@ -149,17 +149,17 @@ def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
     """Return rows, range and classes of each part."""
     import numpy as np
 
-    from ablate.data import Target, strata
+    from ablate.data import strata
     from ablate.data.nested import leaves
 
-    target = splits.targets
+    total = splits.classes
     found: dict[str, dict[str, Any] | None] = dict.fromkeys(splits.parts)
     for name, part in splits.parts.items():
         if part is None:
             continue
         arrays = [leaf for _, leaf in leaves(part.x)]
-        classes = strata(part.y, target) if isinstance(target, Target) and target.classes else None
-        counts = None if classes is None else np.bincount(classes, minlength=target.classes)
+        classes = None if total is None else strata(part.y, splits.targets)
+        counts = None if classes is None else np.bincount(classes, minlength=total or 0)
         found[name] = {
             "rows": part.rows,
             "least": min(float(each.min()) for each in arrays),

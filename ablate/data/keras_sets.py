@@ -114,8 +114,9 @@ def _local(name: str, path: str, arguments: dict[str, Any]) -> dict[str, np.ndar
     elif name == "imdb" and parts.get("x_train", np.empty(0)).dtype == object:
         # Keras shuffles both parts with one stream, the training rows first.
         random = np.random.RandomState(_SEED)
-        for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
-            parts[x], parts[y] = _shuffled(parts[x], parts[y], random)
+        for inputs, labels in (("x_train", "y_train"), ("x_test", "y_test")):
+            shuffled = _shuffled(parts[inputs], parts[labels], random)
+            parts |= {inputs: shuffled[0], labels: shuffled[1]}
     _check_arrays(name, path, parts)
     if parts["x_train"].dtype == object:
         parts |= {

@@ -170,7 +170,7 @@ def _present(y: np.ndarray, target: Target) -> np.ndarray:
 
 def _classes(which: np.ndarray) -> str:
     numbers = np.flatnonzero(which)
-    return f"{listed(numbers, 5)} ({len(numbers)} of {len(which)} classes)"
+    return f"{listed(numbers.tolist(), 5)} ({len(numbers)} of {len(which)} classes)"
 
 
 def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
@@ -192,7 +192,7 @@ def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
     verb = "is" if len(constant) == 1 else "are"
     return (
         f"{len(constant)} of {leaf.shape[-1]} {noun}s of {name} {verb} constant in all "
-        f"{len(leaf):,} rows: {noun} {listed(constant, 5)}"
+        f"{len(leaf):,} rows: {noun} {listed(constant.tolist(), 5)}"
     ), False
 
 
