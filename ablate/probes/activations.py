@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablate.probes.layer_outputs import hidden_outputs, kept
-from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.probes.statistics import (
     PERCENTILES,
     by_unit,
@@ -58,6 +58,7 @@ class Activations(Measurement):
         self._units, self._outputs = kept(
             context.model, key, lambda: hidden_outputs(context, self.where)
         )
+        self.layer_names = [unit.name for unit in self._units]
 
     def measure(self, epoch: int) -> Arrays:
         found: Arrays = {}
@@ -72,8 +73,8 @@ class Activations(Measurement):
 
     def finish(self) -> Arrays:
         return {
-            "layers": names([unit.name for unit in self._units]),
-            "activation": names([unit.activation for unit in self._units]),
+            **super().finish(),
+            "activation": np.array([unit.activation for unit in self._units], "U"),
         }
 
     def _describe(self, found: Arrays, series: str, values: np.ndarray) -> None:

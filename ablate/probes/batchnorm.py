@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from ablate.probes.layer_outputs import LayerOutputs, kept, normalizations, value_of
-from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.probes.predictions import output_change
 from ablate.probes.statistics import histograms, root_mean_square, sorted_finite
 
@@ -47,6 +47,7 @@ class Batchnorm(Measurement):
     def start(self, context: Context) -> None:
         super().start(context)
         model, self._layers = context.model, normalizations(context)
+        self.layer_names = list(self._layers.values())
         rows = len(keras.tree.flatten(context.splits.x_train)[0])
         self._steps = -(-rows // context.batch_size)
         watches = {layer: moments_of(layer) for layer in self._layers}
@@ -71,9 +72,6 @@ class Batchnorm(Measurement):
         _, training = self._training(self.context.x)
         found["scalar/mode_gap"] = output_change(inference, training)
         return found
-
-    def finish(self) -> Arrays:
-        return {"layers": names(list(self._layers.values()))}
 
     def _describe(
         self, found: Arrays, layer: keras.Layer, name: str, mean: np.ndarray, variance: np.ndarray

@@ -21,7 +21,7 @@ from keras import ops
 from ablate.probes.gradient import cosine, distance, norm
 from ablate.probes.gradients import by_layer, slope_of
 from ablate.probes.layer_outputs import LayerOutputs, kept, normalizations, restored, value_of
-from ablate.probes.measurement import Arrays, Context, Measurement, learning_rate, names
+from ablate.probes.measurement import Arrays, Context, Measurement, learning_rate
 from ablate.probes.statistics import root_mean_square
 
 
@@ -48,13 +48,11 @@ class CovariateShift(Measurement):
         super().start(context)
         self._before: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._layers, self._slope = kept(context.model, "slope", lambda: slope_of(context))
+        self.layer_names = [each.name for each in self._layers]
         self._moments = kept(context.model, "input moments", self._input_moments)
 
     def measure(self, epoch: int) -> Arrays:
         return {**self._by_gradients(), **self._by_moments()}
-
-    def finish(self) -> Arrays:
-        return {"layers": names([each.name for each in self._layers])}
 
     def state(self) -> Any:
         return dict(self._before)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ablate.probes.layer_outputs import LayerOutputs, hidden_outputs, kept, layers_of
-from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.probes.predictions import (
     entropy,
     error_share,
@@ -68,6 +68,7 @@ class Dropout(Measurement):
                 LayerOutputs(context.model, training=self._dropouts, outputs=True),
             ),
         )
+        self.layer_names = [unit.name for unit in self._units]
 
     def measure(self, epoch: int) -> Arrays:
         found: Arrays = {}
@@ -85,7 +86,7 @@ class Dropout(Measurement):
 
     def finish(self) -> Arrays:
         return {
-            "layers": names([unit.name for unit in self._units]),
+            **super().finish(),
             "samples": self._counts if self._dropouts else np.zeros(0, int),
         }
 

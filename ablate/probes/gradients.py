@@ -11,12 +11,13 @@ every Dropout at rest.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from ablate.probes.gradient import Slope, norm
 from ablate.probes.layer_outputs import Trained, kept, normalizations, trained_layers, value_of
-from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.measurement import Arrays, Context, Measurement
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Gradients(Measurement):
     def start(self, context: Context) -> None:
         super().start(context)
         self._layers, self._slope = kept(context.model, "slope", lambda: slope_of(context))
+        self.layer_names = [each.name for each in self._layers]
 
     def measure(self, epoch: int) -> Arrays:
         _, gradients = self._slope(self.context.x, self.context.y)
@@ -53,9 +55,6 @@ class Gradients(Measurement):
             found[f"scalar/{layer.name}/exploded"] = float(np.mean(~(flat <= self.large)))
         return found
 
-    def finish(self) -> Arrays:
-        return {"layers": names([each.name for each in self._layers])}
-
 
 def slope_of(context: Context) -> tuple[list[Trained], Slope]:
     """Return the layers of a network and its slope by all of their parameters."""
@@ -68,8 +67,5 @@ def by_layer(
     layers: list[Trained], gradients: list[np.ndarray]
 ) -> list[tuple[Trained, list[np.ndarray]]]:
     """Return each layer with its own part of the gradients of `slope_of`."""
-    found, at = [], 0
-    for layer in layers:
-        found.append((layer, gradients[at : at + len(layer.variables)]))
-        at += len(layer.variables)
-    return found
+    parts = iter(gradients)
+    return [(layer, list(islice(parts, len(layer.variables)))) for layer in layers]

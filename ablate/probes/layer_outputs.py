@@ -14,10 +14,10 @@ one.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import keras
@@ -34,14 +34,8 @@ from ablate.surgery.sites import site_at, whole
 
 Made = TypeVar("Made")
 
-#: What was made for the models probed last, by the model's identity.
-_kept: OrderedDict[int, tuple[keras.Model, dict[Hashable, Any]]] = OrderedDict()
-
 #: Kinds of layers that `hidden` selects, unless they make the output.
 _HIDDEN = ("conv", "dense")
-
-#: For how many models it is remembered.
-_REMEMBERED = 4
 
 
 def _wanted(record: logging.LogRecord) -> bool:
@@ -98,14 +92,17 @@ class LayerOutputs:
 
 def kept(model: keras.Model, key: Hashable, make: Callable[[], Made]) -> Made:
     """Return what `make` makes for a model, made once for the trials that share the model."""
-    _, found = _kept.setdefault(id(model), (model, {}))
-    _kept.move_to_end(id(model))
-    while len(_kept) > _REMEMBERED:
-        _kept.popitem(last=False)
-    if key not in found:
-        found[key] = make()
-    made: Made = found[key]
-    return made
+    made = _made(model)
+    if key not in made:
+        made[key] = make()
+    found: Made = made[key]
+    return found
+
+
+@lru_cache(maxsize=4)
+def _made(model: keras.Model) -> dict[Hashable, Any]:
+    """Return the place of what was made for a model; the models probed last have one."""
+    return {}
 
 
 def hidden_units(

@@ -11,7 +11,7 @@ A `<series>` is a layer's canonical path and what was measured of it, `dense1/in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -46,11 +46,13 @@ class Measurement:
     """A measurement, made with the probe's own arguments.
 
     It may move the model's variables, whoever asks puts them back; one that never does says so by
-    `moves = False`, which saves the copies.
+    `moves = False`, which saves the copies. `layer_names` are the layers that it measures, if any,
+    in the order in which the signal passes them.
     """
 
     moves: ClassVar[bool] = True
     context: Context
+    layer_names: Sequence[str] = ()
 
     def start(self, context: Context) -> None:
         """Prepare, before training.
@@ -65,8 +67,8 @@ class Measurement:
         raise NotImplementedError
 
     def finish(self) -> Arrays:
-        """Return what does not change through training."""
-        return {}
+        """Return what does not change through training: the names of the layers measured."""
+        return {"layers": np.array(self.layer_names, "U")}
 
     def state(self) -> Any:
         """Return what the next measurement needs of the earlier ones, for a checkpoint."""
@@ -74,11 +76,6 @@ class Measurement:
 
     def restore(self, state: Any) -> None:
         """Go on from `state`."""
-
-
-def names(values: list[str]) -> np.ndarray:
-    """Return texts as an array that a file of arrays can hold."""
-    return np.array(values, dtype="U") if values else np.zeros(0, dtype="U1")
 
 
 def learning_rate(model: keras.Model) -> float:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from ablate.probes.layer_outputs import LayerOutputs, kept
-from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.probes.predictions import labels, probabilities, require_classification
 
 
@@ -73,7 +73,7 @@ class Mistakes(Measurement):
         found: Arrays = {
             "label": self._labels.astype("int32"),
             "row": self._rows,
-            "class_names": names(self._names),
+            "class_names": np.array(self._names, "U"),
         }
         inputs = keras.tree.flatten(self.context.x)
         if len(inputs) == 1 and np.ndim(inputs[0]) in (3, 4):

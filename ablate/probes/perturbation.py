@@ -27,7 +27,7 @@ from ablate.probes.layer_outputs import (
     trained_layers,
     value_of,
 )
-from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.probes.predictions import output_change
 from ablate.probes.statistics import relative_change
 from ablate.surgery.hosts import kind_of
@@ -73,6 +73,7 @@ class Perturbation(Measurement):
             ("perturbation", self.training),
             lambda: hidden_outputs(context, training=training, outputs=True),
         )
+        self.layer_names = [unit.name for unit in self._units]
 
     def measure(self, epoch: int) -> Arrays:
         found: Arrays = {}
@@ -87,8 +88,8 @@ class Perturbation(Measurement):
 
     def finish(self) -> Arrays:
         return {
-            "layers": names([unit.name for unit in self._units]),
-            "changes": names([f"{scope}_{kind}" for scope, kind in self._changes]),
+            **super().finish(),
+            "changes": np.array([f"{scope}_{kind}" for scope, kind in self._changes], "U"),
             "share": np.array(self.share),
         }
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ablate.probes.batchnorm import moments_of
 from ablate.probes.layer_outputs import LayerOutputs, kept, layers_of, normalizations, value_of
-from ablate.probes.measurement import Arrays, Context, Measurement, names
+from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.surgery import dropout_before_norm
 from ablate.surgery.graph import calls_by_layer, producer_of
 from ablate.surgery.hosts import DROPOUT
@@ -48,6 +48,7 @@ class VarianceShift(Measurement):
     def start(self, context: Context) -> None:
         super().start(context)
         model, self._layers = context.model, normalizations(context)
+        self.layer_names = list(self._layers.values())
         dropouts = [each for each in layers_of(model, *DROPOUT) if getattr(each, "rate", 1)]
         watches = {layer: moments_of(layer) for layer in self._layers}
         self._draws = self.samples if dropouts else 1
@@ -85,8 +86,8 @@ class VarianceShift(Measurement):
 
     def finish(self) -> Arrays:
         return {
-            "layers": names(list(self._layers.values())),
-            "feeds": names(self._feeds),
+            **super().finish(),
+            "feeds": np.array(self._feeds, "U"),
         }
 
 
