@@ -50,6 +50,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-dev
+	$(BIN)/python -m ablate.training.keras_tables
 	$(BIN)/python -m ablate.cli.reference
 
 bench: $(VENV)/.installed-dev

@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import StudyError, nearest
+from ablate.study.keras_names import LAYER_ARGUMENTS
 from ablate.study.overrides import put
-from ablate.study.schema.placement import LAYER_ARGUMENTS
 from ablate.study.schema.probes import Probe
 from ablate.study.study import Study
 from ablate.study.validation import Path, Problem, problems_of, study_error

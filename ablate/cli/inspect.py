@@ -172,7 +172,8 @@ def _meanings(model: keras.Model) -> dict[str, list[str]]:
 def _planned(
     model: keras.Model, layer: str, at: Any, where: tuple[str, ...], except_: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    from ablate.study.schema.placement import LAYER_ARGUMENTS, RATED, Placement
+    from ablate.study.keras_names import LAYER_ARGUMENTS
+    from ablate.study.schema.placement import RATED, Placement
     from ablate.surgery.insert import plan_insertions
 
     rate: dict[str, Any] = {"rate": 0.5} if layer in RATED and layer in LAYER_ARGUMENTS else {}

@@ -19,6 +19,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ablate.study.keras_names import LAYER_ARGUMENTS
 from ablate.study.positions import POSITIONS
 from ablate.study.registry import Kind
 from ablate.study.schema import factories, sources
@@ -26,7 +27,7 @@ from ablate.study.schema.analysis import Analysis, Expect
 from ablate.study.schema.data import Data, Shift
 from ablate.study.schema.execution import Execution
 from ablate.study.schema.model import Model
-from ablate.study.schema.placement import LAYER_ARGUMENTS, Placement, Removal
+from ablate.study.schema.placement import Placement, Removal
 from ablate.study.schema.probes import PROBES, Probe
 from ablate.study.schema.search import Dimension, Search
 from ablate.study.schema.train import (

@@ -1,77 +1,51 @@
-"""The names that the `train` section may use, known without Keras.
+"""The names that a study may use of Keras, known without Keras.
 
-Keras's optimizers with their arguments, its losses and metrics, and our schedules stand here
-as tables, so that a misspelt `momentun` is found before TensorFlow is imported. A name that a
-table lacks may still be a registered one of anyone's own (`package>Name`): those are settled
-when the model is compiled. A test holds the tables against the Keras that is installed.
+`keras.json` has Keras's optimizers, losses, metrics, activations, initializers and the layers of
+most placements with their arguments, as `make docs` reads them off the installed Keras, so that a
+misspelt `momentun` is found before TensorFlow is imported. A name that is not there may still be
+a registered one of anyone's own (`package>Name`): those are settled when the model is compiled.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
-_SHARED = frozenset(
-    {
-        "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum",
-        "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps",
-    }
+#: The layers whose arguments are checked without Keras: those that placements use most.
+CHECKED_LAYERS = (
+    "BatchNormalization", "LayerNormalization", "GroupNormalization", "Dropout",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "AlphaDropout",
 )  # fmt: skip
 
-#: Keras's optimizers by lower-case name, with their arguments but for the learning rate.
-OPTIMIZERS: dict[str, frozenset[str]] = {
-    "adadelta": _SHARED | {"rho", "epsilon"},
-    "adafactor": _SHARED
-    | {"beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step"},
-    "adagrad": _SHARED | {"initial_accumulator_value", "epsilon"},
-    "adam": _SHARED | {"beta_1", "beta_2", "epsilon", "amsgrad"},
-    "adamax": _SHARED | {"beta_1", "beta_2", "epsilon"},
-    "adamw": _SHARED | {"beta_1", "beta_2", "epsilon", "amsgrad"},
-    "ftrl": _SHARED
-    | {
-        "learning_rate_power", "initial_accumulator_value", "l1_regularization_strength",
-        "l2_regularization_strength", "l2_shrinkage_regularization_strength", "beta",
-    },
-    "lamb": _SHARED | {"beta_1", "beta_2", "epsilon"},
-    "lion": _SHARED | {"beta_1", "beta_2"},
-    "muon": _SHARED
-    | {
-        "adam_beta_1", "adam_beta_2", "adam_weight_decay", "epsilon", "exclude_layers",
-        "exclude_embeddings", "muon_a", "muon_b", "muon_c", "adam_lr_ratio", "momentum",
-        "ns_steps", "nesterov", "rms_rate",
-    },
-    "nadam": _SHARED | {"beta_1", "beta_2", "epsilon"},
-    "rmsprop": _SHARED | {"rho", "momentum", "epsilon", "centered"},
-    "schedulefreeadamw": _SHARED | {"beta_1", "beta_2", "epsilon", "warmup_steps"},
-    "sgd": _SHARED | {"momentum", "nesterov"},
-}  # fmt: skip
+#: Where `make docs` writes the tables.
+TABLES = Path(__file__).with_name("keras.json")
 
-_LOGITS = frozenset({"from_logits", "label_smoothing", "axis"})
+_tables = json.loads(TABLES.read_text(encoding="utf-8"))
+
+
+def _arguments(table: str) -> dict[str, frozenset[str]]:
+    return {name: frozenset(arguments) for name, arguments in _tables[table].items()}
+
+
+#: Keras's optimizers by lower-case name, with their arguments but for the learning rate.
+OPTIMIZERS = _arguments("optimizers")
 
 #: Keras's losses by their function's name, with their arguments.
-LOSSES: dict[str, frozenset[str]] = {
-    "binary_crossentropy": _LOGITS,
-    "binary_focal_crossentropy": _LOGITS | {"apply_class_balancing", "alpha", "gamma"},
-    "categorical_crossentropy": _LOGITS,
-    "categorical_focal_crossentropy": _LOGITS | {"alpha", "gamma"},
-    "categorical_generalized_cross_entropy": frozenset({"q"}),
-    "categorical_hinge": frozenset(),
-    "circle": frozenset({"gamma", "margin", "remove_diagonal"}),
-    "cosine_similarity": frozenset({"axis"}),
-    "ctc": frozenset(),
-    "dice": frozenset({"axis"}),
-    "hinge": frozenset(),
-    "huber": frozenset({"delta"}),
-    "kl_divergence": frozenset(),
-    "log_cosh": frozenset(),
-    "mean_absolute_error": frozenset(),
-    "mean_absolute_percentage_error": frozenset(),
-    "mean_squared_error": frozenset(),
-    "mean_squared_logarithmic_error": frozenset(),
-    "poisson": frozenset(),
-    "sparse_categorical_crossentropy": frozenset({"from_logits", "ignore_class", "axis"}),
-    "squared_hinge": frozenset(),
-    "tversky": frozenset({"alpha", "beta", "axis"}),
+LOSSES = _arguments("losses")
+
+#: The checked layers with their arguments; the last is ours (`ablate.surgery.classic_dropout`).
+LAYER_ARGUMENTS = {
+    **{name: _arguments("layers")[name] for name in CHECKED_LAYERS},
+    "ClassicDropout": frozenset({"rate", "seed", "trainable", "dtype"}),
 }
+
+#: Activations of Keras that take nothing but their input and keep its shape.
+ACTIVATIONS = tuple(_tables["activations"])
+
+#: Initializers of Keras and `pytorch` (ours), each with its own arguments but the seed, which
+#: is every trial's own (law 2).
+INITIALIZERS = dict(sorted({**_tables["initializers"], "pytorch": []}.items()))
 
 #: Arguments that every loss takes.
 LOSS_ARGUMENTS = frozenset({"reduction", "dtype"})
@@ -91,23 +65,9 @@ _SHORT = {
 }
 
 #: Keras's metrics by their snake-case name; short forms included.
-METRICS: frozenset[str] = frozenset(
-    {
-        "auc", "binary_accuracy", "binary_crossentropy", "binary_io_u", "categorical_accuracy",
-        "categorical_crossentropy", "categorical_hinge", "concordance_correlation",
-        "cosine_similarity", "f1_score", "f_beta_score", "fbeta_score", "false_negatives",
-        "false_positives", "hinge", "io_u", "kl_divergence", "log_cosh_error",
-        "mean_absolute_error", "mean_absolute_percentage_error", "mean_io_u",
-        "mean_squared_error", "mean_squared_logarithmic_error", "one_hot_io_u",
-        "one_hot_mean_io_u", "pearson_correlation", "poisson", "precision",
-        "precision_at_recall", "r2_score", "recall", "recall_at_precision",
-        "root_mean_squared_error", "sensitivity_at_specificity", "sparse_categorical_accuracy",
-        "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy",
-        "specificity_at_sensitivity", "squared_hinge", "top_k_categorical_accuracy",
-        "true_negatives", "true_positives",
-        "accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce",
-    }
-)  # fmt: skip
+METRICS = frozenset(_tables["metrics"]) | {
+    "accuracy", "acc", "crossentropy", "ce", "mse", "mae", "mape", "msle", "bce",
+}  # fmt: skip
 
 #: The names that Keras gives two of its metrics, which are not the snake case of their classes.
 _CALLED = {"f_beta_score": "fbeta_score", "log_cosh_error": "logcosh"}

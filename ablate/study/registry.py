@@ -159,14 +159,14 @@ class Chosen(OpenModel):
     _keys: ClassVar[tuple[str, ...]] = ("name",)
 
     @property
-    def _given(self) -> list[str]:
+    def given_keys(self) -> list[str]:
         """The keys of those that name a kind which are there."""
         return [key for key in self._keys if getattr(self, key) is not None]
 
     @property
     def kind(self) -> Kind:
         """The kind that this section names, with the arguments it takes."""
-        key = self._given[0]
+        key = self.given_keys[0]
         kind = self._registry.find(key, getattr(self, key))
         assert kind is not None  # checked when the section was made
         return kind
@@ -174,7 +174,7 @@ class Chosen(OpenModel):
     @property
     def label(self) -> str:
         """What messages call it."""
-        return str(getattr(self, self._given[0]))
+        return str(getattr(self, self.given_keys[0]))
 
     def complete_arguments(self) -> dict[str, Any]:
         """Return the kind's arguments with its defaults filled in."""

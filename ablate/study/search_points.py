@@ -12,8 +12,9 @@ from typing import Any
 
 from ablate.errors import StudyError, nearest
 from ablate.study.inherit import merge
+from ablate.study.keras_names import LAYER_ARGUMENTS
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import LAYER_ARGUMENTS, Placement
+from ablate.study.schema.placement import Placement
 from ablate.study.schema.search import Dimension, Search
 from ablate.study.schema.train import Train
 from ablate.study.trial import Spec

@@ -6,7 +6,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from ablate.errors import StudyError
-from ablate.study.schema.factories import ACTIVATIONS, APPLICATIONS, INITIALIZERS, MODELS
+from ablate.study.keras_names import ACTIVATIONS, INITIALIZERS
+from ablate.study.schema.factories import APPLICATIONS, MODELS
 from ablate.study.schema.model import Model
 
 

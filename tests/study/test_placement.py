@@ -6,7 +6,8 @@ import keras
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.schema.placement import LAYER_ARGUMENTS, Placement
+from ablate.study.keras_names import LAYER_ARGUMENTS
+from ablate.study.schema.placement import Placement
 
 
 @pytest.mark.parametrize("layer", sorted(set(LAYER_ARGUMENTS) - {"ClassicDropout"}))

@@ -167,7 +167,7 @@ def with_channel(shape: tuple[int, ...], dtype: Any, add_channel: bool | None) -
 
 
 def _check_source(data: Data) -> None:
-    given = data._given
+    given = data.given_keys
     if not given:
         hint = next(filter(None, (nearest(key, Data._keys) for key in data.arguments)), "")
         raise invalid(

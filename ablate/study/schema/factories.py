@@ -13,37 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from ablate.errors import nearest
+from ablate.study.keras_names import ACTIVATIONS, INITIALIZERS
 from ablate.study.registry import Kind, Registry
 from ablate.study.schema.strict import Strict
-
-#: Activations of Keras that take nothing but their input and keep its shape.
-ACTIVATIONS: tuple[str, ...] = (
-    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu",
-    "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish",
-    "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign",
-    "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink",
-)  # fmt: skip
-
-#: Initializers of Keras and `pytorch` (ours), each with its own arguments but the seed, which
-#: is every trial's own (law 2).
-INITIALIZERS: dict[str, tuple[str, ...]] = {
-    "constant": ("value",),
-    "glorot_normal": (),
-    "glorot_uniform": (),
-    "he_normal": (),
-    "he_uniform": (),
-    "identity": ("gain",),
-    "lecun_normal": (),
-    "lecun_uniform": (),
-    "ones": (),
-    "orthogonal": ("gain",),
-    "pytorch": (),
-    "random_normal": ("mean", "stddev"),
-    "random_uniform": ("minval", "maxval"),
-    "truncated_normal": ("mean", "stddev"),
-    "variance_scaling": ("scale", "mode", "distribution"),
-    "zeros": (),
-}
 
 
 def _activation(name: str) -> str:

@@ -102,7 +102,7 @@ class Model(Chosen):
 
 
 def _check_source(model: Model) -> None:
-    given = model._given
+    given = model.given_keys
     if not given:
         hint = next(filter(None, (nearest(key, Model._keys) for key in model.arguments)), "")
         raise invalid(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeGuard
 from pydantic import Field, model_validator
 
 from ablate.errors import nearest
+from ablate.study.keras_names import LAYER_ARGUMENTS
 from ablate.study.positions import Position
 from ablate.study.schema.strict import Name, OpenModel, Strict
 from ablate.study.validation import InvalidFields, Problem
@@ -25,29 +26,6 @@ Selector = (
 #: What stands before a canonical path in the selectors that leave-one-out writes: a layer that
 #: Keras named by class and number has another name each time its model is built.
 CANONICAL = "path:"
-
-_COMMON = {"trainable", "dtype"}
-_NORMALIZATION = {
-    "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
-    "beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint", "axis",
-}  # fmt: skip
-
-#: Arguments of the layers that placements use most, so that a slip is found without Keras.
-LAYER_ARGUMENTS: dict[str, set[str]] = {
-    "BatchNormalization": _COMMON
-    | _NORMALIZATION
-    | {"momentum", "moving_mean_initializer", "moving_variance_initializer", "synchronized"}
-    | {"renorm", "renorm_clipping", "renorm_momentum"},
-    "LayerNormalization": _COMMON | _NORMALIZATION,
-    "GroupNormalization": _COMMON | _NORMALIZATION | {"groups"},
-    "Dropout": _COMMON | {"rate", "noise_shape"},
-    "SpatialDropout1D": _COMMON | {"rate"},
-    "SpatialDropout2D": _COMMON | {"rate", "data_format"},
-    "SpatialDropout3D": _COMMON | {"rate", "data_format"},
-    "GaussianDropout": _COMMON | {"rate"},
-    "AlphaDropout": _COMMON | {"rate", "noise_shape"},
-    "ClassicDropout": _COMMON | {"rate", "seed"},  # ours, see ablate.surgery.classic_dropout
-}
 
 #: Layers whose `rate` must be given and lie in [0, 1).
 RATED = {name for name, arguments in LAYER_ARGUMENTS.items() if "rate" in arguments}
