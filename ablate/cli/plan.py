@@ -22,12 +22,12 @@ def command(study: str, logs: Path, find: Find, *, quick: bool, quiet: bool, as_
     Nothing is trained. With --quick no model is built either, which takes no TensorFlow.
     """
     from ablate.execution.status import preview
-    from ablate.report.plans import print_outlook
+    from ablate.report.plans import print_preview
     from ablate.report.terminal import console
 
     seen = preview(find(study), logs=logs, build=not quick)
     if as_json:
         echo_json(seen.to_json())
     else:
-        print_outlook(seen, console(quiet=False))
+        print_preview(seen, console(quiet=False))
     return 0

@@ -73,7 +73,7 @@ def read(study: str, logs: Path) -> ReportData:
     from ablate.execution.plan import plan
     from ablate.execution.pretrained import with_trained_model
     from ablate.execution.run import resolved_before
-    from ablate.report import material_of
+    from ablate.report import report_of
     from ablate.report.search import section
     from ablate.search.results import found as found_by_search
     from ablate.search.summary_text import summarize
@@ -93,7 +93,7 @@ def read(study: str, logs: Path) -> ReportData:
     searched = found_by_search(made.study, store, made.resolved)
     if searched is not None and not outcome.results and searched.confirmed.results:
         outcome, verb = searched.confirmed, "search"  # the study itself was never run
-    return material_of(
+    return report_of(
         outcome,
         command=f"ablate {verb} {again}",
         warnings=(warnings,) if left_out else (),

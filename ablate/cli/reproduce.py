@@ -91,9 +91,9 @@ def _list(found: list[Reproduction]) -> None:
 
 def _verdicts(each: Reproduction) -> list[str]:
     """Return what a study claims and, where it was run, how that came out."""
-    if each.material is None:
+    if each.report is None:
         return ["not run yet"]
-    analysis = each.material.analysis
+    analysis = each.report.analysis
     if not analysis.expectations:
         return [f"nothing published; {analysis.answer[0]}"]
     return [claim.text for claim in analysis.expectations]
@@ -108,8 +108,8 @@ def _entry(each: Reproduction) -> dict[str, Any]:
         "trials": None,
         "claims": [],
     }
-    if each.material is not None:
-        analysis = each.material.analysis
+    if each.report is not None:
+        analysis = each.report.analysis
         entry["trials"] = dict(analysis.trials)
         entry["claims"] = [asdict(claim) for claim in analysis.expectations]
         entry["answer"] = list(analysis.answer)

@@ -29,9 +29,9 @@ def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_
     screen = console(quiet=quiet or as_json)
     results = run(find(study), logs=logs, fresh=fresh, watchers=[Display(screen)])
     if as_json:
-        from ablate.report import material_of
+        from ablate.report import report_of
 
-        echo_json(material_of(results).analysis.to_json())
+        echo_json(report_of(results).analysis.to_json())
     else:
         print_closing(results, logs=logs, quiet=quiet)
     return 1 if results.counts().get("failed") else 0

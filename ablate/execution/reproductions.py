@@ -17,7 +17,7 @@ import ablate
 from ablate.config import load_study
 from ablate.errors import StudyError, nearest
 from ablate.execution.plan import plan, resolved_before
-from ablate.report import material_of
+from ablate.report import report_of
 from ablate.report.reproductions import Reproduction
 from ablate.store import Store
 from ablate.study.study import Study
@@ -98,7 +98,7 @@ def heading(path: Path) -> str:
 
 
 def look_up(name: str, path: Path, logs: Path) -> Reproduction:
-    """Return a study with what the store has of it: nothing, or its material.
+    """Return a study with what the store has of it: nothing, or its report.
 
     Raises:
         StudyError: the file cannot be obeyed.
@@ -120,7 +120,7 @@ def look_up(name: str, path: Path, logs: Path) -> Reproduction:
     made = plan(resolved, store, earlier=resolved, recorded=True)
     if not any(result.final for result in made.results.values()):
         return not_run
-    material = material_of(made.outcome(made.results, store), command=command)
+    material = report_of(made.outcome(made.results, store), command=command)
     return Reproduction(name, not_run.heading, material, profile, material.command)
 
 

@@ -1,6 +1,6 @@
 """Reports: what an analysis found, as words, tables and plots.
 
-A `Material` (the analysis, the results it came from, the study) enters; a terminal page, one
+A `ReportData` (the analysis, the results it came from, the study) enters; a terminal page, one
 self-contained HTML file, Markdown, LaTeX, CSV or JSON leaves. One set of tables (`tables`) and one
 set of plots (`plots`) serve every format. Matplotlib and Jinja are imported where they are used,
 so that a report in the terminal starts at once.
@@ -9,6 +9,6 @@ so that a report in the terminal starts at once.
 from __future__ import annotations
 
 from ablate.report.document import Column, Plot, Section, Table
-from ablate.report.report_data import ReportData, material_of
+from ablate.report.report_data import ReportData, report_of
 
-__all__ = ["Column", "Plot", "ReportData", "Section", "Table", "material_of"]
+__all__ = ["Column", "Plot", "ReportData", "Section", "Table", "report_of"]

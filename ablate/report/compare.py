@@ -36,72 +36,72 @@ _NAMES = {
 }
 
 
-def compared(materials: Sequence[ReportData]) -> ReportData:
-    """Return the material of a report on several studies, the first one's baseline leading.
+def compared(reports: Sequence[ReportData]) -> ReportData:
+    """Return one report on several studies, the first one's baseline leading.
 
     Raises:
         StudyError: a study does not report the first one's headline metric.
     """
-    first = materials[0]
-    labels = _labels(materials)
-    same = all(_same_trials(first, other) for other in materials[1:])
+    first = reports[0]
+    labels = _labels(reports)
+    same = all(_same_trials(first, other) for other in reports[1:])
     warnings = tuple(
         text
-        for other, label in zip(materials[1:], labels[1:], strict=True)
+        for other, label in zip(reports[1:], labels[1:], strict=True)
         for text in _apart(first, other, labels[0], label)
     )
     name = " and ".join(labels)
-    return (_together if same else _side_by_side)(materials, labels, name, warnings)
+    return (_together if same else _side_by_side)(reports, labels, name, warnings)
 
 
 def _together(
-    materials: Sequence[ReportData], labels: Sequence[str], name: str, warnings: tuple[str, ...]
+    reports: Sequence[ReportData], labels: Sequence[str], name: str, warnings: tuple[str, ...]
 ) -> ReportData:
     """Analyse all variants against the baseline that the studies share."""
-    first = materials[0]
+    first = reports[0]
     resolved: dict[str, ResolvedVariant] = {}
     results: dict[tuple[str, int], TrialResult] = {}
     planned: dict[str, int] = {}
-    for material, label in zip(materials, labels, strict=True):
-        new = _new_names(material, resolved, label, first)
-        for variant in material.resolved:
+    for report, label in zip(reports, labels, strict=True):
+        new = _new_names(report, resolved, label, first)
+        for variant in report.resolved:
             alias = variant.alias_of and new[variant.alias_of]
             resolved.setdefault(
                 new[variant.name], replace(variant, name=new[variant.name], alias_of=alias)
             )
-            count = material.analysis.variant(variant.name).failures.planned
+            count = report.analysis.variant(variant.name).failures.planned
             planned[new[variant.name]] = max(planned.get(new[variant.name], 0), count)
-        for each in material.results:
+        for each in report.results:
             if each.variant in new:
                 key = (new[each.variant], each.seed)
                 results.setdefault(key, replace(each, variant=key[0]))
     lone = {key: replace(variant, factors={}) for key, variant in resolved.items()}
     settings = _settings(first.analysis)
     chosen = list(results.values())
-    everything = list((lone if len(materials) > 1 else resolved).values())
+    everything = list((lone if len(reports) > 1 else resolved).values())
     analysis = analyze(
         chosen, everything, first.analysis.baseline, settings, study=name, planned=planned
     )
-    return _gathered(analysis, chosen, everything, materials, warnings)
+    return _gathered(analysis, chosen, everything, reports, warnings)
 
 
 def _side_by_side(
-    materials: Sequence[ReportData], labels: Sequence[str], name: str, warnings: tuple[str, ...]
+    reports: Sequence[ReportData], labels: Sequence[str], name: str, warnings: tuple[str, ...]
 ) -> ReportData:
     """Keep each study's own comparisons, its variants under the study's name."""
-    first = materials[0].analysis
+    first = reports[0].analysis
     parts, results, resolved = [], [], []
-    for material, label in zip(materials, labels, strict=True):
-        part = _reanalysed(material, first, label)
+    for report, label in zip(reports, labels, strict=True):
+        part = _reanalysed(report, first, label)
         parts.append(_renamed(part, label))
-        results += [replace(each, variant=f"{label}:{each.variant}") for each in material.results]
+        results += [replace(each, variant=f"{label}:{each.variant}") for each in report.results]
         resolved += [
             replace(
                 each,
                 name=f"{label}:{each.name}",
                 alias_of=each.alias_of and f"{label}:{each.alias_of}",
             )
-            for each in material.resolved
+            for each in report.resolved
         ]
     fields: dict[str, Any] = {
         field: tuple(chain.from_iterable(getattr(part, field) for part in parts))
@@ -121,37 +121,37 @@ def _side_by_side(
         **fields
         | {"guards": tuple(sorted(fields["guards"], key=lambda g: g.severity != "warning"))},
     )
-    return _gathered(merged, results, resolved, materials, warnings)
+    return _gathered(merged, results, resolved, reports, warnings)
 
 
 def _gathered(
     analysis: Analysis,
     results: Sequence[TrialResult],
     resolved: Sequence[ResolvedVariant],
-    materials: Sequence[ReportData],
+    reports: Sequence[ReportData],
     warnings: tuple[str, ...],
 ) -> ReportData:
     return ReportData(
         analysis,
         results,
         resolved,
-        study_text="\n---\n".join(each.study_text.rstrip() for each in materials) + "\n",
-        command="\n".join(each.command for each in materials if each.command),
-        warnings=(*chain.from_iterable(each.warnings for each in materials), *warnings),
+        study_text="\n---\n".join(each.study_text.rstrip() for each in reports) + "\n",
+        command="\n".join(each.command for each in reports if each.command),
+        warnings=(*chain.from_iterable(each.warnings for each in reports), *warnings),
     )
 
 
-def _labels(materials: Sequence[ReportData]) -> list[str]:
+def _labels(reports: Sequence[ReportData]) -> list[str]:
     """Return the studies' names, told apart where two are equal."""
     labels: list[str] = []
-    for each in materials:
+    for each in reports:
         count = sum(label == each.name or label.startswith(f"{each.name}#") for label in labels)
         labels.append(f"{each.name}#{count + 1}" if count else each.name)
     return labels
 
 
 def _new_names(
-    material: ReportData, taken: Mapping[str, ResolvedVariant], label: str, first: ReportData
+    report: ReportData, taken: Mapping[str, ResolvedVariant], label: str, first: ReportData
 ) -> dict[str, str]:
     """Return each variant's name in the joint report.
 
@@ -159,8 +159,8 @@ def _new_names(
     """
     base = first.variant.get(first.analysis.baseline)
     names = {}
-    for variant in material.resolved:
-        if variant.name == material.analysis.baseline and base is not None:
+    for variant in report.resolved:
+        if variant.name == report.analysis.baseline and base is not None:
             names[variant.name] = base.name
         elif variant.name not in taken or taken[variant.name].spec == variant.spec:
             names[variant.name] = variant.name
@@ -169,8 +169,8 @@ def _new_names(
     return names
 
 
-def _baseline_ids(material: ReportData) -> dict[int, str]:
-    trials = material.by_variant.get(material.analysis.baseline, ())
+def _baseline_ids(report: ReportData) -> dict[int, str]:
+    trials = report.by_variant.get(report.analysis.baseline, ())
     return {each.seed: each.id for each in trials}
 
 
@@ -187,11 +187,11 @@ def _apart(one: ReportData, other: ReportData, label: str, other_label: str) -> 
     shared = mine.keys() & theirs.keys()
     names = f"{label} and {other_label}"
     if not _same_trials(one, other):
-        told = list(_differences(one, other))
-        if told:
+        differences = list(_differences(one, other))
+        if differences:
             yield (
                 f"The baselines of {names} are not the same, so no variant is compared across "
-                f"them. They differ in {formatting.listed(told, most=8)}."
+                f"them. They differ in {formatting.listed(differences, most=8)}."
             )
         elif not shared:
             yield (
@@ -251,15 +251,15 @@ def _settings(analysis: Analysis) -> Settings:
     )
 
 
-def _reanalysed(material: ReportData, first: Analysis, label: str) -> Analysis:
+def _reanalysed(report: ReportData, first: Analysis, label: str) -> Analysis:
     """Return the study's analysis on the first study's metric and level."""
-    own = material.analysis
+    own = report.analysis
     if (own.metric, own.confidence) == (first.metric, first.confidence):
         return own
     planned = {each.name: each.failures.planned for each in own.variants}
     try:
         return analyze(
-            material.results, material.resolved, own.baseline, _settings(first),
+            report.results, report.resolved, own.baseline, _settings(first),
             study=own.study, planned=planned,
         )  # fmt: skip
     except StudyError as error:

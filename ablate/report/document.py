@@ -1,7 +1,7 @@
 """What every format lays out: tables of plain text, plots with their words, sections of both.
 
 A format (terminal, HTML, Markdown, LaTeX) takes these and nothing else of a finding, so that a
-finding is written once. Nothing here knows what is told with it, or imports matplotlib.
+finding is written once. Nothing here knows what it is used for, or imports matplotlib.
 """
 
 from __future__ import annotations

@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from ablate.report.reproductions import Reproduction
 
 
-def draw_all(material: ReportData) -> tuple[list[Plot], list[Section]]:
+def draw_all(report: ReportData) -> tuple[list[Plot], list[Section]]:
     """Return the study's plots, and the sections of its probes with theirs."""
     from ablate.report.plots import draw
     from ablate.report.probe_sections import sections
 
-    return list(draw(material)), list(sections(material))
+    return list(draw(report)), list(sections(report))
 
 
-def write_html(material: ReportData, page: Path, plots: Path | None = None) -> Path:
+def write_html(report: ReportData, page: Path, plots: Path | None = None) -> Path:
     """Write the page, and each plot as SVG under the folder `plots`; return the page's path."""
-    drawn, sections = draw_all(material)
-    write_text(page, as_html(material, drawn, sections))
+    drawn, sections = draw_all(report)
+    write_text(page, as_html(report, drawn, sections))
     if plots is not None:
-        write_plots(_every(drawn, [*sections, *material.sections]), plots, ("svg",))
+        write_plots(_every(drawn, [*sections, *report.sections]), plots, ("svg",))
     return page
 
 
-def write_markdown(material: ReportData, text: Path, plots: Path) -> Path:
+def write_markdown(report: ReportData, text: Path, plots: Path) -> Path:
     """Write the Markdown text that shows the plots under the folder `plots`; return its path."""
-    drawn, sections = draw_all(material)
-    every = _every(drawn, [*sections, *material.sections])
+    drawn, sections = draw_all(report)
+    every = _every(drawn, [*sections, *report.sections])
     write_plots(every, plots)
     folder = _relative(plots, text.parent)
     addresses = {each.name: f"{folder}/{each.name}.png" for each in every}
-    write_text(text, as_markdown(material, drawn, sections, addresses))
+    write_text(text, as_markdown(report, drawn, sections, addresses))
     return text
 
 
@@ -57,10 +57,10 @@ def write_reproductions(found: Sequence[Reproduction], text: Path) -> Path:
     addresses: dict[str, dict[str, str]] = {}
     drawn: list[Plot] = []
     for each in found:
-        if each.material is None or not each.finished:
+        if each.report is None or not each.finished:
             continue
-        plots, sections = draw_all(each.material)
-        chosen = chosen_plots(each.material, plots, _every((), sections))
+        plots, sections = draw_all(each.report)
+        chosen = chosen_plots(each.report, plots, _every((), sections))
         named = [replace(plot, name=f"{each.name}-{plot.name}") for plot in chosen]
         addresses[each.name] = {
             plot.name: f"{_relative(folder, text.parent)}/{new.name}.png"

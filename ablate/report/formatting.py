@@ -230,12 +230,12 @@ def _hosts(selectors: list[str]) -> str:
     return listed(_KINDS.get(each, each) for each in selectors)
 
 
-def arm_words(variant: ResolvedVariant, baseline: ResolvedVariant | None = None) -> str:
-    """Return what an arm is, in words: its placements and what differs from the baseline's spec.
+def variant_words(variant: ResolvedVariant, baseline: ResolvedVariant | None = None) -> str:
+    """Return what a variant is, in words: its placements and what differs from the baseline's spec.
 
     >>> from ablate.study.trial import Spec
     >>> spec = Spec(data={"name": "digits"}, model={"name": "cnn"}, train={})
-    >>> arm_words(Arm("plain", spec))
+    >>> variant_words(ResolvedVariant("plain", spec))
     'the base model as it is'
     """
     parts = [placement_words(each) for each in variant.spec.insert]

@@ -1,6 +1,6 @@
 """The report as one HTML file: the answer, the tables, the plots, and how it came about.
 
-A `Material` and its plots enter, a page leaves that asks the network for nothing: style and
+A `ReportData` and its plots enter, a page leaves that asks the network for nothing: style and
 pictures are inside. It opens with the answer in plain sentences and reads downwards from there to
 what only a sceptic wants: evidence, the study file, the machine, the command.
 """
@@ -43,41 +43,41 @@ class Picture:
 
 
 def as_html(
-    material: ReportData, plots: Sequence[Plot] = (), sections: Sequence[Section] = ()
+    report: ReportData, plots: Sequence[Plot] = (), sections: Sequence[Section] = ()
 ) -> str:
     """Return the report as one self-contained page."""
-    analysis = material.analysis
-    first, *others = tables.tables(material)
-    parts: list[Section] = [*sections, *material.sections]
+    analysis = report.analysis
+    first, *others = tables.tables(report)
+    parts: list[Section] = [*sections, *report.sections]
     return _template("report.html.j2").render(
         name=analysis.study,
         answer=analysis.answer,
-        progress=progress(material),
-        running=material.running,
-        warnings=material.warnings,
+        progress=progress(report),
+        running=report.running,
+        warnings=report.warnings,
         guards=analysis.guards,
         headline=first,
-        variants=tables.what_variants_are(material),
+        variants=tables.what_variants_are(report),
         open_tables=[each for each in others if not each.detail],
         folded_tables=[each for each in others if each.detail],
         pictures=[picture(each) for each in plots],
         sections=[(each, [picture(plot) for plot in each.plots]) for each in parts],
-        environment=tables.environment(material),
-        mixed=[key for key, values in material.environment.items() if len(values) > 1],
-        errors=_errors(material),
-        study_text=material.study_text,
-        command=material.command,
+        environment=tables.environment(report),
+        mixed=[key for key, values in report.environment.items() if len(values) > 1],
+        errors=_errors(report),
+        study_text=report.study_text,
+        command=report.command,
         words=[each.words for each in analysis.effects if each.metric == analysis.metric],
         version=__version__,
     )
 
 
-def fragment(material: ReportData) -> str:
+def fragment(report: ReportData) -> str:
     """Return the answer and the headline table as a piece of HTML, for a notebook."""
     return _template("fragment.html.j2").render(
-        answer=material.analysis.answer,
-        headline=tables.headline(material),
-        guards=material.analysis.guards,
+        answer=report.analysis.answer,
+        headline=tables.headline(report),
+        guards=report.analysis.guards,
     )
 
 
@@ -95,10 +95,10 @@ def picture(plot: Plot) -> Picture:
     )
 
 
-def _errors(material: ReportData) -> list[tuple[str, str]]:
+def _errors(report: ReportData) -> list[tuple[str, str]]:
     """Return the distinct errors of failed trials, with the trials that ended in each."""
     found: dict[str, list[str]] = {}
-    for result in material.results:
+    for result in report.results:
         if result.status == "failed" and result.error:
             found.setdefault(printable(result.error).strip(), []).append(
                 f"{result.variant}, seed {result.seed}"

@@ -37,19 +37,19 @@ _HEAD = """\
 """
 
 
-def as_latex(material: ReportData) -> str:
+def as_latex(report: ReportData) -> str:
     """Return the tables of the report as LaTeX, to be read in with `\\input`."""
     shown = [
-        _without_seeds(tables.headline(material)),
-        *_parts(tables.seeds(material, always=True)),
-        *(each for each in tables.findings(material) if not each.detail),
+        _without_seeds(tables.headline(report)),
+        *_parts(tables.seeds(report, always=True)),
+        *(each for each in tables.findings(report) if not each.detail),
     ]
     long = any(len(each.rows) > MOST_ROWS for each in shown)
     head = _HEAD.format(
-        title=_comment(f"{material.name}: {' '.join(material.analysis.answer)}"),
+        title=_comment(f"{report.name}: {' '.join(report.analysis.answer)}"),
         more=" \\usepackage{longtable}" if long else "",
     )
-    return "\n".join([head, *(_table(each, material) for each in shown), _beware(material)])
+    return "\n".join([head, *(_table(each, report) for each in shown), _beware(report)])
 
 
 def escape(text: str) -> str:
@@ -70,11 +70,11 @@ def escape(text: str) -> str:
     return "".join(out)
 
 
-def _beware(material: ReportData) -> str:
+def _beware(report: ReportData) -> str:
     """Return what must be said of the numbers, as a list below the tables."""
-    said = [rf"\item {escape(each.words)}" for each in material.analysis.guards]
-    lines = [r"{\footnotesize\begin{itemize}", *said, r"\end{itemize}}"]
-    return "\n".join(lines) + "\n" if said else ""
+    items = [rf"\item {escape(each.words)}" for each in report.analysis.guards]
+    lines = [r"{\footnotesize\begin{itemize}", *items, r"\end{itemize}}"]
+    return "\n".join(lines) + "\n" if items else ""
 
 
 def _without_seeds(table: Table) -> Table:
@@ -98,16 +98,16 @@ def _parts(table: Table | None) -> list[Table]:
     ]
 
 
-def _table(table: Table, material: ReportData) -> str:
+def _table(table: Table, report: ReportData) -> str:
     layout = "".join(_side(table, index) for index in range(len(table.columns)))
     head = " & ".join(_title(each) for each in table.columns) + r" \\"
     body = [
         " & ".join(_cell(table, index, cell) for index, cell in enumerate(row)) + r" \\"
         for row in table.rows
     ]
-    words = f"{material.name}. {table.title}. {' '.join(table.notes)}"
+    words = f"{report.name}. {table.title}. {' '.join(table.notes)}"
     caption = escape(words.strip())
-    label = f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', f'{material.name}-{table.name}')}"
+    label = f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', f'{report.name}-{table.name}')}"
     tight = r"\footnotesize\setlength{\tabcolsep}{3.5pt}"
     if len(table.rows) > MOST_ROWS:
         lines = [

@@ -51,8 +51,8 @@ class _UnderWay:
     @property
     def words(self) -> str:
         """Say it: `epoch 2/20, step 140 of 782 of the next`."""
-        said = f"epoch {self.epoch}/{self.trial.spec.train.epochs}"
-        return f"{said}, step {self.step} of {self.steps} of the next" if self.steps else said
+        text = f"epoch {self.epoch}/{self.trial.spec.train.epochs}"
+        return f"{text}, step {self.step} of {self.steps} of the next" if self.steps else text
 
 
 class Display(Watcher):
@@ -83,14 +83,14 @@ class Display(Watcher):
         self._total = todo
         self._began = time.monotonic()
         done = f" ({kept} already done)" if kept else ""
-        said = (
+        text = (
             f"Training {count(todo, 'trial')}{done}."
             if todo
             else f"Nothing to train: {count(kept, 'trial')} already done."
         )
         if dropped:
-            said += f" {count(dropped, 'trial')} on disk no longer planned: kept, not counted."
-        self._console.print(said)
+            text += f" {count(dropped, 'trial')} on disk no longer planned: kept, not counted."
+        self._console.print(text)
         if not todo:
             return
         self._progress.update(self._bar, total=todo)

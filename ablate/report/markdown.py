@@ -18,7 +18,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 
 
 def as_markdown(
-    material: ReportData,
+    report: ReportData,
     plots: Sequence[Plot] = (),
     sections: Sequence[Section] = (),
     addresses: Mapping[str, str] | None = None,
@@ -26,36 +26,36 @@ def as_markdown(
     """Return the report as Markdown.
 
     Args:
-        material: what to tell.
+        report: what to tell.
         plots: the figures; one is shown where `addresses` has its name.
         sections: further parts, after the tables.
         addresses: the address of each plot's image, by the plot's name.
     """
     where = addresses or {}
-    analysis = material.analysis
+    analysis = report.analysis
     parts = [f"# {escape(analysis.study)}", " ".join(map(escape, analysis.answer))]
-    parts += [f"*{escape(progress(material))}.*"]
-    parts += [f"> **Beware:** {escape(each)}" for each in material.warnings]
-    first, *others = tables.tables(material)
+    parts += [f"*{escape(progress(report))}.*"]
+    parts += [f"> **Beware:** {escape(each)}" for each in report.warnings]
+    first, *others = tables.tables(report)
     parts += [as_table(first), *(_plot(each, where) for each in plots if each.name in where)]
     if analysis.guards:
-        said = [f"- {escape(each.words)}" for each in analysis.guards]
-        parts += ["## What to beware of", "\n".join(said)]
+        guards = [f"- {escape(each.words)}" for each in analysis.guards]
+        parts += ["## What to beware of", "\n".join(guards)]
     parts += [as_table(each) for each in others]
-    for section in (*sections, *material.sections):
+    for section in (*sections, *report.sections):
         parts += [f"## {escape(section.title)}", *map(escape, section.text)]
         parts += [as_table(each, level=3) for each in section.tables]
         parts += [_plot(each, where, level=3) for each in section.plots if each.name in where]
-    what = tables.what_variants_are(material)
+    what = tables.what_variants_are(report)
     if what is not None:
         parts.append(as_table(what))
-    machine = tables.environment(material)
+    machine = tables.environment(report)
     if machine is not None:
         parts.append(as_table(machine))
-    if material.study_text:
-        parts += ["## The study file", fenced(material.study_text, "yaml")]
-    if material.command:
-        parts += ["## How to reproduce", fenced(material.command, "sh")]
+    if report.study_text:
+        parts += ["## The study file", fenced(report.study_text, "yaml")]
+    if report.command:
+        parts += ["## How to reproduce", fenced(report.command, "sh")]
     return "\n\n".join(each for each in parts if each) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Long names made to fit, still told apart: they break at punctuation, or lose their middle.
+"""Long names made to fit, still distinct: they break at punctuation, or lose their middle.
 
 Names come in together, since what they have in common can go: past `most` characters a shared
 beginning becomes "…", then a name breaks at its punctuation into two lines, then its middle goes.
@@ -43,15 +43,15 @@ def common_beginning(names: Sequence[str]) -> str:
     return first[:same]
 
 
-def most_telling(material: ReportData, names: Sequence[str], most: int) -> list[str]:
+def most_telling(report: ReportData, names: Sequence[str], most: int) -> list[str]:
     """Return at most `most` names in their order: the baseline and the largest effects."""
     if len(names) <= most:
         return list(names)
-    baseline = material.analysis.baseline
+    baseline = report.analysis.baseline
     sizes = {
         each.variant: abs(each.mean or 0.0)
-        for each in material.analysis.effects
-        if each.metric == material.analysis.metric
+        for each in report.analysis.effects
+        if each.metric == report.analysis.metric
     }
     ranked = sorted(names, key=lambda name: (name != baseline, -sizes.get(name, 0.0)))
     kept = set(ranked[:most])

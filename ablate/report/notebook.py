@@ -11,7 +11,7 @@ from typing import Any
 
 from ablate.analysis import Analysis
 from ablate.report.html import fragment
-from ablate.report.report_data import ReportData, material_of
+from ablate.report.report_data import ReportData, report_of
 from ablate.report.terminal import console, show
 from ablate.study.results import StudyResults
 
@@ -22,7 +22,7 @@ def attach() -> None:
     They are lower in rank than this package and must not know it, so it gives them theirs.
     """
     _represent(Analysis, ReportData)
-    _represent(StudyResults, material_of)
+    _represent(StudyResults, report_of)
 
 
 def _represent(kind: Any, report_of: Callable[[Any], ReportData]) -> None:

@@ -1,6 +1,6 @@
 """The tables of `ablate plan` and `ablate status`.
 
-An outlook goes in (a study's rows, what is left of it, the estimate); a table goes to the
+A preview goes in (a study's rows, what is left of it, the estimate); a table goes to the
 terminal. `report` draws what `execution` found and knows nothing of how.
 """
 
@@ -21,7 +21,7 @@ from ablate.report.live import count, duration
 NAMED = 6
 
 
-def print_outlook(seen: Any, console: Console) -> None:
+def print_preview(seen: Any, console: Console) -> None:
     """Print what a study would train, a row per variant."""
     built = any(row.parameters is not None for row in seen.rows)
     table = Table(title=f"Study {seen.study}", title_justify="left", show_edge=False)
@@ -39,7 +39,7 @@ def print_outlook(seen: Any, console: Console) -> None:
         trials = f"= {escape(row.alias_of)}" if row.alias_of else str(row.trials)
         table.add_row(*cells, trials, str(row.done), str(row.epochs))
     console.print(table)
-    for guard in _said(seen):
+    for guard in _remarks(seen):
         console.print(escape(guard.words), highlight=False)
     if seen.open_sites:
         console.print(
@@ -58,8 +58,8 @@ def print_progress(seen: Sequence[Any], console: Console) -> None:
             if row.alias_of is None:
                 for status, count in row.statuses.items():
                     counts[status] = counts.get(status, 0) + count
-        told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no trials"
-        console.print(f"[bold]{escape(each.study)}[/bold]: {told}. {_left(each)}", highlight=False)
+        text = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no trials"
+        console.print(f"[bold]{escape(each.study)}[/bold]: {text}. {_left(each)}", highlight=False)
         if len(seen) == 1:
             _print_rows(each, console)
         for variant, seed in each.running:
@@ -91,7 +91,7 @@ def _layers(row: Any) -> str:
     return "\n".join(shown) or "none"
 
 
-def _said(seen: Any) -> list[Guard]:
+def _remarks(seen: Any) -> list[Guard]:
     """Return what the variants say of themselves, each text once, in the words of the reports."""
     rows = [row for row in seen.rows if row.alias_of is None]
     return [

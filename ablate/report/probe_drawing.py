@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ablate.report.plots.theme import Look
+    from ablate.report.plots.theme import LineStyle
 
 #: The colour of what is no variant: examples, references.
 GREY = "#767676"
@@ -42,11 +42,11 @@ def grid(
     return figure, axes[:count]
 
 
-def style_of(found: Measured, variant: str) -> Look:
+def style_of(found: Measured, variant: str) -> LineStyle:
     """Return the style that a variant's lines have everywhere in the report."""
-    from ablate.report.plots.theme import look
+    from ablate.report.plots.theme import line_style
 
-    return look(found.order.index(variant))
+    return line_style(found.order.index(variant))
 
 
 def over_epochs(
@@ -117,7 +117,9 @@ def over_layers(
     layer_axis(axis, layers)
 
 
-def line(axis: Axes, x: np.ndarray, y: np.ndarray, style: Look, label: str, **options: Any) -> None:
+def line(
+    axis: Axes, x: np.ndarray, y: np.ndarray, style: LineStyle, label: str, **options: Any
+) -> None:
     """Draw a variant's line with its markers."""
     own = {"linestyle": style.dash, "marker": style.marker, "markersize": 4}
     axis.plot(x, y, color=style.colour, label=label, **{**own, **options})

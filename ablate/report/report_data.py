@@ -1,6 +1,6 @@
 """What a report is made of: the analysis, the results behind it, and the study they belong to.
 
-`Material` is the one value that every format takes. It holds no number of its own; its methods
+`ReportData` is the one value that every format takes. It holds no number of its own; its methods
 only put results in the order of the variants. `Plot` and `Section` are what the drawing side
 hands back: a figure with its words, and a titled group of words, tables and plots.
 """
@@ -36,7 +36,7 @@ def _no_arrays(trial: str) -> Mapping[str, np.ndarray]:
 class ReportData:
     """All that a report may say.
 
-    `results` holds every planned trial that has a record; `arms` the variants in their order;
+    `results` holds every planned trial that has a record; `resolved` the variants in their order;
     `study_text` the resolved study file; `arrays` gives what the probes of a trial measured, by
     trial id; `sections` are parts that others add (a search); `command` runs the study again;
     `logs` is the folder the study was written under; `warnings` concern the reading itself.
@@ -84,7 +84,7 @@ class ReportData:
 
     @cached_property
     def variant(self) -> Mapping[str, ResolvedVariant]:
-        """The arms by name."""
+        """The variants by name."""
         return {each.name: each for each in self.resolved}
 
     @cached_property
@@ -98,11 +98,11 @@ class ReportData:
         return {key: tuple(values) for key, values in found.items()}
 
 
-def material_of(results: StudyResults, **rest: Any) -> ReportData:
-    """Return the material of a study's results: they are analysed here.
+def report_of(results: StudyResults, **rest: Any) -> ReportData:
+    """Return the report of a study's results: they are analysed here.
 
-    `rest` are further fields of `Material`; the study's text, its probes' arrays and the command
-    that repeats it are found beside the results, where those lie in a folder.
+    `rest` are further fields of `ReportData`; the study's text, its probes' arrays and the command
+    that repeats it are found next to the results, where those lie in a folder.
     """
     from ablate.analysis.assemble import analyze
     from ablate.report.measurements import measured

@@ -32,20 +32,20 @@ _COLUMNS = (
 class Reproduction:
     """A study of published claims: its file's stem, its heading, and what came of it.
 
-    `material` is None where the store has no finished trial of it; `profile` is the profile that
+    `report` is None where the store has no finished trial of it; `profile` is the profile that
     was run, None for the study as it stands; `command` repeats it.
     """
 
     name: str
     heading: str
-    material: ReportData | None = None
+    report: ReportData | None = None
     profile: str | None = None
     command: str = ""
 
     @property
     def finished(self) -> bool:
         """Whether every planned trial has an outcome: half a study is not told."""
-        return self.material is not None and not self.material.running
+        return self.report is not None and not self.report.running
 
     @property
     def title(self) -> str:
@@ -71,7 +71,7 @@ def as_document(
     """Return the document on published results, as Markdown.
 
     Args:
-        reproductions: the studies in their order; those without material are named as not run.
+        reproductions: the studies in their order; those without report are named as not run.
         addresses: by study, the address of each plot to be shown, by the plot's name.
     """
     run = [each for each in reproductions if each.finished]
@@ -101,14 +101,14 @@ def overview(reproductions: Sequence[Reproduction]) -> Table:
     """Return one table over all studies: claim, published, found, verdict, source."""
     rows, marks = [], []
     for each in reproductions:
-        assert each.material is not None
-        found = tables.expectations(each.material)
+        assert each.report is not None
+        found = tables.expectations(each.report)
         name = f"{each.name} ({each.profile})" if each.profile else each.name
         for cells, mark in zip(found.rows, found.marks, strict=True) if found else ():
             rows.append((name, *cells))
             marks.append(mark)
         if found is None:
-            rows.append((name, *_unclaimed(each.material)))
+            rows.append((name, *_unclaimed(each.report)))
             marks.append("")
     note = (
         "In brackets after a study: the profile that was run. Values with their interval and the "
@@ -122,15 +122,15 @@ def tally(reproductions: Sequence[Reproduction]) -> str:
     verdicts = [
         claim.verdict
         for each in reproductions
-        if each.material is not None
-        for claim in each.material.analysis.expectations
+        if each.report is not None
+        for claim in each.report.analysis.expectations
     ]
     counts = ", ".join(
         f"{verdicts.count(verdict)} {verdict}"
         for verdict in ("reproduced", "refuted", "undecided")
         if verdict in verdicts
     )
-    trials = sum(len(each.material.results) for each in reproductions if each.material)
+    trials = sum(len(each.report.results) for each in reproductions if each.report)
     return (
         f"{formatting.counted(len(reproductions), 'study', 'studies')}, "
         f"{formatting.counted(trials, 'trial')}, "
@@ -139,43 +139,43 @@ def tally(reproductions: Sequence[Reproduction]) -> str:
     )
 
 
-def chosen_plots(material: ReportData, plots: Sequence[Plot], probes: Sequence[Plot]) -> list[Plot]:
+def chosen_plots(report: ReportData, plots: Sequence[Plot], probes: Sequence[Plot]) -> list[Plot]:
     """Return the few plots that a section shows: every seed, and the first of what claims ask.
 
     Args:
-        material: the study's.
+        report: the study's.
         plots: of the study, in the order of the report.
         probes: of its probes.
     """
     wanted = ["effects"]
     names = [each.name for each in plots]
-    if any(claim.metric == "collapse_rate" for claim in material.analysis.expectations):
+    if any(claim.metric == "collapse_rate" for claim in report.analysis.expectations):
         wanted = ["failures", *wanted]
-    if material.analysis.factors and not material.analysis.expectations:
+    if report.analysis.factors and not report.analysis.expectations:
         wanted.append("interactions")
     found = [plots[names.index(name)] for name in wanted if name in names]
     return [*found, *probes[:1]]
 
 
 def _section(each: Reproduction, addresses: Mapping[str, str]) -> list[str]:
-    material = each.material
-    assert material is not None
+    report = each.report
+    assert report is not None
     title, *others = each.paragraphs or (each.name,)
     parts = [f"## {escape(each.name)}", f"**{_marked(title)}**", *map(_marked, others)]
-    parts.append("**Found.** " + " ".join(map(escape, material.analysis.answer)))
-    found = tables.expectations(material)
+    parts.append("**Found.** " + " ".join(map(escape, report.analysis.answer)))
+    found = tables.expectations(report)
     if found is not None:
         parts.append(as_table(replace(found, title="The claims", notes=()), level=3))
-        parts.append("\n".join(f"- {escape(_told(c))}" for c in material.analysis.expectations))
-    factors = tables.factors(material)
+        parts.append("\n".join(f"- {escape(_told(c))}" for c in report.analysis.expectations))
+    factors = tables.factors(report)
     if factors is not None and found is None:
         parts.append(as_table(factors, level=3))
-    parts.append(as_table(replace(tables.headline(material), title="Every variant"), level=3))
-    if material.analysis.guards:
-        parts.append("\n".join(f"- {escape(each.words)}" for each in material.analysis.guards))
+    parts.append(as_table(replace(tables.headline(report), title="Every variant"), level=3))
+    if report.analysis.guards:
+        parts.append("\n".join(f"- {escape(each.words)}" for each in report.analysis.guards))
     for name, address in addresses.items():
         parts.append(f"![{escape(each.name)}: {escape(name)}](<{address}>)")
-    parts += [escape(_circumstances(material)), fenced(each.command, "sh")]
+    parts += [escape(_circumstances(report)), fenced(each.command, "sh")]
     return parts
 
 
@@ -184,10 +184,10 @@ def _told(claim: Expectation) -> str:
     return f"{claim.text[:1].upper()}{claim.text[1:]} ({claim.source})"
 
 
-def _circumstances(material: ReportData) -> str:
+def _circumstances(report: ReportData) -> str:
     """Say how many seeds and trials, how long, on what machine and with which versions."""
-    seconds = sum(each.seconds.get("total", 0.0) for each in material.results)
-    known = material.environment
+    seconds = sum(each.seconds.get("total", 0.0) for each in report.results)
+    known = report.environment
     versions = [
         f"{name} {' and '.join(known[key])}"
         for key, name in (
@@ -200,8 +200,8 @@ def _circumstances(material: ReportData) -> str:
     cores = "/".join(known.get("cores", ()))
     threads = "/".join(known.get("threads", ()))
     return (
-        f"{formatting.counted(len(material.analysis.seeds), 'seed')}, "
-        f"{formatting.counted(len(material.results), 'trial')}, {seconds / 60:.1f} minutes on the "
+        f"{formatting.counted(len(report.analysis.seeds), 'seed')}, "
+        f"{formatting.counted(len(report.results), 'trial')}, {seconds / 60:.1f} minutes on the "
         f"clock summed over trials, which other work on the machine lengthens; "
         + (", ".join(machine) or "an unknown machine")
         + (f", {cores} cores" if cores else "")
@@ -210,9 +210,9 @@ def _circumstances(material: ReportData) -> str:
     )
 
 
-def _unclaimed(material: ReportData) -> tuple[str, ...]:
+def _unclaimed(report: ReportData) -> tuple[str, ...]:
     """Return the cells of a study without published values: its interaction, or its effect."""
-    analysis = material.analysis
+    analysis = report.analysis
     effects = [each for each in analysis.factor_effects if each.metric == analysis.metric]
     scale = tables.scale_of(analysis, analysis.metric)
     chosen: FactorEffect | None = max(effects, key=lambda each: each.order, default=None)
@@ -239,8 +239,8 @@ def _marked(text: str) -> str:
 def _state(each: Reproduction) -> str:
     """Say what an unfinished study is about and how far it got."""
     about = each.title.rstrip(".?:")
-    if each.material is None:
+    if each.report is None:
         return about
-    trials = each.material.analysis.trials
+    trials = each.report.analysis.trials
     planned = trials.get("planned", 0)
     return f"{about}: {planned - trials.get('pending', 0)} of {planned} trials so far"

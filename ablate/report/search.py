@@ -1,4 +1,4 @@
-"""A search, told: the best point of each variant, the response to each parameter, the budget.
+"""A search as a section: each variant's best point, the response to each parameter, the budget.
 
 A `Searched` value (points with their scores, whatever proposed them) enters, a `Section` leaves:
 tables, and the figures that `ablate.report.plots.search` draws.

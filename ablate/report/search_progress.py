@@ -99,8 +99,8 @@ def print_search_progress(progress: SearchProgress, console: Console) -> None:
     """Print how far a search is."""
     console.print(progress_table(progress))
     left = sum(row.left for row in progress.rows)
-    told = f"{count(left, 'epoch')} left at most." if left else "The search is done."
-    console.print(told, highlight=False)
+    text = f"{count(left, 'epoch')} left at most." if left else "The search is done."
+    console.print(text, highlight=False)
 
 
 def settings(values: Mapping[str, Any]) -> str:

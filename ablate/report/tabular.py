@@ -13,13 +13,13 @@ from ablate.report.report_data import ReportData
 _DIFFERENCE = {"mean": "difference", "low": "difference_low", "high": "difference_high"}
 
 
-def as_csv(material: ReportData) -> str:
+def as_csv(report: ReportData) -> str:
     """Return a row per variant and metric, full precision, with a column per factor and seed."""
-    analysis = material.analysis
+    analysis = report.analysis
     metrics = dict.fromkeys(name for each in analysis.variants for name in each.metrics)
     rows = [
         _row(analysis, analysis.variant(name), metric)
-        for name in material.order
+        for name in report.order
         for metric in metrics or [analysis.metric]
     ]
     text = io.StringIO()
@@ -57,9 +57,9 @@ def _row(analysis: Analysis, variant: VariantSummary, metric: str) -> dict[str, 
     }
 
 
-def as_json(material: ReportData) -> str:
+def as_json(report: ReportData) -> str:
     """Return the analysis as one JSON document; `schema_version` says how to read it."""
-    return json.dumps(material.analysis.to_json(), indent=2, allow_nan=False) + "\n"
+    return json.dumps(report.analysis.to_json(), indent=2, allow_nan=False) + "\n"
 
 
 def _cell(value: float | None) -> str:

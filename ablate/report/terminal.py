@@ -1,6 +1,6 @@
 """The report on a terminal: the answer, the table, what to beware of.
 
-A `Material` enters, text on a rich console leaves. Failures stand before means; every seed is
+A `ReportData` enters, text on a rich console leaves. Failures stand before means; every seed is
 shown. A narrow page first moves the seeds below the table, then drops columns, least needed
 first; a pipe gets the same text without colour, and a terminal that cannot say "−" gets "-".
 """
@@ -24,7 +24,7 @@ from ablate.reasons import printable
 from ablate.report import formatting, tables
 from ablate.report.document import Column, Table
 from ablate.report.names import broken
-from ablate.report.report_data import ReportData, material_of
+from ablate.report.report_data import ReportData, report_of
 
 if TYPE_CHECKING:
     from ablate.analysis.search import Searched
@@ -83,11 +83,11 @@ class _Neutralised:
 
 def print_closing(results: StudyResults, *, logs: str | Path, quiet: bool = False) -> None:
     """Print what a run came to: the answer, the table, the guards, where to look further."""
-    material = material_of(results, logs=str(logs))
+    report = report_of(results, logs=str(logs))
     screen = console()
-    show(material, screen, brief=quiet)
+    show(report, screen, brief=quiet)
     if not quiet:
-        _line(screen, f"More: ablate report {material.name} · ablate board {material.name}")
+        _line(screen, f"More: ablate report {report.name} · ablate board {report.name}")
 
 
 def print_search(
@@ -97,43 +97,43 @@ def print_search(
     from ablate.report.search import search_tables
 
     screen = console()
-    material = None if confirmed is None else material_of(confirmed)
-    if material is not None:
-        show(material, screen, brief=True)
+    report = None if confirmed is None else report_of(confirmed)
+    if report is not None:
+        show(report, screen, brief=True)
         screen.print()
     _show_part(screen, searched.text, search_tables(searched))
-    if material is not None and not quiet:
-        _line(screen, f"More: ablate report {material.name} · ablate board {material.name}")
+    if report is not None and not quiet:
+        _line(screen, f"More: ablate report {report.name} · ablate board {report.name}")
 
 
-def show(material: ReportData, screen: Console, *, brief: bool = False) -> None:
+def show(report: ReportData, screen: Console, *, brief: bool = False) -> None:
     """Print the report on `screen`; `brief` leaves the answer, the table and the warnings."""
-    analysis = material.analysis
+    analysis = report.analysis
     if not brief:
-        _line(screen, Text(f"{analysis.study}: {progress(material)}", style="bold"))
+        _line(screen, Text(f"{analysis.study}: {progress(report)}", style="bold"))
     for sentence in analysis.answer:
         _line(screen, sentence)
-    for warning in material.warnings:
+    for warning in report.warnings:
         _line(screen, Text(f"Beware: {warning}", style="yellow"))
-    shown = _show_table(screen, tables.headline(material))
+    shown = _show_table(screen, tables.headline(report))
     if not any(each.title.startswith("Seed ") for each in shown.columns):
-        _show_seeds(screen, material)
+        _show_seeds(screen, report)
     if not brief:
-        for table in tables.findings(material):
+        for table in tables.findings(report):
             if not table.detail:
                 _show_table(screen, table)
-        _show_variants(screen, material)
-    _show_guards(screen, material)
+        _show_variants(screen, report)
+    _show_guards(screen, report)
     if not brief:
-        for part in material.sections:
+        for part in report.sections:
             screen.print()
             _line(screen, Text(part.title, style="bold"))
             _show_part(screen, part.text, part.tables)
 
 
-def progress(material: ReportData) -> str:
+def progress(report: ReportData) -> str:
     """Return the state of a study's trials: "20 of 20 trials completed"."""
-    trials = material.analysis.trials
+    trials = report.analysis.trials
     planned = trials.get("planned", 0)
     parts = [f"{trials.get('completed', 0)} of {formatting.counted(planned, 'trial')} completed"]
     parts += [f"{trials[kind]} {kind}" for kind in ("diverged", "failed") if trials.get(kind)]
@@ -202,9 +202,9 @@ def _show_blocks(screen: Console, table: Table) -> None:
                 _line(screen, f"  {column.title}: {cell}")
 
 
-def _show_seeds(screen: Console, material: ReportData) -> None:
+def _show_seeds(screen: Console, report: ReportData) -> None:
     """Print every seed's value, a variant after the other, wrapped to the page."""
-    table = tables.seeds(material, always=True)
+    table = tables.seeds(report, always=True)
     if table is None:
         return
     _line(screen, Text(f"{table.title} ({table.columns[1].title} to {table.columns[-1].title}):"))
@@ -222,8 +222,8 @@ def _show_seeds(screen: Console, material: ReportData) -> None:
             first = indent
 
 
-def _show_variants(screen: Console, material: ReportData) -> None:
-    table = tables.what_variants_are(material)
+def _show_variants(screen: Console, report: ReportData) -> None:
+    table = tables.what_variants_are(report)
     if table is None or len(table.rows) > 12:
         return
     screen.print()
@@ -231,8 +231,8 @@ def _show_variants(screen: Console, material: ReportData) -> None:
         _line(screen, Text(f"{name}: {words}", style="dim"))
 
 
-def _show_guards(screen: Console, material: ReportData) -> None:
-    guards = material.analysis.guards
+def _show_guards(screen: Console, report: ReportData) -> None:
+    guards = report.analysis.guards
     if not guards:
         return
     screen.print()

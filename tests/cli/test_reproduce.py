@@ -125,7 +125,7 @@ def stand_in(tmp_path_factory) -> Path:
 def test_every_study_trains(name, stand_in, tmp_path):
     """One seed, one epoch, few rows; every probe that a claim speaks of measures it."""
     from ablate import run
-    from ablate.report import material_of
+    from ablate.report import report_of
 
     declared = load_study(FILES[name], profile="quick")
     changes = ["seeds=1", "train.epochs=1"]
@@ -138,7 +138,7 @@ def test_every_study_trains(name, stand_in, tmp_path):
     lost = {each.variant for each in results.results if each.status == "diverged"}
     counts = results.counts()
     assert counts.get("completed", 0) + len(lost) == len(study.resolved)
-    known = material_of(results).analysis
+    known = report_of(results).analysis
     for asked, claim in zip(study.expect, known.expectations, strict=True):
         if {asked.variant, asked.than} & lost:  # a high rate on noise: an outcome, no mistake
             continue

@@ -94,7 +94,7 @@ def result(
     )
 
 
-def material_of(
+def report_of(
     resolved: Sequence[ResolvedVariant],
     results: Sequence[TrialResult],
     *,
@@ -136,7 +136,7 @@ def study(
         for seed in range(seeds)
         if (outcome := status(each.name, seed)) is not None
     ]
-    return material_of(resolved, results, seeds=range(seeds), **rest)
+    return report_of(resolved, results, seeds=range(seeds), **rest)
 
 
 def factorial(seeds: int = 5) -> ReportData:
@@ -156,4 +156,4 @@ def factorial(seeds: int = 5) -> ReportData:
             effect = 0.012 * (bn == "on") + 0.006 * (dropout == "on")
             effect -= 0.011 * (bn == "on" and dropout == "on")
             results += [result(each, seed, effect) for seed in range(seeds)]
-    return material_of(resolved, results, seeds=range(seeds), name="bn-by-dropout")
+    return report_of(resolved, results, seeds=range(seeds), name="bn-by-dropout")

@@ -11,7 +11,7 @@ from ablate.report.compare import compared
 from ablate.report.html import as_html
 from ablate.report.tables import headline
 from ablate.study.schema.analysis import Analysis as Settings
-from tests.report.studies import BN, DIGITS, arm, material_of, result, study
+from tests.report.studies import BN, DIGITS, arm, report_of, result, study
 
 FIRST = {name: DIGITS[name] for name in ("plain", "bn")}
 SECOND = {name: DIGITS[name] for name in ("plain", "dropout", "both")}
@@ -71,7 +71,7 @@ def test_other_settings_data_and_versions_are_said():
         for each in (result(part, seed, 0) for part in (base, bn) for seed in range(5))
     ]  # fmt: skip
     joint = compared(
-        [study(FIRST, name="a"), material_of([base, bn], results, seeds=range(5), name="b")]
+        [study(FIRST, name="a"), report_of([base, bn], results, seeds=range(5), name="b")]
     )
     apart, versions = joint.warnings
     assert "train.batch_size (32 and 64)" in apart

@@ -20,7 +20,7 @@ from ablate.report.terminal import show
 from ablate.study.results import StudyResults
 from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial
-from tests.report.studies import DIGITS, arm, material_of, result
+from tests.report.studies import DIGITS, arm, report_of, result
 
 ERROR = """Traceback (most recent call last):
   File "trial.py", line 60, in run_group
@@ -36,7 +36,7 @@ SAID = "ValueError: the shelf is empty (in Mine.call())."
 ARMS = [arm(name, insert, train) for name, (insert, _, train) in DIGITS.items()][:2]
 FAILED = replace(result(ARMS[1], 1, 0.0, "failed"), error=ERROR)
 RESULTS = [result(ARMS[0], 0, 0.0), result(ARMS[0], 1, 0.0), result(ARMS[1], 0, 0.0), FAILED]
-MATERIAL = material_of(ARMS, RESULTS, seeds=range(2))
+MATERIAL = report_of(ARMS, RESULTS, seeds=range(2))
 
 
 def on_terminal(brief: bool) -> str:
@@ -88,7 +88,7 @@ def test_the_page_has_the_whole_error_folded_away():
 def test_equal_reasons_are_said_once():
     failed = [replace(result(each, seed, 0.0, "failed"), error=ERROR)
               for each in ARMS for seed in (0, 1)]  # fmt: skip
-    guards = material_of(ARMS, failed, seeds=range(2)).analysis.guards
+    guards = report_of(ARMS, failed, seeds=range(2)).analysis.guards
     said = [each for each in guards if each.kind == "failed"]
     assert [each.text for each in said] == [
         f"plain (seeds 0 and 1) and bn (seeds 0 and 1) failed: {SAID}"

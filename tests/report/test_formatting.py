@@ -92,10 +92,10 @@ def test_a_placement_in_words():
 def test_what_an_arm_is():
     base = arm("plain", [], {})
     fast = arm("fast", [BN, DROPOUT], {"learning_rate": 0.5, "early_stopping": {"patience": 3}})
-    assert formatting.arm_words(base, base) == "the base model as it is"
-    words = formatting.arm_words(fast, base)
+    assert formatting.variant_words(base, base) == "the base model as it is"
+    words = formatting.variant_words(fast, base)
     assert words.startswith(
         "BatchNormalization before the activation of every hidden layer; "
         "Dropout 0.5 after the activation of Dense; learning rate 0.5; early stopping"
     )
-    assert formatting.arm_words(base, fast) == ("learning rate 0.05; early stopping none")
+    assert formatting.variant_words(base, fast) == ("learning rate 0.05; early stopping none")

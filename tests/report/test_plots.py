@@ -12,8 +12,8 @@ from ablate.report.plots.effects import effects, factor_effects
 from ablate.report.plots.failures import failures
 from ablate.report.plots.interactions import interactions
 from ablate.report.plots.response import learning_rates
-from ablate.report.plots.theme import PALETTE, look
-from tests.report.studies import BN, arm, factorial, material_of, result, study
+from ablate.report.plots.theme import PALETTE, line_style
+from tests.report.studies import BN, arm, factorial, report_of, result, study
 
 
 def names(plots):
@@ -171,9 +171,9 @@ def test_the_same_numbers_give_the_same_file(digits):
 
 
 def test_the_baseline_alone_is_black():
-    assert look(0).colour == PALETTE[0] == "#000000"
-    assert "#000000" not in {look(index).colour for index in range(1, 40)}
-    near = [(look(index).colour, look(index).marker) for index in range(36)]
+    assert line_style(0).colour == PALETTE[0] == "#000000"
+    assert "#000000" not in {line_style(index).colour for index in range(1, 40)}
+    near = [(line_style(index).colour, line_style(index).marker) for index in range(36)]
     assert len(set(near)) > 18  # colour and marker together tell far more than seven apart
 
 
@@ -206,6 +206,6 @@ def test_a_metric_that_is_no_share_has_no_percent():
         type(each)(**{**vars(each), "metrics": {"test_loss": 1.0 + 0.1 * each.seed}})
         for each in (result(part, seed, 0) for part in (one, two) for seed in range(3))
     ]
-    (plot,) = effects(material_of([one, two], results, seeds=range(3)))
+    (plot,) = effects(report_of([one, two], results, seeds=range(3)))
     assert plot.figure.axes[0].get_xlabel() == "Test loss"
     assert plot.figure.axes[1].get_xlabel() == "Difference    ← better"

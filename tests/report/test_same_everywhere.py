@@ -16,9 +16,9 @@ from ablate.execution.status import Row, StudyStatus
 from ablate.report.html import as_html, fragment
 from ablate.report.latex import as_latex
 from ablate.report.markdown import as_markdown
-from ablate.report.plans import print_outlook
+from ablate.report.plans import print_preview
 from ablate.report.terminal import show
-from tests.report.studies import BN, arm, material_of, result
+from tests.report.studies import BN, arm, report_of, result
 
 CAUTION = "training rows 3 and 7 are equal to test rows"
 NOTE = "the data has 10 classes, 'own.keras' gave 4: its last layer is new"
@@ -37,7 +37,7 @@ def material():
         for each in resolved
         for seed in range(3)
     ]
-    return material_of(resolved, results, seeds=range(3))
+    return report_of(resolved, results, seeds=range(3))
 
 
 def terminal(material, brief=False):
@@ -103,7 +103,7 @@ def test_the_plan_says_it_in_the_words_of_the_report(material):
         Row("twin", 0, alias_of="plain"),
     )
     text = io.StringIO()
-    print_outlook(
+    print_preview(
         StudyStatus("mine", rows, todo=6, dropped=0, workers=1, threads=1, basis="none"),
         Console(file=text, width=4000),
     )

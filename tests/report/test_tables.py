@@ -9,7 +9,7 @@ from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
 from ablate.study.schema.analysis import Expect
-from tests.report.studies import BN, DIGITS, DROPOUT, arm, factorial, material_of, result, study
+from tests.report.studies import BN, DIGITS, DROPOUT, arm, factorial, report_of, result, study
 
 
 def titles(table):
@@ -28,7 +28,7 @@ def test_the_headline_counts_before_it_averages(digits):
     ]  # fmt: skip
     assert column(table, "Variant") == ["plain", "bn", "dropout", "both"]
     assert column(table, "Lost") == ["0"] * 4
-    assert column(table, "Against baseline") == ["baseline", "better", "not told apart", "better"]
+    assert column(table, "Against baseline") == ["baseline", "better", "inconclusive", "better"]
     assert table.marks == ("baseline", "better", "", "better")
 
 
@@ -103,7 +103,7 @@ def test_what_a_part_adds_is_ranked():
     without = replace(without, origin="leave_one_out", left_out=("both", "bn"))
     results = [result(each, seed, 0.01 * (each is both)) for each in (both, without)
                for seed in range(5)]  # fmt: skip
-    table = tables.contributions(material_of([both, without], results, seeds=range(5)))
+    table = tables.contributions(report_of([both, without], results, seeds=range(5)))
     assert [row[:3] for row in table.rows] == [("1", "bn", "both")]
     assert column(table, "Verdict") == ["better"]
 
@@ -113,7 +113,7 @@ def test_an_alias_is_named_beside_what_it_equals():
     alias = ResolvedVariant("both-without-bn", plain.spec, alias_of="plain", origin="leave_one_out",
                 left_out=("both", "bn"))  # fmt: skip
     results = [result(plain, seed, 0) for seed in range(3)]
-    material = material_of([plain, alias], results, seeds=range(3))
+    material = report_of([plain, alias], results, seeds=range(3))
     assert column(tables.headline(material), "Variant") == ["plain", "both-without-bn (= plain)"]
     assert [each.id for each in material.by_variant["both-without-bn"]] == [
         "plain-0", "plain-1", "plain-2",
@@ -199,7 +199,7 @@ def left_out():
         if each.alias_of is None
         for seed in range(5)
     ]
-    return material_of(resolved, results, seeds=range(5))
+    return report_of(resolved, results, seeds=range(5))
 
 
 def test_the_headline_names_every_family_that_holm_corrects_over():

@@ -1,4 +1,4 @@
-"""The plots of a report: one kind per file, each from a `Material` to a `Plot` or to None.
+"""The plots of a report: one kind per file, each from a `ReportData` to a `Plot` or to None.
 
 A kind that a study has nothing for (no factors, no failures) gives None and is left out. `draw`
 makes them all in the order of the page. Importing this package imports matplotlib; the formats
@@ -36,7 +36,7 @@ DRAWN: tuple[Callable[[ReportData], list[Plot]], ...] = (
 )
 
 
-def draw(material: ReportData) -> Iterator[Plot]:
-    """Draw every plot the study has material for."""
+def draw(report: ReportData) -> Iterator[Plot]:
+    """Draw every plot the study has report for."""
     for kind in DRAWN:
-        yield from kind(material)
+        yield from kind(report)

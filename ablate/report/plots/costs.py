@@ -12,7 +12,7 @@ from ablate.analysis import Cost, Spread
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.names import shortened
-from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.plots.theme import drawn, line_style, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
@@ -28,9 +28,9 @@ class _Price:
 
 
 @drawn
-def costs(material: ReportData) -> Iterator[Plot]:
+def costs(report: ReportData) -> Iterator[Plot]:
     """Draw each variant's mean metric over what it costs."""
-    analysis = material.analysis
+    analysis = report.analysis
     metric = analysis.metric
     summaries = {
         each.name: each.metrics[metric]
@@ -38,7 +38,7 @@ def costs(material: ReportData) -> Iterator[Plot]:
         if metric in each.metrics and each.metrics[metric].mean is not None
     }
     by_name = {each.variant: each for each in analysis.costs}
-    names = [name for name in material.order if name in summaries and name in by_name]
+    names = [name for name in report.order if name in summaries and name in by_name]
     kinds = [
         (label, prices)
         for label, prices in _kinds([by_name[name] for name in names])
@@ -54,7 +54,7 @@ def costs(material: ReportData) -> Iterator[Plot]:
                 continue
             summary = summaries[name]
             assert summary.mean is not None
-            style = look(material.order.index(name))
+            style = line_style(report.order.index(name))
             price = prices[name]
             mean = summary.mean * scale.factor
             ends = (

@@ -18,7 +18,15 @@ from matplotlib.ticker import MaxNLocator
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.names import fitted_names, most_telling
-from ablate.report.plots.theme import GREY, Look, drawn, look, panels, plain_log, small_panels
+from ablate.report.plots.theme import (
+    GREY,
+    LineStyle,
+    drawn,
+    line_style,
+    panels,
+    plain_log,
+    small_panels,
+)
 from ablate.report.report_data import ReportData
 from ablate.study.trial import TrialResult
 
@@ -42,9 +50,9 @@ class Limits(NamedTuple):
 
 
 @drawn
-def curves(material: ReportData) -> Iterator[Plot]:
+def curves(report: ReportData) -> Iterator[Plot]:
     """Draw one figure for the loss and one for each metric of the histories."""
-    by_variant = {name: trials for name, trials in material.by_variant.items() if trials}
+    by_variant = {name: trials for name, trials in report.by_variant.items() if trials}
     for name in _curve_names(by_variant):
         stacks = {
             variant: (stack(trials, name), stack(trials, f"val_{name}"))
@@ -54,9 +62,9 @@ def curves(material: ReportData) -> Iterator[Plot]:
         if not stacks or not any(each.shape[1] > 1 for pair in stacks.values() for each in pair):
             continue
         if len(stacks) <= MOST_TOGETHER:
-            yield _together(material, name, stacks)
+            yield _together(report, name, stacks)
         else:
-            yield _apart(material, name, stacks)
+            yield _apart(report, name, stacks)
 
 
 def stack(trials: Sequence[TrialResult], curve: str) -> np.ndarray:
@@ -91,7 +99,12 @@ def mean_and_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def draw_curve(
-    axis: Axes, values: np.ndarray, style: Look, factor: float, label: str, lines: int = MOST_LINES
+    axis: Axes,
+    values: np.ndarray,
+    style: LineStyle,
+    factor: float,
+    label: str,
+    lines: int = MOST_LINES,
 ) -> None:
     """Draw one variant: thin seeds, a band, a mean with sparse markers."""
     if not values.size or not np.isfinite(values).any():
@@ -136,7 +149,7 @@ def _curve_names(by_variant: Mapping[str, Sequence[TrialResult]]) -> list[str]:
 
 
 def _together(
-    material: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    report: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
     """Draw training beside validation, and below them the end of training where that tells more."""
     factor = formatting.factor_of(name)
@@ -153,7 +166,7 @@ def _together(
     for place, axis in enumerate(axes):
         side, below = sides[place % len(sides)], place >= len(sides)
         for variant, pair in stacks.items():
-            style = look(material.order.index(variant))
+            style = line_style(report.order.index(variant))
             draw_curve(axis, pair[side], style, factor, variant)
         artists, variants = axis.get_legend_handles_labels()
         handles |= dict(zip(variants, artists, strict=True))
@@ -185,23 +198,23 @@ def _together(
 
 
 def _apart(
-    material: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    report: ReportData, name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> Plot:
     """Draw a panel per variant: training dotted, validation full, the baseline in grey behind."""
     factor = formatting.factor_of(name)
-    shown = most_telling(material, list(stacks), MOST_PANELS)
+    shown = most_telling(report, list(stacks), MOST_PANELS)
     titles = fitted_names(shown, 27)
     lines = max(each.count("\n") for each in titles.values()) + 1
     figure, axes = small_panels(len(shown), lines=lines)
     limits = _limits([each for variant in shown for each in stacks[variant]], factor, name)
-    baseline = material.analysis.baseline
+    baseline = report.analysis.baseline
     for axis, variant in zip(axes, shown, strict=True):
         training, validation = stacks[variant]
         if variant != baseline and baseline in stacks:
             behind = mean_and_band(stacks[baseline][1] * factor)[0]
             axis.plot(np.arange(len(behind)), behind, color=GREY, linewidth=1.2, zorder=1)
-        colour = look(material.order.index(variant)).colour
-        draw_curve(axis, validation, Look(colour, "", "-"), factor, "", FEW_LINES)
+        colour = line_style(report.order.index(variant)).colour
+        draw_curve(axis, validation, LineStyle(colour, "", "-"), factor, "", FEW_LINES)
         mean = mean_and_band(training * factor)[0] if training.size else np.empty(0)
         axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
         axis.set_title(titles[variant], fontsize=8)

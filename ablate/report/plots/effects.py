@@ -23,7 +23,7 @@ from ablate.report.plots.forest import (
     row_names,
     say_lost,
 )
-from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.plots.theme import drawn, line_style, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
@@ -32,23 +32,23 @@ MOST_EFFECTS = 40
 
 
 @drawn
-def effects(material: ReportData) -> Iterator[Plot]:
+def effects(report: ReportData) -> Iterator[Plot]:
     """Draw the headline metric's values and paired differences."""
-    analysis = material.analysis
+    analysis = report.analysis
     metric = analysis.metric
     summaries = {each.name: each.metrics.get(metric, MetricSummary()) for each in analysis.variants}
     if not any(each.n for each in summaries.values()):
         return
     lost = {each.name: each.failures.lost.count for each in analysis.variants}
-    shown = [name for name in material.order if summaries[name].n or lost[name]]
-    names = most_telling(material, shown, MOST_ROWS)
+    shown = [name for name in report.order if summaries[name].n or lost[name]]
+    names = most_telling(report, shown, MOST_ROWS)
     scale = scale_of(analysis, metric)
     compared = any(each.n for each in analysis.effects if each.metric == metric)
     figure, axes = panels(2 if compared else 1, height=row_height(len(names)), sharey=True)
     rows = range(len(names))
     for row, name in zip(rows, names, strict=True):
         summary = summaries[name]
-        style = look(material.order.index(name))
+        style = line_style(report.order.index(name))
         if not summary.n:
             say_lost(axes[0], row, lost[name])
             continue
@@ -66,22 +66,22 @@ def effects(material: ReportData) -> Iterator[Plot]:
     yield Plot(
         "effects",
         f"Every seed, and the difference to {shortened(analysis.baseline)}",
-        _caption(material, len(shown) - len(names)),
+        _caption(report, len(shown) - len(names)),
         figure,
     )
 
 
 @drawn
-def factor_effects(material: ReportData) -> Iterator[Plot]:
+def factor_effects(report: ReportData) -> Iterator[Plot]:
     """Draw the main effects and interactions of a factorial study on the headline metric."""
-    analysis = material.analysis
+    analysis = report.analysis
     rows = [each for each in analysis.factor_effects if each.metric == analysis.metric and each.n]
     if not rows:
         return
     shown = sorted(rows, key=lambda each: each.order)[:MOST_EFFECTS]
     figure = draw_differences(
         {each.name: each for each in shown},
-        [look(each.order) for each in shown],
+        [line_style(each.order) for each in shown],
         f"Effect on {formatting.metric_title(analysis.metric)}",
         analysis,
     )
@@ -98,9 +98,9 @@ def factor_effects(material: ReportData) -> Iterator[Plot]:
 
 
 @drawn
-def contributions(material: ReportData) -> Iterator[Plot]:
+def contributions(report: ReportData) -> Iterator[Plot]:
     """Draw the contributions to the headline metric, the most helpful on top."""
-    analysis = material.analysis
+    analysis = report.analysis
     rows = [each for each in analysis.contributions if each.metric == analysis.metric and each.n]
     if not rows:
         return
@@ -108,7 +108,7 @@ def contributions(material: ReportData) -> Iterator[Plot]:
     shown = rows[:MOST_ROWS]
     figure = draw_differences(
         {each.what: each for each in shown},
-        [look(1)] * len(shown),
+        [line_style(1)] * len(shown),
         f"Contribution to {formatting.metric_title(analysis.metric)}",
         analysis,
         "helps",
@@ -126,9 +126,9 @@ def contributions(material: ReportData) -> Iterator[Plot]:
 
 
 @drawn
-def gaps(material: ReportData) -> Iterator[Plot]:
+def gaps(report: ReportData) -> Iterator[Plot]:
     """Draw the gap of the headline's metric and of the loss, side by side."""
-    analysis = material.analysis
+    analysis = report.analysis
     bare = analysis.metric.split("_", 1)[-1]
     metrics = [
         name
@@ -137,7 +137,7 @@ def gaps(material: ReportData) -> Iterator[Plot]:
     ]
     names = [
         name
-        for name in material.order
+        for name in report.order
         if any(each.variant == name and each.summary.n for each in analysis.gaps)
     ][:MOST_ROWS]
     if not metrics or not names:
@@ -150,7 +150,7 @@ def gaps(material: ReportData) -> Iterator[Plot]:
             summary = rows.get(name)
             if summary is None or not summary.n:
                 continue
-            draw_row(axis, row, summary, look(material.order.index(name)), scale)
+            draw_row(axis, row, summary, line_style(report.order.index(name)), scale)
         axis.axvline(0, color="black", linewidth=1.0, zorder=1)
         label = f"{metric.replace('_', ' ').capitalize()}: training − test"
         axis.set_xlabel(scale.difference_titled(label))
@@ -164,8 +164,8 @@ def gaps(material: ReportData) -> Iterator[Plot]:
     yield Plot("gaps", "Generalisation gap", caption, figure)
 
 
-def _caption(material: ReportData, left_out: int) -> str:
-    analysis = material.analysis
+def _caption(report: ReportData, left_out: int) -> str:
+    analysis = report.analysis
     level = formatting.percent(analysis.confidence)
     parts = [
         f"Left, a mark for every seed; the bar is the mean and the line its {level} interval. "

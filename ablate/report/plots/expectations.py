@@ -25,10 +25,10 @@ _VERDICTS = {"reproduced": PALETTE[3], "refuted": PALETTE[2], "undecided": GREY}
 
 
 @drawn
-def expectations(material: ReportData) -> Iterator[Plot]:
+def expectations(report: ReportData) -> Iterator[Plot]:
     """Draw every claim that has a number on our side."""
     groups: dict[tuple[str, str], list[Expectation]] = {}
-    for each in material.analysis.expectations:
+    for each in report.analysis.expectations:
         if each.ours is not None:
             groups.setdefault((each.claim, each.metric), []).append(each)
     if not groups:

@@ -24,13 +24,13 @@ _KINDS = (
 
 
 @drawn
-def failures(material: ReportData) -> Iterator[Plot]:
+def failures(report: ReportData) -> Iterator[Plot]:
     """Draw the outcomes of every variant's trials, if any trial was lost."""
-    found = {each.name: each.failures for each in material.analysis.variants}
-    lost = [name for name in material.order if found[name].lost.count]
+    found = {each.name: each.failures for each in report.analysis.variants}
+    lost = [name for name in report.order if found[name].lost.count]
     if not lost:
         return
-    names = [each for each in material.order if each in lost or len(found) <= MOST_ROWS]
+    names = [each for each in report.order if each in lost or len(found) <= MOST_ROWS]
     names = names[:MOST_ROWS]
     figure, axes = panels(height=1.25 + 0.3 * max(len(names), 2))
     axis = axes[0]
@@ -54,7 +54,7 @@ def failures(material: ReportData) -> Iterator[Plot]:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("Trials")
     figure.legend(loc="outside upper center", ncols=5)
-    level = formatting.percent(material.analysis.confidence)
+    level = formatting.percent(report.analysis.confidence)
     caption = (
         "Diverged: a loss or a weight became non-finite. Failed: the trial ended in an error. "
         "Collapsed: it completed, but predicts no better than the commonest class (or than "

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ablate.analysis import Analysis, Comparison, Direction, MetricSummary
 from ablate.report import formatting
 from ablate.report.names import fitted_names
-from ablate.report.plots.theme import FAILED, GREY, Look, panels
+from ablate.report.plots.theme import FAILED, GREY, LineStyle, panels
 from ablate.report.tables import scale_of
 
 #: Rows that one figure holds; beyond, those with the largest effects are drawn.
@@ -24,7 +24,7 @@ MOST_ROWS = 60
 
 def draw_differences(
     rows: Mapping[str, Comparison],
-    styles: Sequence[Look],
+    styles: Sequence[LineStyle],
     label: str,
     analysis: Analysis,
     word: str = "better",
@@ -69,7 +69,7 @@ def scatter_offsets(count: int, spread: float = 0.16) -> np.ndarray:
 
 
 def draw_row(
-    axis: Axes, row: float, summary: MetricSummary, style: Look, scale: formatting.Scale
+    axis: Axes, row: float, summary: MetricSummary, style: LineStyle, scale: formatting.Scale
 ) -> None:
     """Draw one row: a dot per seed, the mean as a bar, the interval as a line below the dots."""
     _draw_seeds(axis, row, summary.values, style, scale)
@@ -95,7 +95,7 @@ def say_lost(axis: Axes, row: float, count: int) -> None:
 
 
 def draw_difference(
-    axis: Axes, row: float, effect: Comparison, style: Look, scale: formatting.Scale
+    axis: Axes, row: float, effect: Comparison, style: LineStyle, scale: formatting.Scale
 ) -> None:
     """Draw one row of paired differences with mean, interval and the numbers at its right."""
     _draw_seeds(axis, row, effect.differences, style, scale)
@@ -104,14 +104,14 @@ def draw_difference(
     words = scale.difference(effect.mean)
     if _draw_interval(axis, row, effect.low, effect.high, style, scale):
         words += f"  [{scale.difference(effect.low)}, {scale.difference(effect.high)}]"
-    stands = effect.verdict in ("better", "worse")
+    holds = effect.verdict in ("better", "worse")
     axis.plot(
         effect.mean * scale.factor,
         row + 0.2,
         marker="D",
         markersize=6.5,
         color=style.colour,
-        markerfacecolor=style.colour if stands else "white",
+        markerfacecolor=style.colour if holds else "white",
         markeredgewidth=1.5,
     )
     axis.text(
@@ -121,7 +121,7 @@ def draw_difference(
         transform=axis.get_yaxis_transform(),
         va="center",
         fontsize=8.5,
-        color="black" if stands else GREY,
+        color="black" if holds else GREY,
     )
 
 
@@ -138,7 +138,7 @@ def finish_differences(
 
 
 def _draw_seeds(
-    axis: Axes, row: float, values: Mapping[int, float], style: Look, scale: formatting.Scale
+    axis: Axes, row: float, values: Mapping[int, float], style: LineStyle, scale: formatting.Scale
 ) -> None:
     many = len(values) > 40
     axis.plot(
@@ -159,7 +159,7 @@ def _draw_interval(
     row: float,
     low: float | None,
     high: float | None,
-    style: Look,
+    style: LineStyle,
     scale: formatting.Scale,
 ) -> bool:
     """Draw the interval as a line, if there is one; return whether there is."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.plots.theme import drawn, look, panels
+from ablate.report.plots.theme import drawn, line_style, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
@@ -19,12 +19,12 @@ MOST_PAIRS = 12
 
 
 @drawn
-def interactions(material: ReportData) -> Iterator[Plot]:
+def interactions(report: ReportData) -> Iterator[Plot]:
     """Draw the metric over the levels of one factor, by level of another, for every pair."""
-    analysis = material.analysis
+    analysis = report.analysis
     usable = {name: levels for name, levels in analysis.factors.items() if len(levels) > 1}
     pairs = list(combinations(usable, 2))
-    values = _cells(material)
+    values = _cells(report)
     if not pairs or not values:
         return
     shown = pairs[:MOST_PAIRS]
@@ -50,12 +50,12 @@ def interactions(material: ReportData) -> Iterator[Plot]:
     yield Plot("interactions", "How the factors work together", caption, figure)
 
 
-def _cells(material: ReportData) -> list[tuple[Mapping[str, str], Mapping[int, float]]]:
+def _cells(report: ReportData) -> list[tuple[Mapping[str, str], Mapping[int, float]]]:
     """Return the levels and the seeds' values of every variant that completed something."""
-    metric = material.analysis.metric
+    metric = report.analysis.metric
     return [
         (each.factors, each.metrics[metric].values)
-        for each in material.analysis.variants
+        for each in report.analysis.variants
         if each.factors and metric in each.metrics and each.metrics[metric].n
     ]
 
@@ -70,7 +70,7 @@ def _draw_pair(
 ) -> None:
     places = np.arange(len(levels[along]))
     for index, level in enumerate(levels[lines]):
-        style = look(index)
+        style = line_style(index)
         by_seed: dict[int, np.ndarray] = {}
         for place, other in enumerate(levels[along]):
             for seed, value in _averaged(cells, {lines: level, along: other}).items():

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.names import common_beginning, shortened
-from ablate.report.plots.theme import Look, drawn, look, panels, plain_log
+from ablate.report.plots.theme import LineStyle, drawn, line_style, panels, plain_log
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 from ablate.study.resolved import ResolvedVariant
@@ -34,16 +34,16 @@ class Response:
 
 
 @drawn
-def learning_rates(material: ReportData) -> Iterator[Plot]:
+def learning_rates(report: ReportData) -> Iterator[Plot]:
     """Draw the metric over the learning rate, where variants differ in nothing else."""
-    lines = _lines(material)
+    lines = _lines(report)
     if not lines:
         return
-    analysis = material.analysis
+    analysis = report.analysis
     scale = scale_of(analysis, analysis.metric)
     figure, axes = panels(height=3.8)
     for index, (name, responses) in enumerate(lines.items()):
-        draw_response(axes[0], responses, look(index), scale.factor, name)
+        draw_response(axes[0], responses, line_style(index), scale.factor, name)
     finish_response(axes[0], lines, log=True)
     axes[0].set_xlabel("Learning rate (log)")
     axes[0].set_ylabel(formatting.axis_title(analysis.metric))
@@ -60,7 +60,7 @@ def learning_rates(material: ReportData) -> Iterator[Plot]:
 def draw_response(
     axis: Axes,
     responses: Sequence[Response],
-    style: Look,
+    style: LineStyle,
     factor: float,
     label: str,
     *,
@@ -107,7 +107,7 @@ def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log:
                     marker="x",
                     markersize=6.5,
                     markeredgewidth=1.8,
-                    color=look(index).colour,
+                    color=line_style(index).colour,
                     clip_on=False,
                 )
                 axis.annotate(
@@ -118,7 +118,7 @@ def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log:
                     textcoords="offset points",
                     fontsize=7.5,
                     va="center",
-                    color=look(index).colour,
+                    color=line_style(index).colour,
                 )
     if any(each.lost for responses in lines.values() for each in responses):
         low, high = axis.get_ylim()
@@ -126,11 +126,11 @@ def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log:
         axis.set_ylim(low - (high - low) * room / (1 - min(room, 0.5)), high)
 
 
-def _lines(material: ReportData) -> dict[str, list[Response]]:
+def _lines(report: ReportData) -> dict[str, list[Response]]:
     """Return, for each set of variants that differ in the learning rate alone, its responses."""
     groups: dict[str, dict[float, ResolvedVariant]] = {}
-    for name in material.order:
-        variant = material.variant.get(name)
+    for name in report.order:
+        variant = report.variant.get(name)
         if variant is not None and variant.alias_of is None:
             groups.setdefault(_without_rate(variant), {})[variant.spec.train.learning_rate] = (
                 variant
@@ -139,11 +139,11 @@ def _lines(material: ReportData) -> dict[str, list[Response]]:
     if not several or not any(rate > 0 for resolved in several for rate in resolved):
         return {}
     lines: dict[str, list[Response]] = {}
-    metric = material.analysis.metric
+    metric = report.analysis.metric
     for resolved in several:
         responses = []
         for rate, variant in resolved.items():
-            summary = material.analysis.variant(variant.name)
+            summary = report.analysis.variant(variant.name)
             found = summary.metrics.get(metric)
             collapsed = set(summary.failures.collapsed_seeds)
             values = {} if found is None else found.values

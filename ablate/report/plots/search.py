@@ -17,7 +17,7 @@ from ablate.analysis import expected_best
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.plots.response import Response, draw_response, finish_response
-from ablate.report.plots.theme import look, panels, plain_log, themed
+from ablate.report.plots.theme import line_style, panels, plain_log, themed
 
 if TYPE_CHECKING:
     from ablate.analysis.search import Searched
@@ -45,7 +45,7 @@ def _budget_curve(searched: Searched) -> Plot | None:
         if not len(curve):
             continue
         some = True
-        style = look(index)
+        style = line_style(index)
         axes[0].plot(
             np.arange(1, len(curve) + 1),
             curve,
@@ -96,7 +96,7 @@ def _response(searched: Searched, name: str) -> Plot | None:
     factor = formatting.factor_of(searched.objective)
     figure, axes = panels(height=3.6)
     for variant, points in lines.items():
-        style = look(searched.variants.index(variant))
+        style = line_style(searched.variants.index(variant))
         # A line through points that differ in more than this parameter would say too much.
         joined = not any(len(each.values) > 1 for each in searched.of(variant))
         draw_response(axes[0], points, style, factor, variant, joined=joined)

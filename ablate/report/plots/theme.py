@@ -68,7 +68,7 @@ _STYLE: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Look:
+class LineStyle:
     """The colour, marker and dash of one variant."""
 
     colour: str
@@ -76,9 +76,9 @@ class Look:
     dash: Any
 
 
-def look(index: int) -> Look:
-    """Return the look of the variant at `index` in the study's order; 0 is the baseline."""
-    return Look(
+def line_style(index: int) -> LineStyle:
+    """Return the line style of the variant at `index` in the study's order; 0 is the baseline."""
+    return LineStyle(
         colour=PALETTE[1 + (index - 1) % (len(PALETTE) - 1)] if index else PALETTE[0],
         marker=MARKERS[index % len(MARKERS)],
         dash=DASHES[index % len(DASHES)],
@@ -158,9 +158,9 @@ def drawn(kind: Callable[[ReportData], Iterable[Plot]]) -> Callable[[ReportData]
     """Make a kind of plot draw all of its figures at once, in the style of this module."""
 
     @wraps(kind)
-    def within(material: ReportData) -> list[Plot]:
+    def within(report: ReportData) -> list[Plot]:
         with themed():
-            return list(kind(material))
+            return list(kind(report))
 
     return within
 

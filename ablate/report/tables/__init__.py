@@ -48,15 +48,15 @@ FINDINGS = (
 )
 
 
-def findings(material: ReportData) -> list[Table]:
+def findings(report: ReportData) -> list[Table]:
     """Return the tables beyond the headline and its seeds that the study has something for.
 
     Every format shows those that are no `detail`; a page has the details, too.
     """
-    return [table for each in FINDINGS if (table := each(material)) is not None]
+    return [table for each in FINDINGS if (table := each(report)) is not None]
 
 
-def tables(material: ReportData) -> list[Table]:
+def tables(report: ReportData) -> list[Table]:
     """Return every table the study has something for, the headline first."""
-    each_seed = seeds(material)
-    return [headline(material), *([each_seed] if each_seed else []), *findings(material)]
+    each_seed = seeds(report)
+    return [headline(report), *([each_seed] if each_seed else []), *findings(report)]

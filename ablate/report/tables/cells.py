@@ -25,7 +25,7 @@ from ablate.report.formatting import (
 VERDICTS = {
     "better": "better",
     "worse": "worse",
-    "undecided": "not told apart",
+    "undecided": "inconclusive",
     "described": "too few seeds",
     "missing": "no pairs",
 }

@@ -28,9 +28,9 @@ from ablate.report.tables.cells import (
 )
 
 
-def factors(material: ReportData) -> Table | None:
+def factors(report: ReportData) -> Table | None:
     """Return main effects and interactions on the headline metric."""
-    analysis = material.analysis
+    analysis = report.analysis
     rows = [each for each in analysis.factor_effects if each.metric == analysis.metric]
     kinds = {1: "main effect", 2: "interaction", 3: "three-way"}
     return tabulated(
@@ -52,9 +52,9 @@ def factors(material: ReportData) -> Table | None:
     )
 
 
-def contributions(material: ReportData) -> Table | None:
+def contributions(report: ReportData) -> Table | None:
     """Return what each part adds, the most helpful first."""
-    analysis = material.analysis
+    analysis = report.analysis
     rows = [each for each in analysis.contributions if each.metric == analysis.metric]
     rows.sort(key=lambda each: (each.rank is None, each.rank))
     return tabulated(
@@ -76,9 +76,9 @@ def contributions(material: ReportData) -> Table | None:
     )
 
 
-def evidence(material: ReportData) -> Table | None:
+def evidence(report: ReportData) -> Table | None:
     """Return what supports the intervals: effect size, pairing, power, sensitivity checks."""
-    analysis = material.analysis
+    analysis = report.analysis
     rows = [
         each
         for each in analysis.effects
@@ -122,9 +122,9 @@ def evidence(material: ReportData) -> Table | None:
     )
 
 
-def expectations(material: ReportData) -> Table | None:
+def expectations(report: ReportData) -> Table | None:
     """Return the published claims beside what was found."""
-    rows = material.analysis.expectations
+    rows = report.analysis.expectations
     return tabulated(
         "expectations",
         "Held against published values",

@@ -17,13 +17,13 @@ from ablate.report.report_data import ReportData
 from ablate.report.tables.cells import Cells, interval_title, scale_of, tabulated, variant_column
 
 
-def every_metric(material: ReportData) -> Table | None:
+def every_metric(report: ReportData) -> Table | None:
     """Return mean and standard deviation of every final metric."""
-    variants = [material.analysis.variant(name) for name in material.order]
+    variants = [report.analysis.variant(name) for name in report.order]
     names = list(dict.fromkeys(name for each in variants for name in each.metrics))
 
     def column(place: int, name: str) -> Cells:
-        scale = scale_of(material.analysis, name)
+        scale = scale_of(report.analysis, name)
 
         def cell(each: VariantSummary) -> str:
             summary = each.metrics.get(name, MetricSummary())
@@ -45,9 +45,9 @@ def every_metric(material: ReportData) -> Table | None:
     )
 
 
-def gaps(material: ReportData) -> Table | None:
+def gaps(report: ReportData) -> Table | None:
     """Return the generalisation gaps and how they differ from the baseline's."""
-    analysis = material.analysis
+    analysis = report.analysis
     interval = interval_title(analysis)
 
     def scale(each: Gap) -> Scale:
@@ -87,9 +87,9 @@ def gaps(material: ReportData) -> Table | None:
     )
 
 
-def speeds(material: ReportData) -> Table | None:
+def speeds(report: ReportData) -> Table | None:
     """Return how long each variant takes to reach the target."""
-    rows = [each for each in material.analysis.speeds if each.n]
+    rows = [each for each in report.analysis.speeds if each.n]
     if not rows:
         return None
     curve = metric_title(rows[0].curve)
@@ -122,7 +122,7 @@ def speeds(material: ReportData) -> Table | None:
     )
 
 
-def costs(material: ReportData) -> Table | None:
+def costs(report: ReportData) -> Table | None:
     """Return parameters, training time and inference time."""
 
     def timed(title: str, measure: str) -> tuple[Cells, ...]:
@@ -136,7 +136,7 @@ def costs(material: ReportData) -> Table | None:
     return tabulated(
         "costs",
         "Costs",
-        [each for each in material.analysis.costs if each.parameters or each.seconds],
+        [each for each in report.analysis.costs if each.parameters or each.seconds],
         (
             variant_column(),
             (Column("Parameters"), lambda each: whole(each.parameters)),

@@ -8,10 +8,10 @@ from ablate.analysis import Comparison, MetricSummary, Rate, VariantSummary
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
-    arm_words,
     listed,
     metric_title,
     probability,
+    variant_words,
 )
 from ablate.report.report_data import ReportData
 from ablate.report.tables.cells import (
@@ -37,9 +37,9 @@ MOST_SEEDS = 40
 _NAME: Cells = (Column("Variant", "left"), lambda each: each.name)
 
 
-def headline(material: ReportData) -> Table:
+def headline(report: ReportData) -> Table:
     """Return the table every report opens with: failures, mean, seeds, difference, verdict."""
-    analysis = material.analysis
+    analysis = report.analysis
     scale = scale_of(analysis, analysis.metric)
     compared_with = (analysis.baseline, *(each.baseline for each in analysis.effects))
     baselines = {analysis.source(each) for each in compared_with}
@@ -76,7 +76,7 @@ def headline(material: ReportData) -> Table:
             else verdict_mark(analysis.effect(each.name))
         )
 
-    variants = [analysis.variant(name) for name in material.order]
+    variants = [analysis.variant(name) for name in report.order]
     everything = [
         scale.value(value) for each in variants for value in summary(each).values.values()
     ]
@@ -93,29 +93,29 @@ def headline(material: ReportData) -> Table:
             (Column("Lost", "left"), _lost),
             (Column(scale.titled("Mean")), lambda each: scale.value(summary(each).mean)),
             (Column("SD", drop=4), lambda each: scale.value(summary(each).sd)),
-            *([inline] if seeds_inline(material) else []),
+            *([inline] if seeds_inline(report) else []),
             *(
                 compared(column, write)
                 for column, write in difference_cells(analysis, scale, "Against baseline")
             ),
         ),
-        _headline_notes(material),
+        _headline_notes(report),
         mark=mark,
     )
     assert table is not None
     return table
 
 
-def seeds_inline(material: ReportData) -> bool:
+def seeds_inline(report: ReportData) -> bool:
     """Tell whether the headline table itself has the seeds: they are few, and names are short."""
-    longest = max(map(len, material.order), default=0)
-    return 0 < len(material.analysis.seeds) <= MOST_SEEDS_INLINE and longest <= LONGEST_NAME
+    longest = max(map(len, report.order), default=0)
+    return 0 < len(report.analysis.seeds) <= MOST_SEEDS_INLINE and longest <= LONGEST_NAME
 
 
-def seeds(material: ReportData, *, always: bool = False) -> Table | None:
+def seeds(report: ReportData, *, always: bool = False) -> Table | None:
     """Return the headline metric of every seed, where the headline table has no room for them."""
-    analysis = material.analysis
-    if not analysis.seeds or (seeds_inline(material) and not always):
+    analysis = report.analysis
+    if not analysis.seeds or (seeds_inline(report) and not always):
         return None
     scale = scale_of(analysis, analysis.metric)
     shown = analysis.seeds[:MOST_SEEDS]
@@ -135,30 +135,32 @@ def seeds(material: ReportData, *, always: bool = False) -> Table | None:
     return tabulated(
         "seeds",
         f"{scale.titled(metric_title(analysis.metric).capitalize())} of every seed",
-        [analysis.variant(name) for name in material.order],
+        [analysis.variant(name) for name in report.order],
         (_NAME, *map(column, shown)),
         tuple(notes),
     )
 
 
-def what_variants_are(material: ReportData) -> Table | None:
+def what_variants_are(report: ReportData) -> Table | None:
     """Return what each variant does to the base model, in words."""
-    base = material.variant.get(material.analysis.baseline)
+    base = report.variant.get(report.analysis.baseline)
 
     def words(variant: ResolvedVariant) -> str:
-        return f"the same as {variant.alias_of}" if variant.alias_of else arm_words(variant, base)
+        return (
+            f"the same as {variant.alias_of}" if variant.alias_of else variant_words(variant, base)
+        )
 
     return tabulated(
         "variants",
         "The variants",
-        [material.variant[name] for name in material.order if name in material.variant],
+        [report.variant[name] for name in report.order if name in report.variant],
         (_NAME, (Column("What it is", "left"), words)),
     )
 
 
-def failures(material: ReportData) -> Table | None:
+def failures(report: ReportData) -> Table | None:
     """Return what became of the trials, with rates and intervals, if any trial was lost."""
-    variants = [material.analysis.variant(name) for name in material.order]
+    variants = [report.analysis.variant(name) for name in report.order]
     if not any(each.failures.lost.count for each in variants):
         return None
     return tabulated(
@@ -173,7 +175,7 @@ def failures(material: ReportData) -> Table | None:
             (Column("Failed", "left"), lambda each: _count(each, "failed")),
             (Column("Collapsed", "left"), _collapsed),
             (
-                Column(f"Lost ({interval_title(material.analysis)})", "left"),
+                Column(f"Lost ({interval_title(report.analysis)})", "left"),
                 lambda each: _rate(each.failures.lost),
             ),
             (Column("p (Fisher)", drop=3), lambda each: probability(each.failures.lost.p)),
@@ -188,12 +190,12 @@ def failures(material: ReportData) -> Table | None:
     )
 
 
-def environment(material: ReportData) -> Table | None:
+def environment(report: ReportData) -> Table | None:
     """Return the machine and the versions; more than one value of a kind is a mix."""
     return tabulated(
         "environment",
         "Environment",
-        list(material.environment.items()),
+        list(report.environment.items()),
         (
             (Column("What", "left"), lambda each: each[0].replace("_", " ")),
             (Column("Value", "left"), lambda each: listed(each[1], most=6)),
@@ -226,8 +228,8 @@ def _lost(variant: VariantSummary) -> str:
     return ", ".join(kinds) or "0"
 
 
-def _headline_notes(material: ReportData) -> tuple[str, ...]:
-    analysis = material.analysis
+def _headline_notes(report: ReportData) -> tuple[str, ...]:
+    analysis = report.analysis
     notes = []
     if any(each.failures.lost.count for each in analysis.variants):
         notes.append("Means and differences are over the trials that completed.")
