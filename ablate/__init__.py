@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ablate.execution.run import run
     from ablate.execution.runner import Interrupted
     from ablate.models import build
-    from ablate.search import hypermodel
+    from ablate.search.hypermodel import hypermodel
     from ablate.study.results import StudyResults
     from ablate.study.schema.placement import Placement, Removal
     from ablate.study.schema.variant import Variant
@@ -56,7 +56,7 @@ _HOMES = {
     "ablate.execution.run": ("run",),
     "ablate.execution.runner": ("Interrupted",),
     "ablate.models": ("build",),
-    "ablate.search": ("hypermodel",),
+    "ablate.search.hypermodel": ("hypermodel",),
     "ablate.study.schema.placement": ("Placement", "Removal"),
     "ablate.study.schema.variant": ("Variant",),
     "ablate.study.results": ("StudyResults",),

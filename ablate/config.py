@@ -31,7 +31,7 @@ _TOO_DEEP = f"nested more than {DEEPEST} levels deep, which no study needs. Writ
 _TOO_MANY = f"stands for more than {MOST_VALUES:,} values, aliases expanded. Write fewer."
 
 #: Fields that name a file: looked for where one works, then beside the study file.
-_FILES = (
+FILE_FIELDS = (
     ("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"),
     ("model", "study"),
 )  # fmt: skip
@@ -373,7 +373,7 @@ def _locate(document: dict[str, Any], folder: FilePath | None) -> None:
     variants = document.get("variants")
     places += list(variants.values()) if isinstance(variants, dict) else []
     for place in places:
-        for section, key in _FILES:
+        for section, key in FILE_FIELDS:
             fields = place.get(section) if isinstance(place, dict) else None
             name = fields.get(key) if isinstance(fields, dict) else None
             if isinstance(name, str) and not os.path.exists(name):

@@ -1,18 +1,18 @@
 """Files that are whole or absent, and what becomes of damaged ones.
 
-Content goes in and a file is written beside its place, then moved there; arrays come out whole or
-with the reason why not. What stands in the way of a file or cannot be read is never deleted: it is
-renamed to `<name>.unsound` beside its place, and a notice says so.
+A file is written under a temporary name in its folder and then renamed. What is in the way of a
+file or cannot be read is never deleted: it is renamed to `<name>.unsound`, and a notice says so.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +65,15 @@ def write_bytes(path: Path, content: bytes, *, flush: bool = False) -> None:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compress: bool) -> None:
+    """Write an npz file whole or not at all; it is on the disk when this returns."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(buffer, **dict(arrays))  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue(), flush=True)
 
 
 def flush_file(handle: int) -> None:

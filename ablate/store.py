@@ -11,7 +11,6 @@ the lock also sets it aside (`<name>.unsound`), so that it is neither lost nor m
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import shutil
@@ -34,6 +33,7 @@ from ablate.disk import (
     read_arrays,
     set_aside,
     told,
+    write_arrays,
     write_bytes,
     write_text,
 )
@@ -186,11 +186,7 @@ class Store:
         power leaves a record without what it names.
         """
         if arrays:
-            import numpy as np
-
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
-            write_bytes(self.arrays_file(result.id), buffer.getvalue(), flush=True)
+            write_arrays(self.arrays_file(result.id), arrays, compress=True)
         if model is not None:
             move(model, self.model_file(result.id))
         text = json.dumps(result.to_json(), separators=(",", ":"), allow_nan=False)

@@ -8,7 +8,6 @@ what its workers had finished, and the same folder serves machines that share a 
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -18,10 +17,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from pydantic_core import from_json
 
-from ablate.disk import notice, read_arrays, set_aside, write_bytes, write_text
+from ablate.disk import notice, read_arrays, set_aside, write_arrays, write_text
 from ablate.execution.messages import Finished, Message
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, contradiction
@@ -76,9 +74,7 @@ class FileReporter(Reporter):
         """Hand in a trial: what belongs to the result first, the result last."""
         place = self.folder(outcome.result.id)
         if outcome.arrays:
-            buffer = io.BytesIO()
-            np.savez(buffer, **dict(outcome.arrays))  # type: ignore[arg-type]
-            write_bytes(place / _ARRAYS, buffer.getvalue(), flush=True)
+            write_arrays(place / _ARRAYS, outcome.arrays, compress=False)
         if outcome.model is not None and outcome.model != place / _MODEL:
             outcome.model.replace(place / _MODEL)
         write_text(place / _RESULT, json.dumps(outcome.result.to_json(), allow_nan=False))

@@ -1,9 +1,8 @@
 """What has to travel to a worker that shares no disk with the driver.
 
-Trials go in; out come the files that they name and the archives of the Python modules they call
-(to be put once into an object store). On the other side `unpack` lays the files down once per
-machine, by content, and `pointed` points the trials at them. A trial's id was computed before
-and stays.
+That is the files that trials name and archives of the Python modules they call, put once into an
+object store. On the other side `unpack` writes the files once per machine, by content, and
+`pointed` points the trials at them. A trial's id was computed before and stays.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ablate.config import FILE_FIELDS
 from ablate.errors import StudyError
 from ablate.study.schema.probes import declared
 from ablate.study.trial import Spec, Trial
@@ -40,21 +40,15 @@ class Packed:
     content: np.ndarray
 
 
-_FILES = (("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"))
-
-
 def named_files(trials: Iterable[Trial]) -> list[Path]:
     """Return the files and folders that trials name, each once.
 
     Raises:
         StudyError: one is too large to send.
     """
-    found: dict[Path, None] = {}
-    for spec in _specs(trials):
-        for section, key in _FILES:
-            path = _path(spec, section, key)
-            if path is not None:
-                found[path] = None
+    found = dict.fromkeys(
+        path for spec in _specs(trials) for path in _paths(spec).values() if path.exists()
+    )
     for path in found:
         size = _size(path)
         if size > LARGEST:
@@ -185,28 +179,24 @@ def _specs(trials: Iterable[Trial]) -> Iterator[Spec]:
     yield from {id(trial.spec): trial.spec for trial in trials}.values()
 
 
-def _path(spec: Spec, section: str, key: str) -> Path | None:
-    value = getattr(getattr(spec, section), key, None)
-    if not isinstance(value, str):
-        return None
-    path = Path(value).expanduser()
-    return path.resolve() if path.exists() else None
+def _paths(spec: Spec) -> dict[tuple[str, str], Path]:
+    """Return the files that a spec may name, by section and field."""
+    values = {(section, key): getattr(getattr(spec, section), key, None)
+              for section, key in FILE_FIELDS}  # fmt: skip
+    return {
+        field: Path(value).expanduser().resolve()
+        for field, value in values.items()
+        if isinstance(value, str)
+    }
 
 
 def _moved(spec: Spec, there: Mapping[str, str]) -> Spec:
     update: dict[str, Any] = {}
-    for section, key in _FILES:
-        path = _path_text(spec, section, key)
-        if path is None or path not in there:
-            continue
-        part = update.get(section, getattr(spec, section))
-        update[section] = part.model_copy(update={key: there[path]})
+    for (section, key), path in _paths(spec).items():
+        if str(path) in there:
+            part = update.get(section, getattr(spec, section))
+            update[section] = part.model_copy(update={key: there[str(path)]})
     return spec.model_copy(update=update) if update else spec
-
-
-def _path_text(spec: Spec, section: str, key: str) -> str | None:
-    value = getattr(getattr(spec, section), key, None)
-    return str(Path(value).expanduser().resolve()) if isinstance(value, str) else None
 
 
 def _calls(value: Any) -> Iterator[str]:

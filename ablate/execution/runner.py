@@ -95,9 +95,9 @@ class Run:
             case Event(trial=name, kind="started", epoch=epoch):
                 self.begun[name] = time.monotonic()
                 self.starts[name] += 1
-                self._tell("started", self.trials[name], epoch)
+                tell(self.watchers, "started", self.trials[name], epoch)
             case Event(trial=name, kind=kind):
-                self._tell(kind, self.trials[name], message)
+                tell(self.watchers, kind, self.trials[name], message)
             case Finished():
                 self._save(message)
             case Done(task=task):
@@ -112,7 +112,7 @@ class Run:
         result = self._record(result, outcome.arrays, outcome.model)
         self.store.clear_work(trial.id)
         self.begun.pop(trial.id, None)
-        self._tell("finished", trial, result, outcome.arrays)
+        tell(self.watchers, "finished", trial, result, outcome.arrays)
 
     def _try_again(self, task: Task, loss: Lost) -> None:
         """A worker was lost: the trial it was at is tried again, those behind it go on."""
@@ -123,7 +123,7 @@ class Run:
         self.losses[at.id] += 1
         late = at.id in self.stopped
         again = loss.again and self._tries(at.id) < ATTEMPTS and not late
-        self._tell("lost", at, loss.reason, again)
+        tell(self.watchers, "lost", at, loss.reason, again)
         if again:
             self._submit((at,))
         else:
@@ -147,7 +147,7 @@ class Run:
             text = f"Tried {tries} times; each time {loss.reason}."
         result = replace(_without_outcome(trial, "failed"), error=text, attempts=tries)
         result = self._record(result)
-        self._tell("finished", trial, result, {})
+        tell(self.watchers, "finished", trial, result, {})
 
     def _record(
         self,
@@ -195,9 +195,6 @@ class Run:
             trial = self.trials[name]
             self._record(_without_outcome(trial, "interrupted"))
             del self.results[name]
-
-    def _tell(self, what: str, *arguments: Any) -> None:
-        tell(self.watchers, what, *arguments)
 
 
 def recover(store: Store, trials: Mapping[str, Trial | None]) -> dict[str, TrialResult]:

@@ -8,15 +8,15 @@ compared with the baseline's in pairs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ablate.analysis import Effect, Tolerance, compare_tolerance, tolerated
+from ablate.analysis import Tolerance, compare_tolerance, tolerated
 from ablate.analysis.search import Searched, Tolerated
 from ablate.search.importance import importance
 from ablate.search.results import SearchResults
+from ablate.search.search_table import Point
 from ablate.study.metrics import is_share
 
 RATE = "train.learning_rate"
@@ -24,10 +24,10 @@ RATE = "train.learning_rate"
 #: "Within one point of the best."
 POINT = 0.01
 
-#: How a lost seed is told to the oracle; `ablate.search.proposals` follows it.
+#: How a lost seed is reported to the oracle; `ablate.search.proposals` follows it.
 RULE = (
-    "A seed that diverged is told to the oracle as the worse of its objective before training and "
-    "the worst told before; a trial that failed is told as failed."
+    "A diverged seed is reported to the oracle as the worse of its initial objective and the worst "
+    "so far; a failed trial is reported as failed."
 )
 
 _FAVOURS = (
@@ -114,32 +114,21 @@ def tolerances(found: SearchResults) -> Tolerated | None:
         ranges[name] = tolerated(rates, values, tolerance=POINT, direction="max")
     if not ranges:
         return None
+    baseline = tables.get(found.study.baseline_name, {}).keys()
+    effects = compare_tolerance(
+        {name: each for name, each in ranges.items() if tables[name].keys() == baseline},
+        found.study.baseline_name,
+        seeds=seeds,
+        confidence=found.study.analysis.confidence,
+        rng=np.random.default_rng(0),
+    ) if baseline else []  # fmt: skip
     return Tolerated(
         metric=metric,
         tolerance=POINT,
         seeds=tuple(seeds),
         rates={name: tuple(sorted(table)) for name, table in tables.items()},
         ranges=ranges,
-        effects=tuple(_effects(found, ranges, tables, seeds)),
-    )
-
-
-def _effects(
-    found: SearchResults,
-    ranges: dict[str, Tolerance],
-    tables: Mapping[str, Mapping[float, Mapping[int, float]]],
-    seeds: list[int],
-) -> list[Effect]:
-    baseline = found.study.baseline_name
-    if baseline not in ranges:
-        return []
-    same = [name for name in ranges if tables[name].keys() == tables[baseline].keys()]
-    return compare_tolerance(
-        {name: ranges[name] for name in same},
-        baseline,
-        seeds=seeds,
-        confidence=found.study.analysis.confidence,
-        rng=np.random.default_rng(0),
+        effects=tuple(effects),
     )
 
 
@@ -190,15 +179,12 @@ def _sentences(found: SearchResults) -> list[str]:
 
 
 def _budget(found: SearchResults) -> str:
-    tried, confirming = {}, 0
-    for variant in found.resolved:
-        ids = {trial for point in found.of(variant.name) for trial in point.trials.values()}
-        tried[variant.name] = sum(found.results[t].epochs for t in ids if t in found.results)
-    for point in found.points:
-        if point.confirms:
-            confirming += sum(
-                found.results[t].epochs for t in point.trials.values() if t in found.results
-            )
+    def epochs_of(points: list[Point]) -> int:
+        ids = {trial for point in points for trial in point.trials.values()}
+        return sum(found.results[trial].epochs for trial in ids if trial in found.results)
+
+    tried = {name: epochs_of(found.of(name)) for name in found.variants}
+    confirming = sum(epochs_of([point]) for point in found.points if point.confirms)
     spent = set(tried.values())
     shares = (
         f"{spent.pop()} for each variant"

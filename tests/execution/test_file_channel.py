@@ -131,7 +131,7 @@ def test_arrays_are_handed_in_before_the_result(tmp_path, monkeypatch):
     def full(*_, **__):
         raise StoreError("The disk is full")
 
-    monkeypatch.setattr(file_channel, "write_bytes", full)
+    monkeypatch.setattr(file_channel, "write_arrays", full)
     with pytest.raises(StoreError):
         FileReporter(tmp_path).finished(Finished(result("one"), {"gamma": np.ones(2)}, None))
     assert collect(tmp_path, "one") is None

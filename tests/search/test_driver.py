@@ -11,7 +11,8 @@ import pytest
 from ablate.errors import StudyError
 from ablate.execution.messages import Done, Finished
 from ablate.execution.run import Session
-from ablate.search import found, search
+from ablate.search.driver import search
+from ablate.search.results import found
 from ablate.search.summary_text import summarize, to_json
 from ablate.store import Store
 from ablate.study.preview import VariantPlan
