@@ -61,7 +61,7 @@ def check_digest(data: Data, found: Source) -> None:
     """Refuse rows that are not those that were read first.
 
     Raises:
-        DataError: `found` differs from `data.digest`; the message tells chance from change.
+        DataError: `found` differs from `data.digest`; the message distinguishes chance from change.
     """
     if data.digest is None or found.digest == data.digest:
         return
@@ -115,7 +115,7 @@ def _read(data: Data) -> dict[str, Any]:
     except TypeError as error:
         raise DataError(f"data.call: '{call}' cannot be called like that: {error}.") from None
     except ValueError:
-        pass  # a builtin without a signature: calling it will tell
+        pass  # a builtin without a signature: calling it will show
     with seeded(call, sorted(arguments.items())):
         try:
             value = function(**arguments)
@@ -126,9 +126,9 @@ def _read(data: Data) -> dict[str, Any]:
 
 def _elsewhere(data: Data) -> str:
     """Return the digest of a reading in a process of its own."""
-    told = json.dumps([{"call": data.call, **data.arguments}, sys.path])
+    request = json.dumps([{"call": data.call, **data.arguments}, sys.path])
     done = subprocess.run(
-        [sys.executable, "-c", _ELSEWHERE, told], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _ELSEWHERE, request], capture_output=True, text=True, check=False
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("digest ")]
     if done.returncode or not lines:

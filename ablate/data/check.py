@@ -30,7 +30,7 @@ def source(
     class_names: tuple[str, ...] | None = None,
     tokens: bool = False,
     add_channel: bool | None = None,
-    peak: float | None = None,
+    full_scale: float | None = None,
     notes: tuple[str, ...] = (),
 ) -> Source:
     """Return the checked source of `arrays`.
@@ -44,7 +44,7 @@ def source(
         class_names: names of the classes, in order.
         tokens: the inputs are token numbers and stay integers.
         add_channel: give two-axis examples a channel axis; None: only uint8 ones.
-        peak: the value that raw inputs reach by their nature.
+        full_scale: the value that raw inputs reach by their nature.
         notes: what the report should say of the source.
 
     Raises:
@@ -75,7 +75,7 @@ def source(
         validation=made.get("val"),
         test=made.get("test"),
         target=target,
-        peak=peak,
+        full_scale=full_scale,
         tokens=tokens,
         notes=notes,
     )

@@ -15,9 +15,6 @@ from ablate.data.rng import generator
 from ablate.data.source import Source
 from ablate.study.schema.data import Data
 
-#: The digits' pixels count the dark points in a 4×4 field: 0 to 16.
-DIGITS_PEAK = 16.0
-
 
 def digits(data: Data, labels: bool) -> Source:
     """Return the 1797 handwritten digits of scikit-learn, 8×8×1 pixels from 0 to 16.
@@ -30,7 +27,8 @@ def digits(data: Data, labels: bool) -> Source:
     x, y = load_digits(return_X_y=True)
     arrays = {"x_train": x.reshape(-1, 8, 8, 1), "y_train": y}
     names = tuple(str(digit) for digit in range(10))
-    return source("digits", arrays, labels=labels, classes=10, class_names=names, peak=DIGITS_PEAK)
+    # The pixels count the dark points in a 4×4 field: 0 to 16.
+    return source("digits", arrays, labels=labels, classes=10, class_names=names, full_scale=16.0)
 
 
 def noisy_line(data: Data, labels: bool, redraw: int | None = None) -> Source:

@@ -3,7 +3,7 @@
 A directory goes in, a `Source` of uint8 images comes out. With `train/` inside (and `val/` or
 `validation/`, and `test/`) each part has its own class folders, which must agree; without them
 all images are one part that is split later. Classes are numbered by the sorted folder names.
-What is not read stands in the source's notes, with the reason.
+What is not read is noted with the reason.
 """
 
 from __future__ import annotations
@@ -56,29 +56,22 @@ def folder(data: Data, labels: bool = True) -> Source:
                 f"{', '.join(odd)}. Expected: the same folders in each part."
             )
     names = tuple(classes["train"])
-    files = {place / name: (part, name) for part, place in places.items() for name in names}
-    images, skipped = sort_files(root, list(files))
-    for place in files:
-        if not images[place]:
+    folders = {part: [place / name for name in names] for part, place in places.items()}
+    images, skipped = sort_files(root, [each for of_part in folders.values() for each in of_part])
+    for place, found in images.items():
+        if not found:
             raise DataError(_no_images(root, place, skipped))
     facts: dict[Path, Facts] = {}
     arrays: dict[str, Any] = {}
-    for part in places:
-        mine = {place: images[place] for place, (of, _) in files.items() if of == part}
-        arrays[f"x_{part}"] = _read(
-            root, [file for each in mine.values() for file in each], data, facts
-        )
-        arrays[f"y_{part}"] = np.repeat(
-            np.arange(len(names)), [len(each) for each in mine.values()]
-        )
+    for part, of_part in folders.items():
+        files = [file for each in of_part for file in images[each]]
+        arrays[f"x_{part}"] = _read(root, files, data, facts)
+        counts = [len(images[each]) for each in of_part]
+        arrays[f"y_{part}"] = np.repeat(np.arange(len(names)), counts)
     made = source(str(data.directory), arrays, labels=labels, classes=len(names), class_names=names)
     notes, cautions = _remarks(root, images, skipped, facts)
-    return replace(
-        made,
-        notes=(*made.notes, *notes),
-        cautions=(*made.cautions, *cautions),
-        skipped=skipped,
-    )
+    notes, cautions = [*made.notes, *notes], [*made.cautions, *cautions]
+    return replace(made, notes=tuple(notes), cautions=tuple(cautions), skipped=skipped)
 
 
 def sort_files(
@@ -154,14 +147,14 @@ def _places(root: Path) -> dict[str, Path]:
         if inside and set(inside) <= set(_PARTS):
             raise DataError(
                 f"data.directory: '{root}' has {', '.join(f'{name}/' for name in inside)} but no "
-                "train/. Expected: train/ beside them, or a folder per class."
+                "train/. Expected: train/ as well, or a folder per class."
             )
         return {"train": root}
     strange = [name for name in inside if name not in _PARTS]
     if strange:
         raise DataError(
             f"data.directory: '{root}' has train/ and '{strange[0]}'.{nearest(strange[0], _PARTS)} "
-            "Beside train/ only val/ (or validation/) and test/ are parts."
+            "Next to train/ only val/ (or validation/) and test/ are parts."
         )
     if {"val", "validation"} <= set(inside):
         raise DataError(

@@ -193,7 +193,7 @@ def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _turned(image: np.ndarray, way: int) -> np.ndarray:
-    """Turn and mirror as an EXIF orientation says, so that it stands as it was seen."""
+    """Turn and mirror as an EXIF orientation says, to what the camera saw."""
     if way >= 5:
         image = image.swapaxes(0, 1)
     if way in (3, 4, 7, 8):

@@ -72,9 +72,9 @@ def _trouble(place: Path, name: str, error: Exception) -> str:
             "is an npy file, one array without a name. Expected: an npz file with x_train and "
             "y_train, as numpy.savez('data.npz', x_train=x, y_train=y) writes."
         )
-    said = str(error) if isinstance(error, zipfile.BadZipFile) else sentence(error)
+    reason = str(error) if isinstance(error, zipfile.BadZipFile) else sentence(error)
     return (
-        f"is no whole npz file: {array} cannot be read ({said.rstrip('.')}). Expected: "
+        f"is no whole npz file: {array} cannot be read ({reason.rstrip('.')}). Expected: "
         "a file that numpy.savez wrote; save or copy it again."
     )
 

@@ -174,7 +174,7 @@ def _classes(which: np.ndarray) -> str:
 
 
 def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
-    """Describe features that are the same in all rows; tell whether all are."""
+    """Describe features that are the same in all rows; and whether all are."""
     if leaf.ndim not in (2, 4) or leaf.shape[-1] > _COLUMNS:
         return "", False
     left, first = np.ones(leaf.shape[-1], dtype=bool), leaf[:1].reshape(-1, leaf.shape[-1])[0]

@@ -31,26 +31,26 @@ def fit(
     train: np.ndarray,
     *,
     name: str = "x_train",
-    peak: float | None = None,
+    full_scale: float | None = None,
     application: str | None = None,
     tokens: bool = False,
 ) -> Scaler:
     """Return the scaler that `rule` means for these inputs.
 
     - none: the raw values.
-    - unit: to [0, 1]: x/255 for uint8, x/peak where the source has one, else
+    - unit: to [0, 1]: x/255 for uint8, x/full_scale where the source has one, else
       (x − min)/(max − min) of the training rows.
     - standard: (x − mean)/deviation of the training rows, a deviation of 0 counting as 1.
     - application: the network's own `preprocess_input`, on images of three channels from 0 to
       255.
     - auto: as application if there is one and the images are such, else x/255 for uint8,
-      x/peak where the source has one, else none.
+      x/full_scale where the source has one, else none.
 
     Args:
         rule: one of the above.
         train: the raw training inputs, (rows, …).
         name: what messages call them.
-        peak: the value that raw inputs reach by their nature.
+        full_scale: the value that raw inputs reach by their nature.
         application: the network of `keras.applications` that is trained, if it is one.
         tokens: the inputs are token numbers.
 
@@ -66,12 +66,12 @@ def fit(
         )
     if rule == "application":
         return _application(train, name, application, asked=True)
-    if rule == "auto" and application is not None and _is_photo(train, peak):
+    if rule == "auto" and application is not None and _is_photo(train, full_scale):
         return _application(train, name, application, asked=False)
     if rule == "standard":
         return _standard(train)
     if rule in ("auto", "unit"):
-        top = 255.0 if train.dtype == np.uint8 else peak
+        top = 255.0 if train.dtype == np.uint8 else full_scale
         if top is not None:
             return Scaler(lambda x: x.astype(np.float32) / np.float32(top), f"x/{top:g}")
         if rule == "unit":
@@ -110,11 +110,7 @@ def _standard(train: np.ndarray) -> Scaler:
     # leaves a deviation of its last bits, which must not be blown up.
     constant = train.max(axis=axes) == train.min(axis=axes)
     deviation = np.where(constant | (deviation == 0), 1.0, deviation)
-    per = "channel" if train.ndim == 4 else "feature"
-    return Scaler(
-        lambda x: ((x - mean) / deviation).astype(np.float32),
-        f"(x - mean)/deviation per {per}, of the training rows",
-    )
+    return _linear(train, mean, deviation, "(x - mean)/deviation")
 
 
 def _mean_square(train: np.ndarray, mean: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
@@ -131,16 +127,20 @@ def _min_max(train: np.ndarray) -> Scaler:
     low = train.min(axis=axes).astype(np.float64)
     width = train.max(axis=axes).astype(np.float64) - low
     width = np.where(width == 0, 1.0, width)
+    return _linear(train, low, width, "(x - min)/(max - min)")
+
+
+def _linear(train: np.ndarray, zero: np.ndarray, width: np.ndarray, formula: str) -> Scaler:
     per = "channel" if train.ndim == 4 else "feature"
     return Scaler(
-        lambda x: ((x - low) / width).astype(np.float32),
-        f"(x - min)/(max - min) per {per}, of the training rows",
+        lambda x: ((x - zero) / width).astype(np.float32),
+        f"{formula} per {per}, of the training rows",
     )
 
 
-def _is_photo(train: np.ndarray, peak: float | None) -> bool:
+def _is_photo(train: np.ndarray, full_scale: float | None) -> bool:
     """Whether inputs are images as applications expect them: three channels, 0 to 255."""
-    if train.ndim != 4 or train.shape[-1] != 3 or peak is not None:
+    if train.ndim != 4 or train.shape[-1] != 3 or full_scale is not None:
         return False
     return train.dtype == np.uint8 or (train.min() >= 0 and 1 < train.max() <= 255)
 

@@ -40,7 +40,7 @@ class Source:
     """The raw arrays of a source.
 
     `validation` and `test` are there if the source gives them. `target` has the structure of y.
-    `peak` is the value that raw inputs reach by their nature (16 for the digits), where it is
+    `full_scale` is the value that raw inputs reach by their nature (16 for the digits), where it is
     not that of their type. `tokens`: the inputs are token numbers and stay integers. `redraw`
     draws a generated source anew for a seed (split: per_seed). `skipped` names the files of a
     folder that are not read, by the reason. `digest` is that of what a `call` returned.
@@ -53,7 +53,7 @@ class Source:
     validation: Part | None
     test: Part | None
     target: Target | dict[str, Target] | list[Target] | None
-    peak: float | None = None
+    full_scale: float | None = None
     tokens: bool = False
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()

@@ -88,7 +88,7 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         raw["test"] = Part(over(shift, raw["test"].x, train.x), raw["test"].y)
         notes.append(f"test inputs shifted: {data.shift.name} {data.shift.amount:g}")
     scaler = partial(
-        fit, data.scale, peak=source.peak, application=application, tokens=source.tokens
+        fit, data.scale, full_scale=source.full_scale, application=application, tokens=source.tokens
     )
     scalers = over(
         lambda leaf, name: scaler(leaf, name=name), train.x, names_of(train.x, "x_train")
@@ -143,7 +143,7 @@ def _rows(source: Source, data: Data, seed: int) -> dict[str, np.ndarray]:
         rows[name] = np.arange(0 if own is None else own.rows)
         if part in taken:
             rows[name], rest = _part(rest, getattr(data, part), classes, source.name, part)
-    # Classes that fill their share of the other parts early stand first in what is left: shuffle
+    # Classes that fill their share of the other parts early come first in what is left: shuffle
     # again, so that the first N rows are N rows at random.
     return {**rows, "train": rest[order(len(rest), seed, "split", "train")]}
 

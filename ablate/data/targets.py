@@ -1,4 +1,4 @@
-"""Targets: class numbers, one-hot rows or numbers, told apart and made uniform.
+"""Targets: class numbers, one-hot rows or numbers, recognized and made uniform.
 
 They become int32 class numbers, float32 one-hot rows or float32 numbers of at least two axes, with
 the `Target` that says which. Integers, texts and one-hot rows are classes, other floats are
@@ -25,7 +25,7 @@ _MANY = 20
 
 @dataclass(frozen=True)
 class _Given:
-    """The targets of one output by part, as they were handed over, and what was said of them.
+    """The targets of one output by part, as they were handed over, and what was declared.
 
     `label` is what messages call them.
     """

@@ -209,7 +209,7 @@ def _load_all(model: keras.Model, path: Path) -> None:
     """Load weights and see that every random one was replaced: files may be read in part."""
     before = {each.path: _corner(each) for each in model.weights}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what is left out is told below
+        warnings.simplefilter("ignore", UserWarning)  # what is left out is reported below
         model.load_weights(path)
     left = [
         each.path

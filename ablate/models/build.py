@@ -77,7 +77,7 @@ def build(
 def base(model: Model, spec: InputOutputSpec, dtype: str = "float32") -> keras.Model:
     """Build the base model of a study: plain, with the head that the data needs.
 
-    `origin` of the result tells which of its weights are kept.
+    `origin` of the result says which of its weights are kept.
 
     Args:
         model: the study's section.

@@ -2,7 +2,7 @@
 
 A Keras name, or a mapping of a name and arguments, goes in; a Keras initializer comes out.
 `pytorch` is what PyTorch's Linear and Conv layers start from: weights and biases uniform in
-±1/√fan_in. It is said in Keras's own initializers, so that a saved model opens without us.
+±1/√fan_in. It is made of Keras's own initializers, so that a saved model opens without us.
 """
 
 from __future__ import annotations

@@ -51,11 +51,11 @@ def origin(model: keras.Model) -> Origin:
 
 
 def untrained(model: keras.Model, fresh: Collection[str] = ()) -> tuple[list[str], bool]:
-    """Return the layers that look untrained, and whether all do of which it can be told.
+    """Return the layers that look untrained, and whether all layers that can show it do.
 
     A layer looks untrained if each of its weights that starts from a constant (a bias, what a
     normalization holds) still has it: one step of training moves them. Layers without such a
-    weight tell nothing.
+    weight show nothing.
 
     Args:
         model: built.

@@ -1,7 +1,7 @@
 """What a model's outputs end with: the activation, and whether that can be known.
 
 Layers that hand values on are looked through, nested models into. An output that no activation
-is seen to make counts as linear; `known` tells whether that is what it is, or only that nothing
+is seen to make counts as linear; `known` says whether that is what it is, or only that nothing
 else was seen: a Lambda, an operation or a layer of anyone's own may do anything.
 """
 
@@ -23,7 +23,7 @@ def _layers(*names: str) -> tuple[type, ...]:
     return tuple(getattr(keras.layers, each) for each in ranked if hasattr(keras.layers, each))
 
 
-#: Layers that hand on values as they are, at other places or with zeros beside them.
+#: Layers that hand on values as they are, at other places or with zeros around them.
 _PASSING = _layers(
     "Reshape", "Flatten", "Identity", "Permute", "Dropout", "RepeatVector", "Masking",
     "ActivityRegularization", "SpatialDropout", "UpSampling", "Cropping", "ZeroPadding",

@@ -111,7 +111,7 @@ def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
     except TypeError as error:
         raise StudyError(f"model.call: '{call}' cannot be called like that: {error}.") from None
     except ValueError:
-        wanted = {}  # a builtin without a signature: calling it will tell
+        wanted = {}  # a builtin without a signature: calling it will show
     try:
         made = function(**arguments, **wanted)
     except Exception as error:

@@ -12,7 +12,7 @@ IMAGES = np.arange(2 * 2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 2, 3) * 5
 def test_auto_divides_uint8_by_255_and_the_digits_by_their_peak():
     np.testing.assert_array_equal(fit("auto", IMAGES).apply(IMAGES), IMAGES / np.float32(255))
     pixels = np.array([[0.0, 8.0, 16.0]], np.float32)
-    np.testing.assert_array_equal(fit("auto", pixels, peak=16.0).apply(pixels), [[0, 0.5, 1]])
+    np.testing.assert_array_equal(fit("auto", pixels, full_scale=16.0).apply(pixels), [[0, 0.5, 1]])
     assert fit("auto", pixels).words == "none"
     np.testing.assert_array_equal(fit("auto", pixels).apply(pixels), pixels)
 
