@@ -60,6 +60,14 @@ def test_no_name_has_a_retired_word():
     assert not found, "\n".join(["names with words that are no longer used:", *sorted(found)])
 
 
+def test_contributing_names_modules_that_exist():
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    way = text[text.index("## The way of the data") : text.index("## Add a probe")]
+    named = re.findall(r"`([a-z_0-9/]+(?:\.py|/))`", way)
+    assert len(named) > 40
+    assert [each for each in named if not (ROOT / each).exists()] == []
+
+
 def test_a_word_is_found_within_a_name_and_not_within_another():
     assert retired("_cargo_of") == retired("CargoList") == retired("CARGOS") == ["cargo"]
     assert retired("benchmark") == retired("their") == []
