@@ -124,7 +124,7 @@ def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     from ablate.errors import StoreError
     from ablate.execution.plan import plan, resolved_before, with_searched
     from ablate.report.probe_sections import illustrate
-    from ablate.report.report_data import material_of
+    from ablate.report.report_data import report_of
 
     found, earlier = Find(store.logs)(study), resolved_before(store)
     made, points = with_searched(plan(found, store, earlier=earlier, recorded=True), store)
@@ -132,7 +132,7 @@ def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     if not outcome.results:
         raise StoreError(f"Study '{store.name}' has no results under {store.logs}/ yet.")
     limit = None if all_runs else events.SEARCH_RUNS if points else events.RUNS
-    analysis = material_of(outcome).analysis
+    analysis = report_of(outcome).analysis
     written = events.update(
         store, outcome, analysis, points=points, limit=limit, illustrate=illustrate, anew=rebuild
     )
