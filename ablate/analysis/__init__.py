@@ -1,8 +1,8 @@
-"""Statistics of a study: results in, findings out.
+"""Statistics of a study: from its results to what may be said of it.
 
-One array convention holds throughout: rows are seeds, columns are variants, NaN stands where no
+One array convention holds throughout: rows are seeds, columns are variants, NaN is where no
 trial completed. Everything random takes a `numpy.random.Generator`. SciPy is imported where it is
-used, so that commands that only look start without it.
+used, so that commands that only show start without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Guards on comparability: do the arms differ in more than was declared?
+"""Guards on comparability: do the variants differ in more than was declared?
 
 Trials that failed, and whether variants lost
 equally many; parameters, epochs and data that differ without a word in the study file, trials from
@@ -71,7 +71,7 @@ def unequal_failures(context: AnalysisContext) -> Iterator[Guard]:
     if not unequal or not reference.of:
         return
     sure = [name for name, own in unequal if own.p is not None and own.p <= 1 - context.confidence]
-    told = [
+    others = [
         f"{own.count} of {own.of} of {name} (Fisher's p = {1.0 if own.p is None else own.p:.2g})"
         for name, own in unequal
     ]
@@ -80,8 +80,8 @@ def unequal_failures(context: AnalysisContext) -> Iterator[Guard]:
         "unequal failures",
         "warning",
         f"Not all variants lost equally many trials: {reference.count} of {reference.of} of "
-        f"{context.baseline} diverged, failed or ended at chance, {counted(told)}; {beyond}. What "
-        "completed is compared, which flatters those that lost more.",
+        f"{context.baseline} diverged, failed or ended at chance, {counted(others)}; {beyond}. "
+        "What completed is compared, which flatters those that lost more.",
         (context.baseline, *(name for name, _ in unequal)),
     )
 
@@ -240,10 +240,10 @@ def environment(context: AnalysisContext) -> Iterator[Guard]:
                 seen.setdefault(key, Counter())[str(value)] += 1
     mixed = {key: values for key, values in seen.items() if len(values) > 1}
     if mixed:
-        told = [f"{key} ({listing(sorted(values))})" for key, values in sorted(mixed.items())]
+        differing = [f"{key} ({listing(sorted(values))})" for key, values in sorted(mixed.items())]
         yield Guard(
             "environment",
             "warning",
-            f"The trials come from different environments: {counted(told)}. Their numbers may "
+            f"The trials come from different environments: {counted(differing)}. Their numbers may "
             "differ for that reason alone.",
         )

@@ -49,7 +49,7 @@ def at_chance(context: AnalysisContext) -> Iterator[Guard]:
 
 
 def chance_not_judged(context: AnalysisContext) -> Iterator[Guard]:
-    """Note that no trial of a classification could be told from a guess."""
+    """Note that no trial of a classification could be distinguished from a guess."""
     judged = any(context.failures[variant.name].collapsed.of for variant in context.trained)
     if (
         context.settings.collapse == "auto"

@@ -1,6 +1,6 @@
 """Costs: parameters, training time, inference time, each with the spread that was measured.
 
-Timings depend on the machine and on what else it did; they are told as median and quartiles, and
+Timings depend on the machine and on what else it did; they are given as median and quartiles, and
 no test is made of them. Ratios are of medians, to the baseline.
 """
 

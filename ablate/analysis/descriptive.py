@@ -18,7 +18,7 @@ from ablate.analysis.effects import MetricSummary, Spread
 MINIMUM_SEEDS = 3
 
 #: What rounding can make of a difference of two metrics, as a share of their size. Metrics are
-#: computed in single precision: 7/12 minus 6/12 comes out a few 1e-8 beside 1/12.
+#: computed in single precision: 7/12 minus 6/12 comes out a few 1e-8 off 1/12.
 ROUNDING = 4e-7
 
 
@@ -85,7 +85,7 @@ def rounding(*arrays: np.ndarray) -> np.ndarray:
     """Return, entry by entry, what of a difference of values of this size may be rounding alone.
 
     Three differences of exactly one row in 360 come out with a spread of 1e-8, which a t test would
-    believe; two that cancel, with a mean of 1e-8, which a sentence would tell.
+    believe; two that cancel, with a mean of 1e-8, which a sentence would report.
     """
     sizes = [np.abs(np.nan_to_num(each)) for each in arrays]
     return ROUNDING * np.max(np.broadcast_arrays(*sizes), axis=0)

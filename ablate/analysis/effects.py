@@ -1,4 +1,4 @@
-"""The findings of a study, as frozen values: what `analyze` returns and the report draws.
+"""What is found of a study, as frozen values: what `analyze` returns and the report draws.
 
 No number is made here. Every field that could not be computed is None (too few seeds, nothing
 completed), never NaN; every mapping "by seed" has the seeds in ascending order. Differences are
@@ -101,7 +101,7 @@ class Comparison:
     """A per-seed difference and all that may be said of it.
 
     `low`, `high`, `p` are the paired t interval and test (from three seeds); `p_holm` is `p`
-    after Holm within `family`; `verdict` follows `p_holm`. The rest are beside it: Cohen's d of
+    after Holm within `family`; `verdict` follows `p_holm`. The rest supplements it: Cohen's d of
     the differences; the correlation that pairing bought; `detectable`, the smallest effect that
     this n finds with 80 % power at the observed spread (`detectable_d` in standard deviations);
     `seeds_needed`, the seeds that the observed effect and spread ask for with the same power. The
@@ -259,7 +259,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A published claim beside what was found here."""
+    """A published claim and what was found here."""
 
     claim: Literal["value", "ordering", "collapse_rate", "ratio"]
     variant: str
@@ -352,7 +352,7 @@ class Analysis:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        # What a kind of comparison adds says what it is of: it stands in front.
+        # What a kind of comparison adds says what it is of: it comes first.
         names = [each.name for each in fields(value)]
         if isinstance(value, Comparison):
             names.sort(key=_OF_EVERY_COMPARISON.__contains__)

@@ -1,4 +1,4 @@
-"""Published claims beside what was found: reproduced, refuted, or undecided.
+"""Published claims and what was found: reproduced, refuted, or undecided.
 
 A claim names a region: a published range, the interval of the published mean, or one side of zero.
 It is *reproduced* when our whole interval lies inside the region, *refuted* when it lies outside,
@@ -278,7 +278,7 @@ def _tell(
     ours: Sample | None = None,
     region: Region | None = None,
 ) -> Expectation:
-    """Put a decision into words, beside both intervals."""
+    """Put a decision into words, with both intervals."""
     ours = ours or Sample(0)
     unit = "seed" if ours.count is None else "trial"
     difference = claim.claim == "ordering" and not _of_rates(claim)

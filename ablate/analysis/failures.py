@@ -19,7 +19,7 @@ from ablate.analysis.effects import Direction, Failures, Rate
 from ablate.study.metrics import bare, is_share
 from ablate.study.trial import TrialResult
 
-#: The level of the one-sided test that tells a trained network from a guess.
+#: The level of the one-sided test that distinguishes a trained network from a guess.
 COLLAPSE_ALPHA = 0.05
 
 

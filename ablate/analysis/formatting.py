@@ -1,6 +1,6 @@
 """Numbers and names in running text: units, figures, lists.
 
-Shares such as accuracy stand in percent and their differences in points; every number has as many
+Shares such as accuracy are in percent and their differences in points; every number has as many
 digits as the half-width of its interval supports.
 """
 
@@ -66,7 +66,7 @@ def seeds_phrase(seeds: Sequence[int]) -> str:
 
 
 def in_percent(metric: str) -> bool:
-    """Whether the metric stands in percent and points rather than as it is."""
+    """Whether the metric is written in percent and points rather than as it is."""
     return is_share(metric) or metric in ("collapse_rate", "failure_rate")
 
 

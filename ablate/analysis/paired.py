@@ -1,7 +1,7 @@
-"""Paired comparisons: per-seed differences in, all that may be said of them out.
+"""Paired comparisons of per-seed differences.
 
 Pairs are the seeds that completed on both sides. The paired t interval is the headline at every n
-from three, and its p alone enters Holm; everything else in a `Comparison` stands beside it, each
+from three, and its p alone enters Holm; everything else in a `Comparison` supplements it, each
 from the number of seeds that allows it. Arrays: rows seeds, columns comparisons, NaN no pair.
 """
 

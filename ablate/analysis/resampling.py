@@ -1,6 +1,6 @@
-"""Sensitivity checks beside the t interval: sign flips, BCa, probability of improvement.
+"""Sensitivity checks of the t interval: sign flips, BCa, probability of improvement.
 
-In go per-seed differences without gaps; every function says from how many seeds it is allowed.
+All take per-seed differences without gaps; every function says from how many seeds it is allowed.
 What is random takes a `numpy.random.Generator`, and equal generators give equal numbers.
 """
 
@@ -69,7 +69,7 @@ def bca(
 
     All columns share the resampled rows, 9999 of them. A 95 % interval covers (simulated, n = 20)
     .93 under normal differences, .90 under Laplace, .89 under Student's t with 3 degrees of
-    freedom; that is why it stands beside the t interval and not in its place.
+    freedom; that is why it is given with the t interval and does not replace it.
 
     Args:
         differences: (n, columns) without NaN; n of at least 20.
@@ -112,7 +112,7 @@ def share_below(
         means: (resamples, columns).
         differences: (n, columns), the sample.
         noise: (columns,), means that differ by no more are ties, as are those that only the order
-            of summation tells apart.
+            of summation separates.
 
     Returns:
         (columns,).

@@ -1,8 +1,7 @@
 """From trial results to arrays: who completed what, seed by seed.
 
-In go the results and the arms, out comes an `Outcomes` value: for every metric an array with
-seeds as rows, variants as columns and NaN where no trial completed. An alias (an arm equal to
-another) has the column of the arm it stands for. Everything after this module is arithmetic.
+For every metric an array with seeds as rows, variants as columns and NaN where no trial completed.
+An alias (a variant equal to another) has that one's column. All that follows is arithmetic.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ class ResultTable:
 
     resolved: tuple[ResolvedVariant, ...]
     seeds: tuple[int, ...]
-    trials: Mapping[tuple[str, int], TrialResult]  # of arms that train, by variant and seed
+    trials: Mapping[tuple[str, int], TrialResult]  # of variants that train, by variant and seed
     metrics: Mapping[str, np.ndarray]  # (seeds, variants), NaN: no completed trial
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The variants' names, in the order of the columns."""
-        return tuple(arm.name for arm in self.resolved)
+        return tuple(each.name for each in self.resolved)
 
     def column(self, variant: str) -> int:
         """Return the column of `variant`."""
@@ -44,12 +43,12 @@ class ResultTable:
         return self._sources[variant]
 
     def of(self, variant: str) -> list[TrialResult]:
-        """Return the results of `variant` (an alias: of what it stands for), by seed."""
-        return self._trials_of[self._sources[variant]]
+        """Return the results of `variant` (of an alias: those it shares), by seed."""
+        return self._by_variant[self._sources[variant]]
 
     def completed(self, variant: str) -> list[TrialResult]:
         """Return the completed results of `variant`, by seed."""
-        return self._completed_of[self._sources[variant]]
+        return [each for each in self.of(variant) if each.status == "completed"]
 
     def direction(self, metric: str, declared: str = "auto") -> Direction | None:
         """Return which way `metric` gets better, as `direction_of` knows those of the study."""
@@ -58,7 +57,7 @@ class ResultTable:
     @cached_property
     def declared(self) -> list[Any]:
         """The metrics that the variants' `train` sections name."""
-        given = (arm.spec.train.metrics for arm in self.resolved)
+        given = (each.spec.train.metrics for each in self.resolved)
         return [each for metrics in given if not isinstance(metrics, str) for each in metrics]
 
     def values(self, metric: str) -> np.ndarray:
@@ -73,9 +72,9 @@ class ResultTable:
         baseline's own, or another variant's, are not compared a second time.
         """
         found: dict[str, list[int]] = {}
-        for column, arm in enumerate(self.resolved):
-            if arm.alias_of is None and arm.name != self._sources[baseline]:
-                name = "leave one out" if arm.origin == "leave_one_out" else "variants"
+        for column, variant in enumerate(self.resolved):
+            if variant.alias_of is None and variant.name != self._sources[baseline]:
+                name = "leave one out" if variant.origin == "leave_one_out" else "variants"
                 found.setdefault(name, []).append(column)
         return dict(sorted(found.items(), reverse=True))
 
@@ -88,18 +87,11 @@ class ResultTable:
         return sources(self.resolved)
 
     @cached_property
-    def _trials_of(self) -> dict[str, list[TrialResult]]:
+    def _by_variant(self) -> dict[str, list[TrialResult]]:
         found: dict[str, list[TrialResult]] = {name: [] for name in self._sources.values()}
-        for (variant, _), trial in sorted(self.trials.items(), key=lambda pair: pair[0][1]):
-            found.setdefault(variant, []).append(trial)
+        for trial in sorted(self.trials.values(), key=lambda each: each.seed):
+            found.setdefault(trial.variant, []).append(trial)
         return found
-
-    @cached_property
-    def _completed_of(self) -> dict[str, list[TrialResult]]:
-        return {
-            name: [each for each in trials if each.status == "completed"]
-            for name, trials in self._trials_of.items()
-        }
 
 
 def collect(
@@ -110,15 +102,15 @@ def collect(
     """Arrange results as arrays.
 
     Args:
-        results: trial results; those of variants that `arms` lacks are left out.
-        arms: the study's arms, which order the columns.
+        results: trial results; those of variants that `resolved` lacks are left out.
+        resolved: the variants, which order the columns.
         measurements: further numbers of completed trials (of a probe, say) by name, then by
             variant and seed; they are treated as metrics.
 
     Returns:
-        The outcomes; the seeds are those of the results, ascending.
+        The table; its seeds are those of the results, ascending.
     """
-    known = {arm.name for arm in resolved}
+    known = {variant.name for variant in resolved}
     trials = {(each.variant, each.seed): each for each in results if each.variant in known}
     seeds = tuple(sorted({seed for _, seed in trials}))
     row = {seed: index for index, seed in enumerate(seeds)}
@@ -148,8 +140,8 @@ def collect(
 
 
 def sources(resolved: Sequence[ResolvedVariant]) -> dict[str, str]:
-    """Return for each arm the name under which its trials were trained: aliases followed."""
-    aliases = {arm.name: arm.alias_of for arm in resolved}
+    """Return for each variant the name under which its trials were trained: aliases followed."""
+    aliases = {variant.name: variant.alias_of for variant in resolved}
     found = {}
     for name in aliases:
         source, seen = name, {name}
@@ -170,7 +162,7 @@ def headline(
 
     "auto" is accuracy, else the loss; on test data, which is evaluated
     once, else on validation data. A name without a split gets one by the same rule. Without any
-    available metric (nothing has completed) the wish stands. `declared` are the metrics of the
+    available metric (nothing has completed) the wish is kept. `declared` are the metrics of the
     `train` sections, which know the direction of their `as` names.
 
     Raises:

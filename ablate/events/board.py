@@ -1,4 +1,4 @@
-"""What a board is of, and where under its folder each thing stands.
+"""What a board holds, and where under its folder each thing is.
 
 `Board` is the value that everything here is given; `session`, `spread` and `choose` decide which
 folders (TensorBoard calls each a run) there are. Below `logs/<study>/tensorboard/`:
@@ -78,7 +78,7 @@ class Board:
 
 
 def folder_name(name: str) -> str:
-    """Return `name` as a folder name; a long one is cut and told apart by a hash."""
+    """Return `name` as a folder name; a long one is cut and made unique by a hash."""
     if len(name) <= _LONGEST:
         return name
     return f"{name[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -65,7 +65,7 @@ class EventFile:
 def write(folder: Path, label: str, points: Iterable[Point]) -> Path | None:
     """Write a whole event file into `folder` and return its path; None when there is no point.
 
-    It is written under a name TensorBoard does not look at and renamed, so no reader ever sees
+    It is written under a name TensorBoard ignores and renamed, so no reader ever sees
     half of it.
     """
     points = list(points)

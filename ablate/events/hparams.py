@@ -1,10 +1,9 @@
 """The HParams tab: a row per variant with its factors, its overrides and its final metrics.
 
-Trial results enter, HParams messages leave. A trial is a *session*; the sessions of one variant
-(its seeds) share a `group_name`, study/variant/configuration, and TensorBoard averages them into
-one row. A column is a factor or any field of the resolved variants that is not the same in all of
-them, which is what was overridden, inserted or searched. The seed is not a column: it would make
-each trial a row of its own.
+A trial is a *session*; the sessions of one variant (its seeds) share a `group_name`,
+study/variant/configuration, and TensorBoard averages them into one row. A column is a factor or any
+field of the resolved variants that is not the same in all of them, which is what was overridden,
+inserted or searched. The seed is not a column: it would make each trial a row of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _STATUS = {
 #: Fields of a placement that are no argument of its layer.
 _WHERE = frozenset({"layer", "at", "where", "except", "calibrate"})
 
-#: The share of a row's seeds that diverged or failed, beside the metrics of those that did not.
+#: The share of a row's seeds that diverged or failed, next to the metrics of those that did not.
 LOST = "final/lost"
 
 
@@ -79,7 +78,7 @@ def columns(rows: Iterable[Configuration]) -> dict[str, api_pb2.HParamInfo]:
     """Return the columns by name: `variant`, the factors, then every field that differs.
 
     A layer's own arguments (`insert.Dropout.rate`) differ from not having the layer; where it
-    stands (`insert.Dropout.at`) is a column only if it stands at different places.
+    is (`insert.Dropout.at`) is a column only if it is at different places.
     """
     found = list({row.group_name: row.values for row in rows}.values())
     named = dict.fromkeys(name for row in found for name in row)
@@ -192,7 +191,7 @@ def join(experiments: Iterable[api_pb2.Experiment]) -> api_pb2.Experiment:
 
 
 def declaration(experiment: api_pb2.Experiment) -> Summary.Value:
-    """Return an experiment as the summary value that TensorBoard looks for."""
+    """Return an experiment as the summary value that TensorBoard reads."""
     return _value(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
 
 

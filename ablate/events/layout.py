@@ -1,22 +1,15 @@
 """The Custom Scalars tab: which charts it has, and what they draw.
 
-Bands of variants enter, points and one layout leave. Each variant writes its own bands into its
-own run under tags that all variants of the study share, so one chart has every variant in its own
-colour. The study's name is in tags and titles: studies in one logdir stay apart.
+Each variant writes its own bands into its own run under tags that all variants of the study share,
+so one chart has every variant in its own colour. The study's name is in tags and titles: studies in
+one logdir stay apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tensorboard.compat.proto.summary_pb2 import (
-    DATA_CLASS_TENSOR,
-    Summary,
-    SummaryMetadata,
-)
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.compat.proto.types_pb2 import DT_STRING
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar.layout_pb2 import (
     Category,
     Chart,
@@ -27,12 +20,12 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import (
 
 from ablate.events.files import Point
 from ablate.events.means import Band
-from ablate.events.summaries import scalar
+from ablate.events.summaries import scalar, text
 
-#: Under which TensorBoard looks for the layout.
+#: Under which TensorBoard finds the layout.
 LAYOUT = "custom_scalars__config__"
 
-#: What a chart is about, as it stands in tags.
+#: What a chart is about, as tags have it.
 MEAN, DIFFERENCE = "mean", "difference"
 
 
@@ -68,18 +61,7 @@ def layout(
         ),
     ]
     message = Layout(category=[each for each in categories if each.chart])
-    return Summary.Value(
-        tag=LAYOUT,
-        metadata=SummaryMetadata(
-            plugin_data=SummaryMetadata.PluginData(plugin_name="custom_scalars"),
-            data_class=DATA_CLASS_TENSOR,
-        ),
-        tensor=TensorProto(
-            dtype=DT_STRING,
-            string_val=(message.SerializeToString(),),
-            tensor_shape=TensorShapeProto(),
-        ),
-    )
+    return text(LAYOUT, message.SerializeToString(), "custom_scalars")
 
 
 def _tags(study: str, kind: str, curve: str) -> tuple[str, str, str, str]:

@@ -35,7 +35,7 @@ _PAUSE, _SHARE = 2.0, 0.05
 
 
 class Planned(Protocol):
-    """A study's trials, the outcomes that stand already, and how outcomes become results."""
+    """A study's trials, the outcomes there are already, and how outcomes become results."""
 
     @property
     def trials(self) -> Sequence[Trial]: ...
@@ -81,7 +81,7 @@ class LiveEvents(Watcher):
 
         Args:
             store: the study's folder.
-            plan: all the study's trials and the results that stand.
+            plan: all the study's trials and the results there are.
             points: the search point of a trial, by trial id.
             limit: how many TensorBoard runs to write at most; None for all.
         """
@@ -100,7 +100,7 @@ class LiveEvents(Watcher):
 
     @_harmless
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
-        """Bring the board up to date with the trials that stand."""
+        """Bring the board up to date with the trials that have ended."""
         self._refresh()
 
     @_harmless

@@ -1,10 +1,10 @@
 """Curves of a variant over its seeds: mean and interval per epoch, and the paired difference.
 
-The trial results of a study enter; for each variant and curve a `Band` leaves, one number per
-epoch. TensorBoard cannot compute a mean over runs, so it is made here. As everywhere, a mean is
-over the completed trials alone; a seed that has no value at an epoch (it stopped early) is left
-out of that epoch, and `n` says how many are in. Where no interval can be given (under three
-seeds, or all of one value) `low` and `high` are the mean itself, which draws a line.
+For each variant and curve there is a `Band`, one number per epoch. TensorBoard cannot compute a
+mean over runs, so it is made here. As everywhere, a mean is over the completed trials alone; a seed
+that has no value at an epoch (it stopped early) is left out of that epoch, and `n` says how many
+are in. Where no interval can be given (under three seeds, or all of one value) `low` and `high` are
+the mean itself, which draws a line.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A TensorBoard process, from its start until it answers and until it is stopped.
 
-A logdir enters; an address that answers leaves. TensorBoard runs as a process of its own, on the
-loopback interface, and ends with the block that started it, whatever ends that. The address opens
-on a tab that has data, and on a choice of runs that the page shows at once: with more than 40 it
-would show none of them.
+TensorBoard runs as a process of its own, on the loopback interface, and ends with the block that
+started it, whatever ends that. The address opens on a tab that has data, and on a choice of runs
+that the page shows at once: with more than 40 it would show none of them.
 """
 
 from __future__ import annotations
@@ -106,9 +105,9 @@ def _started(logdir: Path, port: int, patience: float) -> Iterator[Serving]:
         try:
             if not _answers(url, place, process, patience):
                 log.seek(0)
-                said = " / ".join(log.read().decode(errors="replace").split("\n")[-6:]).strip()
+                log_text = " / ".join(log.read().decode(errors="replace").split("\n")[-6:]).strip()
                 raise AblateError(
-                    f"TensorBoard did not start on port {port}. It said: {said or 'nothing'}"
+                    f"TensorBoard did not start on port {port}. It said: {log_text or 'nothing'}"
                 )
             yield Serving(url, process)
         finally:
@@ -118,7 +117,7 @@ def _started(logdir: Path, port: int, patience: float) -> Iterator[Serving]:
 def address(url: str, runs: Collection[str], *, charts: bool) -> str:
     """Return the address that opens on a tab that has data, with runs that the page shows at once.
 
-    The choice of runs stands in the page's field of runs, where it can be changed: all; the trials
+    The choice of runs is in the page's field of runs, where it can be changed: all; the trials
     of one seed; those without their curves; the means of the variants alone. Of a search: the
     validation curves of all points, or of as many as are shown at once.
 

@@ -1,8 +1,8 @@
 """One logdir for several studies.
 
-The boards of studies enter; a folder of links leaves, `<study>/<variant>/…`, that TensorBoard can
-be pointed at. The studies' own HParams columns are left out and declared once for all of them,
-because TensorBoard reads a single declaration in a logdir, whichever it happens to meet first.
+It is a folder of links, `<study>/<variant>/…`, to the boards of the studies. The studies' own
+HParams columns are left out and declared once for all of them, because TensorBoard reads a single
+declaration in a logdir, whichever it happens to meet first.
 """
 
 from __future__ import annotations

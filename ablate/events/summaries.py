@@ -1,9 +1,9 @@
 """Summary values, the things TensorBoard shows: a scalar, a histogram, an image, a text.
 
-Plain numbers enter, protocol-buffer messages of `tensorboard.compat.proto` leave. They are built
-by hand because TensorBoard's own helpers are either slow (one NumPy array per scalar) or import
-TensorFlow (the custom-scalar and hparams ones). What they write is the second, tensor-based
-format of each plugin, so that no reader has to convert it.
+The protocol-buffer messages of `tensorboard.compat.proto` are built by hand because TensorBoard's
+own helpers are either slow (one NumPy array per scalar) or import TensorFlow (the custom-scalar and
+hparams ones). What they write is the second, tensor-based format of each plugin, so that no reader
+has to convert it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,16 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_STRING
 
-_SCALARS = SummaryMetadata(
-    plugin_data=SummaryMetadata.PluginData(plugin_name="scalars"), data_class=DATA_CLASS_SCALAR
-)
-_HISTOGRAMS = SummaryMetadata(
-    plugin_data=SummaryMetadata.PluginData(plugin_name="histograms"), data_class=DATA_CLASS_TENSOR
-)
-_IMAGES = SummaryMetadata(
-    plugin_data=SummaryMetadata.PluginData(plugin_name="images"),
-    data_class=DATA_CLASS_BLOB_SEQUENCE,
-)
-_TEXT = SummaryMetadata(
-    plugin_data=SummaryMetadata.PluginData(plugin_name="text"), data_class=DATA_CLASS_TENSOR
-)
+
+def _metadata(plugin: str, data_class: int) -> SummaryMetadata:
+    return SummaryMetadata(
+        plugin_data=SummaryMetadata.PluginData(plugin_name=plugin), data_class=data_class
+    )
+
+
+_SCALARS = _metadata("scalars", DATA_CLASS_SCALAR)
+_HISTOGRAMS = _metadata("histograms", DATA_CLASS_TENSOR)
+_IMAGES = _metadata("images", DATA_CLASS_BLOB_SEQUENCE)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -78,12 +75,10 @@ def image(tag: str, png: bytes) -> Summary.Value:
     return Summary.Value(tag=tag, tensor=tensor, metadata=_IMAGES)
 
 
-def text(tag: str, markdown: str) -> Summary.Value:
-    """Return a text summary, which TensorBoard renders as Markdown."""
-    tensor = TensorProto(
-        dtype=DT_STRING, string_val=(markdown.encode(),), tensor_shape=TensorShapeProto()
-    )
-    return Summary.Value(tag=tag, tensor=tensor, metadata=_TEXT)
+def text(tag: str, content: bytes, plugin: str = "text") -> Summary.Value:
+    """Return a text summary: Markdown, or whatever else `plugin` reads."""
+    tensor = TensorProto(dtype=DT_STRING, string_val=(content,), tensor_shape=TensorShapeProto())
+    return Summary.Value(tag=tag, tensor=tensor, metadata=_metadata(plugin, DATA_CLASS_TENSOR))
 
 
 def _shape(sizes: Sequence[int]) -> TensorShapeProto:

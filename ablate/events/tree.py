@@ -1,10 +1,9 @@
 """The whole board of a study from its results, at any time again.
 
-`rebuild_tree` makes a new tree
-beside the old one and swaps them, so a reader sees one or the other. `refresh` brings a tree up to
-date in place: it adds the trials that are missing, drops those no longer in the study, and writes
-the means and the texts anew. Nothing is known here that the results and the probe arrays do not
-say.
+`rebuild_tree` makes a new tree next to the old one and swaps them, so a reader sees one or the
+other. `refresh` brings a tree up to date in place: it adds the trials that are missing, drops those
+no longer in the study, and writes the means and the texts anew. Nothing is known here that the
+results and the probe arrays do not say.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def rebuild_tree(root: Path, board: Board, results: Sequence[TrialResult]) -> Wr
     Args:
         root: the board's folder.
         board: the study's name, its baseline, what else the board shows.
-        results: the trials of the study as it now stands, in the order of their variants.
+        results: the trials of the study as it now is, in the order of their variants.
 
     Returns:
         what was written.
@@ -130,8 +129,21 @@ def write_summary(
     summary = Summary.of(board, results)
     write_means(root, board, summary)
     runs = 1 + len(summary.means) + RUNS_PER_TRIAL * shown
-    done = Written(shown, len(results) - shown, runs)
-    write_root(root, board, summary, columns, _metrics(results), str(done))
+    done, now = Written(shown, len(results) - shown, runs), time.time()
+    texts = {**board.texts, "about": _about(board, str(done))}
+    points = [
+        Point(text(f"{board.study}/{title}", markdown.encode()), 0, now)
+        for title, markdown in texts.items()
+    ]
+    curves, paired = summary.charts
+    if curves:
+        charts = layout.layout(board.study, board.baseline, curves, paired)
+        points.append(Point(charts, 0, now))
+    replace(root, "texts", points)
+    if columns:
+        metrics = [tag for each in results for tag in hparams.final_metrics(each)]
+        declared = hparams.declaration(hparams.experiment(columns, metrics))
+        replace(root, COLUMNS, [Point(declared, 0, now)])
     return done
 
 
@@ -148,25 +160,6 @@ def write_means(
                 *layout.points(board.study, layout.DIFFERENCE, paired, now),
             ]
             replace(root / folder_name(variant), "means", points)
-
-
-def write_root(
-    root: Path, board: Board, summary: Summary, columns: Columns, metrics: Sequence[str], about: str
-) -> None:
-    """Write what stands at the root: texts, the layout, and the HParams columns by themselves."""
-    now = time.time()
-    texts = {**board.texts, "about": _about(board, about)}
-    points = [
-        Point(text(f"{board.study}/{title}", markdown), 0, now) for title, markdown in texts.items()
-    ]
-    curves, paired = summary.charts
-    if curves:
-        charts = layout.layout(board.study, board.baseline, curves, paired)
-        points.append(Point(charts, 0, now))
-    replace(root, "texts", points)
-    if columns:
-        declared = hparams.declaration(hparams.experiment(columns, metrics))
-        replace(root, COLUMNS, [Point(declared, 0, now)])
 
 
 def drop_strangers(
@@ -195,10 +188,6 @@ def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
         yield folder
         if folder.is_dir() and not (depth and re.fullmatch(r"seed\d+", folder.name)):
             yield from _folders(folder, depth + 1)
-
-
-def _metrics(results: Sequence[TrialResult]) -> list[str]:
-    return list(dict.fromkeys(tag for each in results for tag in hparams.final_metrics(each)))
 
 
 def _names(found: Mapping[str, Mapping[str, Band]]) -> list[str]:

@@ -1,9 +1,9 @@
 """One trial as event files: its curves, its row in HParams, what its probes saw.
 
-A `TrialResult` and its probe arrays enter; files in three folders leave. The session's file is
-named after the trial and written last, so its presence says that the trial is all there.
+Each trial has files in three folders. The session's file is named after the trial and written last,
+so its presence says that the trial is all there.
 
-Probe arrays are read by their names alone: beside `<probe>/epochs` (T,), TensorBoard is shown
+Probe arrays are read by their names alone: with `<probe>/epochs` (T,), TensorBoard is shown
 `<probe>/scalar/<series>` (T,) and the pair `<probe>/counts/<series>` (T, bins) and
 `<probe>/edges/<series>` (T, bins + 1). Everything else a probe stores is for the report.
 """

@@ -30,7 +30,7 @@ def test_tensorboard_reads_back_what_was_written(tmp_path):
         [
             Point(scalar("loss", 0.5), 3, 1.0),
             Point(histogram("h", np.array([0.0, 1.0, 3.0]), np.array([2, 5])), 4, 1.0),
-            Point(text("t", "*words* ü"), 0, 1.0),
+            Point(text("t", "*words* ü".encode()), 0, 1.0),
             Point(image("i", picture), 0, 1.0),
         ],
     )
