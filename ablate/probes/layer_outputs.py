@@ -26,7 +26,7 @@ from keras import ops
 
 from ablate.probes.measurement import Context
 from ablate.surgery import Host, select
-from ablate.surgery.graph import calls_by_layer, is_container
+from ablate.surgery.graph import calls_by_layer, is_container, producer_of
 from ablate.surgery.hosts import all_hosts
 from ablate.surgery.hosts import paths as layer_paths
 from ablate.surgery.instrumented_model import InstrumentedModel, Watch
@@ -55,7 +55,6 @@ class Unit:
     """
 
     name: str
-    host: Host
     watched: keras.Layer
     watch: Watch
     activation: str
@@ -127,7 +126,7 @@ def hidden_units(
         return []
     where = "hidden" if where is None else where
     return [
-        _unit(model, host, (paths or {}).get(host.layer, host.path), calls)
+        _unit(host, (paths or {}).get(host.layer, host.path), calls)
         for host in select(model, where)
     ]
 
@@ -200,33 +199,22 @@ def packed(model: keras.Model, flat: list[Any]) -> Any:
     return keras.tree.pack_sequence_as(model.output, list(flat))
 
 
-def _unit(model: keras.Model, host: Host, name: str, calls: Any) -> Unit:
+def _unit(host: Host, name: str, calls: Any) -> Unit:
     layer = host.layer
     if host.activation is not None:
-        if whole(layer) is None and not isinstance(layer.activation, keras.Layer):
-            return Unit(name, host, layer, _inside(layer), host.activation)
-        return Unit(name, host, layer, _output_twice, host.activation)
+        inside = whole(layer) is None and not isinstance(layer.activation, keras.Layer)
+        return Unit(name, layer, _inside(layer) if inside else _output_twice, host.activation)
     site = site_at(host, "before_activation", calls)
     point = getattr(site, "points", (None,))[0]
     if point is None or point.side != "before" or point.call.operation is layer:
-        return Unit(name, host, layer, _output_twice, "")
+        return Unit(name, layer, _output_twice, "")
     activation = point.call.operation
-    title = _title(activation)
     if isinstance(activation, keras.Layer):
-        return Unit(name, host, activation, _both, title)
-    producer = _producer(model, point.tensor, calls)
-    if producer is None:
-        return Unit(name, host, layer, _output_twice, "")
-    return Unit(name, host, producer, lambda given, made, mask: (made, activation(made)), title)
-
-
-def _producer(model: keras.Model, tensor: Any, calls: Any) -> keras.Layer | None:
-    for operation, found in calls.items():
-        if isinstance(operation, keras.Layer):
-            for _, call in found:
-                if any(each is tensor for each in call.outputs):
-                    return operation
-    return None
+        return Unit(name, activation, _both, _title(activation))
+    producer = producer_of(point.tensor)
+    if not isinstance(producer, keras.Layer) or producer not in calls:
+        return Unit(name, layer, _output_twice, "")
+    return Unit(name, producer, lambda x, made, mask: (made, activation(made)), _title(activation))
 
 
 def _inside(layer: keras.Layer) -> Watch:
