@@ -52,18 +52,18 @@ def write_bytes(path: Path, content: bytes, *, flush: bool = False) -> None:
     Raises:
         StoreError: the disk is full, the folder read-only, … with what to do.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with told(path):
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         make_way(path)
         try:
-            with beside.open("wb") as stream:
+            with partial.open("wb") as stream:
                 stream.write(content)
                 if flush:
                     flush_file(stream.fileno())
-            os.replace(beside, path)
+            os.replace(partial, path)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
             raise
 
 
@@ -89,7 +89,7 @@ def move(source: Path, path: Path) -> None:
     """
     import shutil
 
-    with told(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         make_way(path)
         with source.open("rb+") as stream:
@@ -113,7 +113,7 @@ def set_aside(path: Path) -> Path:
     kept, count = path.with_name(f"{path.name}.unsound"), 2
     while os.path.lexists(kept):
         kept, count = path.with_name(f"{path.name}.unsound-{count}"), count + 1
-    with told(path):
+    with explained(path):
         path.rename(kept)
     return kept
 
@@ -175,7 +175,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn what the system says of a file into what a person can do about it."""
     try:
         yield

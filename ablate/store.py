@@ -27,12 +27,12 @@ from pydantic_core import from_json
 from ablate.disk import (
     DamagedError,
     check_archive,
+    explained,
     make_way,
     move,
     notice,
     read_arrays,
     set_aside,
-    told,
     write_arrays,
     write_bytes,
     write_text,
@@ -97,7 +97,7 @@ class Store:
 
     def keep_study(self, numerics: int) -> None:
         """Keep the study's file under another name, so that what it planned stays readable."""
-        with told(self.study_file):
+        with explained(self.study_file):
             self.study_file.replace(self.kept_study_file(numerics))
 
     def refuse_study(self, why: str) -> None:
@@ -133,7 +133,7 @@ class Store:
         count = 2
         while target.exists():
             target, count = first.with_name(f"{first.name}-{count}"), count + 1
-        with told(self.root):
+        with explained(self.root):
             self.root.rename(target)
         return target
 
@@ -144,12 +144,12 @@ class Store:
         Raises:
             StoreError: another driver that is alive holds it; its process is named.
         """
-        with told(self.root):
+        with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         owner, place = self.root / ".owner", self.root / ".lock"
         lock = FileLock(place)
         try:
-            with told(place):
+            with explained(place):
                 make_way(place)
                 lock.acquire(timeout=0)
         except Timeout:

@@ -1,9 +1,9 @@
-"""What an outcome lacks that is asked for since, and what stays of it when its trial trains again.
+"""What an outcome lacks that is asked for since, and what is kept when its trial trains again.
 
-A record and its trial go in; out comes in words what the record lacks: a metric, a probe, a saved
-model. Such a trial is trained again, and its numbers must come out the same. `with_earlier` holds
-the new record against the old one: where they agree, the new one takes over what only the old one
-measured, so that asking for another metric costs no metric; where they do not, it says so.
+A record may lack a metric, a probe or a saved model. Its trial is trained again, and its numbers
+must come out the same. `with_earlier` compares the new record with the old one: where they agree,
+the new one takes over what only the old one measured, so that asking for another metric costs no
+metric; where they do not, it says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ablate.study.trial import Trial, TrialResult, probe_key
 _AUTO = "auto"
 
 
-def stands(result: TrialResult | None, trial: Trial, store: Store) -> bool:
+def is_complete(result: TrialResult | None, trial: Trial, store: Store) -> bool:
     """Whether a record is an outcome of `trial` that has all that is asked of it now."""
     return result is not None and result.final and not lacking(result, trial, store)
 
@@ -33,8 +33,8 @@ def lacking(result: TrialResult, trial: Trial, store: Store) -> tuple[str, ...]:
     measured = _measured(result)
     asked = _keys(trial.spec.train.metrics)
     found = [f"the metric {_shown(key)}" for key in asked if key not in measured]
-    told = set(result.probes)
-    found += [f"the probe '{each.name}'" for each in trial.probes if probe_key(each) not in told]
+    probed = set(result.probes)
+    found += [f"the probe '{each.name}'" for each in trial.probes if probe_key(each) not in probed]
     if not found and trial.probes and not store.has_arrays(trial.id):
         found.append("the arrays of its probes")
     save = trial.spec.train.save
@@ -49,15 +49,15 @@ def trained_again(lacks: Iterable[tuple[str, ...]]) -> str:
     >>> trained_again([("the metric 'auc'",)] * 3)
     "3 trials are trained again for the metric 'auc'; their numbers must come out the same."
     """
-    told = []
+    parts = []
     for each, count in Counter(lacks).items():
         noun = "trial is" if count == 1 else "trials are"
-        told.append(f"{count} {noun} trained again for {' and '.join(each)}")
-    return f"{', '.join(told)}; their numbers must come out the same." if told else ""
+        parts.append(f"{count} {noun} trained again for {' and '.join(each)}")
+    return f"{', '.join(parts)}; their numbers must come out the same." if parts else ""
 
 
 def with_earlier(known: TrialResult | None, result: TrialResult) -> TrialResult:
-    """Return a new outcome with what an earlier one of its trial measured beside.
+    """Return a new outcome with what an earlier one of its trial measured in addition.
 
     Args:
         known: the record that `result` replaces, if any.
@@ -71,11 +71,11 @@ def with_earlier(known: TrialResult | None, result: TrialResult) -> TrialResult:
         return result
     moved = _moved(known, result)
     if moved is not None:
-        said = (
+        caution = (
             f"trained again, and its numbers did not come out the same ({moved}): other software "
             "or another machine. What had been measured before is dropped"
         )
-        return replace(result, cautions=tuple(dict.fromkeys((*result.cautions, said))))
+        return replace(result, cautions=tuple(dict.fromkeys((*result.cautions, caution))))
     earlier, curves = dict(known.metrics), dict(known.curves)
     measured = result.measured or _keys(result.spec.get("train", {}).get("metrics", _AUTO))
     if all(result.metrics[name] == earlier[name] for name in result.metrics.keys() & earlier):
@@ -91,7 +91,7 @@ def with_earlier(known: TrialResult | None, result: TrialResult) -> TrialResult:
 def _moved(known: TrialResult, result: TrialResult) -> str | None:
     """Return a number that both have and that is another now, in words; None where there is none.
 
-    Losses tell: a metric of the same name may have got other arguments.
+    Only losses are compared: a metric of the same name may have got other arguments.
     """
     if known.status != result.status:
         return f"it {known.status} before and {result.status} now"
@@ -118,6 +118,6 @@ def _keys(metrics: Any) -> tuple[str, ...]:
 def _shown(key: str) -> str:
     if key == _AUTO:
         return "that auto chooses"
-    said = json.loads(key)
-    named = said.get("as") or said.get("name") or said.get("call")
+    metric = json.loads(key)
+    named = metric.get("as") or metric.get("name") or metric.get("call")
     return f"'{named}'"

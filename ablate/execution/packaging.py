@@ -92,9 +92,9 @@ def unpack(files: Mapping[str, Packed]) -> dict[str, str]:
             there[source] = str(folder)
             continue
         if not target.is_file() or target.stat().st_size != len(packed.content):
-            beside = target.with_name(f".{packed.name}.{os.getpid()}")
-            packed.content.tofile(beside)
-            beside.replace(target)
+            partial = target.with_name(f".{packed.name}.{os.getpid()}")
+            packed.content.tofile(partial)
+            partial.replace(target)
         there[source] = str(target)
     return there
 
@@ -226,10 +226,10 @@ def _tar(path: Path) -> bytes:
 
 
 def _untar(content: np.ndarray, folder: Path) -> None:
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     with tarfile.open(fileobj=io.BytesIO(content.tobytes())) as source:
-        source.extractall(beside, filter="data")
+        source.extractall(partial, filter="data")
     try:
-        beside.rename(folder)
+        partial.rename(folder)
     except OSError:  # another worker of this machine was first
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)

@@ -7,6 +7,7 @@ model, no Keras is imported: ten thousand trials are planned in a second or so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,12 +72,9 @@ class Plan:
             study=self.study,
             resolved=self.resolved,
             results=tuple(named),
-            planned={variant.name: self._count(variant) for variant in self.resolved},
+            planned=Counter(trial.variant for trial in self.trials),
             folder=None if store is None else store.root,
         )
-
-    def _count(self, variant: ResolvedVariant) -> int:
-        return sum(trial.variant == variant.name for trial in self.trials)
 
 
 def plan(
@@ -128,7 +126,7 @@ def plan(
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
     planned = {trial.id: trial for trial in trials[::-1]}
-    _look_at_rows(study)
+    _check_rows(study)
     for trial in planned.values():
         if trial.id in everything and (why := contradiction(everything[trial.id], trial)):
             store.refuse(store.result_file(trial.id), f"no sound record: {why}")
@@ -159,7 +157,7 @@ def plan(
     return Plan(study, resolved, trials, results, todo, dropped, replaces, again)
 
 
-def _look_at_rows(study: Study) -> None:
+def _check_rows(study: Study) -> None:
     """Say where the file of a study's rows is damaged: other rows have other trials."""
     if study.data.path is None:
         return
@@ -175,7 +173,7 @@ def _look_at_rows(study: Study) -> None:
 
 
 def with_searched(made: Plan, store: Store) -> tuple[Plan, dict[str, str]]:
-    """Return the plan with what a search has trained beside it, and the points by trial id.
+    """Return the plan with what a search has trained in addition, and the points by trial id.
 
     For those who show all that is in the store; what is left to do is as before.
     """

@@ -1,8 +1,8 @@
 """Studies that start from a network which another study trained.
 
-A study whose model says `study: other.yaml` goes in; the same study comes out with the file of
-the network that a trial of the other left. Where that trial has not been run yet it is trained
-first, or, for a plan that trains nothing, stood in for by the other study's untrained network.
+A study whose model says `study: other.yaml` gets the file of the network that a trial of the other
+study saved. Where that trial has not been run yet it is trained first; a plan, which trains
+nothing, takes the other study's untrained network instead.
 """
 
 from __future__ import annotations

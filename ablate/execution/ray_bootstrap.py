@@ -40,13 +40,13 @@ def land(
     for name, content in zip(code, contents, strict=False):
         place = home / name
         if not place.is_dir():
-            beside = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=home))
+            partial = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=home))
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                archive.extractall(beside)
+                archive.extractall(partial)
             try:
-                beside.rename(place)
+                partial.rename(place)
             except OSError:  # another worker of this machine was first
-                shutil.rmtree(beside, ignore_errors=True)
+                shutil.rmtree(partial, ignore_errors=True)
         if str(place) not in sys.path:
             sys.path.insert(0, str(place))
             importlib.invalidate_caches()

@@ -65,7 +65,7 @@ def imported() -> Any:
         MissingExtraError: Ray is not installed.
     """
     # Ray prints its machines' misfortunes on standard output, where a document may be awaited;
-    # what matters of them is told in our words. It reads this when it is imported.
+    # what matters of them our messages say. It reads this when it is imported.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     try:
         import ray
@@ -99,9 +99,9 @@ def connect(ray: Any, address: str | None) -> bool:
             **({} if joins else {"include_dashboard": False}),
         )
     except Exception as error:  # Ray raises bare ones, too
-        told = sentence(getattr(error, "strerror", None) or error)
+        why = sentence(getattr(error, "strerror", None) or error)
         raise StudyError(
-            f"No Ray cluster answers at '{joins or 'this machine'}': {told} Start one with "
+            f"No Ray cluster answers at '{joins or 'this machine'}': {why} Start one with "
             "'ray start --head', or leave --address out to use this machine."
         ) from None
     return True

@@ -55,7 +55,8 @@ def run(
         workers: worker processes; default as the study says, else cores // threads.
         executor: "processes", "serial", "inline", "ray" or "slurm"; default as the study says.
         fresh: set what is there aside (renamed, not deleted) and begin anew.
-        watchers: objects that are told of progress; by default a display on standard output.
+        watchers: objects that follow the progress (`ablate.study.progress.Watcher`); by default a
+            display on standard output.
 
     Raises:
         StudyError: the study cannot be obeyed; nothing was trained.

@@ -42,7 +42,7 @@ SLOTS = 64
 #: Jobs in an array; Slurm's own limit is about a thousand unless configured.
 ARRAY = 500
 
-#: The folder of jobs beside the work folders of trials.
+#: The folder of jobs, among the work folders of trials.
 JOBS = ".jobs"
 
 
@@ -260,7 +260,8 @@ class Job:
         """End this process if the job is queued again.
 
         submitit's handler of the signal raises SystemExit. It mostly lands inside TensorFlow,
-        whose C++ code drops an exception now and then: the job would train on beside itself.
+        whose C++ code drops an exception now and then: the job would train on next to its
+        successor.
         """
         if self._queued_again:
             sys.exit(_submitit().local.local.LOCAL_REQUEUE_RETURN_CODE)

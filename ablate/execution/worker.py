@@ -138,7 +138,7 @@ def prepare(threads: int) -> None:
             configure(threads)
     except Exception:
         # A worker that dies here would only be started again. The task imports the same
-        # modules again and its failure is then told as the task's.
+        # modules again and its failure is then the task's.
         return
 
 

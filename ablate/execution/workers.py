@@ -2,7 +2,7 @@
 
 A call goes down a worker's pipe, its answer comes up. No pipe and no lock is shared, so a worker
 that is killed, at whatever moment, harms no other. One that dies while it starts or waits is
-started again, a bounded number of times in a row; one that dies at work is told of, and started
+started again, a bounded number of times in a row; one that dies at work is reported, and started
 again for what comes next.
 """
 
@@ -76,7 +76,7 @@ class Worker:
         try:
             with _undisturbed(), _main_hidden():
                 process.start()
-        except OSError:  # no process to be had, or killed while it was told what it is
+        except OSError:  # no process to be had, or killed while it started
             pass
         there.close()
 
@@ -89,7 +89,7 @@ class Worker:
     def look(self) -> Answer | Death | None:
         """Return what the last call came to, if that is known by now; never waits.
 
-        A `Death` is told of a worker at work alone.
+        Only a worker at work gives a `Death`.
         """
         if self.gone is not None:
             return None

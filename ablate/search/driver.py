@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import StudyError, nearest
-from ablate.execution.again import stands
+from ablate.execution.again import is_complete
 from ablate.execution.plan import Plan, write_study
 from ablate.execution.run import Session, opened, threads_of
 from ablate.execution.runner import Run, recover
@@ -52,7 +52,8 @@ def search(
         workers: worker processes; default as the study says, else cores // threads.
         executor: "processes", "serial", "inline", "ray" or "slurm"; default as the study says.
         fresh: set what is there aside (renamed, not deleted) and begin anew.
-        watchers: objects that are told of progress; by default a display on standard output.
+        watchers: objects that follow the progress (`ablate.study.progress.Watcher`); by default a
+            display on standard output.
 
     Raises:
         StudyError: the study cannot be obeyed; nothing was trained.
@@ -195,7 +196,7 @@ class _Search:
                 continue
             self.asked.add(trial)
             result = self.store.load(trial)
-            if stands(result, self.known[trial], self.store):
+            if is_complete(result, self.known[trial], self.store):
                 assert result is not None
                 self.results[trial] = result
             else:

@@ -32,19 +32,19 @@ def importance(
         log: parameters that are sampled on a log scale.
     """
     names = list(dict.fromkeys(name for point in points for name in point.values))
-    told = [point for point in points if point.score is not None or point.lost]
-    scores = np.array([np.nan if p.score is None else p.score for p in told], float)
-    if len(told) < LEAST_POINTS or len(names) < 2 or np.isfinite(scores).sum() < 3:
+    ended = [point for point in points if point.score is not None or point.lost]
+    scores = np.array([np.nan if p.score is None else p.score for p in ended], float)
+    if len(ended) < LEAST_POINTS or len(names) < 2 or np.isfinite(scores).sum() < 3:
         return {}
     worst = np.nanmin(scores) if direction == "max" else np.nanmax(scores)
     scores = np.where(np.isfinite(scores), scores, worst)
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
-    table = np.array([[_number(p.values.get(name), name, log) for name in names] for p in told])
+    table = np.array([[_number(p.values.get(name), name, log) for name in names] for p in ended])
     for column, name in enumerate(names):
-        texts = sorted({str(p.values[name]) for p in told if isinstance(p.values.get(name), str)})
-        for row, point in enumerate(told):
+        texts = sorted({str(p.values[name]) for p in ended if isinstance(p.values.get(name), str)})
+        for row, point in enumerate(ended):
             if isinstance(point.values.get(name), str):
                 table[row, column] = texts.index(point.values[name])
     # Ranks of the scores: one diverging loss must not be all that the forest sees.

@@ -36,9 +36,9 @@ class Proposals:
     search: Search
     trials: Trials
     points: list[Point] = field(default_factory=list)
-    _flying: deque[tuple[Any, Point]] = field(default_factory=deque)
-    _told: list[float] = field(default_factory=list)
-    _waits: bool = False  # the oracle wants to be told something first
+    _running: deque[tuple[Any, Point]] = field(default_factory=deque)
+    _reported: list[float] = field(default_factory=list)
+    _waits: bool = False  # the oracle waits for a score first
     _exhausted: bool = False
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Proposals:
     @property
     def finished(self) -> bool:
         """Whether every point has ended and no other will come."""
-        return self._exhausted and not self._flying
+        return self._exhausted and not self._running
 
     def advance(self, results: Mapping[str, TrialResult]) -> list[Point]:
         """Tell the oracle what has ended, and return the points that it proposes now.
@@ -58,19 +58,19 @@ class Proposals:
         """
         proposed: list[Point] = []
         while True:
-            if not self._exhausted and not self._waits and len(self._flying) < self._ahead:
+            if not self._exhausted and not self._waits and len(self._running) < self._ahead:
                 point = self._propose()
                 if point is not None:
                     proposed.append(point)
                 continue
-            if not self._flying or not self._ended(self._flying[0][1], results):
+            if not self._running or not self._ended(self._running[0][1], results):
                 return proposed
-            self._tell(*self._flying.popleft(), results)
+            self._tell(*self._running.popleft(), results)
 
     def _propose(self) -> Point | None:
         number = len(self.points)
         trial = self._oracle.create_trial(f"{number}")
-        if trial.status == "IDLE" and self._flying:
+        if trial.status == "IDLE" and self._running:
             self._waits = True
             return None
         if trial.status != "RUNNING":
@@ -87,7 +87,7 @@ class Proposals:
             self.variant.name, f"p{number:03d}", values, self.trials(self.variant.name, values)
         )
         self.points.append(point)
-        self._flying.append((trial, point))
+        self._running.append((trial, point))
         return point
 
     def _ended(self, point: Point, results: Mapping[str, TrialResult]) -> bool:
@@ -95,24 +95,24 @@ class Proposals:
 
     def _tell(self, trial: Any, point: Point, results: Mapping[str, TrialResult]) -> None:
         outcomes = [results[each] for each in point.trials.values()]
-        score = told(outcomes, self.search, self._told)
+        score = reported_score(outcomes, self.search, self._reported)
         if score is None:
             trial.status, trial.message = "FAILED", "a trial failed"
         else:
-            self._told.append(score)
+            self._reported.append(score)
             self._oracle.update_trial(trial.trial_id, {self.search.objective: score})
             trial.status = "COMPLETED"
         self._oracle.end_trial(trial)
         self._waits = False
 
 
-def told(
+def reported_score(
     outcomes: Sequence[TrialResult], search: Search, before: Sequence[float] = ()
 ) -> float | None:
-    """Return what an oracle is told of a point: the mean objective over its seeds, always finite.
+    """Return the score of a point for its oracle: the mean objective over its seeds, always finite.
 
     A seed that diverged counts as the worse of its objective before training and the worst that
-    was told `before`; never an earlier epoch's score. None if a seed failed, or if nothing is
+    was reported `before`; never an earlier epoch's score. None if a seed failed, or if nothing is
     known of it: that is no outcome of the experiment.
     """
     name = search.objective

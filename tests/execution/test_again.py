@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ablate.execution.again import lacking, stands, trained_again, with_earlier
+from ablate.execution.again import is_complete, lacking, trained_again, with_earlier
 from ablate.execution.plan import plan
 from ablate.execution.status import preview
 from ablate.store import Store
@@ -56,9 +56,9 @@ PR = {"name": "AUC", "as": "pr", "curve": "PR"}
 def test_a_record_lacks_the_metrics_that_it_did_not_measure(store, before, now, lacks):
     record = result(trial(before))
     assert lacking(record, trial(now), store) == lacks
-    assert stands(record, trial(now), store) is (not lacks)
-    assert stands(replace(record, status="diverged"), trial(now), store)
-    assert not stands(replace(record, status="failed"), trial(now), store)
+    assert is_complete(record, trial(now), store) is (not lacks)
+    assert is_complete(replace(record, status="diverged"), trial(now), store)
+    assert not is_complete(replace(record, status="failed"), trial(now), store)
 
 
 def test_a_record_written_before_there_was_another_name_is_complete(store):

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ablate.search.proposals import AHEAD, Proposals, told
+from ablate.search.proposals import AHEAD, Proposals, reported_score
 from ablate.study.trial import Trial, TrialResult
 from tests.search.small import RATE, outcome, study
 
@@ -101,22 +101,26 @@ def ended(status, loss=None, before=2.3):
 
 def test_the_oracle_is_told_the_mean_over_the_seeds():
     search = study({}).search
-    assert told([ended("completed", 0.2), ended("completed", 0.4)], search) == pytest.approx(0.3)
+    assert reported_score(
+        [ended("completed", 0.2), ended("completed", 0.4)], search
+    ) == pytest.approx(0.3)
 
 
 def test_divergence_is_told_as_bad_as_an_untrained_network_or_worse():
     search = study({}).search
-    assert told([ended("diverged")], search) == 2.3  # never 0.4, its best epoch
-    assert told([ended("diverged")], search, before=[0.3, 7.0]) == 7.0
-    assert told([ended("completed", 0.3), ended("diverged")], search) == pytest.approx(1.3)
+    assert reported_score([ended("diverged")], search) == 2.3  # never 0.4, its best epoch
+    assert reported_score([ended("diverged")], search, before=[0.3, 7.0]) == 7.0
+    assert reported_score([ended("completed", 0.3), ended("diverged")], search) == pytest.approx(
+        1.3
+    )
 
 
 def test_where_more_is_better_the_worst_is_the_smallest():
     search = study({"objective": "val_accuracy"}).search
     lost = TrialResult("t", "plain", 0, "diverged", curves={"val_accuracy": [0.1, 0.8]})
-    assert told([lost], search, before=[0.9, 0.05]) == 0.05
+    assert reported_score([lost], search, before=[0.9, 0.05]) == 0.05
 
 
 def test_a_failure_is_no_outcome():
-    assert told([ended("failed")], study({}).search) is None
-    assert told([ended("diverged", before=None)], study({}).search) is None
+    assert reported_score([ended("failed")], study({}).search) is None
+    assert reported_score([ended("diverged", before=None)], study({}).search) is None
