@@ -1,8 +1,8 @@
 """Study files: YAML in, a `Study` out; a `Study` in, YAML out; and the schema of both.
 
-A file is read as YAML 1.2 (`on`, `off` and `1e-4` mean what they say; a key that stands twice is
-refused), profile and overrides are laid upon it, and only then it is judged. Every slip is told
-at once, each with its line or the override that said it. `dump_study` writes a file that loads
+A file is read as YAML 1.2 (`on`, `off` and `1e-4` mean what they say; a duplicate key is refused),
+profile and overrides are laid upon it, and only then it is judged. Every problem is reported at
+once, each with its line or the override that said it. `dump_study` writes a file that loads
 to an equal study.
 """
 
@@ -22,6 +22,7 @@ from ablate.study.keras_names import LAYER_ARGUMENTS
 from ablate.study.overrides import put
 from ablate.study.schema.probes import Probe
 from ablate.study.study import Study
+from ablate.study.trial import FILE_FIELDS
 from ablate.study.validation import Path, Problem, problems_of, study_error
 
 #: A text is a study file up to this many characters, levels and values (aliases expanded).
@@ -29,12 +30,6 @@ MOST_TEXT, DEEPEST, MOST_VALUES = 2_000_000, 60, 200_000
 MOST_PATH = 500
 _TOO_DEEP = f"nested more than {DEEPEST} levels deep, which no study needs. Write it flatter."
 _TOO_MANY = f"stands for more than {MOST_VALUES:,} values, aliases expanded. Write fewer."
-
-#: Fields that name a file: looked for where one works, then beside the study file.
-FILE_FIELDS = (
-    ("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"),
-    ("model", "study"),
-)  # fmt: skip
 
 
 def load_study(
@@ -53,7 +48,7 @@ def load_study(
         seeds: how many ("7", 7) or which ("0,2,5", [0, 2, 5]).
 
     Raises:
-        StudyError: the file cannot be read, or something in it cannot be obeyed; every slip with
+        StudyError: the file cannot be read, or something in it cannot be obeyed; every problem with
             its line, its field, what was expected, what was received and the nearest valid name.
     """
     source = FilePath(path)
@@ -102,11 +97,11 @@ def dump_study(study: Study, heading: str = "") -> str:
     was decided; the rest as it was said.
 
     Raises:
-        StudyError: a live object stands in the study (`materialised` turns it into a file).
+        StudyError: the study holds an object (`materialised` turns it into a file).
     """
     if study.in_memory:
         raise StudyError(
-            f"study '{study.study}' holds live objects, which no file can. "
+            f"study '{study.study}' holds objects, which no file can. "
             "Write study.materialised(folder) instead."
         )
     out = io.StringIO()
@@ -253,7 +248,7 @@ def _yaml_trouble(error: Any, source: str) -> str:
     problem = str(error.problem or error).strip().splitlines()[0]
     if "duplicate key" in problem:
         key = problem.split('"')[1] if '"' in problem else "a key"
-        return f"{source}{line}: the key '{key}' stands there twice. Keep one."
+        return f"{source}{line}: duplicate key '{key}'. Keep one."
     return f"{source}{line}: not YAML: {problem}."
 
 

@@ -19,7 +19,7 @@ class AblateError(Exception):
 class StudyError(AblateError, ValueError):
     """Say which field of a study cannot be obeyed: its path, its line, the remedy.
 
-    `problems` has one entry per slip where the fields of a study were judged.
+    `problems` has one entry per problem where the fields of a study were judged.
     """
 
     problems: tuple[Any, ...] = ()

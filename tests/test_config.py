@@ -130,7 +130,7 @@ SLIPS = {
         BASE + "  c: {train: {batch_size: 0}}\n  d: {extends: c, train: {epochs: 1}}\n",
         "s.yaml:9: variants.c.train.batch_size: expected a number of at least 1. Received: 0.",
     ),
-    "twice": (BASE + "  bn: {}\n", "s.yaml:9: the key 'bn' stands there twice. Keep one."),
+    "twice": (BASE + "  bn: {}\n", "s.yaml:9: duplicate key 'bn'. Keep one."),
     "not YAML": (BASE + "  c: [\n", "s.yaml:10: not YAML: "),
     "empty": ("", "s.yaml: expected a mapping with study, data, model, variants. Received: an"),
     "a list": ("- 1\n", "s.yaml: expected a mapping with study, data, model, variants. Received: "),

@@ -23,10 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from ablate.config import FILE_FIELDS
 from ablate.errors import StudyError
 from ablate.study.schema.probes import declared
-from ablate.study.trial import Spec, Trial
+from ablate.study.trial import FILE_FIELDS, Spec, Trial
 
 #: Files larger than this are better read from a shared disk than sent (bytes).
 LARGEST = 8 * 2**30

@@ -1,9 +1,9 @@
-"""What must hold of a study as a whole, and can be told without Keras.
+"""What must hold of a study as a whole, and can be checked without Keras.
 
-A study whose fields are each valid goes in; every slip comes out at once, as `Slips`: names
+Of a study whose fields are each valid, every problem is reported at once, as `InvalidFields`: names
 that nothing has, fields that contradict each other, values that a merged section refuses, and a
 search space that leads nowhere. Each check below yields its problems and knows nothing of the
-others; those that need the arms run only where the arms can be told.
+others; those that need the variants run only where the variants are known.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def check(study: Declaration, resolve: Callable[[], Sequence[ResolvedVariant]]) 
     """Refuse a study that cannot be obeyed.
 
     Raises:
-        Slips: all problems found.
+        InvalidFields: all problems found.
     """
     problems = [
         *_check_seeds(study),
@@ -69,8 +69,8 @@ def check(study: Declaration, resolve: Callable[[], Sequence[ResolvedVariant]]) 
     if not problems:
         try:
             resolved = resolve()
-        except InvalidFields as slips:
-            raise InvalidFields(*dict.fromkeys(slips.problems)) from None
+        except InvalidFields as error:
+            raise InvalidFields(*dict.fromkeys(error.problems)) from None
         problems += [*_check_names(study, resolved), *_check_search(study, resolved)]
     problems += _check_profiles(study)
     if problems:
@@ -95,7 +95,7 @@ def _check_seeds(study: Declaration) -> Iterator[Problem]:
             )
             yield Problem(("seeds", index), text)
         elif seed in before:
-            yield Problem(("seeds", index), f"seed {seed} stands there twice.")
+            yield Problem(("seeds", index), f"duplicate seed {seed}.")
         before.add(seed)
 
 
@@ -171,12 +171,12 @@ def _check_probes(study: Declaration) -> Iterator[Problem]:
             continue
         try:
             kind.check(probe.arguments, Probe.model_fields)
-        except InvalidFields as slips:
-            for each in slips.problems:
+        except InvalidFields as error:
+            for each in error.problems:
                 yield replace(each, path=("probes", index, *each.path))
         key = probe.model_dump_json()
         if key in seen:
-            yield Problem(("probes", index), f"probe '{probe.name}' stands there twice.")
+            yield Problem(("probes", index), f"duplicate probe '{probe.name}'.")
         seen.add(key)
 
 
@@ -184,8 +184,8 @@ def _check_analysis(study: Declaration) -> Iterator[Problem]:
     analysis = study.analysis
     if analysis.metric == "auto" or analysis.direction != "auto":
         return
-    told = [study.train.metrics, *(each.train.get("metrics") for _, each in _declared(study))]
-    own = [each for metrics in told if isinstance(metrics, list) for each in metrics]
+    given = [study.train.metrics, *(each.train.get("metrics") for _, each in _declared(study))]
+    own = [each for metrics in given if isinstance(metrics, list) for each in metrics]
     known = [each for each in own if isinstance(each, str | Mapping | OpenModel)]
     if direction_of(analysis.metric, metrics=known) is None:
         yield Problem(("analysis", "direction"), _undirected(analysis.metric))
@@ -217,7 +217,7 @@ def _check_claims(study: Declaration) -> Iterator[Problem]:
 
 def _check_names(study: Declaration, resolved: Sequence[ResolvedVariant]) -> Iterator[Problem]:
     """Check every place that names a variant against the variants there are."""
-    names = [arm.name for arm in resolved]
+    names = [variant.name for variant in resolved]
     rule = study.leave_one_out
     pending = rule is not None and rule.by != "placement" and rule.found is None
 
@@ -234,7 +234,7 @@ def _check_names(study: Declaration, resolved: Sequence[ResolvedVariant]) -> Ite
         yield from unknown(claim.variant, ("expect", index, "variant"))
         yield from unknown(claim.than, ("expect", index, "than"))
     if rule is not None and rule.by == "placement":
-        origin = next(arm for arm in resolved if arm.name == rule.from_)
+        origin = next(variant for variant in resolved if variant.name == rule.from_)
         if not origin.spec.insert:
             text = f"variant '{origin.name}' inserts nothing that could be left out."
             yield Problem(("leave_one_out", "from"), text)
@@ -259,14 +259,14 @@ def _check_search(study: Declaration, resolved: Sequence[ResolvedVariant]) -> It
         )
         yield Problem(("search", "objective"), text)
     layers: dict[str, set[str]] = {}
-    for placement in (each for arm in resolved for each in arm.spec.insert):
+    for placement in (each for variant in resolved for each in variant.spec.insert):
         layers.setdefault(placement.label, set()).add(placement.layer)
     for path in search.space:
         at: Path = ("search", "space", path)
         try:
             check_path(path, set(layers), layers)
-        except InvalidFields as slips:
-            yield from (Problem(at, each.text) for each in slips.problems)
+        except InvalidFields as error:
+            yield from (Problem(at, each.text) for each in error.problems)
             continue
         yield from _check_values(study, resolved, path)
 
@@ -278,14 +278,14 @@ def _check_values(
     assert study.search is not None
     dimension = study.search.space[path]
     having = [each for each in resolved if path in parameters_of(each, study.search)]
-    arm = having[0] if having else resolved[0]  # if none takes it, any can say why
+    variant = having[0] if having else resolved[0]  # if none takes it, any can say why
     if path.endswith(".present") and path.startswith("insert."):
         if not all(isinstance(value, bool) for value in dimension.samples()):
             yield Problem(("search", "space", path), "'present' is yes or no: {bool: true}.")
         return
     for value in dimension.samples():
         try:
-            apply_point(arm.spec, {path: value})
+            apply_point(variant.spec, {path: value})
         except StudyError as error:
             reason = error.problems[0].text if error.problems else str(error)
             text = f"the field refuses {value!r}: {reason}"
@@ -294,7 +294,7 @@ def _check_values(
 
 
 def _check_profiles(study: Declaration) -> Iterator[Problem]:
-    """Check that each profile makes a sound study; its slips are told at its own keys."""
+    """Check that each profile makes a sound study; its problems are reported at its own keys."""
     document: dict[str, Any] | None = None
     for name, profile in study.profiles.items():
         if document is None:
@@ -304,8 +304,8 @@ def _check_profiles(study: Declaration) -> Iterator[Problem]:
             try:
                 type(study).model_validate(changed)
             except ValueError as error:
-                told = problems_of(error, type(study), changed)  # type: ignore[arg-type]
-                problems = [_in_profile(each, name, profile) for each in told]
+                found = problems_of(error, type(study), changed)  # type: ignore[arg-type]
+                problems = [_in_profile(each, name, profile) for each in found]
         yield from problems
 
 

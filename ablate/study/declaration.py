@@ -1,4 +1,4 @@
-"""A study as declared: the fields of its file, and what can be told of them alone.
+"""A study as declared: the fields of its file, and what follows from them alone.
 
 Each section stands in `ablate.study.schema`. `Study` is a declaration that was checked as a
 whole and knows its variants; what works on declarations (`expand`, `inherit`, `checks`) needs

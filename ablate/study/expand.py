@@ -1,10 +1,9 @@
-"""From a study to its arms: every variant named, with nothing left to inherit.
+"""The variants of a study: each named, with nothing left to inherit.
 
-Declared variants come in tresolver order; factors are crossed in full, the first factor slowest;
-`leave_one_out` follows. A generated arm equal to an earlier one is its alias and trained once.
-What leave-one-out by site or by layer leaves out depends on the built model: `wanted_sites`
-tells which arm a worker has to preview, `with_sites` writes what it found into the study, and
-from then on `expand` knows all arms; until then it returns those that need no model.
+Declared variants come in their order; factors are crossed in full, the first factor slowest;
+`leave_one_out` follows. A generated variant equal to an earlier one is its alias and trained once.
+What leave-one-out by site or by layer leaves out depends on the built model: those variants are
+there once `ablate.study.leave_one_out` has written what was found into the study.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ from ablate.study.validation import InvalidFields, Problem, invalid
 #: What `leave_one_out: {from: model}` calls the base model as it comes.
 MODEL = "model"
 
-#: Fields that no number depends on: arms that differ in these alone are duplicates.
+#: Fields that no number depends on: variants that differ in these alone are duplicates.
 _SILENT = {"Train": ("metrics", "save", "time_limit"), "Placement": ("name",)}
 
 
 def expand(study: Declaration) -> list[ResolvedVariant]:
-    """Return the arms of `study`, in order; the first is the default baseline.
+    """Return the variants of `study`, in order; the first is the default baseline.
 
     Raises:
-        Slips: every contradiction found, with the paths of the fields at fault (a study that
-            exists has none: they were reported when it was made).
+        InvalidFields: every contradiction found, with the paths of the fields at fault (a study
+            that exists has none: they were reported when it was made).
     """
     resolver = VariantResolver(study)
     resolved = _crossed(study, resolver) if study.factors else _declared(study, resolver)
@@ -63,15 +62,15 @@ def path_name(name: str) -> str:
 
 
 def _declared(study: Declaration, resolver: VariantResolver) -> list[ResolvedVariant]:
-    """Return the arms of `variants`."""
+    """Return the variants that `variants` declares."""
     resolved: list[ResolvedVariant] = []
     problems: list[Problem] = []
     for name in study.variants:
         try:
             spec = resolver.spec(inheritance_chain(name, study.variants, ("variants",)))
             resolved.append(ResolvedVariant(name, spec))
-        except InvalidFields as slips:
-            problems += slips.problems
+        except InvalidFields as error:
+            problems += error.problems
     if problems:
         raise InvalidFields(*problems)
     return resolved
@@ -86,8 +85,8 @@ def _crossed(study: Declaration, resolver: VariantResolver) -> list[ResolvedVari
         for level in declared:
             try:
                 parts.append((level, inheritance_chain(level, declared, ("factors", factor))))
-            except InvalidFields as slips:
-                problems += slips.problems
+            except InvalidFields as error:
+                problems += error.problems
         levels.append(parts)
     problems += [] if problems else _conflicts(list(study.factors), levels)
     resolved, names = [], list(study.factors)
@@ -95,8 +94,8 @@ def _crossed(study: Declaration, resolver: VariantResolver) -> list[ResolvedVari
         factors = {factor: level for factor, (level, _) in zip(names, chosen, strict=True)}
         try:
             spec = resolver.spec([part for _, parts in chosen for part in parts])
-        except InvalidFields as slips:
-            problems += slips.problems
+        except InvalidFields as error:
+            problems += error.problems
             continue
         name = ",".join(f"{factor}={level}" for factor, level in factors.items())
         resolved.append(ResolvedVariant(name, spec, factors, "factorial"))
@@ -107,12 +106,12 @@ def _crossed(study: Declaration, resolver: VariantResolver) -> list[ResolvedVari
 
 def _conflicts(names: list[str], levels: list[list[tuple[str, list[Part]]]]) -> Iterator[Problem]:
     """Tell every field that two factors set."""
-    told = [{} for _ in names]  # type: list[dict[tuple[str, ...], Part]]
+    given = [{} for _ in names]  # type: list[dict[tuple[str, ...], Part]]
     for index, parts in enumerate(levels):
         for part in (each for _, lines in parts for each in lines):
             for path in _fields_set(part):
-                told[index].setdefault(path, part)
-    for (i, first), (j, second) in itertools.combinations(enumerate(told), 2):
+                given[index].setdefault(path, part)
+    for (i, first), (j, second) in itertools.combinations(enumerate(given), 2):
         for path, part in second.items():
             other = next((each for each in first if _overlap(path, each)), None)
             if other is not None:
@@ -172,9 +171,9 @@ def _single(resolved: list[ResolvedVariant], study: Declaration) -> list[Resolve
 
 
 class _Keys:
-    """Tells equal specs: what decides tresolver numbers, as far as it can be told without files.
+    """Tells equal specs: what decides their numbers, as far as that is known without files.
 
-    Arms share tresolver sections and placements, so each is written out once.
+    Variants share their sections and placements, so each is written out once.
     """
 
     def __init__(self) -> None:
@@ -196,7 +195,7 @@ class _Keys:
 def _with_left_out(
     resolved: list[ResolvedVariant], study: Declaration, resolver: VariantResolver
 ) -> list[ResolvedVariant]:
-    """Return `arms` with those of `leave_one_out`, as far as they are known."""
+    """Return `variants` with those of `leave_one_out`, as far as they are known."""
     rule = study.leave_one_out
     if rule is None:
         return resolved
@@ -227,7 +226,7 @@ def _with_left_out(
 def leave_one_out_origin(
     resolved: list[ResolvedVariant], study: Declaration, resolver: VariantResolver
 ) -> ResolvedVariant:
-    """Return the arm that `leave_one_out.from` names."""
+    """Return the variant that `leave_one_out.from` names."""
     rule = study.leave_one_out
     assert rule is not None
     found = next((variant for variant in resolved if variant.name == rule.from_), None)
@@ -265,9 +264,9 @@ def _lacking(origin: ResolvedVariant, study: Declaration) -> Iterator[tuple[str,
 
 
 def labels(insert: Sequence[Placement]) -> dict[str, list[int]]:
-    """Return what leave-one-out calls each placement, with tresolver indices in `insert`.
+    """Return what leave-one-out calls each placement, with their indices in `insert`.
 
-    Placements that share a `name` are one; those without one are called by tresolver layer, a
+    Placements that share a `name` are one; those without one are called by their layer, a
     second by `<layer>_2`.
     """
     named: dict[str, list[int]] = {}

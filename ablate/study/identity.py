@@ -1,6 +1,6 @@
 """The identity of a trial: what decides its numbers, and nothing else.
 
-A resolved arm and its seeds go in, trial ids come out. An id is the SHA-256 of canonical JSON
+A resolved variant and its seeds go in, trial ids come out. An id is the SHA-256 of canonical JSON
 (sorted keys, no spaces) of the spec without what says nothing (null) or cannot change a number
 (metrics, saving, the time limit), the seed, the threads, the content digests of every file
 named, and `NUMERICS`. A file enters by its content, never by its path, so a moved file changes
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from ablate.study.digests import Memory, digest, source_digest
 from ablate.study.image_files import read_otherwise_before
 from ablate.study.schema.train import Train
-from ablate.study.trial import Spec
+from ablate.study.trial import FILE_FIELDS, Spec
 
 #: Raise this when our own code changes the numbers that a trial gives. Since 2, images in folders
 #: are turned as their EXIF orientation says, WebP is read, a `call` of data runs under seeds, the
@@ -128,13 +128,12 @@ def identity_spec(
     }
     for placement in document["insert"]:
         placement.pop("name", None)  # what a placement is called decides nothing
-    for section, key in (("data", "path"), ("data", "directory"), ("model", "file")):
-        if document[section].get(key) is not None:
-            content = digest(document[section][key], memory, hidden=numerics == 1)
-            document[section][key] = {"sha256": content}
-    weights = document["model"].get("weights")
-    if weights is not None and _is_path(weights):
-        document["model"]["weights"] = {"sha256": digest(weights, memory)}
+    for section, key in FILE_FIELDS:
+        place = document[section].get(key)
+        if place is None or key == "study" or (key == "weights" and not _is_path(place)):
+            continue
+        content = digest(place, memory, hidden=numerics == 1)
+        document[section][key] = {"sha256": content}
     return _with_sources(document, memory)
 
 

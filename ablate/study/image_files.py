@@ -1,4 +1,4 @@
-"""Which files of a folder count, and which of them are images, told without decoding any.
+"""Which files of a folder count, and which of them are images, by name alone.
 
 A folder goes in; its visible files come out, at any depth, and the names of what is hidden.
 Digests and loaders ask here, so that what identifies a folder is what is read from it.

@@ -1,9 +1,9 @@
 """Objects in memory as a study's model or data: a Keras model, arrays, callables.
 
 `take` puts placeholders into the document a study is made of and keeps the objects aside,
-`materialise` writes them to files. Objects are told by what they can do (a model saves itself, an
-array has a shape), so that no framework is imported here. Files are written so that equal objects
-give equal bytes: what identifies a trial is the content of its files.
+`materialise` writes them to files. Objects are recognised by what they can do (a model saves
+itself, an array has a shape), so that no framework is imported here. Equal objects give equal
+bytes: what identifies a trial is the content of its files.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class InMemory:
 def take(document: Any) -> tuple[Any, InMemory | None]:
     """Return `document` with placeholders for its objects in memory, and those objects.
 
-    An object may stand for the whole `model` section or for its `file` or `call`, live data
+    An object may stand for the whole `model` section or for its `file` or `call`, data
     for the whole `data` section or for its `path` or `call`.
     """
     if not isinstance(document, Mapping):

@@ -3,7 +3,7 @@
 Declared variants (or one level of each factor) go in, in the order in which they apply; a
 `Spec` comes out. `insert` and `remove` concatenate with exact repeats once; mappings merge by
 key, but one that gives another `name` (or `file`, or `call`) replaces the whole. A section that
-no change touches, or the same changes touch, is validated once and shared by all its arms.
+no change touches, or the same changes touch, is validated once and shared by all its variants.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def inheritance_chain(name: str, declared: Mapping[str, Variant], path: Path) ->
         path: where `declared` stands in the study.
 
     Raises:
-        Slips: an unknown parent, or a cycle, which is spelled out.
+        InvalidFields: an unknown parent, or a cycle, which is spelled out.
     """
     parts: list[Part] = []
 
@@ -112,15 +112,15 @@ class VariantResolver:
         """Return the spec of `parts`, applied in order.
 
         Raises:
-            Slips: a section refuses what the parts say, at the part that said it.
+            InvalidFields: a section refuses what the parts say, at the part that said it.
         """
         problems: list[Problem] = []
         sections: dict[str, Any] = {}
         for name in _SECTIONS:
             try:
                 sections[name] = self._section(name, parts)
-            except InvalidFields as slips:
-                problems += slips.problems
+            except InvalidFields as error:
+                problems += error.problems
         if problems:
             raise InvalidFields(*problems)
         insert: list[Placement] = []

@@ -18,10 +18,10 @@ from ablate.study.study import Study
 
 
 def wanted_sites(study: Study) -> ResolvedVariant | None:
-    """Return the arm whose sites (or own layers) must be found before all arms are known.
+    """Return the variant whose sites (or own layers) must be found before all variants are known.
 
     None if `expand` knows them all. By site, the worker reports what each placement of this
-    arm inserted; by layer, which layers of the base model `leave_one_out.where` selects.
+    variant inserted; by layer, which layers of the base model `leave_one_out.where` selects.
     """
     rule = study.leave_one_out
     if rule is None or rule.by == "placement" or rule.found is not None:
@@ -33,7 +33,7 @@ def with_sites(study: Study, found: Sequence[Found]) -> Study:
     """Return `study` with the sites (or layers) that leave-one-out leaves out in turn.
 
     Raises:
-        StudyError: nothing was found, or the arms it gives contradict others.
+        StudyError: nothing was found, or the variants it gives contradict others.
     """
     if study.leave_one_out is None:
         return study
@@ -45,7 +45,7 @@ def with_sites(study: Study, found: Sequence[Found]) -> Study:
 
 
 def carry_sites(study: Study, earlier: Study) -> Study:
-    """Return `study` with the sites that `earlier` knows, if they are the same arm's."""
+    """Return `study` with the sites that `earlier` knows, if they are the same variant's."""
     rule, known = study.leave_one_out, earlier.leave_one_out
     if rule is None or known is None or rule.found is not None or known.found is None:
         return study

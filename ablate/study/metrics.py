@@ -22,7 +22,7 @@ SPLITS = ("test", "val", "train")
 #: What results hold beside metrics.
 RESERVED = frozenset({"loss", "learning_rate"})
 
-#: Metrics that are shares of 1, told in percent and points.
+#: Metrics that are shares of 1, shown in percent and points.
 SHARES = frozenset({
     "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
     "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy", "precision", "recall",
@@ -72,7 +72,7 @@ def direction_of(
 
 
 def is_share(metric: str) -> bool:
-    """Whether `metric` is a share of 1, told in percent (accuracy, precision, …)."""
+    """Whether `metric` is a share of 1, shown in percent (accuracy, precision, …)."""
     return _is_one_of(metric, SHARES)
 
 

@@ -1,4 +1,4 @@
-"""An arm: a variant resolved, as the plan, the trials and the analysis see it."""
+"""A variant resolved, as the plan, the trials and the analysis see it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ablate.study.trial import Spec
 class ResolvedVariant:
     """A variant with nothing left to inherit.
 
-    `factors` has the level of each factor in a factorial study. `alias_of` names the arm whose
-    trials this one shares (a generated arm equal to another). A leave-one-out arm has `origin`
-    "leave_one_out", and `left_out` holds (from, what). `salt` tells declared duplicates of an
-    A/A study apart; their trials take it, so that their seeds differ.
+    `factors` has the level of each factor in a factorial study. `alias_of` names the variant whose
+    trials this one shares (a generated variant equal to another). A leave-one-out variant has
+    `origin` "leave_one_out", and `left_out` holds (from, what). `salt` tells declared duplicates of
+    an A/A study apart; their trials take it, so that their seeds differ.
     """
 
     name: str

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class StudyResults:
     """The outcomes of a study's trials.
 
-    `results` has one entry per arm and seed that has a record, in plan order; `planned` the
-    number of trials per arm.
+    `results` has one entry per variant and seed that has a record, in plan order; `planned` the
+    number of trials per variant.
     """
 
     study: Study

@@ -24,7 +24,7 @@ _PLACEMENT_FIELDS = ("present", "at", "where", "except", "calibrate")
 
 
 def parameters_of(variant: ResolvedVariant, search: Search) -> dict[str, Dimension]:
-    """Return the parameters that `arm` has, by path, in the order of the space.
+    """Return the parameters that `variant` has, by path, in the order of the space.
 
     Every variant has the fields of `train`, but a part of one (`train.optimizer.momentum`) only
     if its own takes it; it has an `insert` path if it has that placement. The other fields of a
@@ -131,7 +131,7 @@ def check_path(path: str, labels: set[str], layers: Mapping[str, set[str]]) -> N
         layers: the layer classes behind each label.
 
     Raises:
-        Slips: with the nearest valid name.
+        InvalidFields: with the nearest valid name.
     """
     if path.startswith("train."):
         name = path.split(".")[1]

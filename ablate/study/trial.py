@@ -29,6 +29,13 @@ STATUSES: tuple[str, ...] = get_args(Status)
 FINAL: frozenset[str] = frozenset({"completed", "diverged"})
 
 
+#: Fields that name a file or folder: looked for where one works, then beside the study file.
+FILE_FIELDS = (
+    ("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"),
+    ("model", "study"),
+)  # fmt: skip
+
+
 class Spec(Strict):
     """A variant resolved: everything that decides a trial's numbers but its seed."""
 

@@ -1,9 +1,9 @@
-"""Slips in a study, told in plain words.
+"""The problems of a study, in plain words.
 
 A pydantic `ValidationError`, the model class and the document it judged go in; problems come
 out: the field's path, and a sentence with what was expected, what was received and the nearest
-valid name. Validators of our own raise `Slips` with finished sentences. `study_error` joins
-problems into the one `StudyError` a person reads, every slip of a file at once.
+valid name. Validators of our own raise `InvalidFields` with finished sentences. `study_error` joins
+problems into the one `StudyError` a person reads, every problem of a file at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """One slip: the path of the field, the sentence, and where the field was written."""
+    """One problem: the path of the field, the sentence, and where the field was written."""
 
     path: Path
     text: str
@@ -42,18 +42,18 @@ class InvalidFields(ValueError):
 
 
 def invalid(text: str, *path: str | int) -> InvalidFields:
-    """Return a single slip at `path`, to be raised by a validator."""
+    """Return a single problem at `path`, to be raised by a validator."""
     return InvalidFields(Problem(path, text))
 
 
-#: Problems told at once; who has more mends these first.
+#: Problems reported at once; who has more mends these first.
 MOST = 50
 
 
 def study_error(
     problems: Sequence[Problem], *, of: str = "", place: Callable[[Path], str] | None = None
 ) -> StudyError:
-    """Return the error that tells all `problems`, each once, in the order of the file.
+    """Return the error that reports all `problems`, each once, in the order of the file.
 
     Args:
         problems: at least one.
@@ -62,8 +62,8 @@ def study_error(
     """
     located = [replace(p, source=place(p.path)) if place else p for p in problems]
     lines = list(dict.fromkeys(f"{of + ': ' if of else ''}{problem}" for problem in located))
-    told = lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more."]
-    text = lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *told])
+    shown_lines = lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more."]
+    text = lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *shown_lines])
     error = StudyError(text)
     error.problems = tuple(located)
     return error
@@ -176,21 +176,21 @@ _BOUNDS = {"ge": "of at least", "gt": "above", "le": "at most", "lt": "below"}
 
 def _tell(path: Path, errors: list[dict[str, Any]], root: type[BaseModel]) -> list[Problem]:
     """Return the problems of one field."""
-    told = []
+    problems = []
     for each in errors:
         cause = (each.get("ctx") or {}).get("error")
         if isinstance(cause, InvalidFields):
-            told += [Problem(path + problem.path, problem.text) for problem in cause.problems]
+            problems += [Problem(path + problem.path, problem.text) for problem in cause.problems]
         elif cause is not None:
-            told.append(Problem(path, str(cause)))
+            problems.append(Problem(path, str(cause)))
         elif each["type"] == "extra_forbidden":
-            told.append(_unknown_key(path, root))
+            problems.append(_unknown_key(path, root))
         elif each["type"] == "missing":
-            told.append(_missing(path, each, root))
+            problems.append(_missing(path, each, root))
         elif each["type"] not in _FORMS:
-            told.append(Problem(path, str(each["msg"])))
-    if told:
-        return told
+            problems.append(Problem(path, str(each["msg"])))
+    if problems:
+        return problems
     received = errors[0]["input"]
     if "[key]" in errors[0]["loc"] and errors[0]["type"] == "string_type":
         text = f"expected a name as text. Received: {shown(received)}. Put it in quotes."

@@ -46,7 +46,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "seeds[1]: expected a seed from 0 to 9999 (those above belong to searches). "
         "Received: 10000.",
     ),
-    "a seed twice": ({"seeds": [1, 2, 1]}, "seeds[2]: seed 1 stands there twice."),
+    "a seed twice": ({"seeds": [1, 2, 1]}, "seeds[2]: duplicate seed 1."),
     "baseline": (
         {"baseline": "plane"},
         "baseline: no variant 'plane'. Did you mean 'plain'? Expected one of: plain, drop.",
@@ -62,7 +62,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a probe twice": (
         {"probes": ["gradients", {"name": "gradients"}]},
-        "probes[1]: probe 'gradients' stands there twice.",
+        "probes[1]: duplicate probe 'gradients'.",
     ),
     "direction of a metric": (
         {"analysis": {"metric": "charm"}},
@@ -162,7 +162,7 @@ SEARCHES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a choice twice": (
         {"space": {"train.learning_rate": {"choice": [0.1, 0.1]}}},
-        "search.space.train.learning_rate.choice: a choice stands there twice.",
+        "search.space.train.learning_rate.choice: duplicate choice.",
     ),
     "step too large": (
         {"space": {"train.learning_rate": {"float": [0.0, 1.0], "step": 2.0}}},

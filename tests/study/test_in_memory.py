@@ -124,7 +124,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
 
 def test_a_live_study_cannot_be_written_but_pickled() -> None:
     made = study()
-    with pytest.raises(StudyError, match="holds live objects, which no file can"):
+    with pytest.raises(StudyError, match="holds objects, which no file can"):
         dump_study(made)
     assert pickle.loads(pickle.dumps(made)).in_memory
 

@@ -40,5 +40,5 @@ def test_a_wrong_probe_is_reported_with_its_place_and_the_nearest_name(probe, wo
 def test_a_probe_may_be_asked_for_twice_with_other_arguments():
     study = make({"name": "perturbation", "share": 0.1}, {"name": "perturbation", "share": 0.2})
     assert [each.arguments for each in study.probes] == [{"share": 0.1}, {"share": 0.2}]
-    with pytest.raises(StudyError, match="twice"):
+    with pytest.raises(StudyError, match="duplicate probe 'activations'"):
         make("activations", "activations")

@@ -4,7 +4,7 @@ One source per study: a `name` (`digits`, `noisy_line`, `badly_scaled` or a set 
 `keras.datasets`), the `path` of an npz file, a `directory` of images, or a `call`. A named
 Keras set may have a `path` too: the file it is read from where there is no network. Whatever
 else stands in the section is an argument of the source. Loading is `ablate.data`'s work; what
-can be known without it (the shape of an example, for law 1) is told here.
+can be known without it (the shape of an example, for law 1) is known here.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Data(Chosen):
 
 
 def example_shape(data: Data) -> tuple[int, ...] | None:
-    """Return the shape of one example, as far as it can be told without loading or Keras.
+    """Return the shape of one example, as far as it is known without loading or Keras.
 
     Known for the embedded and generated sets, the sets of Keras, npz files (only the header of
     `x_train` is read) and folders of images; None for a `call`, for several inputs, and for a

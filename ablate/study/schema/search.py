@@ -97,7 +97,7 @@ class Dimension(Strict):
                 "choice",
             )
         if len(choice) != len(set(choice)):
-            raise invalid(f"a choice stands there twice. Received: {shown(choice)}.", "choice")
+            raise invalid(f"duplicate choice. Received: {shown(choice)}.", "choice")
 
     def samples(self) -> tuple[Any, ...]:
         """Return values that stand for all: the ends of a range, or every choice."""

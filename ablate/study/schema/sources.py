@@ -1,7 +1,7 @@
 """The data sources that a study can name, and the arguments of each.
 
 A table, not code that loads: names, shapes and arguments are known here without Keras, so that
-a slip is found at once and a plan can be made without reading a row. `ablate.data` has one
+a mistake is found at once and a plan can be made without reading a row. `ablate.data` has one
 loader for each.
 """
 

@@ -3,7 +3,8 @@
 Strict: an unknown key is an error, a number in quotes is not a number. Frozen: a study is a
 value; what changes it makes a new one. `OpenModel` takes further keys, the arguments of a factory,
 a layer or a probe, and hands them out as `arguments`. Whoever constructs one of these in Python
-with a slip in it gets a `StudyError` in plain words; what is nested is reported by the outermost.
+with a mistake in it gets a `StudyError` in plain words; what is nested is reported by the
+outermost.
 
 Schemas are built at first use (`defer_build`), so importing the sections stays quick.
 """
