@@ -19,6 +19,7 @@ RANKS = {
     "reasons": 0,
     "_version": 0,
     "disk": 1,
+    "downloads": 1,
     "study": 1,
     "config": 2,
     "store": 2,

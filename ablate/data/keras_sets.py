@@ -7,12 +7,6 @@ downloads goes to standard error, so that `--json` stays one document.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +14,7 @@ import numpy as np
 from ablate.data import npz
 from ablate.data.check import source
 from ablate.data.source import Source
+from ablate.downloads import address_in, downloading, keras_home
 from ablate.errors import DataError
 from ablate.reasons import sentence
 from ablate.study.schema.data import Data
@@ -74,16 +69,13 @@ def keras_set(data: Data, labels: bool = True) -> Source:
 
 
 def _download(name: str, arguments: dict[str, Any]) -> dict[str, np.ndarray]:
-    import filelock
     import keras
 
     chosen = {
         key: arguments[key] for key in ("label_mode", "version", "num_words") if key in arguments
     }
-    # Several workers may want a set that is not there yet; one of them fetches it.
-    lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"ablate-{name}.lock")
     try:
-        with lock, contextlib.redirect_stdout(sys.stderr):
+        with downloading(name):
             (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data(**chosen)
     except Exception as error:
         raise DataError(_not_fetched(name, error)) from error
@@ -92,10 +84,8 @@ def _download(name: str, arguments: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def _not_fetched(name: str, error: Exception) -> str:
     facts = KERAS_SETS[name]
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    files = ", ".join(str(home / "datasets" / file) for file in facts.files)
-    url = re.search(r"https?://[^\s:]+", str(error))
-    origin = url.group() if url else facts.origin
+    files = ", ".join(str(keras_home() / "datasets" / file) for file in facts.files)
+    origin = address_in(error) or facts.origin
     return (
         f"data.name: '{name}' could not be fetched from {origin}. {sentence(error)} Put the "
         f"file there yourself: {files}; or give an npz file with the arrays x_train, y_train, "

@@ -1,19 +1,15 @@
 """The networks of `keras.applications`, with a head for the data at hand.
 
-A name, where its weights come from and the shape of an image go in; a network comes out whose
-top is its own where the images have its usual size (the last layer exchanged if the classes
-differ), else a pool and new layers. Which of the two depends on the shape alone, so pre-trained
-and fresh networks have one graph.
+A network's top is its own where the images have its usual size (the last layer exchanged if the
+classes differ), else a pool and new layers. Which of the two depends on the shape alone, so
+pre-trained and fresh networks have one graph.
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-import os
-import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablate.downloads import address_in, downloading, keras_home
 from ablate.errors import StudyError
 from ablate.models.origin import Origin, note
 from ablate.models.replace_head import last_dense, replace_head
@@ -91,7 +88,8 @@ def _maker(name: str, shape: tuple[int, ...], arguments: Transfer) -> Make:
 
     def make(*, top: bool, weights: str | None, size: tuple[int, ...] = shape) -> keras.Model:
         try:
-            with contextlib.redirect_stdout(sys.stderr), _fetching(name, weights):
+            quiet = contextlib.redirect_stdout(sys.stderr)
+            with downloading(name) if weights == "imagenet" else quiet:
                 return function(include_top=top, weights=weights, input_shape=size, **more)
         except Exception as error:
             raise StudyError(_refusal(name, size, weights, error)) from error
@@ -99,25 +97,11 @@ def _maker(name: str, shape: tuple[int, ...], arguments: Transfer) -> Make:
     return make
 
 
-@contextlib.contextmanager
-def _fetching(name: str, weights: str | None) -> Any:
-    """Let one worker at a time fetch a file of weights."""
-    if weights != "imagenet":
-        yield
-        return
-    import filelock
-
-    with filelock.FileLock(Path(tempfile.gettempdir()) / f"ablate-{name}.lock"):
-        yield
-
-
 def _refusal(name: str, shape: tuple[int, ...], weights: str | None, error: Exception) -> str:
-    url = re.search(r"https?://[^\s:]+", str(error))
-    if weights == "imagenet" and url:
-        home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-        file = home / "models" / Path(url.group()).name
+    if weights == "imagenet" and (url := address_in(error)):
+        file = keras_home() / "models" / Path(url).name
         return (
-            f"model.weights: the weights of '{name}' could not be fetched from {url.group()}. "
+            f"model.weights: the weights of '{name}' could not be fetched from {url}. "
             f"Put the file there yourself: {file}; or give its path: --set model.weights=PATH"
         )
     return f"model.name: '{name}' cannot be built for images of shape {shape}: {sentence(error)}"
