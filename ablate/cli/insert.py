@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ablate.study.schema.placement import Placement
-    from ablate.surgery.insert import SiteDecision
+    from ablate.surgery.decisions import SiteDecision
 
 
 @click.command("insert")
@@ -79,8 +79,9 @@ def command(
     placement = _placement(fields, arguments)
     opened = request.open()
 
+    from ablate.surgery.decisions import plan_insertions
     from ablate.surgery.diagnostics import dropout_before_norm
-    from ablate.surgery.insert import carry_out, plan_insertions
+    from ablate.surgery.insert import carry_out
 
     decisions = plan_insertions(opened.model, [placement])
     images = request.images(opened, request.check or calibrate)

@@ -174,7 +174,7 @@ def _planned(
 ) -> list[dict[str, Any]]:
     from ablate.study.keras_names import LAYER_ARGUMENTS
     from ablate.study.schema.placement import RATED, Placement
-    from ablate.surgery.insert import plan_insertions
+    from ablate.surgery.decisions import plan_insertions
 
     rate: dict[str, Any] = {"rate": 0.5} if layer in RATED and layer in LAYER_ARGUMENTS else {}
     fields: dict[str, Any] = {"where": list(where) or "hidden", "except": list(except_) or None}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -182,7 +182,7 @@ def some(names: list[str], shown: int = 6) -> str:
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def each_with_reason(action: str, reasons: list[tuple[str, str | None]]) -> list[str]:
+def each_with_reason(action: str, reasons: Sequence[tuple[str, str | None]]) -> list[str]:
     """Return a line for each of the first layers that were skipped or kept, and why."""
     lines = [f"{action.capitalize()} {layer}: {reason}." for layer, reason in reasons[:LISTED]]
     if (more := len(reasons) - LISTED) > 0:

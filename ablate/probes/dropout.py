@@ -26,7 +26,7 @@ from ablate.probes.predictions import (
     single,
 )
 from ablate.probes.statistics import by_unit, histograms, sorted_finite, zero_share
-from ablate.surgery.hosts import DROPOUT
+from ablate.surgery.kinds import DROPOUT
 
 
 @dataclass

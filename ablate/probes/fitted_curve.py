@@ -19,7 +19,7 @@ from ablate.errors import StudyError
 from ablate.probes.layer_outputs import LayerOutputs, kept, layers_of
 from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.probes.predictions import single
-from ablate.surgery.hosts import DROPOUT
+from ablate.surgery.kinds import DROPOUT
 
 #: Examples of each part that are stored for the drawing, at most.
 EXAMPLES = 500

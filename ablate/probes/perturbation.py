@@ -30,7 +30,7 @@ from ablate.probes.layer_outputs import (
 from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.probes.predictions import output_change
 from ablate.probes.statistics import relative_change
-from ablate.surgery.hosts import kind_of
+from ablate.surgery.kinds import kind_of
 
 
 @dataclass

@@ -23,7 +23,7 @@ from ablate.probes.layer_outputs import LayerOutputs, kept, layers_of, normaliza
 from ablate.probes.measurement import Arrays, Context, Measurement
 from ablate.surgery import dropout_before_norm
 from ablate.surgery.graph import calls_by_layer, producer_of
-from ablate.surgery.hosts import DROPOUT
+from ablate.surgery.kinds import DROPOUT
 
 
 @dataclass

@@ -11,10 +11,11 @@ from ablate.surgery.calibrate import calibrate
 from ablate.surgery.certificate import Certificate, Difference, Drift, LayerDifference
 from ablate.surgery.certify import certify
 from ablate.surgery.classic_dropout import ClassicDropout
+from ablate.surgery.decisions import SiteDecision, plan_insertions
 from ablate.surgery.diagnostics import dropout_before_norm
 from ablate.surgery.fold import Folding, FoldReport, fold, fold_report
 from ablate.surgery.hosts import Host, select
-from ablate.surgery.insert import SiteDecision, insert, plan_insertions
+from ablate.surgery.insert import insert
 from ablate.surgery.instrumented_model import InstrumentedModel, Watch
 from ablate.surgery.paths import canonical_paths
 from ablate.surgery.rebuild import Edits, RebuiltModel, rebuild

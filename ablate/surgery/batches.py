@@ -98,8 +98,7 @@ def _wholes(model: keras.Model, x: Any) -> Iterator[Batch]:
         several = len(model.inputs) > 1 or (len(x) == 1 and _is_array(x[0]))
         yield _arrays(list(x), structure(model)) if several else _to_array(x)
     elif isinstance(x, keras.utils.PyDataset):
-        for index in range(len(x)):
-            yield _arrays(_inputs_of(x[index]), structure(model))
+        yield from _wholes(model, (x[index] for index in range(len(x))))
     elif isinstance(x, Iterable):
         for element in x:
             yield _arrays(_inputs_of(element), structure(model))

@@ -188,7 +188,7 @@ def moments(
     """
     instrumented = InstrumentedModel(
         model,
-        {layer: _moments_watch(layer) for layer in layers},
+        {layer: _moments_watch(layer.axis) for layer in layers},
         leave_out=layers if leave_out else (),
         training=layers if training else (),
     )
@@ -243,8 +243,8 @@ def _assign(layer: keras.layers.BatchNormalization, mean: np.ndarray, variance: 
         layer.renorm_stddev.assign(deviation)
 
 
-def _moments_watch(layer: keras.layers.BatchNormalization) -> Watch:
-    return lambda inputs, output, mask: reduce(inputs, layer.axis, mask)
+def _moments_watch(axis: int) -> Watch:
+    return lambda inputs, output, mask: reduce(inputs, axis, mask)
 
 
 def _checked(layer: keras.Layer, found: Moments) -> Moments:

@@ -48,17 +48,17 @@ def copy_of(operation: Any, configure: Configure | None = None) -> Any:
     return made
 
 
-def hold_initializers(layer: Any) -> Callable[[], None]:
+def hold_initializers(layer: keras.Layer) -> list[tuple[Any, str, Any]]:
     """Let a new layer's weights start as zeros, which takes no time and no memory to draw.
 
     They are copied over anyway; drawing them took half of the time of copying VGG16 and three
-    times the memory of its largest layer. Returns a function that gives the layer its
-    initializers back.
+    times the memory of its largest layer. Returns the initializers as `(layer, attribute, value)`,
+    to be given back.
     """
     zeros = keras.initializers.Zeros()
     own = [
         (each, key, value)
-        for each in (graph.flat_layers(layer) if isinstance(layer, keras.Layer) else ())
+        for each in graph.flat_layers(layer)
         for key, value in vars(each).items()
         if key.endswith("_initializer")
         and not key.startswith("_")
@@ -66,12 +66,7 @@ def hold_initializers(layer: Any) -> Callable[[], None]:
     ]
     for each, key, _ in own:
         setattr(each, key, zeros)
-
-    def give_back() -> None:
-        for each, key, value in own:
-            setattr(each, key, value)
-
-    return give_back
+    return own
 
 
 def copy_state(old: keras.Layer, new: keras.Layer) -> None:
@@ -100,7 +95,10 @@ def copy_state(old: keras.Layer, new: keras.Layer) -> None:
         # A copy: JAX would hand the very buffer over, and take it from both when it is donated.
         theirs_one.assign(keras.ops.copy(ours_one.value))
     if type(old).load_own_variables is not keras.Layer.load_own_variables:
-        _copy_own_variables(old, new)
+        # A way of its own to load variables may derive values from them.
+        store: dict[str, Any] = {}
+        old.save_own_variables(store)
+        new.load_own_variables({k: keras.ops.convert_to_numpy(v) for k, v in store.items()})
     if hasattr(old, "save_assets") and hasattr(old, "load_assets"):
         with tempfile.TemporaryDirectory() as folder:
             old.save_assets(folder)
@@ -129,7 +127,9 @@ def compile_as(old: keras.Model, new: keras.Model) -> None:
         if type(old).compile_from_config is not keras.Model.compile_from_config:
             new.compile_from_config(old.get_compile_config())
         else:
-            new.compile(**_compile_arguments(old))
+            arguments = old._compile_config.config.items()
+            # What has state is made anew; the rest are the very arguments of then.
+            new.compile(**{key: _anew(value) for key, value in arguments})
     except Exception as trouble:
         raise SurgeryError(
             f"The new model could not be compiled as '{old.name}' ({type(old).__name__}) was. "
@@ -142,8 +142,7 @@ def compile_as(old: keras.Model, new: keras.Model) -> None:
 
 
 def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer:
-    functions = dict(_functions(layer))
-    lambdas = {key: each for key, each in functions.items() if each.__name__ == "<lambda>"}
+    lambdas = {key: each for key, each in _functions(layer) if each.__name__ == "<lambda>"}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*includes a `lambda`.*")
         try:
@@ -153,7 +152,7 @@ def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer
             config = _unbuilt(config)
             if configure is not None:
                 config = configure(config)
-            with keras.saving.custom_object_scope(_names(layer, functions)):
+            with keras.saving.custom_object_scope(_names(layer)):
                 made = type(layer).from_config(config)
         except SurgeryError:
             raise
@@ -203,9 +202,9 @@ def _functions(layer: Any) -> Iterator[tuple[str, Any]]:
                 yield key, value
 
 
-def _names(layer: Any, functions: dict[str, Any]) -> dict[str, Any]:
+def _names(layer: Any) -> dict[str, Any]:
     """What a layer's configuration may refer to by name: its functions, classes inside it."""
-    names = {each.__name__: each for each in functions.values()}
+    names: dict[str, Any] = {}
     for each in graph.flat_layers(layer):
         names[type(each).__name__] = type(each)
         names |= {function.__name__: function for _, function in _functions(each)}
@@ -222,18 +221,6 @@ def build_alike(old: keras.Layer, new: keras.Layer) -> None:
         new.build_from_config(old.get_build_config())
     for ours, theirs in zip(graph.sublayers(old), graph.sublayers(new), strict=False):
         build_alike(ours, theirs)
-
-
-def _copy_own_variables(old: keras.Layer, new: keras.Layer) -> None:
-    """Let a layer with a way of its own to load variables do so (it may derive values then)."""
-    store: dict[str, Any] = {}
-    old.save_own_variables(store)
-    new.load_own_variables({k: keras.ops.convert_to_numpy(v) for k, v in store.items()})
-
-
-def _compile_arguments(model: keras.Model) -> dict[str, Any]:
-    """The very arguments `compile` was called with; what has state is made anew."""
-    return {key: _anew(value) for key, value in model._compile_config.config.items()}
 
 
 def _anew(value: Any) -> Any:

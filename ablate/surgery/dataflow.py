@@ -6,7 +6,8 @@ that made it. Nested models are passed through: they are no readers themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -53,6 +54,27 @@ class Dataflow:
             if place < len(inner.inputs):
                 yield from self._readers(inner, inner.inputs[place], seen)
 
+    def reached(
+        self, layer: Any, passes: Callable[[Any], bool], least: int = 0
+    ) -> Iterator[Call | None]:
+        """Yield the calls that a layer's output gets to, and None for an output of the whole model.
+
+        The search goes on behind operations that `passes` accepts, along tensors of at least
+        `least` axes. A call may come several times.
+        """
+        found = self.calls.get(layer, ())
+        queue = deque((read, tensor) for read, call in found for tensor in call.outputs)
+        seen: set[int] = set()
+        while queue:
+            read, tensor = queue.popleft()
+            if id(tensor) in seen or len(tensor.shape) < least:
+                continue
+            seen.add(id(tensor))
+            for where, call in self.readers(read, tensor):
+                yield call
+                if call is not None and passes(call.operation):
+                    queue.extend((where, each) for each in call.outputs)
+
     def reaches_output(self, layer: Any) -> bool:
         """Whether a conv, dense or activation layer is an output layer.
 
@@ -60,16 +82,8 @@ class Dataflow:
         """
         if kinds.kind_of(layer) not in ("conv", "dense", "activation"):
             return False
-        seen: set[int] = set()
-        wave = [(read, each) for read, call in self.calls.get(layer, ()) for each in call.outputs]
-        while wave:
-            read, tensor = wave.pop()
-            if id(tensor) in seen:
-                continue
-            seen.add(id(tensor))
-            for where, call in self.readers(read, tensor):
-                if call is None:
-                    return True
-                if kinds.is_activation(call.operation) or kinds.is_reshape(call.operation):
-                    wave += [(where, each) for each in call.outputs]
-        return False
+
+        def passes(operation: Any) -> bool:
+            return kinds.is_activation(operation) or kinds.is_reshape(operation)
+
+        return any(call is None for call in self.reached(layer, passes))

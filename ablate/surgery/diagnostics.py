@@ -16,6 +16,8 @@ import keras
 from ablate.surgery import graph, hosts, kinds
 from ablate.surgery.dataflow import Dataflow
 
+_BN = keras.layers.BatchNormalization
+
 
 def dropout_before_norm(model: keras.Model) -> list[tuple[str, str]]:
     """Return `(dropout, normalization)` paths: each Dropout with the first BNs downstream of it.
@@ -23,12 +25,12 @@ def dropout_before_norm(model: keras.Model) -> list[tuple[str, str]]:
     Dropouts with rate 0 do not count. The borders of nested models are crossed.
     """
     named = dict(hosts.paths(model))
-    routes = Dataflow(model)
+    flow = Dataflow(model)
     return [
         (path, named[norm])
         for layer, path in named.items()
         if kinds.kind_of(layer) == "dropout" and getattr(layer, "rate", True)
-        for norm in _first_norms(layer, routes)
+        for norm in _first_norms(layer, flow)
     ]
 
 
@@ -37,12 +39,12 @@ def masks_lost(model: keras.Model) -> list[tuple[Any, Any]]:
 
     Where the axis of the steps is gone (pooled, or the last step taken) there is no padding left.
     """
-    routes = Dataflow(model)
+    flow = Dataflow(model)
     found: dict[Any, Any] = {}
-    for calls in routes.calls.values():
+    for calls in flow.calls.values():
         for _, call in calls:
             if _drops_mask(call):
-                for norm in _first_norms(call.operation, routes, least=3):
+                for norm in _first_norms(call.operation, flow, least=3):
                     found.setdefault(norm, call.operation)
     return list(found.items())
 
@@ -56,22 +58,8 @@ def _drops_mask(call: Any) -> bool:
     )
 
 
-def _first_norms(layer: Any, routes: Dataflow, least: int = 0) -> list[Any]:
+def _first_norms(layer: Any, flow: Dataflow, least: int = 0) -> list[Any]:
     """The BN layers reached without passing another one, or a tensor of fewer than `least` axes."""
-    found: dict[Any, None] = {}
-    seen: set[tuple[int, int, int]] = set()
-    wave = list(routes.calls.get(layer, ()))
-    while wave:
-        read, call = wave.pop(0)
-        for tensor in call.outputs:
-            if len(tensor.shape) < least:
-                continue
-            for where, following in routes.readers(read, tensor):
-                if following is None or following.key in seen:
-                    continue
-                seen.add(following.key)
-                if isinstance(following.operation, keras.layers.BatchNormalization):
-                    found[following.operation] = None
-                else:
-                    wave.append((where, following))
-    return list(found)
+    calls = flow.reached(layer, lambda operation: not isinstance(operation, _BN), least)
+    reached = (call.operation for call in calls if call is not None)
+    return list(dict.fromkeys(each for each in reached if isinstance(each, _BN)))

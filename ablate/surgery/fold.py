@@ -194,7 +194,10 @@ class _Round:
         reasons = []
         for side, neighbour_of in (("before", _call_before), ("after", _call_after)):
             neighbour = neighbour_of(read, call, self.passed)
-            found = neighbour if isinstance(neighbour, str) else self.merge(layer, neighbour, side)
+            if isinstance(neighbour, str):
+                reasons.append(f"{side} it, {neighbour}")
+                continue
+            found = self.merge(layer, neighbour, side)
             if not isinstance(found, str):
                 return neighbour.operation, found
             reasons.append(f"{side} it, {found}")

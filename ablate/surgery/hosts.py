@@ -25,7 +25,6 @@ import keras
 from ablate.errors import SurgeryError, nearest
 from ablate.surgery import graph, kinds
 from ablate.surgery.dataflow import Dataflow
-from ablate.surgery.kinds import DROPOUT as DROPOUT
 from ablate.surgery.kinds import kind_of
 
 
@@ -107,14 +106,14 @@ def resolve(
 
 def all_hosts(model: keras.Model) -> list[Host]:
     """Return every layer of `model` as a host, nested ones after the model that holds them."""
-    routes = Dataflow(model)
+    flow = Dataflow(model)
     return [
         Host(
             layer=layer,
             path=path,
             kind=kind_of(layer),
             activation=kinds.inner_activation(layer),
-            output=routes.reaches_output(layer),
+            output=flow.reaches_output(layer),
         )
         for layer, path in paths(model)
     ]

@@ -22,9 +22,7 @@ from ablate.study.schema.placement import Placement, Selector
 from ablate.surgery import record
 from ablate.surgery.batches import Progress
 from ablate.surgery.calibrate import estimate, undo
-from ablate.surgery.decisions import SiteDecision as SiteDecision
-from ablate.surgery.decisions import plan_insertions as plan_insertions
-from ablate.surgery.decisions import sibling_path
+from ablate.surgery.decisions import SiteDecision, plan_insertions, sibling_path
 from ablate.surgery.layer_factory import activation_of, linear, recipe_of
 from ablate.surgery.rebuild import Edits, rebuild
 

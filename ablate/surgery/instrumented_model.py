@@ -82,7 +82,9 @@ class InstrumentedModel(keras.Model):
             if id(operation) in self._left_out:
                 results = [tensor]
             else:
-                if _takes_training(operation):
+                if isinstance(operation, keras.Layer) and (
+                    "training" in inspect.signature(operation.call).parameters
+                ):
                     # As keras.Model does: what holds for the whole overrides what was recorded.
                     kwargs = {**kwargs, "training": id(operation) in self._in_training}
                 results = keras.tree.flatten(operation(*args, **kwargs))
@@ -183,9 +185,3 @@ def _fitted(given: Any, wanted: Any) -> Any:
     if mask is not None and graph.mask_of(tensor) is None:
         graph.set_mask(tensor, mask)
     return tensor
-
-
-def _takes_training(operation: Any) -> bool:
-    return isinstance(operation, keras.Layer) and (
-        "training" in inspect.signature(operation.call).parameters
-    )

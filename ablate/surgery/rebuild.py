@@ -80,8 +80,8 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
     """
     work = _Rebuilding(edits or Edits())
     new = work.model(model)
-    for give_back in work.held:
-        give_back()
+    for holder, name, initializer in work.held:
+        setattr(holder, name, initializer)
     copied = {
         old_layer: new_layer
         for old_layer, new_layer in work.made.items()
@@ -142,7 +142,7 @@ class _Rebuilding:
     def __init__(self, edits: Edits):
         self.edits = edits
         self.made: dict[Any, Any] = {}
-        self.held: list[Callable[[], None]] = []
+        self.held: list[tuple[Any, str, Any]] = []
         chains = (*edits.before.values(), *edits.after.values())
         self.new = set(itertools.chain.from_iterable(chains))
         self.wanted = {layer: layer.trainable for layer in self.new}
@@ -154,7 +154,7 @@ class _Rebuilding:
             else:
                 self.made[old] = copy_of(old, self.edits.configure.get(old))
                 if isinstance(old, keras.Layer) and old not in self.edits.fresh:
-                    self.held.append(hold_initializers(self.made[old]))
+                    self.held += hold_initializers(self.made[old])
         return self.made[old]
 
     def model(self, old: keras.Model) -> keras.Model:

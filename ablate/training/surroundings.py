@@ -90,7 +90,7 @@ def _is_named(decision: SiteDecision) -> bool:
 
 def _beside(made: Network, layers: Mapping[str, keras.Layer]) -> Iterator[str]:
     """Tell of BN that was inserted directly beside BN that the model brings."""
-    routes = Dataflow(made.model)
+    flow = Dataflow(made.model)
     names = {layer: path for path, layer in layers.items()}
     added = {layers[each.path] for each in made.decisions if each.path}
     norm = keras.layers.BatchNormalization
@@ -98,7 +98,7 @@ def _beside(made: Network, layers: Mapping[str, keras.Layer]) -> Iterator[str]:
     for layer in names:
         if not isinstance(layer, norm):
             continue
-        for other in _next_norms(layer, routes):
+        for other in _next_norms(layer, flow):
             if (layer in added) != (other in added):
                 mine, theirs = (layer, other) if layer in added else (other, layer)
                 pairs.setdefault(mine, theirs)
@@ -112,22 +112,11 @@ def _beside(made: Network, layers: Mapping[str, keras.Layer]) -> Iterator[str]:
         )
 
 
-def _next_norms(layer: Any, routes: Dataflow) -> Iterator[Any]:
+def _next_norms(layer: Any, flow: Dataflow) -> Iterator[Any]:
     """Yield the BN layers that take a layer's output directly, or through activations alone."""
-    wave = [(read, each) for read, call in routes.calls.get(layer, ()) for each in call.outputs]
-    seen: set[int] = set()
-    while wave:
-        read, tensor = wave.pop()
-        if id(tensor) in seen:
-            continue
-        seen.add(id(tensor))
-        for where, call in routes.readers(read, tensor):
-            if call is None:
-                continue
-            if isinstance(call.operation, keras.layers.BatchNormalization):
-                yield call.operation
-            elif kinds.is_activation(call.operation):
-                wave += [(where, each) for each in call.outputs]
+    for call in flow.reached(layer, kinds.is_activation):
+        if call is not None and isinstance(call.operation, keras.layers.BatchNormalization):
+            yield call.operation
 
 
 def said_of_compilation(made: Network) -> list[str]:
