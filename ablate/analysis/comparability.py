@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.descriptive import close
-from ablate.analysis.effects import Guard
+from ablate.analysis.effects import Guard, Severity
 from ablate.analysis.formatting import (
     amount,
     counted,
@@ -109,24 +109,18 @@ def undeclared_parameters(context: AnalysisContext) -> Iterator[Guard]:
         if own_count == reference:
             continue
         share = own_count / reference - 1
+        severity: Severity = "note"
+        remark = ": what is compared is also a network of another size"
+        if not _weights_declared(variant, context.reference):
+            severity = "warning"
+            remark = ", though nothing that was declared adds or takes away weights"
+        elif abs(share) <= 0.05:
+            continue
         text = (
             f"{variant.name} has {own_count} parameters, {context.baseline} {reference} "
-            f"({share:+.1%})"
+            f"({share:+.1%}){remark}."
         )
-        if not _weights_declared(variant, context.reference):
-            yield Guard(
-                "parameters",
-                "warning",
-                f"{text}, though nothing that was declared adds or takes away weights.",
-                (variant.name,),
-            )
-        elif abs(share) > 0.05:
-            yield Guard(
-                "parameters",
-                "note",
-                f"{text}: what is compared is also a network of another size.",
-                (variant.name,),
-            )
+        yield Guard("parameters", severity, text, (variant.name,))
 
 
 def _weights_declared(variant: ResolvedVariant, baseline: ResolvedVariant) -> bool:

@@ -118,25 +118,18 @@ def collect(
     for index, source in enumerate(sources(resolved).values()):
         columns.setdefault(source, []).append(index)
 
-    metrics: dict[str, np.ndarray] = {}
-
-    def put(metric: str, variant: str, seed: int, value: float | None) -> None:
-        if metric not in metrics:
-            metrics[metric] = np.full((len(seeds), len(resolved)), np.nan)
-        if value is not None and np.isfinite(value):
-            metrics[metric][row[seed], columns.get(variant, [])] = value
-
-    for (variant, seed), result in trials.items():
-        if result.status == "completed":
-            for metric, value in result.metrics.items():
-                put(metric, variant, seed, value)
+    numbers = {key: dict(e.metrics) for key, e in trials.items() if e.status == "completed"}
     for metric, by_trial in (measurements or {}).items():
-        for (variant, seed), value in by_trial.items():
-            trial = trials.get((variant, seed))
-            if trial is not None and trial.status == "completed":
-                put(metric, variant, seed, value)
-    ordered = sorted(metrics, key=_metric_order)
-    return ResultTable(tuple(resolved), seeds, trials, {name: metrics[name] for name in ordered})
+        for key, value in by_trial.items():
+            if key in numbers:
+                numbers[key][metric] = value
+    names = sorted({name for own in numbers.values() for name in own}, key=_metric_order)
+    metrics = {name: np.full((len(seeds), len(resolved)), np.nan) for name in names}
+    for (variant, seed), own in numbers.items():
+        for metric, number in own.items():
+            if number is not None and np.isfinite(number):
+                metrics[metric][row[seed], columns.get(variant, [])] = number
+    return ResultTable(tuple(resolved), seeds, trials, metrics)
 
 
 def sources(resolved: Sequence[ResolvedVariant]) -> dict[str, str]:
