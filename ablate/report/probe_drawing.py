@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ablate.report.document import png
+from ablate.report.lines import LineStyle, line, line_style
 from ablate.report.probe_sections import Measured, mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from ablate.report.plots.theme import LineStyle
-
-#: The colour of what is no variant: examples, references.
-GREY = "#767676"
 
 
 def grid(
@@ -44,8 +40,6 @@ def grid(
 
 def style_of(found: Measured, variant: str) -> LineStyle:
     """Return the style that a variant's lines have everywhere in the report."""
-    from ablate.report.plots.theme import line_style
-
     return line_style(found.order.index(variant))
 
 
@@ -115,19 +109,6 @@ def over_layers(
         line(axis, np.arange(len(layers)), factor * values, style, name, markersize=4.5, **pale)
     axis.set_ylabel(label)
     layer_axis(axis, layers)
-
-
-def line(
-    axis: Axes, x: np.ndarray, y: np.ndarray, style: LineStyle, label: str, **options: Any
-) -> None:
-    """Draw a variant's line with its markers."""
-    own = {"linestyle": style.dash, "marker": style.marker, "markersize": 4}
-    axis.plot(x, y, color=style.colour, label=label, **{**own, **options})
-
-
-def band(axis: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
-    """Fill what lies between two lines."""
-    axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def logarithmic(axis: Axes, *, horizontal: bool = False, ticks: Sequence[float] = ()) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ablate.report.lines import PALETTE, line_style
 from ablate.report.names import fitted_names, most_telling
 from ablate.report.plots import draw
 from ablate.report.plots.curves import MOST_PANELS, curves, mean_and_band, stack
@@ -12,7 +13,6 @@ from ablate.report.plots.effects import effects, factor_effects
 from ablate.report.plots.failures import failures
 from ablate.report.plots.interactions import interactions
 from ablate.report.plots.response import learning_rates
-from ablate.report.plots.theme import PALETTE, line_style
 from tests.report.studies import BN, arm, factorial, report_of, result, study
 
 

@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from ablate.analysis import Cost, Spread
 from ablate.report import formatting
 from ablate.report.document import Plot
+from ablate.report.lines import line_style
 from ablate.report.names import shortened
-from ablate.report.plots.theme import drawn, line_style, panels
+from ablate.report.plots.theme import drawn, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 

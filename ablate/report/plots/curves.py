@@ -17,16 +17,9 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.report import formatting
 from ablate.report.document import Plot
+from ablate.report.lines import GREY, LineStyle, line, line_style
 from ablate.report.names import fitted_names, most_telling
-from ablate.report.plots.theme import (
-    GREY,
-    LineStyle,
-    drawn,
-    line_style,
-    panels,
-    plain_log,
-    small_panels,
-)
+from ablate.report.plots.theme import drawn, panels, plain_log, small_panels
 from ablate.report.report_data import ReportData
 from ablate.study.trial import TrialResult
 
@@ -124,16 +117,7 @@ def draw_curve(
     mean, low, high = mean_and_band(scaled)
     if np.isfinite(low).any():
         axis.fill_between(epochs, low, high, color=style.colour, alpha=0.13, linewidth=0)
-    axis.plot(
-        epochs,
-        mean,
-        color=style.colour,
-        linestyle=style.dash,
-        marker=style.marker,
-        markersize=4,
-        markevery=max(len(epochs) // 6, 1),
-        label=label,
-    )
+    line(axis, epochs, mean, style, label, markevery=max(len(epochs) // 6, 1))
 
 
 def _curve_names(by_variant: Mapping[str, Sequence[TrialResult]]) -> list[str]:

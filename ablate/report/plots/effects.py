@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ablate.analysis import MetricSummary
 from ablate.report import formatting
 from ablate.report.document import Plot
+from ablate.report.lines import line_style
 from ablate.report.names import most_telling, shortened
 from ablate.report.plots.forest import (
     MOST_ROWS,
@@ -23,7 +24,7 @@ from ablate.report.plots.forest import (
     row_names,
     say_lost,
 )
-from ablate.report.plots.theme import drawn, line_style, panels
+from ablate.report.plots.theme import drawn, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 

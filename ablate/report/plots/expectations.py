@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from ablate.analysis import Expectation
 from ablate.report import formatting
 from ablate.report.document import Plot
+from ablate.report.lines import GREY, PALETTE
 from ablate.report.names import shortened
-from ablate.report.plots.theme import GREY, PALETTE, drawn, panels
+from ablate.report.plots.theme import drawn, panels
 from ablate.report.report_data import ReportData
 
 #: Panels, and claims in each.

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from ablate.analysis import Analysis, Comparison, Direction, MetricSummary
 from ablate.report import formatting
+from ablate.report.lines import GREY, LineStyle
 from ablate.report.names import fitted_names
-from ablate.report.plots.theme import FAILED, GREY, LineStyle, panels
+from ablate.report.plots.theme import FAILED, panels
 from ablate.report.tables import scale_of
 
 #: Rows that one figure holds; beyond, those with the largest effects are drawn.

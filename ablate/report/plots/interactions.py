@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.plots.theme import drawn, line_style, panels
+from ablate.report.lines import line, line_style
+from ablate.report.plots.theme import drawn, panels
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
@@ -84,15 +85,7 @@ def _draw_pair(
         counts = np.isfinite(rows).sum(axis=0)
         with np.errstate(invalid="ignore"):
             means = np.where(counts > 0, np.nansum(rows, axis=0) / counts, np.nan)
-        axis.plot(
-            places,
-            means,
-            color=style.colour,
-            linestyle=style.dash,
-            marker=style.marker,
-            markersize=6,
-            label=f"{lines}={level}",
-        )
+        line(axis, places, means, style, f"{lines}={level}", markersize=6)
     axis.set_xticks(places, list(levels[along]))
     axis.set_xlim(-0.35, len(places) - 0.65)
     axis.set_xlabel(along)

@@ -17,8 +17,9 @@ from matplotlib.axes import Axes
 
 from ablate.report import formatting
 from ablate.report.document import Plot
+from ablate.report.lines import LineStyle, line_style
 from ablate.report.names import common_beginning, shortened
-from ablate.report.plots.theme import LineStyle, drawn, line_style, panels, plain_log
+from ablate.report.plots.theme import drawn, panels, plain_log
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 from ablate.study.resolved import ResolvedVariant

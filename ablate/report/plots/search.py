@@ -16,8 +16,9 @@ from matplotlib.ticker import MaxNLocator
 from ablate.analysis import expected_best
 from ablate.report import formatting
 from ablate.report.document import Plot
+from ablate.report.lines import line, line_style
 from ablate.report.plots.response import Response, draw_response, finish_response
-from ablate.report.plots.theme import line_style, panels, plain_log, themed
+from ablate.report.plots.theme import panels, plain_log, themed
 
 if TYPE_CHECKING:
     from ablate.analysis.search import Searched
@@ -46,16 +47,8 @@ def _budget_curve(searched: Searched) -> Plot | None:
             continue
         some = True
         style = line_style(index)
-        axes[0].plot(
-            np.arange(1, len(curve) + 1),
-            curve,
-            color=style.colour,
-            linestyle=style.dash,
-            marker=style.marker,
-            markersize=4,
-            markevery=max(len(curve) // 8, 1),
-            label=variant,
-        )
+        points, sparse = np.arange(1, len(curve) + 1), max(len(curve) // 8, 1)
+        line(axes[0], points, curve, style, variant, markevery=sparse)
     if not some:
         return None
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))

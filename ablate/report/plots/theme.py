@@ -1,16 +1,13 @@
-"""How every plot looks: one palette, one set of markers and dashes, one way to a file.
+"""How every plot looks: one style for drawing and saving, and figures of a page's width.
 
-Colours are Okabe and Ito's, which the colour-blind and a grey printer can tell apart, and each
-comes with its own marker and dash, so that colour never carries a meaning alone. The baseline is
-always black. Figures are made without pyplot, so nothing global is touched, and SVG files are the
-same bytes for the same numbers.
+Figures are made without pyplot, so nothing global is touched, and SVG files are the same bytes for
+the same numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -24,13 +21,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from ablate.report.document import Plot
 from ablate.report.report_data import ReportData
 
-#: Okabe & Ito (2008), black first for the baseline; their yellow is too light on white paper.
-PALETTE = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
-
-GREY = "#767676"
-PALE = "#D9D9D9"
 FAILED = "#D55E00"
 
 #: Width of a figure in inches: a page's text width, so that text prints at its nominal size.
@@ -65,24 +55,6 @@ _STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "text.parse_math": False,  # names are text: `a_$b$` is no formula
 }
-
-
-@dataclass(frozen=True)
-class LineStyle:
-    """The colour, marker and dash of one variant."""
-
-    colour: str
-    marker: str
-    dash: Any
-
-
-def line_style(index: int) -> LineStyle:
-    """Return the line style of the variant at `index` in the study's order; 0 is the baseline."""
-    return LineStyle(
-        colour=PALETTE[1 + (index - 1) % (len(PALETTE) - 1)] if index else PALETTE[0],
-        marker=MARKERS[index % len(MARKERS)],
-        dash=DASHES[index % len(DASHES)],
-    )
 
 
 @contextmanager

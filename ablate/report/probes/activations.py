@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from ablate.report.document import Plot
+from ablate.report.lines import band
 from ablate.report.probe_drawing import (
-    band,
     epoch_axis,
     grid,
     layer_axis,
@@ -52,7 +52,8 @@ def draw(found: Measured) -> Iterator[Plot]:
 
 def images(arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
     """Draw both sides of the activations of a trial's first and last layers."""
-    from ablate.report.plots.theme import PALETTE, small_panels
+    from ablate.report.lines import PALETTE
+    from ablate.report.plots.theme import small_panels
 
     layers = [str(each) for each in arrays["layers"]]
     if len(layers) > _LAYERS:

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from ablate.report.document import Plot
-from ablate.report.probe_drawing import band, grid, layer_axis, line, over_epochs, style_of
+from ablate.report.lines import band, line
+from ablate.report.probe_drawing import grid, layer_axis, over_epochs, style_of
 from ablate.report.probe_sections import Measured, ReportedProbe
 from ablate.study.schema.strict import Strict
 

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from ablate.report.document import Plot
-from ablate.report.probe_drawing import grid, line, logarithmic, over_epochs, style_of
+from ablate.report.lines import line
+from ablate.report.probe_drawing import grid, logarithmic, over_epochs, style_of
 from ablate.report.probe_sections import Measured, ReportedProbe
 from ablate.study.schema.strict import Strict
 

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from ablate.report.document import Plot
-from ablate.report.probe_drawing import GREY, alone, band, grid, small_png, style_of
+from ablate.report.lines import GREY, band
+from ablate.report.probe_drawing import alone, grid, small_png, style_of
 from ablate.report.probe_sections import Arrays, Measured, ReportedProbe
 from ablate.study.schema.strict import Strict
 
@@ -60,7 +61,7 @@ def draw(found: Measured) -> Iterator[Plot]:
 
 def images(arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
     """Draw a trial's curve at a few epochs."""
-    from ablate.report.plots.theme import PALETTE
+    from ablate.report.lines import PALETTE
 
     epochs = arrays["epochs"]
     for at in np.unique(np.linspace(0, len(epochs) - 1, _CURVES).astype(int)):

@@ -8,14 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from ablate.report.document import Plot
-from ablate.report.probe_drawing import (
-    band,
-    epoch_axis,
-    grid,
-    logarithmic,
-    over_epochs,
-    style_of,
-)
+from ablate.report.lines import band
+from ablate.report.probe_drawing import epoch_axis, grid, logarithmic, over_epochs, style_of
 from ablate.report.probe_sections import Measured, ReportedProbe
 from ablate.study.schema.strict import Strict
 

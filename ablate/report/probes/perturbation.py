@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from ablate.report.document import Plot
-from ablate.report.probe_drawing import GREY, grid, over_layers
+from ablate.report.lines import GREY
+from ablate.report.probe_drawing import grid, over_layers
 from ablate.report.probe_sections import Measured, ReportedProbe
 from ablate.study.schema.strict import Strict
 
