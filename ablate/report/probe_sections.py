@@ -87,8 +87,9 @@ class Measured:
         return np.array(rows) if rows else np.zeros((0, len(epochs)))
 
     def over_seeds(self, variant: str, key: str) -> np.ndarray:
-        """Return the mean over seeds of the array `key`, (epochs, …)."""
-        return mean(self.series(variant, key))
+        """Return the mean over seeds of the array `key`, (epochs, …); (0,) where no seed has it."""
+        series = self.series(variant, key)
+        return mean(series) if series.size else np.zeros(0)
 
     def over_layers(self, variant: str, key: str, skip: int = 0) -> np.ndarray:
         """Return the mean of `key` (`{}` is the layer) over the variant's layers, (seeds, epochs).

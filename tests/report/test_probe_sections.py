@@ -106,6 +106,23 @@ def test_every_probe_has_a_section_with_a_plot(probe, material):
         assert png(plot.figure, 20)[:4] == b"\x89PNG"
 
 
+def test_averages_are_drawn_of_variants_that_have_them(material):
+    data = material("dropout")
+    bare = {key for key in arrays("dropout", "plain") if "/error" in key or "/scalar/scaled" in key}
+    variants = {each.id: each.variant for each in data.results}
+
+    def stored(trial):
+        found = arrays("dropout", variants[trial])
+        if variants[trial] != "plain":
+            return found
+        return {key: each for key, each in found.items() if key not in bare}
+
+    (section,) = probe_sections.sections(replace(data, arrays=stored))
+    (averages,) = [plot for plot in section.plots if plot.name == "probe-dropout-averages"]
+    drawn = averages.figure.axes[0].get_legend_handles_labels()[1]
+    assert not [label for label in drawn if label.startswith("plain")] and drawn
+
+
 def test_a_dropout_that_feeds_a_normalization_is_warned_of(material):
     (section,) = probe_sections.sections(material("variance_shift"))
     assert "In plain a Dropout feeds a BatchNormalization: drop → bn." in section.text
