@@ -37,7 +37,7 @@ RANDOM_ROWS = 32
 class Images:
     """What a model takes (`x`), and words on where it comes from and how it was prepared.
 
-    `invented` tells random inputs from images that were given.
+    `invented` is true of random inputs, made up since no images were given.
     """
 
     x: Any

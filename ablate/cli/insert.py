@@ -136,7 +136,7 @@ def _summary(
     if splits := [each.splits for each in done if each.splits]:
         lines.append(f"Split off {len(splits)} fused activations: {some(splits)}.")
     if bare := [each.host for each in done if "which no activation follows" in each.stands]:
-        lines.append(f"No activation follows {some(bare)}: the layer stands directly after.")
+        lines.append(f"No activation follows {some(bare)}: the layer goes directly after.")
     lines += each_with_reason("skipped", skipped)
     warnings = [
         f"Dropout '{dropout}' feeds '{norm}': its variance differs between training and inference."

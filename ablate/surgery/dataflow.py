@@ -1,6 +1,6 @@
 """Where tensors go, across the borders of nested models.
 
-Of a tensor of any graph of a model it tells what reads it, inside and outside of the nested model
+It finds what reads a tensor of any graph of a model, inside and outside of the nested model
 that made it. Nested models are passed through: they are no readers themselves.
 """
 

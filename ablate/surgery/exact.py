@@ -30,7 +30,7 @@ SMALL_MOVES = 24
 class Parameters:
     """Hold a BN's parameters and statistics, each of shape `(channels,)`.
 
-    `exact` tells for each channel whether the backend's `rsqrt(variance + epsilon) * gamma` is
+    `exact` is true for each channel where the backend's `rsqrt(variance + epsilon) * gamma` is
     the wanted factor to the last bit.
     """
 

@@ -143,7 +143,7 @@ def producer_of(tensor: Any) -> Any:
 
 
 def input_key(read: Graph, tensor: Any) -> tuple[int, int, int]:
-    """The key under which edits of a graph's input stand, as if an input were a call."""
+    """The key of edits of a graph's input, as if an input were a call."""
     return (id(read.model), id(producer_of(tensor)), 0)
 
 

@@ -34,7 +34,7 @@ class Host:
 
     `path` is the names of the enclosing models and of the layer, joined by `/` (without the
     outermost model). `kind` is one of `KINDS`, or `dropout`, `model` or `other`. `activation`
-    names the activation inside the layer, if it has one that is not linear. `output` tells an
+    names the activation inside the layer, if it has one that is not linear. `output` marks an
     output layer.
     """
 
@@ -86,7 +86,7 @@ def resolve(
     where: str | Iterable[str],
     except_: str | Iterable[str] | None = None,
 ) -> list[Selected]:
-    """Do as `select`, and tell for each host whether it was named."""
+    """Do as `select`, and return with each host whether it was named."""
     hosts = all_hosts(model)
     found: dict[str, bool] = {}
     for selector in _listed(where):

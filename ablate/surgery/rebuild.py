@@ -42,7 +42,7 @@ Key = tuple[int, int, int]
 class Edits:
     """What shall differ in the rebuilt model.
 
-    `before` and `after` map `Call.key` to new layers that stand, in this order, on the call's
+    `before` and `after` map `Call.key` to new layers that go, in this order, on the call's
     input or output; the same layer object under several keys is a shared layer. `leave_out`
     holds layers of the old model whose input becomes their output. `configure` changes the
     configuration a layer is rebuilt from. The state of the layers in `fresh` is not copied

@@ -61,7 +61,7 @@ def take_out(
     *,
     give_bias: bool = False,
 ) -> Removed:
-    """Do as `remove`, and tell which hosts were given a bias."""
+    """Do as `remove`, and return which hosts were given a bias, too."""
     entries = record.entries(model)
     calls = calls_by_layer(model)
     if where is None:

@@ -4,7 +4,7 @@ A `Site` names the calls, and the side of them, where an inserted layer would go
 changed here: `insert` acts on what this module decides.
 
 The host's activation is the fused one, else the first activation reached through normalization
-and dropout layers that feed nothing else. Where there is none, both activation positions stand
+and dropout layers that feed nothing else. Where there is none, both activation positions are
 directly after the host.
 """
 
@@ -40,7 +40,7 @@ class Point:
 
     @property
     def tensor(self) -> Any:
-        """The symbolic tensor on which the layer would stand."""
+        """The symbolic tensor that the layer would take."""
         return fed(self.call)[0] if self.side == "before" else self.call.outputs[0]
 
 
@@ -48,7 +48,7 @@ class Point:
 class Site:
     """A place for a layer: `host` (a path), its `kind`, a `position`.
 
-    `stands` says in words where that is; `points` are the calls concerned (several for a shared
+    `stands` describes where that is; `points` are the calls concerned (several for a shared
     host).
     """
 
