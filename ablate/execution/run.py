@@ -33,7 +33,6 @@ from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.schema.execution import Execution
-from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.study.study import Study
 from ablate.study.trial import Spec, Trial
 
@@ -145,18 +144,15 @@ class Session:
 
     def plan(self, study: Study, *, anew: bool = False) -> Plan:
         """Plan a study; what only a built model or rows that are read can tell, a worker tells."""
-
-        def look_inside(variant: ResolvedVariant, rule: LeaveOneOut) -> Sequence[Found]:
-            found: Sequence[Found] = self.call(variant.spec, worker.look_inside, variant, rule)
-            return found
-
-        def read(spec: Spec) -> str:
-            digest: str = self.call(spec, worker.read, spec)
-            return digest
-
-        earlier = resolved_before(self._store)
         return plan(
-            study, self._store, look_inside=look_inside, read=read, earlier=earlier, anew=anew
+            study,
+            self._store,
+            look_inside=lambda variant, rule: self.call(
+                variant.spec, worker.look_inside, variant, rule
+            ),
+            read=lambda spec: self.call(spec, worker.read, spec),
+            earlier=resolved_before(self._store),
+            anew=anew,
         )
 
     def call(self, spec: Spec, function: Callable[..., Any], *arguments: Any) -> Any:

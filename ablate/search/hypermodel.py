@@ -1,11 +1,11 @@
 """A variant as a `keras_tuner.HyperModel`, for any stock tuner.
 
-A study with a `search` section and the name of a variant go in. `build` declares the space,
-takes the point that a tuner chose, and returns the compiled network as a trial of `ablate` would
-begin it: same graph, same initial weights, same optimizer; `fit` adds the point's batch size,
-callbacks and class weights. Where a tuner chooses nothing the study's own values stand. The tuner
-clears the session before each build, which wipes seeds and the dtype policy: both are set again
-there. What a point gives depends on the point alone, and on which execution of it this is.
+`build` declares the space of the study's `search` section, takes the point that a tuner chose, and
+returns the compiled network as a trial of `ablate` would begin it: same graph, same initial
+weights, same optimizer; `fit` adds the point's batch size, callbacks and class weights. Where a
+tuner chooses nothing the study's own values are used. The tuner clears the session before each
+build, which wipes seeds and the dtype policy: both are set again there. What a point gives depends
+on the point alone, and on which execution of it this is.
 """
 
 from __future__ import annotations
