@@ -63,7 +63,7 @@ def test_a_probe_of_ones_own_reaches_the_json_the_report_and_tensorboard(tmp_pat
     assert "How large the weights of each layer are" not in page  # that is for the reference
     assert "Weights that grow without end" in page and "Size of the weights" in page
 
-    events.rebuild(store, outcome, illustrate=illustrate)
+    events.update(store, outcome, illustrate=illustrate, anew=True)
     tags = {
         value.tag
         for file in store.tensorboard.rglob("*tfevents*")
