@@ -17,6 +17,7 @@ ROOT = Path(ablate.__file__).parent
 
 RETIRED = {
     "additions": "layer_factory",
+    "arm": "variant",
     "bench": "model_cache",
     "breathe": "on_progress",
     "cargo": "packaging",
