@@ -85,12 +85,12 @@ def main(arguments: list[str] | None = None) -> None:
 def run_cli(arguments: list[str] | None = None) -> int:
     """Run the command line and return its status: 0, 1, 2 or 130 (DESIGN.md section 7)."""
     try:
-        with _noticing():
+        with _print_notices():
             status = cli.main(args=arguments, prog_name="ablate", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort as error:  # click's name for Ctrl-C
-        _say_goodbye(error.__cause__)
+        _report_interruption(error.__cause__)
         return INTERRUPTED
     except click.ClickException as error:
         text = io.StringIO()
@@ -107,7 +107,7 @@ def run_cli(arguments: list[str] | None = None) -> int:
 
 
 @contextmanager
-def _noticing() -> Iterator[None]:
+def _print_notices() -> Iterator[None]:
     """Print notices as a person reads them, each once; other warnings as they were."""
     with warnings.catch_warnings():
         before, shown = warnings.showwarning, set[str]()
@@ -124,7 +124,7 @@ def _noticing() -> Iterator[None]:
         yield
 
 
-def _say_goodbye(error: BaseException | None) -> None:
+def _report_interruption(error: BaseException | None) -> None:
     done, left = getattr(error, "done", None), getattr(error, "left", None)
     if done is None:
         text = "Stopped. What was finished before is saved, and nothing is half written."

@@ -175,7 +175,7 @@ def _stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # Ctrl-C too: a shell that started us in the background has told us to ignore it.
+    # Ctrl-C too: a shell that started us in the background makes it ignored.
     before = {sign: signal.signal(sign, interrupt) for sign in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

@@ -49,7 +49,7 @@ def _chosen(name: str | None) -> list[dict[str, Any]]:
 
 
 def _described(kind: Any) -> dict[str, Any]:
-    """Return what can be said of a kind, as plain values."""
+    """Describe a kind, as plain values."""
     arguments = []
     if kind.arguments is not None:
         schema = kind.arguments.model_json_schema()["properties"]
@@ -74,7 +74,7 @@ def _described(kind: Any) -> dict[str, Any]:
 
 
 def _print(found: list[dict[str, Any]], alone: bool) -> None:
-    """Print one factory after the other; what all of them take is told once, at the end."""
+    """Print one factory after the other; what all of them take once, at the end."""
     from ablate.report.terminal import console
     from ablate.study.schema.factories import Network
 

@@ -29,7 +29,7 @@ class Find:
         """Return the study that STUDY names: a file, or a folder under `logs`.
 
         Raises:
-            StudyError: neither is there, or the file cannot be obeyed.
+            StudyError: neither is there, or the file is not valid.
         """
         from ablate.config import load_study
         from ablate.store import Store, studies

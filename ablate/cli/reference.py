@@ -11,7 +11,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,16 @@ _CONFIG_HEAD = """\
 
 Every key that a study file can have. This page is written from the code (`make docs`).
 
-A study is YAML 1.2: `on`, `off` and `1e-4` mean what they say, and a key that stands twice is
+A study is YAML 1.2: `on`, `off` and `1e-4` mean what they say, and a duplicate key is
 refused. The schema is strict: an unknown key or a wrong type is an error before any training,
-told with its line, what was expected, what was received and the nearest valid name.
+that names the line, what was expected, what was received and the nearest valid name.
 `ablate schema` prints the same as JSON Schema, so that editors complete study files, and
 `ablate init` writes a commented study to start from.
 
 Any key can be changed from the command line: `--set train.epochs=3`,
 `--set 'variants.bn.insert[0].momentum=0.9'`; the value is read as YAML. `--profile quick` lays a
 set of such changes upon the file, `--seeds 7` sets the seeds. A file that a study names is
-looked for where one works, then beside the study file.
+looked for in the working directory, then next to the study file.
 """
 
 _POSITIONS = {
@@ -74,7 +74,7 @@ its momentum. Two declared variants that would train the same are an error, unle
 """
 
 _FACTORS = """\
-`factors` stand in place of `variants`: every level of each factor with every level of the
+`factors` replace `variants`: every level of each factor with every level of the
 others. A level is written as a variant is. Two factors that set one field are an error.
 
 ```yaml
@@ -112,6 +112,11 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str, dict[str, type[BaseModel]]], .
     ("expect", Expect, "", {}),
 )
 
+#: The kinds of a section that is one of several, by the section's key.
+_KINDS: Mapping[str, Mapping[str, Kind]] = {
+    "data": sources.SOURCES, "probes": PROBES, "model": factories.MODELS,
+}  # fmt: skip
+
 _WORDS = {
     "Named": "name with arguments",
     "Called": "call with arguments",
@@ -130,13 +135,9 @@ def config_reference() -> str:
         parts += [f"## `{key}`\n", _about(model), *([prose] if prose else []), _table(model)]
         if key == "insert":
             parts += [_positions(), _layers()]
-        if key == "data":
-            parts += (part for kind in sources.SOURCES.values() for part in _kind(kind))
-        if key == "probes":
-            parts += (part for kind in PROBES.values() for part in _kind(kind))
         if key == "model":
             parts += ["### Every factory\n", _table(factories.Network)]
-            parts += (part for kind in factories.MODELS.values() for part in _kind(kind))
+        parts += (part for kind in _KINDS.get(key, {}).values() for part in _kind(kind))
         for path, each in smaller.items():
             parts += [f"### `{path}`\n", _about(each), _table(each)]
     return "\n".join(parts)
@@ -175,7 +176,7 @@ def _about(model: type[BaseModel]) -> str:
 
 
 def _table(model: type[BaseModel], beyond: Iterable[str] = ()) -> str:
-    """Return the fields of a model, but for those `beyond` it that are told elsewhere."""
+    """Return the fields of a model, but for those `beyond` it that are described elsewhere."""
     rows = [
         (f"`{field.alias or name}`", _type(field), _default(field), field.description or "")
         for name, field in model.model_fields.items()

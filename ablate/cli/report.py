@@ -65,10 +65,10 @@ def command(
 
 
 def read(study: str, logs: Path) -> ReportData:
-    """Return the material of the report on a study: whatever of it has been trained so far.
+    """Return the data of the report on a study: whatever of it has been trained so far.
 
     Raises:
-        StudyError: there is no such study, or its file cannot be obeyed.
+        StudyError: there is no such study, or its file is not valid.
     """
     from ablate.execution.plan import plan
     from ablate.execution.pretrained import with_trained_model

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("docs/reproductions.md"),
     show_default=True,
-    help="The document; its plots go to a folder of its name beside it.",
+    help="The document; its plots go to a folder of its name next to it.",
 )
 @click.option(
     "--configs",

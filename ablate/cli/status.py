@@ -57,8 +57,8 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
         for _, search in seen:
             if search is not None:
                 print_search_progress(search, screen)
-    for error in errors:
-        echo(f"Error: {error}", err=True)
+    for each in errors:
+        echo(f"Error: {each}", err=True)
     return 2 if errors else 0
 
 

@@ -101,7 +101,7 @@ def look_up(name: str, path: Path, logs: Path) -> Reproduction:
     """Return a study with what the store has of it: nothing, or its report.
 
     Raises:
-        StudyError: the file cannot be obeyed.
+        StudyError: the file is not valid.
     """
     not_run = Reproduction(name, heading(path))
     declared = load_study(path)

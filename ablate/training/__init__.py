@@ -1,8 +1,7 @@
 """Training: trials in, results out.
 
 `configure` fixes the threads of a process, `run_group` trains trials that share a program,
-`preview` builds variants without training them, `found_in` looks for what leave-one-out leaves
-out.
+`preview` builds variants without training them, `found_in` finds what leave-one-out leaves out.
 """
 
 import os

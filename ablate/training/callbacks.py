@@ -33,7 +33,7 @@ class BestWeights(keras.callbacks.EarlyStopping):
 class Untouched(keras.callbacks.Callback):
     """Sees to it that early stopping restores over no weights that a callback has set.
 
-    It stands in the list twice, before and behind those that may set weights at the end.
+    It is in the list twice, before and after those that may set weights at the end.
     """
 
     _held: list[Any] | None = None

@@ -4,8 +4,8 @@ Variables and plain Python state go in; after a kill they come out, and the tria
 bits it would have had. A checkpoint is written after an epoch, but not within `INTERVAL` seconds
 of the last one and not while it would take more than its `SHARE` of the time, so a small trial
 never writes one and a long one loses a moment to a kill. It is an npz file of arrays and JSON, no
-pickle: reading it runs nothing. One that is damaged or does not fit is said to be so, and the trial
-begins anew.
+pickle: reading it runs nothing. One that is damaged or does not fit is named in a note, and the
+trial begins anew.
 """
 
 from __future__ import annotations

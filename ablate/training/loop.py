@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from ablate.training.program import Batch, Program, row_count
-from ablate.training.schedules import Rates, rate_of
+from ablate.training.schedules import Rates, rate_of, written_rate
 from ablate.training.watching import Watch
 
 _TRAIN_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
@@ -25,7 +25,7 @@ _TEST_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
 
 @dataclass
 class Listener:
-    """What the loop tells: each epoch's logs with the rate of its last step, a divergence."""
+    """What the loop reports: each epoch's logs with the rate of its last step, a divergence."""
 
     epoch: Callable[[int, dict[str, Any], float], None]
     diverged: Callable[[int, int, float], None]
@@ -60,7 +60,7 @@ class Loop:
         rates: the learning rates.
         callbacks: Keras's and anyone's own.
         listener: hears what happens.
-        clock: is told how long it took.
+        clock: adds up how long it took.
         taken: steps taken before.
     """
 
@@ -86,7 +86,7 @@ class Loop:
         return -(-row_count(self.train) // self.batch_size)
 
     def begin(self) -> None:
-        """Tell the callbacks that training begins; called before the steps are traced."""
+        """Call the callbacks' on_train_begin; called before the steps are traced."""
         self.watch.begin(self.callbacks.on_train_begin)
 
     def go(self, done: int = 0) -> None:
@@ -120,8 +120,7 @@ class Loop:
         )  # fmt: skip
         self._account("train", began, traced)
         self.taken += done.steps
-        # A float32 as people write it: 0.05, not 0.05000000074505806.
-        rate = float(str(np.float32(done.rate)))
+        rate = written_rate(done.rate)
         if done.diverged is not None:
             self.listener.diverged(epoch + 1, done.diverged, rate)
             return None

@@ -1,8 +1,7 @@
-"""What is to be said of the normalizations in a variant's network.
+"""Remarks on the normalizations in a variant's network.
 
-A network, the number of its training rows and its `train` section go in; sentences come out:
-where batch statistics are of one value, or of a few, or of other rows than one may think, and
-where a layer was called with a `training` that training and evaluation override.
+They say where batch statistics are of one value, or of a few, or of other rows than one may
+think, and where a layer was called with a `training` that training and evaluation override.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _L = keras.layers
 FEW = 8
 
 
-def said_of_norms(made: Network, rows: int, train: Train) -> tuple[list[str], list[str]]:
+def remarks_on_norms(made: Network, rows: int, train: Train) -> tuple[list[str], list[str]]:
     """Return notes and cautions on the normalizations of a network.
 
     Args:
@@ -36,12 +35,8 @@ def said_of_norms(made: Network, rows: int, train: Train) -> tuple[list[str], li
     if train.epochs == 0:
         return [], []
     norms = [(name, layer) for name, layer in _named(made.model) if isinstance(layer, _NORMS)]
-    live = [
-        (name, each)
-        for name, each in norms
-        if isinstance(each, _L.BatchNormalization) and each.trainable
-    ]
-    notes, warnings = list(_few(live, rows, train)), [*_one(norms, rows, train)]
+    live = [each for each in norms if _normalizes_by_batch(each[1])]
+    notes, warnings = list(_few(live, rows, train)), list(_one(norms, rows, train))
     every = train.optimizer.arguments.get("gradient_accumulation_steps") or 1
     if live and every > 1:
         size = train.batch_size
@@ -70,6 +65,10 @@ def _named(model: keras.Model) -> Iterator[tuple[str, keras.Layer]]:
         yield named.get(layer, layer.name), layer
 
 
+def _normalizes_by_batch(layer: keras.Layer) -> bool:
+    return isinstance(layer, _L.BatchNormalization) and bool(layer.trainable)
+
+
 def _values(layer: keras.Layer, rows: int) -> int | None:
     """Return of how many values a statistic of a step is, None where shapes do not tell."""
     shape = (layer.get_build_config() or {}).get("input_shape")
@@ -92,7 +91,7 @@ def _values(layer: keras.Layer, rows: int) -> int | None:
 
 
 def _one(norms: list[tuple[str, Any]], rows: int, train: Train) -> Iterator[str]:
-    """Tell of normalizations over one value: what comes out is beta, whatever goes in."""
+    """Remark on normalizations over one value: what comes out is beta, whatever goes in."""
     size = min(train.batch_size, rows)
     always, at_last = [], []
     for name, layer in norms:
@@ -153,13 +152,12 @@ def _called_with(model: keras.Model, training: bool) -> Iterator[keras.Layer]:
 
 
 def _not_kept(model: keras.Model, names: dict[Any, str]) -> Iterator[str]:
-    """Tell of normalizations under `training=False`, which does not hold while training.
+    """Remark on normalizations under `training=False`, which does not hold while training.
 
     Keras gives the argument of the outermost call to every layer inside.
     """
     for layer in _called_with(model, False):
-        inside = [each for each in layer._flatten_layers() if isinstance(each, _NORMS[0])]
-        live = [each for each in inside if each.trainable]
+        live = [each for each in layer._flatten_layers() if _normalizes_by_batch(each)]
         if live:
             those = "" if layer in live else f" (BatchNormalization layers in it: {len(live)})"
             yield (
@@ -170,7 +168,7 @@ def _not_kept(model: keras.Model, names: dict[Any, str]) -> Iterator[str]:
 
 
 def _not_active(model: keras.Model, names: dict[Any, str]) -> Iterator[str]:
-    """Tell of Dropouts under `training=True`, which does not hold in evaluation."""
+    """Remark on Dropouts under `training=True`, which does not hold in evaluation."""
     for layer in _called_with(model, True):
         if any(isinstance(each, _L.Dropout) and each.rate > 0 for each in layer._flatten_layers()):
             yield (
@@ -180,17 +178,15 @@ def _not_active(model: keras.Model, names: dict[Any, str]) -> Iterator[str]:
 
 
 def _masked(model: keras.Model, names: dict[Any, str]) -> Iterator[str]:
-    """Tell of normalizations that get a mask."""
+    """Remark on normalizations that get a mask."""
     found = [
         names[call.operation]
         for read, _ in graph.every(model)
         for call in read.calls
-        if isinstance(call.operation, _L.BatchNormalization)
-        and call.operation.trainable
+        if _normalizes_by_batch(call.operation)
         and any(graph.mask_of(each) is not None for each in call.inputs)
     ]
-    found = list(dict.fromkeys(found))
-    if found:
+    if found := list(dict.fromkeys(found)):
         yield (
             f"{some(found)} get{_s(found)} a mask: the statistics are those of unmasked steps, so "
             "of as many values as a batch has, and padding is normalized with them"

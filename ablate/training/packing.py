@@ -1,7 +1,7 @@
 """Plain Python state as JSON and arrays, and back: what a checkpoint is made of.
 
 Numbers, texts, lists, tuples, mappings, sets, arrays, and functions of `keras.ops` and NumPy by
-their name go in; a tree that JSON holds and the arrays beside it come out. Nothing that is read
+their name go in; a tree that JSON holds and its arrays come out. Nothing that is read
 can run code, as it could in a pickle. What is shared stays shared; what is of any other kind is
 refused, so that nothing comes back as something else.
 """

@@ -37,7 +37,7 @@ def preview(resolved: Iterable[ResolvedVariant], seed: int = 0) -> list[VariantP
 
     Args:
         resolved: the variants.
-        seed: which split to look at, where each seed has its own.
+        seed: the seed of the split, where each seed has its own.
 
     Raises:
         StudyError, SurgeryError, DataError: a variant cannot be trained, named in the message.

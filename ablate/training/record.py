@@ -1,7 +1,4 @@
-"""What is written down of a trial while it trains, and the result made of it.
-
-Epochs, divergences and errors go in; a `TrialResult` comes out.
-"""
+"""A trial's curves, times and notes while it trains, and the `TrialResult` made of them."""
 
 from __future__ import annotations
 
@@ -101,7 +98,7 @@ class Record:
 
     def failed(self, error: Exception) -> TrialResult:
         """Return the result of a trial that raised `error`."""
-        return TrialResult(**self._common(), status="failed", error=_told(error))
+        return TrialResult(**self._common(), status="failed", error=_error_text(error))
 
     def _common(self) -> dict[str, Any]:
         seconds = {**self.clock.seconds, "total": self.elapsed}
@@ -122,14 +119,11 @@ class Record:
 
 def numbers(logs: dict[str, Any]) -> dict[str, float | None]:
     """Return the logs that are single numbers, None for those that are not finite."""
-    found: dict[str, float | None] = {}
-    for name, value in logs.items():
-        if value is not None and np.ndim(value) == 0:
-            found[name] = float(value) if np.isfinite(value) else None
-    return found
+    single = {k: v for k, v in logs.items() if v is not None and np.ndim(v) == 0}
+    return {name: float(v) if np.isfinite(v) else None for name, v in single.items()}
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """Return what a record says of an error: its own words where it was raised on purpose."""
     if isinstance(error, AblateError):
         return str(error)

@@ -1,7 +1,7 @@
-"""What plan, run and report must say of a variant's network and data.
+"""Notes and cautions on a variant's network and data, for plan, run and report.
 
-`remarks` is asked by the preview and by each trial, so that what is said before training is what
-stands in the records, and from there in every report. A note is good to know; a caution is
+The preview and each trial call `remarks`, so that what is said before training is also in the
+records, and from there in every report. A note is good to know; a caution is
 something that may spoil the comparison.
 """
 
@@ -16,9 +16,9 @@ from ablate.surgery import graph
 from ablate.surgery.diagnostics import dropout_before_norm
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
-from ablate.training.norms import said_of_norms
+from ablate.training.norms import remarks_on_norms
 from ablate.training.rows import Rows
-from ablate.training.surroundings import said_of_compilation, said_of_insertions
+from ablate.training.surroundings import remarks_on_compilation, remarks_on_insertions
 
 #: Layers of Keras that make something else of raw inputs.
 _SCALING = {
@@ -36,22 +36,18 @@ class Remarks:
 
 
 def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
-    """Return what is to be said of a variant's network, compiled, and of its training rows."""
-    of_norms = said_of_norms(made, rows.splits.rows["train"], spec.train)
-    of_places = said_of_insertions(made)
+    """Return the remarks on a variant's network, compiled, and of its training rows."""
+    of_norms = remarks_on_norms(made, rows.splits.rows["train"], spec.train)
+    of_places = remarks_on_insertions(made)
     notes = [
-        *rows.splits.notes, *made.notes, *said_of_compilation(made), *of_places[0],
+        *rows.splits.notes, *made.notes, *remarks_on_compilation(made), *of_places[0],
         *_dropout_before_norm(made), *of_norms[0],
     ]  # fmt: skip
-    cautions = [
-        *rows.splits.cautions,
-        *_unscaled(made, rows),
-        *made.cautions,
-        *of_places[1],
-        *of_norms[1],
-    ]
-    said = [dict.fromkeys(map(_steady(made, spec), each)) for each in (notes, cautions)]
-    return Remarks(tuple(said[0]), tuple(said[1]))
+    scales = any(type(layer).__name__ in _SCALING for _, layer in made.layers)
+    unscaled = () if scales else rows.splits.unscaled
+    cautions = [*rows.splits.cautions, *unscaled, *made.cautions, *of_places[1], *of_norms[1]]
+    steady = _steady(made, spec)
+    return Remarks(*(tuple(dict.fromkeys(map(steady, each))) for each in (notes, cautions)))
 
 
 def _steady(made: Network, spec: Spec) -> Callable[[str], str]:
@@ -71,12 +67,6 @@ def _steady(made: Network, spec: Spec) -> Callable[[str], str]:
     return lambda text: quoted.sub(
         lambda found: f"'{steady.get(found[1], found[1])}{found[2] or ''}'", text
     )
-
-
-def _unscaled(made: Network, rows: Rows) -> tuple[str, ...]:
-    """Return the caution on inputs that reach far, unless the network scales them or looks up."""
-    scales = any(type(layer).__name__ in _SCALING for _, layer in made.layers)
-    return () if scales else rows.splits.unscaled
 
 
 def _dropout_before_norm(made: Network) -> list[str]:

@@ -85,7 +85,7 @@ def tensors(x: Any, y: Any) -> Batch:
 
 
 def weighted(train: Batch, splits: Splits, class_weight: dict[int, float] | str | None) -> Batch:
-    """Return the training rows with the weight of each row's class beside them, if any.
+    """Return the training rows with the weight of each row's class, if there are any.
 
     `balanced` gives class c the weight N / (K·N_c), for K classes and N rows, N_c of them in c.
     A class that a mapping leaves out has weight 1, as in `fit`.

@@ -90,6 +90,11 @@ def rate_of(optimizer: keras.Optimizer) -> float:
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
+def written_rate(rate: float) -> float:
+    """Return a float32 as people write it: 0.05, not 0.05000000074505806."""
+    return float(str(np.float32(rate)))
+
+
 def keras_schedule(train: Train, steps: int) -> schedules.LearningRateSchedule | None:
     """Return Keras's schedule for `train.schedule`, None if the rate changes between epochs only.
 
@@ -117,10 +122,8 @@ def keras_schedule(train: Train, steps: int) -> schedules.LearningRateSchedule |
         extra = _only(options, "t_mul", "m_mul", "alpha")
         return schedules.CosineDecayRestarts(rate, length("first_decay", steps), **extra)
     if named.name in ("exponential", "inverse_time"):
-        kind = {
-            "exponential": schedules.ExponentialDecay,
-            "inverse_time": schedules.InverseTimeDecay,
-        }[named.name]
+        exponential = named.name == "exponential"
+        kind = schedules.ExponentialDecay if exponential else schedules.InverseTimeDecay
         decay, staircase = options["decay_rate"], options.get("staircase", False)
         return kind(rate, length("decay", steps), decay, staircase=staircase)
     if named.name == "polynomial":

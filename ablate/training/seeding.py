@@ -75,7 +75,7 @@ class _Layer:
 
     @property
     def composite(self) -> bool:
-        """Whether weights belong to layers inside this one; their names stand in the paths."""
+        """Whether weights belong to layers inside this one; their names are in the paths."""
         return any(weight.path.split("/")[-2:-1] != [self.layer.name] for weight in self.weights)
 
     def fits(self, other: keras.Layer | None) -> bool:

@@ -1,8 +1,7 @@
-"""What is to be said of where layers were inserted, and of what a model came with.
+"""Remarks on where layers were inserted, and on what a model came with.
 
-A network with its decisions goes in; sentences come out: on layers inserted inside what is frozen,
-on normalizations beside normalizations, and on an optimizer, loss or metrics that a model was
-compiled with and no trial uses.
+They concern layers inserted inside what is frozen, normalizations inserted next to others, and an
+optimizer, loss or metrics that a model was compiled with and no trial uses.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from ablate.errors import some
 from ablate.models.origin import compiled_with
@@ -20,16 +18,17 @@ from ablate.surgery import SiteDecision, graph, kinds
 from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
+from ablate.training.schedules import written_rate
 
 
-def said_of_insertions(made: Network) -> tuple[list[str], list[str]]:
+def remarks_on_insertions(made: Network) -> tuple[list[str], list[str]]:
     """Return notes and cautions on where layers were inserted."""
     done = [each for each in made.decisions if each.path is not None]
     if not done or not graph.is_container(made.model):
         return [], []
     layers = {path: layer for layer, path in named_layers(made.model)}
     notes: list[str] = []
-    cautions = list(_beside(made, layers))
+    cautions = list(_doubled_norms(made, layers))
     known = {*made.calibrated, *made.measured}
     inside: dict[tuple[str, str, str], list[SiteDecision]] = {}
     for each in done:
@@ -88,8 +87,8 @@ def _is_named(decision: SiteDecision) -> bool:
     return decision.host in names or decision.host.rpartition("/")[2] in names
 
 
-def _beside(made: Network, layers: Mapping[str, keras.Layer]) -> Iterator[str]:
-    """Tell of BN that was inserted directly beside BN that the model brings."""
+def _doubled_norms(made: Network, layers: Mapping[str, keras.Layer]) -> Iterator[str]:
+    """Remark on BN that was inserted directly next to BN that the model brings."""
     flow = Dataflow(made.model)
     names = {layer: path for path, layer in layers.items()}
     added = {layers[each.path] for each in made.decisions if each.path}
@@ -119,25 +118,20 @@ def _next_norms(layer: Any, flow: Dataflow) -> Iterator[Any]:
             yield call.operation
 
 
-def said_of_compilation(made: Network) -> list[str]:
-    """Tell of an optimizer, a loss or metrics that the model came with and trials do not use.
+def remarks_on_compilation(made: Network) -> list[str]:
+    """Remark on an optimizer, a loss or metrics that the model came with and trials do not use.
 
     The network is compiled as the study says.
     """
     if not made.compiled:
         return []
-    parts = [
-        part
-        for part in (
-            _other_optimizer(made.compiled.get("optimizer"), made.model.optimizer),
-            _other_loss(made.compiled.get("loss"), made.model),
-            _other_metrics(made.compiled.get("metrics"), made.model),
-        )
-        if part
-    ]
-    if not parts:
-        return []
-    return [f"of what the model came compiled with, trials do not use {'; '.join(parts)}"]
+    parts = (
+        _other_optimizer(made.compiled.get("optimizer"), made.model.optimizer),
+        _other_loss(made.compiled.get("loss"), made.model),
+        _other_metrics(made.compiled.get("metrics"), made.model),
+    )
+    unused = "; ".join(filter(None, parts))
+    return [f"of what the model came compiled with, trials do not use {unused}"] if unused else []
 
 
 def _other_optimizer(theirs: Any, ours: keras.Optimizer) -> str | None:
@@ -147,25 +141,22 @@ def _other_optimizer(theirs: Any, ours: keras.Optimizer) -> str | None:
     settings, mine = theirs.get("config") or {}, ours.get_config()
     name, own = optimizer_name(str(theirs.get("class_name"))), optimizer_name(type(ours).__name__)
     rate, my_rate = _rate(settings.get("learning_rate")), _rate(mine["learning_rate"])
-    told = f"its optimizer, {name} at {rate}, but {own} at {my_rate} (train.optimizer)"
+    text = f"its optimizer, {name} at {rate}, but {own} at {my_rate} (train.optimizer)"
     if name != own or rate != my_rate:
-        return told
-    other = [
-        key
+        return text
+    given = ", ".join(
+        f"{key}: {value}"
         for key, value in settings.items()
         if key in mine and key not in ("name", "learning_rate") and value != mine[key]
-    ]
-    if not other:
-        return None
-    given = ", ".join(f"{key}: {settings[key]}" for key in other)
-    return f"its optimizer's {given} (train.optimizer)"
+    )
+    return f"its optimizer's {given} (train.optimizer)" if given else None
 
 
 def _rate(given: Any) -> str:
     """Return a learning rate as people write it: a number, or the name of a schedule."""
     if isinstance(given, Mapping):
         return str(given.get("class_name"))
-    return f"{float(str(np.float32(given))):g}" if isinstance(given, int | float) else "no rate"
+    return f"{written_rate(given):g}" if isinstance(given, int | float) else "no rate"
 
 
 def _other_loss(theirs: Any, model: keras.Model) -> str | None:
@@ -198,9 +189,6 @@ def _names(given: Any) -> Iterator[str]:
     elif isinstance(given, Mapping) and "class_name" in given:
         inner = given.get("config")
         yield inner if isinstance(inner, str) else str(given["class_name"])
-    elif isinstance(given, Mapping):
-        for each in given.values():
-            yield from _names(each)
-    elif isinstance(given, list | tuple):
-        for each in given:
+    elif isinstance(given, Mapping | list | tuple):
+        for each in given.values() if isinstance(given, Mapping) else given:
             yield from _names(each)

@@ -30,7 +30,7 @@ from ablate.training.program import row_count
 from ablate.training.record import Record, numbers
 from ablate.training.remarks import remarks
 from ablate.training.rows import weighted
-from ablate.training.schedules import Rates
+from ablate.training.schedules import Rates, rate_of, written_rate
 
 Work = Callable[[str], Path]
 Report = Callable[[Event], None]
@@ -58,7 +58,7 @@ def run_group(
         trials: the trials, their threads resolved.
         work: gives the folder a trial may write to: its checkpoint and its model. Without it
             nothing is written and no model saved.
-        report: is told what happens.
+        report: called with each event.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C; the trial under way goes on from its checkpoint later.
@@ -85,7 +85,7 @@ class _Running:
     record: Record
     _saved: float = 0.0
     _cost: float = 0.0  # seconds that the last checkpoint took
-    _told: float = 0.0
+    _reported: float = 0.0
 
     def go(self) -> Outcome:
         """Train the trial and return what came of it."""
@@ -131,9 +131,9 @@ class _Running:
             listener=Listener(self._epoch, self._divergence, self._on_progress),
             clock=self.record.clock,
         )
-        said = remarks(self.prepared.network, self.rows, self.trial.spec)
-        self.record.notes += said.notes
-        self.record.cautions += said.cautions
+        found = remarks(self.prepared.network, self.rows, self.trial.spec)
+        self.record.notes += found.notes
+        self.record.cautions += found.cautions
         self.probing = Probing(self.trial.probes)
 
     def _trace(self) -> None:
@@ -195,15 +195,11 @@ class _Running:
             logs = {f"val_{name}": value for name, value in found.items()}
             names = {*found, *logs}
             self.callbacks.check(names)
-        self.record.append(logs, self._first_rate())
+        self.record.append(logs, written_rate(rate_of(self.prepared.model.optimizer)))
         self._measure(0)
         for variable, value in generators:
             variable.assign(value)
         self._tell(0, logs)
-
-    def _first_rate(self) -> float:
-        rate = keras.ops.convert_to_numpy(self.prepared.model.optimizer.learning_rate)
-        return float(str(np.float32(rate)))
 
     def _epoch(self, epoch: int, logs: dict[str, Any], rate: float) -> None:
         """Note an epoch that has ended, and what it takes to go on from it."""
@@ -225,8 +221,8 @@ class _Running:
         if step == steps:
             return
         self._check_time(epoch - 1)
-        if time.perf_counter() - self._told > 1.0:
-            self._told = time.perf_counter()
+        if time.perf_counter() - self._reported > 1.0:
+            self._reported = time.perf_counter()
             event = Event(self.trial.id, "step", epoch, self.loop.epochs, {}, step, steps)
             self.report(event)
 
@@ -237,7 +233,7 @@ class _Running:
             self.record.clock.add("probes", began)
 
     def _tell(self, epoch: int, logs: dict[str, Any]) -> None:
-        self._told = time.perf_counter()
+        self._reported = time.perf_counter()
         self.report(Event(self.trial.id, "epoch", epoch, self.loop.epochs, numbers(logs)))
 
     def _check_time(self, epochs: int) -> None:
@@ -310,7 +306,7 @@ class _Running:
         if not sound:
             raise DamagedError("its state is not that of this trial")
 
-    # What is said at the end.
+    # The result.
 
     def _finish(self) -> Outcome:
         metrics, status = self._final_metrics(), "diverged" if self.record.diverged else "completed"
@@ -333,22 +329,17 @@ class _Running:
 
     def _final_metrics(self) -> dict[str, float | None]:
         """Evaluate the weights training ended with, each split once, in inference mode."""
-        splits = {
-            "train": self.rows.train,
-            "val": self.rows.validation,
-            "test": self.rows.test,
-        }
         found: dict[str, float | None] = {}
+        splits = {"train": self.rows.train, "val": self.rows.validation, "test": self.rows.test}
         for split, each in splits.items():
             if each is None:
                 continue
             if self.record.diverged:
-                names = self.record.names
-                found.update({f"{split}_{name}": None for name in names})
+                found |= {f"{split}_{name}": None for name in self.record.names}
                 continue
             size = None if split == "val" else self._evaluation_batch(each)
-            logs = self.loop.evaluate(each, size)
-            found.update({f"{split}_{name}": value for name, value in numbers(logs).items()})
+            logs = numbers(self.loop.evaluate(each, size))
+            found |= {f"{split}_{name}": value for name, value in logs.items()}
         return found
 
     def _evaluation_batch(self, examples: Any) -> int:

@@ -1,6 +1,6 @@
-"""Watches over what callbacks set while the loop trains: it is honoured, or refused aloud.
+"""Watches over what callbacks set while the loop trains: it is obeyed, or refused with an error.
 
-A compiled model enters, and each call of the callbacks goes through here. The loop sets the rate
+Each call of the callbacks goes through here. The loop sets the rate
 of every step where there is a schedule, and it runs a step that was compiled before the first
 epoch; what a callback sets there would be overridden, or never be looked at, without a word.
 """

@@ -7,7 +7,7 @@ import pytest
 from ablate.errors import some
 from ablate.study.schema.train import Train
 from ablate.training.network import Network
-from ablate.training.norms import said_of_norms
+from ablate.training.norms import remarks_on_norms
 
 layers = keras.layers
 
@@ -15,7 +15,7 @@ layers = keras.layers
 def said(model, rows=100, **train):
     """Return (notes, cautions) on a model trained with `train`."""
     made = Network(model, (), frozenset(), (), (), (), (), ())
-    return said_of_norms(made, rows, Train(**train))
+    return remarks_on_norms(made, rows, Train(**train))
 
 
 def dense(norm=None):
