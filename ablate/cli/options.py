@@ -41,6 +41,10 @@ class Find:
             folder = place.name if inside else study
             if folder not in known:
                 there = f" Under {logs}/ there are: {', '.join(known)}." if known else ""
+                if (logs / study).is_dir():
+                    there = (
+                        f" {logs / study} is a folder without a study.yaml that can be read.{there}"
+                    )
                 files = [each.as_posix() for each in Path("configs").rglob("*.yaml")]
                 raise StudyError(
                     f"'{study}' is neither a study file nor a study under {logs}/."

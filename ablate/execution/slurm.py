@@ -87,6 +87,7 @@ class SlurmJobs(ClusterExecutor):
         self._ask_each = ASK if real else LOOK / 5
         self._late = LATE if real else 0.0
         self._waiting: list[Task] = []
+        self._expected: set[str] = set()  # jobs of an earlier driver that were under way
         self._running: dict[int, _Sent] = {}
         self._asked = 0.0
 
@@ -101,15 +102,22 @@ class SlurmJobs(ClusterExecutor):
             mine = tuple(wanted.pop(name) for name in note["trials"] if name in wanted)
             if mine and not self._over(self._job(note["job"])):
                 groups.append(mine)
+                self._expected.add(note["job"])
         return groups
 
     def submit(self, task: Task) -> None:
-        """Take up the job of an earlier driver that has these trials, or have one sent."""
+        """Take up the job of an earlier driver that has these trials, or have one sent.
+
+        A job that was under way when it was expected may have ended since: it is taken up too, so
+        that what it handed in is read and not trained again.
+        """
         names = tuple(trial.id for trial in task.trials)
         held = {sent.job.job_id for sent in self._running.values()}
         for note in self._notes():
             job = None if note["job"] in held else self._job(note["job"])
-            if job is not None and set(names) <= set(note["trials"]) and not self._over(job):
+            if job is None or not set(names) <= set(note["trials"]):
+                continue
+            if note["job"] in self._expected or not self._over(job):
                 self._running[task.number] = _Sent(task, FileReader(self._works, names), job)
                 return
         for name in names:

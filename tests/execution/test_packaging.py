@@ -137,7 +137,7 @@ def test_a_cluster_that_does_not_answer_is_said(tmp_path):
     pytest.importorskip("ray")
     code = (
         "from ablate.execution.ray import RayTasks\n"
-        "from ablate.study.study import Execution\n"
+        "from ablate.study.schema.execution import Execution\n"
         "from pathlib import Path\n"
         "try:\n"
         "    RayTasks(Path('work'), threads=1,\n"
