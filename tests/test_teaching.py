@@ -29,7 +29,17 @@ def test_every_study_has_its_page_with_a_plot(study: Path) -> None:
 def test_every_link_leads_somewhere() -> None:
     for page in [*PAGES.glob("*.md"), ROOT / "docs" / "probes.md"]:
         for target in re.findall(r"\]\((?!http)(\S+?)\)", page.read_text()):
-            assert (page.parent / target).is_file(), f"{page.name}: {target}"
+            name, _, anchor = target.partition("#")
+            place = page.parent / name if name else page
+            assert place.is_file(), f"{page.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.+)$", place.read_text(), re.M)
+                assert anchor in map(anchor_of, headings), f"{page.name}: {target}"
+
+
+def anchor_of(heading: str) -> str:
+    """The anchor that a page gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def test_no_plot_is_left_over() -> None:
