@@ -45,7 +45,8 @@ class Find:
                     there = (
                         f" {logs / study} is a folder without a study.yaml that can be read.{there}"
                     )
-                files = [each.as_posix() for each in Path("configs").rglob("*.yaml")]
+                places = [*Path().glob("*.yaml"), *Path("configs").rglob("*.yaml")]
+                files = [each.as_posix() for each in places]
                 raise StudyError(
                     f"'{study}' is neither a study file nor a study under {logs}/."
                     f"{nearest(study, [*known, *files])}{there}"

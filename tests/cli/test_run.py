@@ -241,6 +241,13 @@ def test_a_study_that_is_not_there_is_named_with_its_like(ran, outcomes, tmp_pat
     assert "Did you mean 'tiny'?" in err
 
 
+def test_a_mistyped_file_is_named_with_its_like(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    status, _, err = ran(study="mien.yaml")
+    assert (status, "Did you mean 'mine.yaml'?" in err) == (2, True)
+
+
 def test_what_only_a_model_can_refuse_is_refused_before_training(ran, tmp_path, monkeypatch):
     monkeypatch.setattr(Inline, "submit", lambda self, task: pytest.fail("it trained"))
     status, _, err = ran("--set", "variants.bn.insert[0].where=Conv2D", "--seeds", "1")
