@@ -29,11 +29,12 @@ def command(source: str | None, logs: Path, find: Find, *, as_json: bool) -> int
     takes the fields of the data section (--set data.scale=standard). Without an argument the
     names are listed.
     """
+    from ablate.study.schema.sources import SOURCES
+
+    SOURCES.load_installed()
     if source is None:
         _list(as_json)
         return 0
-    from ablate.study.schema.sources import SOURCES
-
     if source in SOURCES.names or (
         Path(source).exists() and Path(source).suffix not in (".yaml", ".yml")
     ):

@@ -33,6 +33,7 @@ def command(name: str | None, as_json: bool) -> int:
 def _chosen(name: str | None) -> list[dict[str, Any]]:
     from ablate.study.schema.factories import APPLICATIONS, MODELS
 
+    MODELS.load_installed()
     everything = [_described(kind) for kind in MODELS.values()]
     if name is None:
         return everything

@@ -281,7 +281,7 @@ def _check_values(
     variant = having[0] if having else resolved[0]  # if none takes it, any can say why
     if path.endswith(".present") and path.startswith("insert."):
         if not all(isinstance(value, bool) for value in dimension.samples()):
-            yield Problem(("search", "space", path), "'present' is yes or no: {bool: true}.")
+            yield Problem(("search", "space", path), "'present' must be boolean: {bool: true}.")
         return
     for value in dimension.samples():
         try:

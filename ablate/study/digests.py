@@ -51,7 +51,7 @@ def digest(
             return _folder(place, _files(place) if hidden else visible_files(place)[0], memory)
         return _file(place, memory)
     except FileNotFoundError:
-        raise StudyError(f"No file stands at '{path}' (looked at {place}).") from None
+        raise StudyError(f"File not found: '{path}' (looked at {place}).") from None
     except (OSError, EOFError, *_SPOILT) as error:
         raise StudyError(f"'{path}' cannot be read: {error}.") from None
 

@@ -126,6 +126,10 @@ def identity_spec(
     document["train"] = {
         key: value for key, value in document["train"].items() if key not in _NOT_NUMBERS
     }
+    for section, kind in (("model", spec.model.kind), ("data", spec.data.kind)):
+        if kind.implementation and not kind.implementation.startswith("ablate."):
+            # Code of others may change under its name, as that of a `call` may.
+            document[section]["implementation"] = source_digest(kind.implementation, memory)
     for placement in document["insert"]:
         placement.pop("name", None)  # what a placement is called decides nothing
     for section, key in FILE_FIELDS:

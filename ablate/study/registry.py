@@ -28,7 +28,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from ablate.errors import nearest
+from ablate.errors import StudyError, nearest
+from ablate.reasons import reason
 from ablate.study.schema.strict import OpenModel, Strict
 from ablate.study.validation import InvalidFields, Problem, problems_of
 
@@ -146,10 +147,26 @@ class Registry(dict[str, Kind]):
                 return kind
         if self._installed:
             return None
+        self.load_installed()
+        return self.find(key, name)
+
+    def load_installed(self) -> None:
+        """Import, once, the modules in which installed packages declare kinds.
+
+        Raises:
+            StudyError: one of them cannot be imported.
+        """
+        if self._installed:
+            return
         self._installed = True
         for each in entry_points(group="ablate"):
-            each.load()
-        return self.find(key, name)
+            try:
+                each.load()
+            except Exception as error:
+                raise StudyError(
+                    f"The entry point '{each.name} = {each.value}' of the group 'ablate' cannot be "
+                    f"loaded: {reason(error)}. Mend or uninstall the package that declares it."
+                ) from error
 
 
 class Chosen(OpenModel):

@@ -20,7 +20,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablate.errors import AblateError, StudyError
 from ablate.probes import Context, Measurement, make
+from ablate.reasons import reason
 from ablate.study.schema.probes import Probe as Request
 from ablate.study.schema.probes import stem
 
@@ -52,7 +54,7 @@ class Probing:
             self._measured[name] = []
             probe = make(request.name, **request.arguments)
             self._probes.append((name, request, probe))
-            with self._unmoved(probe):
+            with self._unmoved(probe), _named(name):
                 probe.start(_cut(context, request.probe_rows))
 
     def measure(self, epoch: int, last: bool = False) -> None:
@@ -62,7 +64,7 @@ class Probing:
                 continue
             if any(each == epoch for each, _ in self._measured[name]):
                 continue
-            with self._unmoved(probe):
+            with self._unmoved(probe), _named(name):
                 found = probe.measure(epoch)
             arrays = {key: np.asarray(value) for key, value in found.items()}
             self._measured[name].append((epoch, arrays))
@@ -76,7 +78,7 @@ class Probing:
                 found[f"{name}/epochs"] = np.array([epoch for epoch, _ in entries])
             for key in dict.fromkeys(key for _, arrays in entries for key in arrays):
                 found[f"{name}/{key}"] = np.stack([arrays[key] for _, arrays in entries])
-            with self._unmoved(probe):
+            with self._unmoved(probe), _named(name):
                 rest = probe.finish()
             found.update({f"{name}/{key}": np.asarray(each) for key, each in rest.items()})
         return found
@@ -117,6 +119,17 @@ class Probing:
                 now = variable.value.numpy()
                 if not np.array_equal(now, value, equal_nan=now.dtype.kind == "f"):
                     variable.assign(value)
+
+
+@contextmanager
+def _named(probe: str) -> Iterator[None]:
+    """Say which probe raised; a refusal of our own says enough."""
+    try:
+        yield
+    except AblateError:
+        raise
+    except Exception as error:
+        raise StudyError(f"Probe '{probe}': {reason(error)}") from error
 
 
 def _cut(context: Context, rows: int) -> Context:

@@ -43,7 +43,7 @@ _EVALUATED_ROWS = 512
 
 
 class TimeUp(AblateError):
-    """A trial went over its time limit."""
+    """A trial exceeded its time limit."""
 
 
 def run_group(

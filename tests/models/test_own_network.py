@@ -70,6 +70,39 @@ def test_the_network_has_the_layers_that_it_says():
     assert model(np.zeros((1, 2))).shape == (1, 3)
 
 
+def test_commands_list_what_is_installed(capsys):
+    assert run_cli(["models", "two_towers"]) == 0
+    assert "units" in capsys.readouterr().out
+    assert run_cli(["data", "rings"]) == 0, capsys.readouterr().err
+
+
+def test_a_change_of_its_code_is_another_trial(tmp_path):
+    def ids():
+        return [
+            {trial.id for trial in plan(load_study("toy.yaml"), Store(Path("logs"), "toy")).trials}
+        ]
+
+    before = ids()
+    assert ids() == before
+    for name in ("two_towers_built.py", "rings_read.py"):
+        file = tmp_path / name
+        file.write_text(file.read_text() + "\nCHANGED = True\n")
+        changed = ids()
+        assert not changed[0] & before[0], name
+        before = changed
+
+
+def test_a_package_that_cannot_be_loaded_is_named(capsys, monkeypatch):
+    def load():
+        raise ImportError("no module named 'gone'")
+
+    broken = SimpleNamespace(name="mine", value="mine_kinds", load=load)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
+    assert run_cli(["run", "toy.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert "'mine = mine_kinds'" in error and "no module named 'gone'" in error
+
+
 def test_its_arguments_are_checked(capsys, tmp_path):
     (tmp_path / "wrong.yaml").write_text(STUDY.replace("noise", "nois"))
     assert run_cli(["run", "wrong.yaml"]) == 2

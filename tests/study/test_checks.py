@@ -140,7 +140,7 @@ SEARCHES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "presence": (
         {"space": {"insert.Dropout.present": {"choice": [1, 2]}}},
-        "search.space.insert.Dropout.present: 'present' is yes or no: {bool: true}.",
+        "search.space.insert.Dropout.present: 'present' must be boolean: {bool: true}.",
     ),
     "grid without steps": (
         {"oracle": "grid", "space": {"train.learning_rate": LR}},

@@ -162,7 +162,7 @@ def test_a_changed_file_changes_the_id_and_a_moved_one_does_not(tmp_path, name, 
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(StudyError, match=r"No file stands at '.*gone\.npz'"):
+    with pytest.raises(StudyError, match=r"File not found: '.*gone\.npz'"):
         one(spec(data={"path": str(tmp_path / "gone.npz")}))
 
 

@@ -32,7 +32,7 @@ class Dimension(Strict):
         default=None, min_length=1, description="One of these: numbers, or texts, or true/false."
     )
     bool_: Literal[True] | None = Field(
-        default=None, alias="bool", description="`bool: true`: yes or no."
+        default=None, alias="bool", description="`bool: true`: true or false."
     )
     sampling: Literal["linear", "log", "reverse_log"] = Field(
         default="linear", description="How a range is drawn from, or walked by a grid."
@@ -113,7 +113,7 @@ class Search(Strict):
 
     oracle: str = Field(
         default="random",
-        description=f"Who proposes points: {', '.join(ORACLES)}, or `package.module:Class` for "
+        description=f"Search algorithm: {', '.join(ORACLES)}, or `package.module:Class` for "
         "anyone's own Keras Tuner oracle.",
     )
     trials: int = Field(default=20, ge=1, description="Sampled points per variant.")
