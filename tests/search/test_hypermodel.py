@@ -311,7 +311,7 @@ def test_every_tuner_finds_the_same_again_here_and_in_a_fresh_process(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from tests.search.test_tuning import TRAIN, TUNERS, hyper, outcomes, plainly, searched
+from tests.search.test_hypermodel import TRAIN, TUNERS, hyper, outcomes, plainly, searched
 
 model = hyper(train=TRAIN)
 for name in TUNERS:
