@@ -39,7 +39,7 @@ test-long: $(VENV)/.installed-dev
 # JAX stays beside the environment: TensorFlow imports it wherever it is found, in every process.
 BACKEND ?= jax
 NEUTRAL := tests/surgery/test_hard_cases.py tests/surgery/test_fold.py tests/surgery/test_statistics.py \
-	tests/probes --ignore=tests/probes/test_only_look.py
+	tests/probes --ignore=tests/probes/test_only_look.py --ignore=tests/probes/test_own_probe.py
 
 test-backends: $(VENV)/.installed-dev $(if $(filter jax,$(BACKEND)),$(VENV)/.installed-jax)
 	KERAS_BACKEND=$(BACKEND) PYTHONPATH=$(CURDIR)/$(VENV)/jax $(BIN)/python -m pytest $(NEUTRAL)

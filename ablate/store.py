@@ -208,6 +208,11 @@ class Store:
                 f"{self.trials} is a file. Expected the folder of the trials' records: move the "
                 "file away and run again."
             ) from None
+        except OSError as error:
+            raise StoreError(
+                f"{self.trials} cannot be read: {error.strerror}. Expected the folder of "
+                "the trials' records: move what is there away and run again."
+            ) from None
         wanted = there if ids is None else [each for each in ids if each in there]
         folder = str(self.trials)  # paths cost more than what they lead to, ten thousand times
         with _uncollected():

@@ -7,6 +7,7 @@ of it, prepared as the model expects, with a note on where they come from for th
 from __future__ import annotations
 
 import itertools
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,8 +154,11 @@ def _prepared(raw: Any, path: str, model: keras.Model, prepare: _Preparation) ->
 
 def _npy(place: Path) -> Any:
     try:
-        return np.load(place, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as trouble:
+        array = np.load(place, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an npz archive")
+        return array
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as trouble:
         raise DataError(
             f"IMAGES: '{place}' is not an npy file of numbers: {sentence(trouble)} "
             "Expected a file that numpy.save wrote."

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ import click
 from ablate.cli.echo import echo
 from ablate.cli.options import json_option, quiet_option
 from ablate.cli.source import Opened, open_model, weights_option, writable, write
-from ablate.errors import DataError
+from ablate.errors import DataError, StoreError
 
 if TYPE_CHECKING:
     import keras
@@ -55,7 +56,11 @@ class Request:
 
     def open(self) -> Opened:
         """Return the model SOURCE, having checked first that OUT can be written."""
-        writable(self.out)
+        out = writable(self.out)
+        if out.exists() and Path(self.source).exists() and out.samefile(self.source):
+            raise StoreError(
+                f"OUT: '{self.out}' is SOURCE itself, which stays as it is. Name another file."
+            )
         return open_model(self.source, self.weights)
 
     def images(self, opened: Opened, path: str | None) -> Images:

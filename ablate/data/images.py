@@ -172,8 +172,15 @@ def _pixels(content: bytes, channels: int) -> np.ndarray:
     try:
         image = tf.image.decode_image(content, channels=channels, expand_animations=False).numpy()
     except tf.errors.InvalidArgumentError:
-        # WebP, GIF and BMP files come only with the channels that they have.
-        image = tf.image.decode_image(content, expand_animations=False).numpy()
+        # WebP, GIF and BMP files come only with the channels that they have. TensorFlow writes past
+        # its memory where an animated WebP is asked for like that: its first frame is Pillow's.
+        if content[8:12] == b"WEBP" and b"ANIM" in content[:64]:
+            from PIL import Image
+
+            with Image.open(io.BytesIO(content)) as animation:
+                image = np.asarray(animation.convert("RGBA"))
+        else:
+            image = tf.image.decode_image(content, expand_animations=False).numpy()
         image = _with_channels(image, channels)
     return image
 

@@ -119,6 +119,7 @@ def unscaled(name: str, train: np.ndarray) -> str | None:
 
 def _flattened(train: np.ndarray, high: float) -> bool:
     """Whether rows look like flattened images: whole numbers of all sizes, in most columns."""
+    train = train.reshape(len(train), -1) if train.ndim == 3 else train
     if train.ndim != 2 or train.shape[1] < 16 or (train.max(axis=0) > high / 2).mean() < 0.5:
         return False
     if ((train > high / 8) & (train < high)).mean() < 0.05:
@@ -219,4 +220,6 @@ def _hashes(part: Part, targets: bool, like: Part) -> Iterator[int]:
 
 
 def _bytes(rows: np.ndarray) -> list[bytes]:
+    if rows.dtype.kind == "f":
+        rows = rows + 0.0  # −0 is 0
     return [row.tobytes() for row in np.ascontiguousarray(rows)]

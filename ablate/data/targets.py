@@ -159,7 +159,7 @@ def _uniform(given: _Given) -> tuple[Parts, Target]:
         raise DataError(f"{given.label} holds {given.train.dtype} values. Expected: numbers.")
     if given.task != "regression" and _one_hot(given.train):
         return _rows_of_ones(given)
-    if given.task == "regression" or (given.task == "auto" and "f" in kinds):
+    if given.task == "regression" or (given.task == "auto" and given.train.dtype.kind == "f"):
         return _numbers(given)
     return _class_numbers(given)
 

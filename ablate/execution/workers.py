@@ -12,6 +12,7 @@ import ast
 import atexit
 import signal
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -185,14 +186,26 @@ def _undisturbed() -> Iterator[None]:
     """Start a process that Ctrl-C does not reach: it inherits the mask of its starter.
 
     Ctrl-C goes to the whole process group, also to a worker whose interpreter has just begun
-    to start and would print a traceback; the driver alone decides what it means.
+    to start and would print a traceback; the driver alone decides what it means. The mask is this
+    thread's: a signal that another thread takes would still interrupt the start in the middle, and
+    the new process would find half of what it is sent. So signals wait until it is started.
     """
     if not hasattr(signal, "pthread_sigmask"):  # as on Windows
         yield
         return
     resource_tracker.ensure_running()  # when it is started it lifts the mask
+    waiting: list[int] = []
+    handlers: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for each in (signal.SIGINT, signal.SIGTERM):
+            if callable(signal.getsignal(each)):
+                handlers[each] = signal.signal(each, lambda number, _: waiting.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        if waiting:
+            signal.raise_signal(waiting[0])

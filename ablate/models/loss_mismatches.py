@@ -44,7 +44,8 @@ MARGINS = frozenset({"hinge", "squared_hinge", "categorical_hinge"})
 #: Activations whose outputs are no probabilities.
 _UNBOUNDED = frozenset({
     "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "tanh",
-    "softsign", "hard_silu", "hard_tanh",
+    "softsign", "hard_silu", "hard_tanh", "log_softmax", "log_sigmoid", "softplus", "squareplus",
+    "exponential", "tanh_shrink", "soft_shrink", "hard_shrink", "sparse_plus",
 })  # fmt: skip
 
 
@@ -150,6 +151,11 @@ def _activation(name: str, from_logits: bool, judged: Judged) -> Iterator[str]:
         yield (
             f"{name} takes probabilities, and {where} ends in {ends}, whose values are "
             f"none. {logits} the model in {proper}."
+        )
+    if name in MARGINS and ends in ("softmax", "sigmoid"):
+        yield (
+            f"{name} takes scores around 0, and {where} ends in {ends}, whose values are never "
+            "below it. End the model in linear or tanh."
         )
     if name in _CHOICE and ends == "sigmoid":
         yield (

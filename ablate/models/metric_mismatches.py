@@ -151,6 +151,12 @@ def _thresholds(
 
 
 def _auc(name: str, from_logits: bool, judged: Judged) -> Iterator[str]:
+    if judged.scores and judged.target.one_hot and (judged.units or 0) > 1:
+        yield (
+            f"'{name}' goes by thresholds from 0 to 1, and the loss takes {judged.where} as the "
+            "logits of one choice, which only a softmax over all units makes probabilities. End "
+            "the model in softmax."
+        )
     if judged.scores and not from_logits:
         yield (
             f"'{name}' goes by thresholds from 0 to 1, and the loss takes {judged.where} as "
@@ -176,6 +182,11 @@ def _f_score(name: str, arguments: Mapping[str, Any], judged: Judged) -> Iterato
         yield (
             f"'{name}' takes the largest unit for the class, and {where} has one, which it "
             f"always is. Say {{name: {name}, threshold: 0.5}}."
+        )
+    elif threshold is None and several_labels(judged.target, shape) and not judged.ends("softmax"):
+        yield (
+            f"'{name}' takes the largest unit for the one class of a row, and the targets are "
+            f"{judged.units} labels of their own. Say {{name: {name}, threshold: 0.5}}."
         )
     if threshold is not None and judged.scores:
         yield (

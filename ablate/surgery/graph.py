@@ -181,28 +181,26 @@ def exchange(holder: Any, old: Any, new: Any) -> None:
             known.discard(id(old))
             known.add(id(new))
     for name, value in list(vars(holder).items()):
-        if value is old:
-            setattr(holder, name, new)
-        elif isinstance(value, tuple) and any(each is old for each in value):
-            setattr(holder, name, tuple(new if each is old else each for each in value))
-        else:
-            _exchange_inside(value, old, new)
+        if (changed := _exchanged(value, old, new)) is not value:
+            setattr(holder, name, changed)
 
 
-def _exchange_inside(held: Any, old: Any, new: Any) -> None:
+def _exchanged(held: Any, old: Any, new: Any) -> Any:
+    """Return `held` with `new` for `old` at any depth; lists and dicts are changed in place."""
+    if held is old:
+        return new
     # The methods of the plain classes: those of Keras's tracked lists would track once more.
     if isinstance(held, list):
         for place, each in enumerate(held):
-            if each is old:
-                list.__setitem__(held, place, new)
-            else:
-                _exchange_inside(each, old, new)
+            list.__setitem__(held, place, _exchanged(each, old, new))
     elif isinstance(held, dict):
         for key, each in list(held.items()):
-            if each is old:
-                dict.__setitem__(held, key, new)
-            else:
-                _exchange_inside(each, old, new)
+            dict.__setitem__(held, key, _exchanged(each, old, new))
+    elif isinstance(held, tuple):
+        inside = [_exchanged(each, old, new) for each in held]
+        if any(a is not b for a, b in zip(inside, held, strict=True)):
+            return type(held)(*inside) if hasattr(held, "_fields") else type(held)(inside)
+    return held
 
 
 def forget_calls(operation: Any) -> None:

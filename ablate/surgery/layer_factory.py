@@ -262,9 +262,10 @@ def _noise_misfit(arguments: dict[str, Any], shape: Any) -> str | None:
     noise = arguments.get("noise_shape")
     if noise is None:
         return None
-    sizes = [shape[i] if size is None and i < len(shape) else size for i, size in enumerate(noise)]
-    ends = zip(reversed(sizes), reversed(shape), strict=False)
-    fits = len(sizes) <= len(shape) and all(
-        size in (1, None, wanted) or wanted is None for size, wanted in ends
+    # Keras fills null from the left; a shorter list without null is laid on the last axes.
+    laid = noise if None in noise else [1] * (len(shape) - len(noise)) + list(noise)
+    fits = len(laid) == len(shape) and all(
+        size in (1, None, wanted) or wanted is None
+        for size, wanted in zip(laid, shape, strict=True)
     )
     return None if fits else f"noise_shape {json.dumps(list(noise))} does not fit {shape}"

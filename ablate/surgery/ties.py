@@ -106,8 +106,8 @@ def _pair(old: Any, new: Any, twins: dict[int, Any]) -> Iterator[tuple[Any, Any]
         return
     for our_layer, their_layer in zip(ours, theirs, strict=True):
         known = twins.setdefault(id(our_layer), their_layer)
-        if known is their_layer or isinstance(new, keras.Function):
-            # The calls inside a functional model go to its own layers: their variables are tied.
+        if known is their_layer or isinstance(new, keras.Function | keras.Sequential):
+            # The calls inside a model go to its own layers: their variables are tied.
             yield from _pair(our_layer, their_layer, twins)
         else:
             graph.exchange(new, their_layer, known)

@@ -52,6 +52,13 @@ def test_uncalibrated_it_says_how_far_the_outputs_moved(source, capsys):
     assert found["rows"] == 32
 
 
+def test_the_model_is_not_written_over_itself(source, capsys):
+    place, before = source / "small.keras", (source / "small.keras").read_bytes()
+    status, _, err = run(capsys, "insert", place, place, "--layer", "Dropout", "--arg", "rate=0.5")
+    assert status == 2 and "is SOURCE itself" in err
+    assert place.read_bytes() == before
+
+
 def test_arguments_selectors_and_the_check_images(source, capsys):
     np.save(source / "check.npy", images(4))
     status, said, err = run(

@@ -205,6 +205,14 @@ def test_an_animation_gives_its_first_frame_and_says_so(root):
     assert found.notes == ("1 image (ant/a.gif) with several frames: the first is read",)
 
 
+def test_an_animated_webp_gives_its_first_frame(root):
+    frames = [picture(seed) for seed in range(3)]
+    frames[0].save(root / "ant" / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
+    found = read(root)
+    np.testing.assert_array_equal(found.train.x[0], pixels(frames[0]))
+    assert found.notes == ("1 image (ant/a.webp) with several frames: the first is read",)
+
+
 @pytest.mark.parametrize("part", ["", "train"])
 def test_an_unreadable_image_is_named_with_those_that_follow(root, part):
     if part:

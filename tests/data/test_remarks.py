@@ -48,6 +48,7 @@ def quiet(splits) -> bool:
         (images(255, shape=(8, 8, 1)) - 128, "x_train reaches 127 (from -128)"),
         (images(255, "int32").reshape(ROWS, -1), "x_train reaches 255 (from 0)"),
         (np.rint(images(65535)).reshape(ROWS, -1), "x_train reaches 65535 (from 0)"),
+        (np.rint(images(255)).reshape(ROWS, 8, 24), "x_train reaches 255 (from 0)"),
     ],
 )
 def test_images_that_enter_unscaled_are_a_caution(x, reaches):

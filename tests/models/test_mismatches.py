@@ -231,3 +231,31 @@ def test_the_mistakes_are_keras_own():
     f1 = keras.metrics.F1Score()
     f1.update_state(np.array([[1.0], [0.0]]), np.array([[0.9], [0.1]]))
     assert float(f1.result()[0]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "aim", "ending", "says"),
+    [
+        ("hinge", BINARY, ("sigmoid", 1), "End the model in linear or tanh"),
+        ("categorical_hinge", ONE_HOT, ("softmax", 3), "End the model in linear or tanh"),
+        ("sparse_categorical_crossentropy", CLASSES, ("log_softmax", 3), "from_logits: true"),
+        ("binary_crossentropy", BINARY, ("softplus", 1), "from_logits: true"),
+    ],
+)
+def test_outputs_that_a_loss_cannot_take(loss, aim, ending, says):
+    assert says in loss_mismatch(loss, {}, judged(aim, *ending))
+
+
+def test_an_f_score_of_labels_of_their_own_needs_a_threshold():
+    labels = judged(LABELS, "sigmoid", 4)
+    assert "threshold: 0.5" in metric_mismatch("F1Score", {}, labels)
+    assert metric_mismatch("F1Score", {"threshold": 0.5}, labels) is None
+    assert metric_mismatch("F1Score", {}, judged(ONE_HOT, "softmax", 3)) is None
+
+
+def test_logits_of_one_choice_have_no_thresholds_of_their_own():
+    choice = judged(ONE_HOT, "linear", 3, scores=True)
+    for arguments in ({}, LOGITS):
+        assert "End the model in softmax" in metric_mismatch("AUC", arguments, choice)
+    own = judged(LABELS, "linear", 4, scores=True)
+    assert metric_mismatch("AUC", LOGITS, own) is None

@@ -50,6 +50,7 @@ def test_an_initializer_that_cannot_be_made_is_refused(given):
             r"noise_shape \[null, 3, 1, 1\]",
         ),
         ("Dropout", {"rate": 0.5, "noise_shape": [1] * 5}, "does not fit .*6, 6, 4"),
+        ("Dropout", {"rate": 0.5, "noise_shape": [None, 1, 1]}, r"\[null, 1, 1\] does not fit"),
     ],
 )
 def test_an_axis_or_a_noise_that_does_not_fit_is_told_in_plain_words(layer, arguments, said):

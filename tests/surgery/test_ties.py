@@ -49,6 +49,18 @@ class Listed(Head):
         return self.tables[0]
 
 
+class Nested(Head):
+    """Holds the embedding in a tuple inside a dict."""
+
+    def __init__(self, table, **kwargs):
+        super(Head, self).__init__(**kwargs)
+        self.tables = {"words": (table,)}
+
+    @property
+    def table(self):
+        return self.tables["words"][0]
+
+
 class Bare(Head):
     """Holds the variable itself, beside a layer that it was made from."""
 
@@ -123,6 +135,16 @@ def wrapped():
     return keras.Model(inputs, shared(layers.GlobalMaxPooling1D()(x)))
 
 
+def wrapped_sequential():
+    keras.utils.set_random_seed(0)
+    shared = layers.Dense(6, name="shared")
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.Dense(6, activation="relu", name="d")(layers.Embedding(20, 6)(inputs))
+    each = layers.TimeDistributed(keras.Sequential([keras.Input((6,)), shared]), name="each")
+    x = layers.BatchNormalization(name="bn")(each(x))
+    return keras.Model(inputs, shared(layers.GlobalMaxPooling1D()(x)))
+
+
 def around_a_backbone():
     keras.utils.set_random_seed(0)
     backbone = Backbone(name="backbone")
@@ -134,9 +156,11 @@ def around_a_backbone():
 TIED = {
     "a layer of the graph inside a layer": language_model,
     "in a list": lambda: language_model(Listed),
+    "in a tuple in a dict": lambda: language_model(Nested),
     "the variable itself": lambda: language_model(Bare),
     "one layer inside two": two_heads,
     "a wrapper": wrapped,
+    "a Sequential in a wrapper": wrapped_sequential,
     "a functional model that is a leaf": around_a_backbone,
 }
 
