@@ -199,7 +199,7 @@ def _exchanged(held: Any, old: Any, new: Any) -> Any:
     elif isinstance(held, tuple):
         inside = [_exchanged(each, old, new) for each in held]
         if any(a is not b for a, b in zip(inside, held, strict=True)):
-            return type(held)(*inside) if hasattr(held, "_fields") else type(held)(inside)
+            return tuple(inside) if type(held) is tuple else type(held)(*inside)
     return held
 
 
