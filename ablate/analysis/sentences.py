@@ -396,7 +396,7 @@ def coverage_clause(
         drawn: the parts that `split: per_seed` draws anew; None where the records do not say.
     """
     where = f"{rows} {held_out} rows" if rows else f"{held_out} rows"
-    anew = variant.spec.data.split == "per_seed"
+    anew = variant.spec.data.redrawn
     redrawn = anew and (drawn is None or {"training": "train"}.get(held_out, held_out) in drawn)
     on = f"on these {where}"
     if redrawn:

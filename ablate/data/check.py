@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ablate.data.conversion import ARRAYS
-from ablate.data.nested import Tree, freeze, leaves, over
+from ablate.data.nested import Tree, freeze, leaves, over, rows
+from ablate.data.remarks import gaps
 from ablate.data.source import Part, Source, listed
 from ablate.data.targets import guesses, targets
 from ablate.errors import DataError
@@ -37,7 +38,8 @@ def source(
 
     Args:
         name: what messages call the data.
-        arrays: trees under the names x_train, y_train, x_val, …; each leaf (rows, …).
+        arrays: trees under the names x_train, y_train, x_val, …; each leaf (rows, …). A number per
+            row under weight_train, …, and what each row belongs to under groups_train, ….
         labels: whether targets are needed (not where the inputs are the targets).
         task: auto, classification or regression.
         classes: number of classes, if known; else the largest training label + 1.
@@ -68,7 +70,16 @@ def source(
         _check_finite(name, f"y_{part}", y)
     if target is not None:
         notes = (*notes, *guesses(ready, target, task, classes))
-    made = {part: Part(freeze(x), freeze(ready.get(part))) for part, x in xs.items()}
+        notes = (*notes, *gaps(ready["train"], target, classes))
+    made = {
+        part: Part(
+            freeze(x),
+            freeze(ready.get(part)),
+            _weights(name, arrays, part, x),
+            _groups(name, arrays, part, x),
+        )
+        for part, x in xs.items()
+    }
     return Source(
         name=name,
         train=made["train"],
@@ -113,6 +124,53 @@ def _inputs(leaf: np.ndarray, tokens: bool, add_channel: bool | None) -> np.ndar
         with np.errstate(over="ignore"):  # what overflows is found by the check for infinity
             return leaf.astype(np.float32)
     return leaf.view()  # frozen by us; whoever handed it over may still write to theirs
+
+
+def _weights(name: str, arrays: Mapping[str, Any], part: str, x: Tree) -> np.ndarray | None:
+    """Return the weight of each row as float32, None where there are none."""
+    weight = _column(name, arrays, f"weight_{part}", x)
+    if weight is None:
+        return None
+    if weight.dtype.kind not in "biuf":
+        raise DataError(
+            f"{name}: weight_{part} holds {weight.dtype} values. Expected: a number per row."
+        )
+    weight = weight.astype(np.float32)
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(bad):
+        raise DataError(
+            f"{name}: weight_{part} is {weight[bad[0]]:g} at row {bad[0]} ({len(bad)} such rows). "
+            "Expected: finite weights of at least 0."
+        )
+    if not weight.any():
+        raise DataError(f"{name}: weight_{part} is 0 in every row: no row would count.")
+    freeze(weight)
+    return weight
+
+
+def _groups(name: str, arrays: Mapping[str, Any], part: str, x: Tree) -> np.ndarray | None:
+    groups = _column(name, arrays, f"groups_{part}", x)
+    if groups is not None and groups.dtype.kind == "f" and np.isnan(groups).any():
+        raise DataError(
+            f"{name}: groups_{part} is NaN at row {int(np.isnan(groups).argmax())}. Expected: what "
+            "each row belongs to."
+        )
+    return groups
+
+
+def _column(name: str, arrays: Mapping[str, Any], key: str, x: Tree) -> np.ndarray | None:
+    """Return one value per row, None where there is no such array."""
+    if arrays.get(key) is None:
+        return None
+    column = np.asarray(arrays[key])
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.ndim != 1 or len(column) != rows(x):
+        raise DataError(
+            f"{name}: {key} has shape {column.shape}. Expected: ({rows(x)},), one value for each "
+            "row of x."
+        )
+    return column
 
 
 def _check_rows(name: str, x_name: str, x: Tree, y_name: str, y: Tree | None) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate.data.nested import leaves
+from ablate.data.nested import Tree, leaves
 from ablate.data.source import Part, Source, listed
 from ablate.study.specs import Target
 
@@ -32,11 +32,8 @@ _SIDE = 16
 
 def remarked(source: Source) -> Source:
     """Return the source with notes and cautions on its own rows."""
-    x, y = source.train.x, source.train.y
+    x = source.train.x
     notes = [text for name, leaf in leaves(x, "x_train") for text in _channels_first(name, leaf)]
-    if y is not None:
-        named = zip(leaves(y, "y_train"), leaves(source.target), strict=True)
-        notes += [text for (name, leaf), (_, target) in named for text in _gaps(name, leaf, target)]
     cautions: list[str] = []
     if not source.tokens and source.train.rows > 1:
         constant = [_constant(name, leaf) for name, leaf in leaves(x, "x_train")]
@@ -65,8 +62,10 @@ def absent(source: Source, train: Part, only: Sequence[int] | None) -> list[str]
     return notes
 
 
-def equal_rows(train: Part, others: dict[str, Part | None]) -> tuple[list[str], list[str]]:
-    """Return notes and cautions on rows of other parts that equal training rows.
+def equal_rows(
+    train: Part, validation: Part | None, test: Part | None
+) -> tuple[list[str], list[str]]:
+    """Return notes and cautions on rows that are on two sides of the split.
 
     Rows of images and sequences are compared by their inputs; rows of a table, which may be equal
     by chance, with their targets.
@@ -74,31 +73,52 @@ def equal_rows(train: Part, others: dict[str, Part | None]) -> tuple[list[str], 
     notes: list[str] = []
     cautions: list[str] = []
     table = all(leaf.ndim == 2 for _, leaf in leaves(train.x))
-    seen: set[int] | None = None
-    for name, part in others.items():
-        if part is None:
+    sides = {"training": train, "validation": validation, "test": test}
+    hashes = {
+        name: [*_hashes(part, table, train)] for name, part in sides.items() if part is not None
+    }
+    for first, second in (("training", "validation"), ("training", "test"), ("validation", "test")):
+        if first not in hashes or second not in hashes:
             continue
-        if seen is None:
-            seen = set(_hashes(train, table, train))
-            repeated = len(seen) < _first(train) / 2
-        count = sum(each in seen for each in _hashes(part, table, train))
+        seen = set(hashes[first])
+        count = sum(each in seen for each in hashes[second])
         if not count:
             continue
-        looked = _first(part)
-        what = "inputs and targets" if table and part.y is not None else "inputs"
-        text = f"{count} of {looked:,} {name} rows equal training rows ({what})"
-        if _first(train) < train.rows or looked < part.rows:
+        one, other = sides[first], sides[second]
+        assert one is not None and other is not None
+        looked = len(hashes[second])
+        what = "inputs and targets" if table and other.y is not None else "inputs"
+        text = f"{count} of {looked:,} {second} rows equal {first} rows ({what})"
+        if len(hashes[first]) < one.rows or looked < other.rows:
             text += (
-                f", of the first {_first(train):,} training rows and {looked:,} {name} rows, which "
-                "were looked through"
+                f", of the first {len(hashes[first]):,} {first} rows and {looked:,} {second} rows, "
+                "which were looked through"
             )
-        if repeated:
-            notes.append(f"{text}; most training rows repeat, too")
+        if _by_chance(one, table):
+            notes.append(f"{text}; the rows have so few values that many are equal by chance")
         elif count < _SHARE * looked:
             notes.append(text)
+        elif first == "training":
+            cautions.append(f"{text}: the {second} score is partly on rows that were trained on")
         else:
-            cautions.append(f"{text}: the {name} score is partly on rows that were trained on")
+            cautions.append(f"{text}: what is chosen on validation rows is tested on them")
     return notes, cautions
+
+
+def _by_chance(part: Part, targets: bool) -> bool:
+    """Whether a row would be likely to equal one of these if its values were drawn one by one.
+
+    n · Π Σ_v p_j(v)² ≥ 1/2, over the columns j and their values v.
+    """
+    expected = float(part.rows)
+    trees = (part.x, part.y) if targets and part.y is not None else (part.x,)
+    for leaf in (leaf for tree in trees for _, leaf in leaves(tree)):
+        for column in leaf[: 1 << 12].reshape(min(len(leaf), 1 << 12), -1).T:
+            shares = np.unique(column, return_counts=True)[1] / len(column)
+            expected *= float((shares**2).sum())
+            if expected < 0.5:
+                return False
+    return True
 
 
 def unscaled(name: str, train: np.ndarray) -> str | None:
@@ -142,8 +162,17 @@ def _channels_first(name: str, leaf: np.ndarray) -> Iterator[str]:
         )
 
 
+def gaps(
+    y: Tree, target: Target | dict[str, Target] | list[Target], classes: int | None
+) -> list[str]:
+    """Note classes without any training row, where their number was not given."""
+    if classes is not None:
+        return []
+    named = zip(leaves(y, "y_train"), leaves(target), strict=True)
+    return [text for (name, leaf), (_, each) in named for text in _gaps(name, leaf, each)]
+
+
 def _gaps(name: str, y: np.ndarray, target: Target) -> Iterator[str]:
-    """Note classes without any training row."""
     if target.classes is None:
         return
     present = _present(y, target)

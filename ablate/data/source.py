@@ -24,10 +24,16 @@ def listed(values: Sequence[object], most: int = 3) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of inputs `x` and targets `y`; y is None where the inputs are the targets."""
+    """Rows of inputs `x` and targets `y`; y is None where the inputs are the targets.
+
+    `weight` is a number per row, float32, by which its loss counts; `groups` names what each row
+    belongs to (a patient, a writer), of which all rows stay on one side of a split.
+    """
 
     x: Tree
     y: Tree
+    weight: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def rows(self) -> int:
@@ -71,7 +77,9 @@ class Splits:
     are the row numbers in the source's own part: `rows_train` and `rows_val` count in the
     source's training rows, `rows_test` too if the source has no test part, and those of a part
     that the source gives count in that part. `drawn` names the parts (train, validation, test)
-    that `split: per_seed` draws anew for a seed, whether it is asked for or not.
+    that `split: per_seed` or `folds` draws anew for a seed, whether it is asked for or not.
+    `weight_*` are the rows' weights in loss and weighted metrics, None where all count alike.
+    `groups_test` is the group of each test row.
     """
 
     x_train: Tree
@@ -90,6 +98,10 @@ class Splits:
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     unscaled: tuple[str, ...] = ()
+    weight_train: np.ndarray | None = None
+    weight_val: np.ndarray | None = None
+    weight_test: np.ndarray | None = None
+    groups_test: np.ndarray | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:
@@ -126,9 +138,12 @@ class Splits:
     def parts(self) -> dict[str, Part | None]:
         """The three parts by the names that results use: train, validation, test."""
         return {
-            "train": Part(self.x_train, self.y_train),
-            "validation": None if self.x_val is None else Part(self.x_val, self.y_val),
-            "test": None if self.x_test is None else Part(self.x_test, self.y_test),
+            name: None if x is None else Part(x, y, weight)
+            for name, x, y, weight in (
+                ("train", self.x_train, self.y_train, self.weight_train),
+                ("validation", self.x_val, self.y_val, self.weight_val),
+                ("test", self.x_test, self.y_test, self.weight_test),
+            )
         }
 
     @property

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ablate.study.trial import Spec
-from ablate.surgery import graph
+from ablate.surgery import graph, kinds
+from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.diagnostics import dropout_before_norm
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
@@ -20,11 +21,17 @@ from ablate.training.norms import remarks_on_norms
 from ablate.training.rows import Rows
 from ablate.training.surroundings import remarks_on_compilation, remarks_on_insertions
 
-#: Layers of Keras that make something else of raw inputs.
+#: Layers and operations of Keras that make something else of raw inputs (of what a `Lambda` does
+#: nothing is known).
 _SCALING = {
-    "CategoryEncoding", "Discretization", "Embedding", "Hashing", "IntegerLookup", "Normalization",
-    "Rescaling",
+    "BatchNormalization", "CategoryEncoding", "Discretization", "Divide", "Embedding",
+    "GroupNormalization", "Hashing", "IntegerLookup", "Lambda", "LayerNormalization", "Multiply",
+    "Normalization", "Normalize", "RMSNormalization", "Rescaling", "Subtract", "TrueDivide",
+    "UnitNormalization",
 }  # fmt: skip
+
+#: Those that hand on values of the same size, besides reshapes, Dropout and augmentation.
+_KEEPING = {"Cast", "CenterCrop", "Identity", "Resizing", "ZeroPadding1D", "ZeroPadding2D"}
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,32 @@ def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
         *rows.splits.notes, *made.notes, *remarks_on_compilation(made), *of_places[0],
         *_dropout_before_norm(made), *of_norms[0],
     ]  # fmt: skip
-    scales = any(type(layer).__name__ in _SCALING for _, layer in made.layers)
-    unscaled = () if scales else rows.splits.unscaled
+    unscaled = rows.splits.unscaled
+    unscaled = () if unscaled and _scales(made) else unscaled
     cautions = [*rows.splits.cautions, *unscaled, *made.cautions, *of_places[1], *of_norms[1]]
     steady = _steady(made, spec)
     return Remarks(*(tuple(dict.fromkeys(map(steady, each))) for each in (notes, cautions)))
+
+
+def _scales(made: Network) -> bool:
+    """Whether the network scales its inputs itself: the first that reads them does."""
+    if not graph.is_container(made.model):
+        return any(type(layer).__name__ in _SCALING for _, layer in made.layers)
+    flow = Dataflow(made.model)
+    read = graph.read(made.model)
+    queue = [(read, tensor) for tensor in read.inputs]
+    readers: list[str] = []
+    while queue:
+        for where, call in flow.readers(*queue.pop()):
+            if call is None:
+                continue
+            operation, name = call.operation, type(call.operation).__name__
+            keeps = kinds.is_reshape(operation) or kinds.kind_of(operation) == "dropout"
+            if keeps or name in _KEEPING or name.startswith(("Random", "Gaussian")):
+                queue += [(where, tensor) for tensor in call.outputs]
+            else:
+                readers.append(name)
+    return bool(readers) and all(name in _SCALING for name in readers)
 
 
 def _steady(made: Network, spec: Spec) -> Callable[[str], str]:

@@ -134,8 +134,29 @@ def test_a_table_of_few_different_rows_repeats_by_its_nature():
     x = RANDOM.integers(0, 2, (ROWS, 2))
     found = made(x, x[:, 0] ^ x[:, 1])
     assert found.cautions == ()
-    assert all(note.endswith("most training rows repeat, too") for note in found.notes)
-    assert len(found.notes) == 2
+    assert all("so few values that many are equal by chance" in note for note in found.notes)
+    assert len(found.notes) == 3
+
+
+@pytest.mark.parametrize("times", [2, 3, 20])
+@pytest.mark.parametrize(
+    "x",
+    [table(), images(1), RANDOM.integers(0, 2, (ROWS, 30)), RANDOM.normal(size=(ROWS, 5, 2))],
+    ids=["table", "images", "binary", "sequences"],
+)
+def test_rows_that_were_copied_before_the_split_are_a_caution_however_often(x, times):
+    found = made(np.concatenate([x] * times), np.concatenate([Y] * times))
+    for part in ("validation", "test"):
+        assert any(f"the {part} score is partly on rows" in each for each in found.cautions)
+
+
+def test_rows_that_validation_and_test_share_are_a_caution():
+    x, other = images(1), images(1)
+    parts = {"x_val": other[:10], "y_val": Y[:10], "x_test": other[6:26], "y_test": Y[:20]}
+    assert made(x, **parts).cautions == (
+        "4 of 20 test rows equal validation rows (inputs): what is chosen on validation rows is "
+        "tested on them",
+    )
 
 
 def test_single_equal_rows_among_many_are_a_note():

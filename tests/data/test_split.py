@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ablate.data import load, split
 from ablate.data.check import source
-from ablate.data.split import _quotas
+from ablate.data.partition import _quotas
 from ablate.errors import DataError
 from ablate.study.schema.data import Data
 

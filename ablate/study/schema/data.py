@@ -22,7 +22,7 @@ from ablate.study.schema.strict import Strict
 from ablate.study.validation import invalid
 
 Scale = Literal["auto", "none", "unit", "standard", "application"]
-Split = Literal["fixed", "per_seed"]
+Split = Literal["fixed", "per_seed", "ordered"]
 
 CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
 
@@ -69,8 +69,21 @@ class Data(Chosen):
     split: Split = Field(
         default="fixed",
         description=(
-            "One split for all seeds, or one redrawn for each; parts that the source brings stay."
+            "One split for all seeds, or one redrawn for each; parts that the source brings stay. "
+            "ordered, for rows in the order of time: the last are test, those before them "
+            "validation, and limit keeps the latest."
         ),
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        description="k folds in place of `test`: seed s leaves out fold s mod k of repetition "
+        "s // k as its test part.",
+    )
+    groups: str | None = Field(
+        default=None,
+        description="The array or column that says what each row belongs to (a patient, a "
+        "writer): the rows of one group are never on two sides.",
     )
     limit: int | None = Field(
         default=None, ge=1, description="First N training rows after split and shuffle."
@@ -113,9 +126,20 @@ class Data(Chosen):
                 "'image_size' belongs to a 'directory' of images; this source has its own size.",
                 "image_size",
             )
+        if self.folds is not None and self.split != "fixed":
+            raise invalid(
+                f"'folds' divide the rows by themselves, one fold a seed; 'split: {self.split}' "
+                "divides them in another way. Keep one of the two.",
+                "folds",
+            )
         if self.digest is not None and self.call is None:
             raise invalid("A 'digest' belongs to what a 'call' returns.", "digest")
         return self
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether each seed has a split of its own; such splits share rows with each other."""
+        return self.split == "per_seed" or self.folds is not None
 
 
 def example_shape(data: Data) -> tuple[int, ...] | None:
