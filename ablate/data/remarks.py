@@ -111,8 +111,8 @@ def _by_chance(part: Part, targets: bool) -> bool:
     n · Π Σ_v p_j(v)² ≥ 1/2, over the columns j and their values v.
     """
     expected = float(part.rows)
-    trees = (part.x, part.y) if targets and part.y is not None else (part.x,)
-    for leaf in (leaf for tree in trees for _, leaf in leaves(tree)):
+    compared = (part.x, part.y) if targets and part.y is not None else (part.x,)
+    for leaf in (leaf for tree in compared for _, leaf in leaves(tree)):
         for column in leaf[: 1 << 12].reshape(min(len(leaf), 1 << 12), -1).T:
             shares = np.unique(column, return_counts=True)[1] / len(column)
             expected *= float((shares**2).sum())
