@@ -1,10 +1,11 @@
 """Seeds of one Keras network trained together (vmap over Keras's own train_step) or one by one.
 
-    KERAS_BACKEND=jax python benchmarks/fused_seeds.py [--budget 210] [--deterministic] [--lanes 1,4,16]
+    KERAS_BACKEND=jax python benchmarks/fused_seeds.py [--budget 210] [--deterministic]
 
 Prints one table: milliseconds per seed and step, the ratio to the unfused scan, seconds until
-the first result (trace and compile), whether a lane's bits depend on its neighbours or its place, and a
-digest of lane 0 to compare between processes. Needs keras, jax and numpy. Stops opening new rows when the budget (seconds) is spent.
+the first result (trace and compile), whether a lane's bits depend on its neighbours or its
+place, and a digest of lane 0 to compare between processes. Needs keras, jax and numpy. Stops
+opening new rows when the budget (seconds) is spent; `--lanes 4,16` chooses the rows.
 """
 
 import argparse
