@@ -58,7 +58,7 @@ def steps(turns: int) -> None:
     number = -(-count // batch)
     rates = np.full(number + 1, spec.train.learning_rate, "float32")
     data = contenders.tensors("digits", None)
-    data["train"] = rows.train  # the very same rows
+    data["train"] = rows.train.batch(0, rows.train.rows)  # the very same rows
     bare = contenders.Bare("digits", "both", data)
     model = contenders.network("digits", "both")
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -15,7 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablate.training.program import Batch, Program, row_count
+from ablate.training.feed import Feed
+from ablate.training.program import Program
 from ablate.training.schedules import Rates, rate_of, written_rate
 from ablate.training.watching import Watch
 
@@ -65,8 +66,8 @@ class Loop:
     """
 
     program: Program
-    train: Batch
-    validation: Batch | None
+    train: Feed
+    validation: Feed | None
     batch_size: int
     epochs: int
     order: Callable[[int], np.ndarray]
@@ -83,7 +84,7 @@ class Loop:
     @property
     def steps(self) -> int:
         """Steps per epoch."""
-        return -(-row_count(self.train) // self.batch_size)
+        return self.train.steps(self.batch_size)
 
     def begin(self) -> None:
         """Call the callbacks' on_train_begin; called before the steps are traced."""
@@ -133,14 +134,14 @@ class Loop:
         self.listener.epoch(epoch + 1, logs, rate)
         return logs
 
-    def evaluate(self, rows: Batch, batch_size: int | None = None) -> dict[str, Any]:
+    def evaluate(self, rows: Feed, batch_size: int | None = None) -> dict[str, Any]:
         """Return Keras's metrics on `rows` in inference mode; callbacks hear nothing of it."""
         began, traced = time.perf_counter(), self.program.traced
         logs = self.program.evaluate(rows, batch_size or self.batch_size)
         self._account("evaluate", began, traced)
         return logs
 
-    def _validate(self, rows: Batch) -> dict[str, Any]:
+    def _validate(self, rows: Feed) -> dict[str, Any]:
         """Evaluate after an epoch; callbacks hear of it as they do in `fit`."""
         began, traced = time.perf_counter(), self.program.traced
         self.program.model.stop_evaluating = False
@@ -149,7 +150,7 @@ class Loop:
         logs = self.program.evaluate(rows, self.batch_size, before=before, after=after)
         self.watch.call(self.callbacks.on_test_end, logs)
         spent = self._account("evaluate", began, traced)
-        self.clock.inference.append(1000 * spent / max(1, row_count(rows)))
+        self.clock.inference.append(1000 * spent / max(1, rows.rows))
         return logs
 
     def _account(self, what: str, began: float, traced: float) -> float:

@@ -26,7 +26,6 @@ from ablate.training.callbacks import CallbackSet
 from ablate.training.model_cache import prepared_model
 from ablate.training.network import Network, network
 from ablate.training.objectives import compile_for, loss_names
-from ablate.training.program import row_count
 from ablate.training.rehearsal import rehearse
 from ablate.training.remarks import remarks
 from ablate.training.rows import Rows, rows_of, weighted
@@ -96,7 +95,7 @@ def seconds_per_epoch(trial: Trial) -> float:
     with dtype_policy(spec.train.dtype):
         prepared = prepared_model(spec, rows, trial.seed, own=False)
         data = weighted(rows.train, rows.splits, spec.train.class_weight)
-        count = row_count(data)
+        count = data.rows
         prepared.begin(trial.seed, spec.train.learning_rate, rows)
         taken = min(count, _TIMED_STEPS * batch_size)
         steps = -(-taken // batch_size)
@@ -196,7 +195,7 @@ def _try(made: Network, rows: Rows, callbacks: CallbackSet) -> set[str]:
     Raises:
         StudyError: the loss or a metric refuses, or a monitor is not reported.
     """
-    two = keras.tree.map_structure(lambda leaf: leaf[:2], rows.validation or rows.train)
+    two = (rows.validation or rows.train).batch(0, 2)
     try:
         names = set(made.model.test_step(two))
     except AblateError:

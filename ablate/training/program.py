@@ -1,21 +1,22 @@
-"""The program: one graph loop over Keras's own `train_step`, on tensors in memory.
+"""The program: one graph loop over Keras's own `train_step`.
 
 A compiled model goes in; out comes something that trains it for an epoch in one call, and
 evaluates it in another, whatever the rows, their order, the batch size and the learning rates
 are: these are inputs of the graph, so many trials share one trace. What a step computes is
 Keras's own `train_step`, with the last, partial batch kept and `get_metrics_result()` read at
 the end, so the numbers are `model.fit`'s to the bit. The loop ends at the first step whose
-loss is not finite.
+loss is not finite. Rows come from a `Feed`, whole or a block at a time.
 
     program = Program(model)
-    done = program.train(data, order, rates, batch_size=32)
-    logs = program.evaluate(data, batch_size=32)
+    done = program.train(feed, order, rates, batch_size=32)
+    logs = program.evaluate(feed, batch_size=32)
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +24,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ablate.training.feed import Batch, Feed, InMemory, Piece, ready
 from ablate.training.tracing import carried_from, gradients_forgotten, random_operations
 
 #: A call of the graph is meant to take no longer than this, so that Ctrl-C, progress and time
 #: limits are heard (seconds).
 _LONGEST_CALL = 2.0
 
-Batch = tuple[Any, ...]
 BatchHook = Callable[[int], None]
 BatchLogs = Callable[[int, dict[str, Any]], bool]
 
@@ -49,11 +50,6 @@ class Epoch:
     diverged: int | None = None
     stopped: bool = False
     rate: float = 0.0
-
-
-def row_count(batch: Batch) -> int:
-    """Return how many rows a batch, or a split, has."""
-    return int(keras.tree.flatten(batch)[0].shape[0])
 
 
 class Program:
@@ -76,15 +72,16 @@ class Program:
         self.unseedable: tuple[str, ...] = ()
         model.optimizer.build(model.trainable_variables)
 
-    def prepare(self, data: Batch) -> None:
-        """Trace the graphs for rows like `data`, so that their random state is known."""
-        self._trainer(data)
-        self._evaluator(data[:2])
+    def prepare(self, rows: Feed | Batch, evaluated: Feed | None = None) -> None:
+        """Trace the graphs for rows like these, so that their random state is known."""
+        feed = _feed(rows)
+        self._trainer(feed)
+        self._evaluator(feed if evaluated is None else evaluated)
 
     def train(
         self,
-        data: Batch,
-        order: np.ndarray,
+        rows: Feed | Batch,
+        order: np.ndarray | None,
         rates: np.ndarray,
         batch_size: int,
         *,
@@ -96,8 +93,8 @@ class Program:
         """Train for an epoch.
 
         Args:
-            data: (x, y) or (x, y, sample weights): tensors or trees of tensors, by row.
-            order: the rows in the order in which they are taken, int32.
+            rows: what to train on, or a batch of tensors.
+            order: the rows in the order in which they are taken, int32; None: as they come.
             rates: the learning rate of each step and the one that is left behind after them,
                 float32 of length steps + 1.
             batch_size: rows per step.
@@ -108,101 +105,106 @@ class Program:
                 those of `rates`: hooks may have set it.
             on_progress: called with the number of steps done after each call of the graph.
         """
-        steps = -(-len(order) // batch_size)
-        function = self._trainer(data)
-        rows, scalars = tf.constant(order), tf.constant(rates)
+        feed = _feed(rows)
+        function, scales = self._trainer(feed), _scalars(feed)
+        scalars = tf.constant(rates)
         base = tf.constant(self._iteration(), tf.int64)
         hooked = before is not None or after is not None
         stop, bad, finite, logs = 0, 0, True, {}
-        while stop < steps:
-            start, stop = stop, min(steps, stop + (1 if hooked else self._stride("train")))
-            if before is not None:
-                before(start)
-            if hooked and rate is not None:
-                rates = np.full(len(rates), rate(), np.float32)
-                scalars = tf.constant(rates)
-            began = time.perf_counter()
-            results, bad_step, all_finite = function(
-                data, rows, scalars, base,
-                tf.constant(start), tf.constant(stop), tf.constant(batch_size),
-            )  # fmt: skip
-            bad, finite = int(bad_step), bool(all_finite)
-            self._pace("train", time.perf_counter() - began, stop - start)
-            if hooked or bad or stop == steps:
-                logs = _numbers(results)
-            if after is not None and after(start, logs):
-                return Epoch(logs, stop, bad or None, stopped=True, rate=float(rates[start]))
-            if bad:
-                return Epoch(logs, bad, bad, rate=float(rates[bad - 1]))
-            if on_progress is not None:
-                on_progress(stop)
+        with closing(feed.start(order, batch_size)) as taken:
+            steps = taken.steps
+            while stop < steps:
+                start, piece = stop, taken.piece(stop)
+                stop = min(piece.stop, stop + (1 if hooked else self._stride("train")))
+                if before is not None:
+                    before(start)
+                if hooked and rate is not None:
+                    rates = np.full(len(rates), rate(), np.float32)
+                    scalars = tf.constant(rates)
+                began = time.perf_counter()
+                results, bad_step, all_finite = function(
+                    piece.data, scales, *_window(piece), scalars, base,
+                    tf.constant(start), tf.constant(stop), tf.constant(batch_size),
+                )  # fmt: skip
+                bad, finite = int(bad_step), bool(all_finite)
+                self._pace("train", time.perf_counter() - began, stop - start)
+                if hooked or bad or stop == steps:
+                    logs = _numbers(results)
+                if after is not None and after(start, logs):
+                    return Epoch(logs, stop, bad or None, stopped=True, rate=float(rates[start]))
+                if bad:
+                    return Epoch(logs, bad, bad, rate=float(rates[bad - 1]))
+                if on_progress is not None:
+                    on_progress(stop)
         return Epoch(logs, steps, None if finite else steps, rate=float(rates[steps - 1]))
 
     def evaluate(
         self,
-        data: Batch,
+        rows: Feed | Batch,
         batch_size: int,
         *,
         before: BatchHook | None = None,
         after: BatchLogs | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
-        """Return Keras's metrics on `data` in inference mode, by their own names."""
-        steps = -(-row_count(data) // batch_size)
-        function = self._evaluator(data)
+        """Return Keras's metrics on `rows` in inference mode, by their own names."""
+        feed = _feed(rows)
+        function, scales = self._evaluator(feed), _scalars(feed)
         hooked = before is not None or after is not None
-        stop, results = 0, None
-        while stop < steps:
-            start, stop = stop, min(steps, stop + (1 if hooked else self._stride("test")))
-            if before is not None:
-                before(start)
-            began = time.perf_counter()
-            results = function(data, tf.constant(start), tf.constant(stop), tf.constant(batch_size))
-            if hooked or stop == steps:
-                logs = _numbers(results)
-            self._pace("test", time.perf_counter() - began, stop - start)
-            if after is not None and after(start, logs):
-                break
-            if on_progress is not None:
-                on_progress(stop)
+        stop, logs = 0, {}
+        with closing(feed.start(None, batch_size)) as taken:
+            while stop < taken.steps:
+                start, piece = stop, taken.piece(stop)
+                stop = min(piece.stop, stop + (1 if hooked else self._stride("test")))
+                if before is not None:
+                    before(start)
+                began = time.perf_counter()
+                results = function(
+                    piece.data, scales, *_window(piece),
+                    tf.constant(start), tf.constant(stop), tf.constant(batch_size),
+                )  # fmt: skip
+                if hooked or stop == taken.steps:
+                    logs = _numbers(results)
+                self._pace("test", time.perf_counter() - began, stop - start)
+                if after is not None and after(start, logs):
+                    break
+                if on_progress is not None:
+                    on_progress(stop)
         return logs
 
     def _iteration(self) -> int:
         return int(self.model.optimizer.iterations.numpy())
 
-    def _trainer(self, data: Batch) -> Any:
-        return self._traced(self._trainers, data, self._build_trainer)
+    def _trainer(self, feed: Feed) -> Any:
+        return self._traced(self._trainers, feed, self._build_trainer)
 
-    def _evaluator(self, data: Batch) -> Any:
-        return self._traced(self._evaluators, data, self._build_evaluator)
+    def _evaluator(self, feed: Feed) -> Any:
+        return self._traced(self._evaluators, feed, self._build_evaluator)
 
-    def _traced(self, functions: dict[Any, Any], data: Batch, build: Any) -> Any:
-        specs = keras.tree.map_structure(
-            lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), data
-        )
-        key = str(specs)
+    def _traced(self, functions: dict[Any, Any], feed: Feed, build: Any) -> Any:
+        scaled = tuple(each is not None for each in feed.scales)
+        key = str((feed.specs, scaled))
         if key not in functions:
             began = time.perf_counter()
             with gradients_forgotten():
-                functions[key] = build(specs)
+                functions[key] = build(feed.specs, scaled)
             self.traced += time.perf_counter() - began
         return functions[key]
 
-    def _build_trainer(self, specs: Any) -> Any:
+    def _build_trainer(self, specs: Any, scaled: tuple[bool, ...]) -> Any:
         model = self.model
         step = self._step(model.train_step)
-        indices = tf.TensorSpec((None,), tf.int32)
-        number = tf.TensorSpec((), tf.int32)
-        carried = carried_from(step, specs, model)
+        carried = carried_from(step, _batch_specs(specs, scaled), model)
 
-        def train(data, order, rates, base, start, stop, batch_size):  # type: ignore[no-untyped-def]
-            total = tf.shape(order)[0]
+        def train(  # type: ignore[no-untyped-def]
+            data, scales, indices, offset, total, rates, base, start, stop, batch_size
+        ):
             self._reset_when(tf.equal(start, 0))
 
             def body(index, bad, logs):  # type: ignore[no-untyped-def]
-                rows = order[index * batch_size : tf.minimum((index + 1) * batch_size, total)]
+                rows = _taken(indices, index, batch_size, offset, total)
                 model.optimizer.learning_rate = rates[self._position(index, base)]
-                found = step(self._gather(data, rows))
+                found = step(self._gather(data, rows, _by_leaf(scales, scaled)))
                 finite = tf.math.is_finite(found["loss"]) if "loss" in found else True
                 kept = {name: tf.cast(found[name], tf.float32) for name in logs}
                 return index + 1, tf.where(finite, 0, index + 1), kept
@@ -225,26 +227,26 @@ class Program:
             train,
             autograph=False,
             input_signature=[
-                specs, indices, tf.TensorSpec((None,), tf.float32),
-                tf.TensorSpec((), tf.int64), number, number, number,
+                *_input_specs(specs, scaled), tf.TensorSpec((None,), tf.float32),
+                tf.TensorSpec((), tf.int64), _NUMBER, _NUMBER, _NUMBER,
             ],
         )  # fmt: skip
         self._note_random_state(function.get_concrete_function())
         return function
 
-    def _build_evaluator(self, specs: Any) -> Any:
+    def _build_evaluator(self, specs: Any, scaled: tuple[bool, ...]) -> Any:
         model = self.model
         step = self._step(model.test_step)
-        number = tf.TensorSpec((), tf.int32)
-        carried = carried_from(step, specs, model, training=False)
+        carried = carried_from(step, _batch_specs(specs, scaled), model, training=False)
 
-        def evaluate(data, start, stop, batch_size):  # type: ignore[no-untyped-def]
-            total = tf.shape(keras.tree.flatten(data)[0])[0]
+        def evaluate(  # type: ignore[no-untyped-def]
+            data, scales, indices, offset, total, start, stop, batch_size
+        ):
             self._reset_when(tf.equal(start, 0))
 
             def body(index, logs):  # type: ignore[no-untyped-def]
-                rows = tf.range(index * batch_size, tf.minimum((index + 1) * batch_size, total))
-                found = step(self._gather(data, rows))
+                rows = _taken(indices, index, batch_size, offset, total)
+                found = step(self._gather(data, rows, _by_leaf(scales, scaled)))
                 return index + 1, {name: tf.cast(found[name], tf.float32) for name in logs}
 
             _, logs = tf.while_loop(
@@ -254,7 +256,9 @@ class Program:
             return logs or model.get_metrics_result()
 
         function = tf.function(
-            evaluate, autograph=False, input_signature=[specs, number, number, number]
+            evaluate,
+            autograph=False,
+            input_signature=[*_input_specs(specs, scaled), _NUMBER, _NUMBER, _NUMBER],
         )
         self._note_random_state(function.get_concrete_function())
         return function
@@ -265,14 +269,15 @@ class Program:
             return tf.autograph.experimental.do_not_convert(step)
         return tf.function(step, jit_compile=True, reduce_retracing=True, autograph=False)
 
-    def _gather(self, data: Batch, rows: Any) -> Batch:
+    def _gather(self, data: Batch, rows: Any, scales: tuple[Any, ...]) -> Batch:
+        """Return rows as the step takes them."""
+
         def take(leaf: Any) -> Any:
             return tf.gather(leaf, rows)
 
-        if self._device is None:
-            return keras.tree.map_structure(take, data)
         with tf.device(self._device):
-            return keras.tree.map_structure(take, data)
+            taken = keras.tree.map_structure(take, data)
+        return ready(taken, scales)
 
     def _position(self, index: Any, base: Any) -> Any:
         """Return which rate a step takes: Keras's schedules count the optimizer's iterations.
@@ -326,6 +331,50 @@ class Program:
         self.untracked_variables += [v for v in concrete.variables if id(v) not in own]
         found = random_operations(concrete.graph)
         self.unseedable = tuple(sorted(found | {*self.unseedable}))
+
+
+#: A number that the graph takes.
+_NUMBER = tf.TensorSpec((), tf.int32)
+
+
+def _feed(rows: Feed | Batch) -> Feed:
+    return InMemory(rows) if isinstance(rows, tuple) else rows
+
+
+def _scalars(feed: Feed) -> tuple[Any, ...]:
+    """Return by what the graph divides leaves of x: those that it takes as they are left out."""
+    return tuple(tf.constant(each) for each in feed.scales if each is not None)
+
+
+def _by_leaf(scales: tuple[Any, ...], scaled: tuple[bool, ...]) -> tuple[Any, ...]:
+    """Return `scales` with None for the leaves that are taken as they are."""
+    given = iter(scales)
+    return tuple(next(given) if each else None for each in scaled)
+
+
+def _input_specs(specs: Batch, scaled: tuple[bool, ...]) -> list[Any]:
+    """Return the signature that the graphs have in common: rows, scales, indices, window."""
+    scalars = tuple(tf.TensorSpec((), tf.float32) for each in scaled if each)
+    return [specs, scalars, tf.TensorSpec((None,), tf.int32), _NUMBER, _NUMBER]
+
+
+def _batch_specs(specs: Batch, scaled: tuple[bool, ...]) -> Batch:
+    """Return the specs of a batch as the step takes it."""
+    leaves = [
+        tf.TensorSpec(spec.shape, tf.float32) if each else spec
+        for spec, each in zip(keras.tree.flatten(specs[0]), scaled, strict=True)
+    ]
+    return (keras.tree.pack_sequence_as(specs[0], leaves), *specs[1:])
+
+
+def _window(piece: Piece) -> tuple[Any, Any, Any]:
+    return piece.indices, tf.constant(piece.offset), tf.constant(piece.total)
+
+
+def _taken(indices: Any, step: Any, batch_size: Any, offset: Any, total: Any) -> Any:
+    """Return which rows of a piece a step takes."""
+    first = step * batch_size
+    return indices[first - offset : tf.minimum(first + batch_size, total) - offset]
 
 
 def _numbers(results: Any) -> dict[str, Any]:

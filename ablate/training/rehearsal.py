@@ -20,11 +20,11 @@ from ablate.reasons import reason
 from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.hosts import paths as named_layers
+from ablate.training.feed import Feed
 from ablate.training.network import Network
-from ablate.training.program import Batch, row_count
 
 
-def rehearse(made: Network, spec: Spec, examples: Batch) -> None:
+def rehearse(made: Network, spec: Spec, examples: Feed) -> None:
     """Take a full batch of the training rows, and then the last, through a step of training.
 
     The first is a whole step of Keras's. The last, where it is smaller, goes forward alone, the
@@ -33,22 +33,22 @@ def rehearse(made: Network, spec: Spec, examples: Batch) -> None:
     Args:
         made: the network, compiled.
         spec: the variant.
-        examples: (x, y) or (x, y, sample weights).
+        examples: the training rows.
 
     Raises:
         StudyError: a step fails; the message names the layer.
     """
     if spec.train.epochs == 0:
         return
-    rows, size = row_count(examples), spec.train.batch_size
+    rows, size = examples.rows, spec.train.batch_size
     with _unmoved(made.model, spec.model.call is not None):
         _attempt(made, examples, 0, min(size, rows))
         if rows > size and rows % size:
             _attempt(made, examples, rows - rows % size, rows)
 
 
-def _attempt(made: Network, examples: Batch, start: int, stop: int) -> None:
-    batch = keras.tree.map_structure(lambda leaf: leaf[start:stop], examples)
+def _attempt(made: Network, examples: Feed, start: int, stop: int) -> None:
+    batch = examples.batch(start, stop)
     model = made.model
     own = any(
         getattr(type(model), each) is not getattr(keras.Model, each)

@@ -1,7 +1,7 @@
-"""Rows as tensors: the splits of a trial in memory, shared by all trials that have the same.
+"""Rows as a program is fed with them, shared by all trials that have the same.
 
-`Splits` (NumPy) go in, batches `(x, y)` of tensors come out, ready for the program. What is
-made is remembered for the next trial as long as it is small or was the last to be used.
+`Splits` (NumPy) go in, a `Feed` for each part comes out. What is made is remembered for the next
+trial as long as it is small or was the last to be used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tensorflow as tf
 from ablate.data import Splits, Target, load, split
 from ablate.errors import StudyError
 from ablate.study.trial import Spec
-from ablate.training.program import Batch
+from ablate.training.feed import Batch, Feed, InMemory
 
 #: Rows beyond this many bytes stay in main memory; a GPU gets them batch by batch.
 DEVICE_BYTES = 4 * 2**30
@@ -28,18 +28,17 @@ _REMEMBERED_BYTES = 2**29
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a trial: training, validation and test rows as (x, y); None if not there."""
+    """The rows of a trial: training, validation and test rows; None if not there."""
 
     splits: Splits
-    train: Batch
-    validation: Batch | None
-    test: Batch | None
+    train: Feed
+    validation: Feed | None
+    test: Feed | None
 
     @property
     def nbytes(self) -> int:
-        """The memory that the tensors take."""
-        leaves = keras.tree.flatten([self.train, self.validation, self.test])
-        return sum(_bytes(leaf) for leaf in leaves if leaf is not None)
+        """The memory that they take."""
+        return sum(each.nbytes for each in (self.train, self.validation, self.test) if each)
 
     @property
     def large(self) -> bool:
@@ -60,7 +59,7 @@ def rows_of(spec: Spec, seed: int) -> Rows:
     key = id(splits)
     if key not in _made:
         parts = {
-            name: None if part is None else tensors(part.x, part.y)
+            name: None if part is None else InMemory(tensors(part.x, part.y, part.weight))
             for name, part in splits.parts.items()
         }
         assert parts["train"] is not None
@@ -76,15 +75,16 @@ def forget() -> None:
     _made.clear()
 
 
-def tensors(x: Any, y: Any) -> Batch:
-    """Return (x, y) as tensors; the inputs are the targets where y is None."""
+def tensors(x: Any, y: Any, weight: Any = None) -> Batch:
+    """Return (x, y) or (x, y, weight) as tensors; the inputs are the targets where y is None."""
     large = sum(_bytes(leaf) for leaf in keras.tree.flatten(x)) > DEVICE_BYTES
     with tf.device("/CPU:0" if large else None):
         inputs = keras.tree.map_structure(_tensor, x)
-        return inputs, inputs if y is None else keras.tree.map_structure(_tensor, y)
+        batch = inputs, inputs if y is None else keras.tree.map_structure(_tensor, y)
+        return batch if weight is None else (*batch, keras.tree.map_structure(_tensor, weight))
 
 
-def weighted(train: Batch, splits: Splits, class_weight: dict[int, float] | str | None) -> Batch:
+def weighted(train: Feed, splits: Splits, class_weight: dict[int, float] | str | None) -> Feed:
     """Return the training rows with the weight of each row's class, if there are any.
 
     `balanced` gives class c the weight N / (K·N_c), for K classes and N rows, N_c of them in c.
@@ -116,7 +116,7 @@ def weighted(train: Batch, splits: Splits, class_weight: dict[int, float] | str 
     else:
         counts = np.bincount(labels, minlength=target.classes)
         table = len(labels) / (target.classes * np.maximum(counts, 1))
-    return (*train, _tensor(table[labels].astype(keras.config.floatx())))
+    return train.weighted(table[labels].astype(keras.config.floatx()))
 
 
 def labels_of(y: Any) -> np.ndarray:

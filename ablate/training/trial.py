@@ -24,9 +24,9 @@ from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
 from ablate.training import checkpoint, model_cache, rows, seeding, setup
 from ablate.training.callbacks import CallbackSet, state_of
+from ablate.training.feed import Feed
 from ablate.training.loop import Listener, Loop
 from ablate.training.probing import Probing
-from ablate.training.program import row_count
 from ablate.training.record import Record, numbers
 from ablate.training.remarks import remarks
 from ablate.training.rows import weighted
@@ -115,7 +115,7 @@ class _Running:
         self.record.clock.add("build", began)
         began = time.perf_counter()
         examples = weighted(self.rows.train, self.rows.splits, train.class_weight)
-        steps = -(-row_count(examples) // train.batch_size)
+        steps = examples.steps(train.batch_size)
         rates = Rates(train, steps)
         self.prepared.begin(self.seed, rates.first(train.learning_rate), self.rows)
         self.record.clock.add("seed", began)
@@ -125,7 +125,7 @@ class _Running:
             validation=self.rows.validation,
             batch_size=train.batch_size,
             epochs=train.epochs,
-            order=lambda epoch: seeding.order(row_count(examples), self.seed, epoch),
+            order=lambda epoch: seeding.order(examples.rows, self.seed, epoch),
             rates=rates,
             callbacks=self._callbacks(steps),
             listener=Listener(self._epoch, self._divergence, self._on_progress),
@@ -342,12 +342,12 @@ class _Running:
             found |= {f"{split}_{name}": value for name, value in logs.items()}
         return found
 
-    def _evaluation_batch(self, examples: Any) -> int:
+    def _evaluation_batch(self, examples: Feed) -> int:
         """Return how many rows to evaluate at once: more than in training where they are small."""
         train = self.trial.spec.train
         if train.jit_compile:
             return train.batch_size  # XLA compiles anew for every shape
-        values = sum(int(np.prod(x.shape[1:])) for x in keras.tree.flatten(examples[0]))
+        values = sum(int(np.prod(x.shape[1:])) for x in keras.tree.flatten(examples.specs[0]))
         return max(train.batch_size, min(_EVALUATED_ROWS, _EVALUATED_VALUES // max(1, values)))
 
     def _save(self) -> Path | None:

@@ -41,7 +41,8 @@ def by_fit(spec, seed):
         variable.assign(value)
     model = made.model
     compile_for(model, train, rows.splits)
-    batches = Batches(weighted(rows.train, rows.splits, train.class_weight), seed, train.batch_size)
+    examples = weighted(rows.train, rows.splits, train.class_weight)
+    batches = Batches(examples.batch(0, examples.rows), seed, train.batch_size)
     schedule = keras_schedule(train, len(batches))
     if schedule is not None:
         config = model.optimizer.get_config()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ablate.training.feed import InMemory
 from ablate.training.program import Program
 
 layers = keras.layers
@@ -140,3 +141,26 @@ def test_a_program_that_is_dropped_leaves_no_graph_behind():
     del program, functions
     gc.collect()
     assert [graph() for graph in graphs] == [None, None]
+
+
+def test_weights_count_in_training_and_evaluation():
+    program = linear()
+    feed = InMemory((*rows((1, 2), (1, 5)), tf.constant([1.0, 0.0])))
+    done = program.train(feed, np.arange(2, dtype=np.int32), np.zeros(2, "f"), 2)
+    # (2 - 1)², over all rows as in Keras: those of no weight count too
+    assert done.logs["loss"] == program.evaluate(feed, 2)["loss"] == 0.5
+
+
+def test_bytes_are_divided_in_the_graph_to_the_bit_of_numpy():
+    x = np.arange(256, dtype=np.uint8)[:, None]
+    y = np.zeros((256, 1), "f")
+    divided = InMemory((tf.constant(x), tf.constant(y)), (np.float32(255),))
+    before = InMemory((tf.constant(x.astype("f") / np.float32(255)), tf.constant(y)))
+    order, rates = np.arange(256, dtype=np.int32), np.full(33, 0.1, "f")
+    found = []
+    for feed in (divided, before):
+        program = linear()
+        logs = program.train(feed, order, rates, 8).logs
+        found.append((logs, program.model.get_weights()[0].tobytes(), program.evaluate(feed, 7)))
+    assert found[0] == found[1]
+    assert np.array_equal(divided.batch(0, 256)[0], before.data[0])
