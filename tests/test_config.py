@@ -101,7 +101,8 @@ SLIPS = {
     ),
     "truth is no number": (
         BASE + "seeds: true\n",
-        "s.yaml:9: seeds: expected a whole number or a list. Received: true.",
+        "s.yaml:9: seeds: expected a whole number or a list or a mapping with until, at_least, "
+        "at_most, step. Received: true.",
     ),
     "not a list": (
         BASE + "  c: {insert: {layer: Dropout}}\n",
@@ -151,7 +152,8 @@ def test_all_slips_are_told_at_once_in_the_order_of_the_file() -> None:
         "s.yaml:5: train.learning_rate: expected a number. Received: 'fast'.",
         "s.yaml:9: variants.c.insert[0]: Dropout needs a 'rate' (share dropped) of at least 0 and "
         "below 1. Received: none.",
-        "s.yaml:10: seeds: expected a whole number or a list. Received: 'x'.",
+        "s.yaml:10: seeds: expected a whole number or a list or a mapping with until, at_least, "
+        "at_most, step. Received: 'x'.",
     ]
 
 

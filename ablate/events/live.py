@@ -104,6 +104,15 @@ class LiveEvents(Watcher):
         self._refresh()
 
     @_harmless
+    def planned(self, plan: Planned, todo: int) -> None:
+        """Follow trials that were added, too."""
+        known = {each.id for each in self._trials}
+        self._plan = plan
+        self._trials += [each for each in plan.trials if each.id not in known]
+        for each in choose(self._board, self._trials):
+            self._shown.setdefault(each.id, each)
+
+    @_harmless
     def started(self, trial: Trial, epoch: int = 0) -> None:
         """Show a trial as running, from the start or from the epoch it is taken up again."""
         if trial.id not in self._shown:

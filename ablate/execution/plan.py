@@ -43,6 +43,10 @@ class Plan:
     that exist; `todo` the distinct trials without an outcome that stands; `dropped` the ids of
     outcomes on disk that are no longer planned; `replaces` the numerics under which the study in
     the store was trained, where this plan is for another.
+
+    With `seeds: {until: decided}` it is what the records so far ask for: `possible` are all trials
+    that may follow, `decided` the verdicts on variants that get no more seeds
+    (`ablate.analysis.until`).
     """
 
     study: Study
@@ -53,6 +57,29 @@ class Plan:
     dropped: tuple[str, ...]
     replaces: int | None = None
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    possible: tuple[Trial, ...] = ()
+    decided: Mapping[str, str] = field(default_factory=dict)
+
+    def after(self, outcomes: Mapping[str, TrialResult]) -> Plan:
+        """Return the plan once there are these outcomes, too: itself where seeds are fixed."""
+        until = self.study.until
+        if until is None:
+            return self
+        from ablate.analysis.until import replay  # NumPy, which most plans need not wait for
+
+        results = {**self.results, **outcomes}
+        lacks = {each: why for each, why in self.lacks.items() if each not in outcomes}
+        asked = replay(
+            _named(self.possible, {k: each for k, each in results.items() if not lacks.get(k)}),
+            self.resolved, self.study.baseline_name, self.study.analysis, until,
+            range(until.at_most),
+        )  # fmt: skip
+        trials = tuple(each for each in self.possible if each.seed < asked.asked[each.variant])
+        done = {name for name, each in results.items() if each.final and not lacks.get(name)}
+        todo = tuple(each for each in _once(trials) if each.id not in done)
+        return replace(
+            self, trials=trials, results=results, todo=todo, lacks=lacks, decided=asked.decided
+        )
 
     @property
     def kept(self) -> int:
@@ -61,20 +88,27 @@ class Plan:
 
     def outcome(self, results: Mapping[str, TrialResult], store: Store | None) -> StudyResults:
         """Return the results of this plan's trials, under the names they now have."""
-        named = [
-            replace(
-                results[trial.id], variant=trial.variant, seed=trial.seed, factors=trial.factors
-            )
-            for trial in self.trials
-            if trial.id in results
-        ]
         return StudyResults(
             study=self.study,
             resolved=self.resolved,
-            results=tuple(named),
+            results=tuple(_named(self.trials, results)),
             planned=Counter(trial.variant for trial in self.trials),
             folder=None if store is None else store.root,
         )
+
+
+def _named(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> list[TrialResult]:
+    """Return the results of trials, under the names they now have."""
+    return [
+        replace(results[trial.id], variant=trial.variant, seed=trial.seed, factors=trial.factors)
+        for trial in trials
+        if trial.id in results
+    ]
+
+
+def _once(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the first trial of each id, in plan order."""
+    return list({trial.id: trial for trial in reversed(trials)}.values())[::-1]
 
 
 def plan(
@@ -113,7 +147,7 @@ def plan(
         study.resolved, study.seed_list, everything, memory,
         numerics=study.numerics, read=read, anew=anew,
     )  # fmt: skip
-    trials = tuple(trials_of(study, resolved, memory))
+    possible = tuple(trials_of(study, resolved, memory))
     replaces = None
     if earlier is not None and not recorded:
         replaces = _other_numerics(study, resolved, trained_under(earlier), memory)
@@ -125,24 +159,22 @@ def plan(
         )
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
-    planned = {trial.id: trial for trial in trials[::-1]}
     _check_rows(study)
-    for trial in planned.values():
+    distinct = _once(possible)
+    for trial in distinct:
         if trial.id in everything and (why := contradiction(everything[trial.id], trial)):
             store.refuse(store.result_file(trial.id), f"no sound record: {why}")
             del everything[trial.id]
-    results = {trial: everything[trial] for trial in planned if trial in everything}
+    results = {trial.id: everything[trial.id] for trial in distinct if trial.id in everything}
     lacks = {
         trial.id: lacking(results[trial.id], trial, store)
-        for trial in reversed(planned.values())
+        for trial in distinct
         if trial.id in results and results[trial.id].final
     }
-    todo = tuple(
-        trial
-        for trial in reversed(planned.values())  # the first variant of each id, in plan order
-        if trial.id not in lacks or lacks[trial.id]
-    )
-    known = planned.keys() | store.searched().keys()
+    todo = tuple(trial for trial in distinct if trial.id not in lacks or lacks[trial.id])
+    again = {trial.id: lacks[trial.id] for trial in todo if trial.id in lacks}
+    made = Plan(study, resolved, possible, results, todo, (), replaces, again, possible).after({})
+    known = {trial.id for trial in made.trials} | store.searched().keys()
     dropped = tuple(
         each for each, result in everything.items() if each not in known and result.final
     )
@@ -153,8 +185,7 @@ def plan(
             "outcomes stay on disk, unmixed; after the run, `ablate report "
             f"{store.kept_study_file(replaces)}` shows them."
         )
-    again = {trial.id: lacks[trial.id] for trial in todo if trial.id in lacks}
-    return Plan(study, resolved, trials, results, todo, dropped, replaces, again)
+    return replace(made, dropped=dropped)
 
 
 def _check_rows(study: Study) -> None:
@@ -209,9 +240,12 @@ def resolved_before(store: Store) -> Study | None:
 def trials_of(
     study: Study, resolved: Sequence[ResolvedVariant], memory: dict[str, Any]
 ) -> list[Trial]:
-    """Return one trial per variant and seed, in the order of the variants."""
+    """Return one trial per variant and seed, in the order of the variants.
+
+    With `seeds: {until: decided}` they are all that may be asked for.
+    """
     probes = tuple(study.probes)
-    seeds = study.seed_list
+    seeds = study.seed_list if study.until is None else range(study.until.at_most)
     trials = []
     for variant in resolved:
         ids = trial_ids(

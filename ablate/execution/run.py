@@ -8,13 +8,15 @@ does not fit costs seconds and not a night.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ablate.disk import notice
-from ablate.errors import AblateError, StudyError
+from ablate.errors import AblateError, StudyError, nearest
 from ablate.execution import worker
 from ablate.execution.again import trained_again
 from ablate.execution.devices import worker_pools
@@ -23,10 +25,11 @@ from ablate.execution.messages import Executor
 from ablate.execution.plan import Plan, plan, resolved_before, with_searched, write_study
 from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
-from ablate.execution.runner import Interrupted, Run, recover
+from ablate.execution.runner import Interrupted, More, Run, recover
 from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.checks import check_new_names
+from ablate.study.metrics import bare
 from ablate.study.preview import VariantPlan
 from ablate.study.programs import groups
 from ablate.study.progress import Watcher, tell
@@ -34,7 +37,7 @@ from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.schema.execution import Execution
 from ablate.study.study import Study
-from ablate.study.trial import Spec, Trial
+from ablate.study.trial import Spec, Trial, TrialResult
 
 
 def run(
@@ -70,6 +73,7 @@ def run(
     with opened(study, logs, workers, executor, fresh, watchers) as (made, store, session):
         write_study(made, store)
         recovered = recover(store, {trial.id: trial for trial in made.todo})
+        made = made.after(recovered)
         todo = [t for t in made.todo if t.id not in recovered or not recovered[t.id].final]
         kept = made.kept + len(made.todo) - len(todo)
         if not todo:
@@ -78,6 +82,7 @@ def run(
             _train(made, todo, kept, store, session, watchers)
         with suppress(OSError):
             store.works.rmdir()  # unless something is still under way in it
+        made = made.after(store.results({trial.id for trial in made.possible}))
         results = store.results({trial.id for trial in made.trials})
         store.write_results(made.trials, results)
         return made.outcome(results, store)
@@ -194,32 +199,91 @@ def _train(
     # The drawing of boards takes a while to import; a run with nothing to do never gets here.
     from ablate.events import LiveEvents
 
-    by_threads: dict[int, list[Trial]] = {}
-    for trial in sorted(todo, key=lambda trial: threads_of(trial.spec)):
-        by_threads.setdefault(threads_of(trial.spec), []).append(trial)
-    tasks = {threads: session.groups(mine, threads) for threads, mine in by_threads.items()}
-    concerned = {trial.variant for trial in todo}
+    todo = sorted(todo, key=lambda trial: threads_of(trial.spec))
+    first = {
+        threads: session.groups(list(mine), threads)
+        for threads, mine in itertools.groupby(todo, lambda trial: threads_of(trial.spec))
+    }
+    # With seeds until decided, variants with nothing to do now may have something to do later.
+    concerned = {trial.variant for trial in made.possible or todo}
     built = session.preview([each for each in made.resolved if each.name in concerned])
+    _check_metric(made.study, built)
     shown, points = with_searched(made, store)
     watchers = [*watchers, LiveEvents(store, shown, points=points)]
     again = trained_again(made.lacks[trial.id] for trial in todo if trial.id in made.lacks)
     if again:
         notice(again)
     tell(watchers, "begin", len(todo), kept, len(made.dropped))
-    done = 0
+    grown = _Grown(made, store, {trial.id for trial in todo}, watchers)
+    outcomes: dict[str, TrialResult] = {}
     try:
-        for threads, mine in by_threads.items():
-            trials = {trial.id: trial for trial in mine}
-            previews = {each.name: each for each in built}
-            running = Run(store, session.executor(threads), trials, watchers, previews=previews)
-            done += len(running.go(tasks[threads]))
+        while first or grown.waiting:
+            threads = next(iter(first), None) or threads_of(grown.waiting[0].spec)
+            tasks = first.pop(threads, [])
+            trials = {trial.id: trial for group in tasks for trial in group}
+            more = grown.following(session, threads, trials)
+            running = Run(
+                store, session.executor(threads), trials, watchers,
+                previews={each.name: each for each in built},
+            )  # fmt: skip
+            tasks += more(outcomes)
+            outcomes |= running.go(tasks, more if made.possible else None)
     except Interrupted as stopped:
-        done += stopped.done
-        raise Interrupted(done, len(todo) - done) from None
+        done = len(outcomes) + stopped.done
+        raise Interrupted(done, len(grown.known) - done) from None
     finally:
         for watcher in watchers:
             with suppress(OSError):
                 tell([watcher], "end")
+
+
+@dataclass
+class _Grown:
+    """A plan that grows with its outcomes, where seeds are added until variants are decided."""
+
+    made: Plan
+    store: Store
+    known: set[str]  # handed out, or about to be
+    watchers: Sequence[Watcher]
+    waiting: list[Trial] = field(default_factory=list)  # asked for, not handed out yet
+
+    def following(self, session: Session, threads: int, trials: dict[str, Trial]) -> More:
+        """Return what asks for further groups that compute with `threads`, added to `trials`."""
+
+        def more(outcomes: Mapping[str, TrialResult]) -> list[tuple[Trial, ...]]:
+            self._take(outcomes)
+            own = [trial for trial in self.waiting if threads_of(trial.spec) == threads]
+            self.waiting = [trial for trial in self.waiting if trial not in own]
+            trials.update({trial.id: trial for trial in own})
+            return session.groups(own, threads) if own else []
+
+        return more
+
+    def _take(self, outcomes: Mapping[str, TrialResult]) -> None:
+        self.made = self.made.after(outcomes)
+        new = [trial for trial in self.made.todo if trial.id not in self.known]
+        if new:
+            self.known |= {trial.id for trial in new}
+            self.waiting += new
+            shown, _ = with_searched(self.made, self.store)
+            tell(self.watchers, "planned", shown, len(self.known))
+
+
+def _check_metric(study: Study, built: Sequence[VariantPlan]) -> None:
+    """Refuse to add seeds by a metric that no trial will report.
+
+    Raises:
+        StudyError: there is no such metric; those there are are named.
+    """
+    wanted = study.analysis.metric
+    if study.until is None or wanted == "auto":
+        return
+    names = list(dict.fromkeys(name for each in built for name in each.metrics))
+    if names and all(bare(name) != bare(wanted) for name in names):
+        raise StudyError(
+            f"analysis.metric: no trial reports '{wanted}', and seeds are added until it decides."
+            f"{nearest(wanted, names)} Expected one of: {', '.join(names)}."
+        )
 
 
 def make_executor(execution: Execution, store: Store, threads: int) -> Executor:

@@ -42,6 +42,7 @@ class Row:
     statuses: Mapping[str, int] = field(default_factory=dict)
     alias_of: str | None = None
     baseline: bool = False
+    decided: str = ""  # with seeds until decided: why it gets no more seeds
     epochs: int = 0  # to train, over all its trials that are left
     parameters: int | None = None
     trainable: int | None = None
@@ -77,6 +78,7 @@ class StudyStatus:
     running: tuple[tuple[str, int], ...] = ()  # variant, seed
     open_sites: bool = False  # leave-one-out variants are not known without building a model
     again: str = ""  # how many final trials are trained again, and what for
+    until: str = ""  # with seeds until decided: how many there may be
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as one JSON document."""
@@ -125,6 +127,7 @@ def progress(study: Study, *, logs: str | Path) -> StudyStatus:
         for trial in made.todo
         if (outcome := collect(store.works, trial.id, planned=trial, keep=True)) is not None
     }
+    made = made.after(handed)
     left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
     lacks = {trial.id: made.lacks[trial.id] for trial in left if trial.id in made.lacks}
     made = replace(made, todo=left, results={**made.results, **handed}, lacks=lacks)
@@ -185,8 +188,27 @@ def _status_of(
         ),
         running=tuple(_running(made.todo, store)),
         open_sites=wanted_sites(made.study) is not None,
-        again=trained_again(made.lacks.values()),
+        again=trained_again(made.lacks[t.id] for t in made.todo if t.id in made.lacks),
+        until=_until(made),
     )
+
+
+def _until(made: Plan) -> str:
+    """Say how many seeds there may be, where that is decided on the way."""
+    until = made.study.until
+    if until is None:
+        return ""
+    most = len({trial.id for trial in made.possible})
+    text = (
+        f"Seeds are added until every variant is decided: {until.at_least} to {until.at_most} "
+        f"each, {most} trials at most."
+    )
+    if made.study.analysis.margin is None:
+        text += (
+            " Without analysis.margin no variant is shown equivalent: one that makes no difference "
+            f"runs to {until.at_most} seeds."
+        )
+    return text
 
 
 def _row(made: Plan, variant: ResolvedVariant, todo: set[str], built: VariantPlan | None) -> Row:
@@ -197,6 +219,7 @@ def _row(made: Plan, variant: ResolvedVariant, todo: set[str], built: VariantPla
         statuses=dict(Counter(_status(made, trial) for trial in trials)),
         alias_of=variant.alias_of,
         baseline=variant.name == made.study.baseline_name,
+        decided=made.decided.get(variant.name, ""),
         epochs=sum(trial.spec.train.epochs for trial in trials if trial.id in todo),
     )
     return row if built is None else replace(row, **{key: getattr(built, key) for key in _BUILT})

@@ -101,6 +101,11 @@ class Display(Watcher):
             )  # fmt: skip
             self._live.start()
 
+    def planned(self, plan: Any, todo: int) -> None:
+        """Count the trials that were added."""
+        self._total = todo
+        self._progress.update(self._bar, total=todo)
+
     def started(self, trial: Trial, epoch: int) -> None:
         """Show that a trial is under way."""
         self._running[trial.id] = _UnderWay(trial, epoch)

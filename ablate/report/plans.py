@@ -47,6 +47,8 @@ def print_preview(seen: Any, console: Console) -> None:
             "them.",
             highlight=False,
         )
+    if seen.until:
+        console.print(seen.until, highlight=False)
     console.print(_left(seen), highlight=False)
 
 
@@ -77,9 +79,18 @@ def _print_rows(seen: Any, console: Console) -> None:
     names = list(dict.fromkeys(status for row in seen.rows for status in row.statuses))
     for name in names:
         table.add_column(name, justify="right")
+    if seen.until:
+        table.add_column("decided")
     for row in seen.rows:
-        table.add_row(escape(row.variant), *(str(row.statuses.get(name, 0)) for name in names))
+        cells = [str(row.statuses.get(name, 0)) for name in names]
+        table.add_row(escape(row.variant), *cells, *([_decided(row)] if seen.until else []))
     console.print(table)
+
+
+def _decided(row: Any) -> str:
+    if row.baseline or row.alias_of:
+        return ""
+    return f"{row.decided}, {count(row.trials, 'seed')}" if row.decided else "not yet"
 
 
 def _layers(row: Any) -> str:

@@ -19,6 +19,7 @@ from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
 from ablate.study.overrides import apply
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.probes import PROBES, Probe
+from ablate.study.schema.seeds import Until
 from ablate.study.schema.strict import OpenModel
 from ablate.study.schema.train import Train
 from ablate.study.schema.variant import Variant
@@ -79,6 +80,9 @@ def check(study: Declaration, resolve: Callable[[], Sequence[ResolvedVariant]]) 
 
 def _check_seeds(study: Declaration) -> Iterator[Problem]:
     seeds = study.seeds
+    if isinstance(seeds, Until):
+        yield from _check_until(study, seeds)
+        return
     if isinstance(seeds, int):
         if not 1 <= seeds <= SEARCH_SEEDS:
             text = f"expected a number of seeds from 1 to {SEARCH_SEEDS}. Received: {seeds}."
@@ -97,6 +101,25 @@ def _check_seeds(study: Declaration) -> Iterator[Problem]:
         elif seed in before:
             yield Problem(("seeds", index), f"duplicate seed {seed}.")
         before.add(seed)
+
+
+def _check_until(study: Declaration, until: Until) -> Iterator[Problem]:
+    """Refuse designs whose effects are no differences to a baseline with independent seeds."""
+    if until.at_most > SEARCH_SEEDS:
+        text = f"expected at most {SEARCH_SEEDS} seeds. Received: {until.at_most}."
+        yield Problem(("seeds", "at_most"), text)
+    at: Path = ("seeds", "until")
+    if study.factors:
+        text = "not with factors: their effects are contrasts of all variants, which need the " \
+            "same seeds. Give a number of seeds."  # fmt: skip
+        yield Problem(at, text)
+    if study.data.redrawn:
+        what = "folds" if study.data.folds is not None else "split: per_seed"
+        text = (
+            f"not with {what}: each seed has rows of its own from one pool, and more seeds would "
+            "not decide what the rows leave open. Give a number of seeds."
+        )
+        yield Problem(at, text)
 
 
 def _check_shape(study: Declaration) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from ablate.study.schema.execution import Execution
 from ablate.study.schema.model import Model
 from ablate.study.schema.probes import Probe
 from ablate.study.schema.search import Search
+from ablate.study.schema.seeds import Until
 from ablate.study.schema.strict import Name, Strict
 from ablate.study.schema.train import Train
 from ablate.study.schema.variant import Declared, LeaveOneOut
@@ -38,8 +39,10 @@ class Declaration(Strict):
     model: Model = Field(description="The base model: a factory, a file or a call.")
     train: Train = Field(default=Train(), description="How every trial is trained.")
     execution: Execution = Field(default=Execution(), description="Where trials run.")
-    seeds: int | list[int] = Field(
-        default=5, description="How many seeds (5 is 0 to 4), or which: [0, 1, 2]."
+    seeds: int | list[int] | Until = Field(
+        default=5,
+        description="How many seeds (5 is 0 to 4), which ([0, 1, 2]), or `{until: decided}`: seeds "
+        "are added to variants that are inconclusive, and to the baseline.",
     )
     variants: dict[Name, Declared] = Field(
         default={}, description="The variants, by name. `plain: {}` is the base model itself."
@@ -98,5 +101,11 @@ class Declaration(Strict):
 
     @property
     def seed_list(self) -> tuple[int, ...]:
-        """The seeds, in order."""
-        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
+        """The seeds that are planned from the beginning, in order."""
+        seeds = self.seeds.at_least if isinstance(self.seeds, Until) else self.seeds
+        return tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+
+    @property
+    def until(self) -> Until | None:
+        """When to stop adding seeds, where their number is not fixed."""
+        return self.seeds if isinstance(self.seeds, Until) else None

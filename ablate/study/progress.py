@@ -33,6 +33,9 @@ class Watcher:
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Trials to train, already done, and on disk but no longer planned."""
 
+    def planned(self, plan: Any, todo: int) -> None:
+        """Trials were added: `plan` has them all, `todo` counts what this run trains."""
+
     def started(self, trial: Trial, epoch: int) -> None:
         """A trial began, or goes on from `epoch`."""
 

@@ -121,8 +121,8 @@ def _path(error: Mapping[str, Any], document: Any) -> Path:
     here = document
     parts = list(error["loc"])
     for position, part in enumerate(parts):
-        if part == "[key]":
-            continue
+        if part == "[key]" or str(part).startswith("function-"):
+            continue  # pydantic's names for a key and for a model with a validator in a union
         if isinstance(here, Mapping) and (part in here or _digits(part, here) is not None):
             key = part if part in here else _digits(part, here)
             path.append(key)  # type: ignore[arg-type]

@@ -214,3 +214,28 @@ def test_an_objective_may_be_a_declared_metric_or_an_outputs() -> None:
     )
     changed = study.search.model_copy(update={"objective": "val_head_accuracy"})
     assert Study(**{**dict(study), "search": changed}).search == changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"data": {"name": "digits", "split": "per_seed"}}, "split: per_seed"),
+        ({"data": {"name": "digits", "folds": 5}}, "folds"),
+        (
+            {"variants": {}, "factors": {"bn": {"off": {}, "on": {"train": {"epochs": 2}}}}},
+            "factors",
+        ),
+    ],
+)
+def test_seeds_until_decided_are_refused_where_seeds_are_no_independent_repeats(changes, why):
+    with pytest.raises(StudyError, match=f"seeds.until: not with {why}"):
+        Study(
+            **{
+                "study": "s",
+                "data": {"name": "digits"},
+                "model": {"name": "mlp"},
+                "variants": {"plain": {}},
+                "seeds": {"until": "decided"},
+                **changes,
+            }
+        )

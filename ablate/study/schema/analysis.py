@@ -21,6 +21,12 @@ class Analysis(Strict):
         default="auto", description="Whether more is better; auto knows Keras's own metrics."
     )
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of every interval.")
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        description="Differences nearer to zero do not matter, in the metric's unit (0.01: a point "
+        "of accuracy). With it a variant can be called equivalent to the baseline.",
+    )
     collapse: Literal["auto", "none"] | float = Field(
         default="auto",
         description="When a trial counts as collapsed. auto: its validation accuracy is not above "

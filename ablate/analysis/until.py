@@ -1,0 +1,196 @@
+"""Which seeds a study with `seeds: {until: decided}` asks for, given what has been trained.
+
+One pure function from records to decisions. Seeds are looked at in their order and at fixed
+numbers of them, never in the order in which trials happened to end, so that a study that was
+interrupted, or ran on other machines, decides the same. A variant is decided when it is better,
+worse or (with a margin) equivalent by the always-valid intervals of the report; it then gets no
+more seeds. The baseline has as many as the variant with the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ablate.analysis.anytime import p_values
+from ablate.analysis.descriptive import moments, rounding, snapped
+from ablate.analysis.effects import Direction
+from ablate.analysis.equivalence import reject
+from ablate.analysis.result_table import ResultTable, collect, headline
+from ablate.errors import StudyError
+from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.schema.seeds import Until
+from ablate.study.trial import TrialResult
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What the records so far decide.
+
+    Attributes:
+        asked: how many seeds each variant has to have by now, the baseline's among them; no fewer
+            than it had at any earlier time with fewer records.
+        decided: why a variant gets no more seeds: "better", "worse", "equivalent"; "inconclusive"
+            with `at_most` seeds; "lost", where none of its first seeds gave a pair.
+    """
+
+    asked: Mapping[str, int]
+    decided: Mapping[str, str] = field(default_factory=dict)
+
+
+def replay(
+    results: Iterable[TrialResult],
+    resolved: Sequence[ResolvedVariant],
+    baseline: str,
+    settings: Settings,
+    until: Until,
+    seeds: Sequence[int],
+) -> Replay:
+    """Return what the records decide, and the seeds that they ask for.
+
+    Args:
+        results: the records there are. One that is final, or failed, is an outcome; all others
+            are still to come.
+        resolved: the variants.
+        baseline: the name of the one that the others are compared with.
+        settings: the study's `analysis` section.
+        until: when to stop.
+        seeds: the first `at_most` seeds, in the order in which they are added.
+    """
+    ended = [each for each in results if each.final or each.status == "failed"]
+    table = collect(ended, resolved)
+    try:
+        metric, direction = headline(
+            table.metrics, settings.metric, settings.direction, table.declared
+        )
+    except StudyError:
+        metric, direction = settings.metric, "max"  # nothing can be decided, and a report says so
+    source = table.source(baseline)
+    families = [[table.names[c] for c in own] for own in table.families(baseline).values()]
+    found = [
+        _Family(
+            _scores(table, source, metric, seeds),
+            {name: _scores(table, name, metric, seeds) for name in names},
+            until,
+            1 - settings.confidence,
+            settings.margin,
+            direction,
+        ).replay()
+        for names in families
+    ]
+    asked = {name: count for each in found for name, count in each.asked.items()}
+    most = max(asked.values(), default=until.at_least)
+    own = {source: most, **asked}
+    return Replay(
+        asked={name: own[table.source(name)] for name in table.names},
+        decided={name: each for one in found for name, each in one.decided.items()},
+    )
+
+
+#: A score of a trial that ended without one; NaN is one that has not ended.
+_LOST = np.inf
+
+
+def _scores(table: ResultTable, variant: str, metric: str, seeds: Sequence[int]) -> np.ndarray:
+    """Return (seeds,): the metric, infinite where the trial was lost, NaN where it is to come."""
+    row = {seed: index for index, seed in enumerate(table.seeds)}
+    values = table.values(metric)[:, table.column(variant)]
+    found = np.full(len(seeds), np.nan)
+    for index, seed in enumerate(seeds):
+        if (variant, seed) in table.trials:
+            value = values[row[seed]]
+            found[index] = value if np.isfinite(value) else _LOST
+    return found
+
+
+@dataclass
+class _Family:
+    """Variants that are decided together, from the scores of each by seed."""
+
+    base: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    until: Until
+    alpha: float
+    margin: float | None
+    direction: Direction
+
+    def replay(self) -> Replay:
+        """Decide stage by stage, as far as the outcomes reach."""
+        decided: dict[str, str] = {}
+        stages = self.until.stages
+        asked = dict.fromkeys(self.scores, stages[0])
+        left = list(self.scores)
+        for stage in stages:
+            for name in left:
+                asked[name] = max(asked[name], stage)
+            if not all(self._ended(name, stage) for name in left):
+                break
+            decided |= self._verdicts(asked, decided)
+            left = [name for name in left if name not in decided]
+        else:
+            decided |= dict.fromkeys(left, "inconclusive")
+            return Replay(asked, decided)
+        self._run_ahead(left, asked)
+        return Replay(asked, decided)
+
+    def _run_ahead(self, left: Sequence[str], asked: dict[str, int]) -> None:
+        """Ask for the next seeds of variants that no verdict on the others could decide.
+
+        Corrected p are never below plain ones: who is not below α by itself is inconclusive
+        whatever the outcomes that are still to come.
+        """
+        for name in left:
+            for stage, following in zip(self.until.stages, self.until.stages[1:], strict=False):
+                if stage < asked[name]:
+                    continue
+                differences = self._differences(name, stage)
+                if not self._ended(name, stage) or self._is_lost(differences, stage):
+                    break
+                if min(self._p(differences[:, None])).min() <= self.alpha:
+                    break
+                asked[name] = following
+
+    def _ended(self, name: str, stage: int) -> bool:
+        return not np.isnan([self.base[:stage], self.scores[name][:stage]]).any()
+
+    def _is_lost(self, differences: np.ndarray, stage: int) -> bool:
+        return stage == self.until.at_least and bool(np.isnan(differences).all())
+
+    def _differences(self, name: str, stage: int) -> np.ndarray:
+        """Return the differences among the first `stage` seeds, NaN where there is no pair."""
+        own, base = self.scores[name][:stage], self.base[:stage]
+        there = np.isfinite(own) & np.isfinite(base)
+        own, base = np.where(there, own, 0.0), np.where(there, base, 0.0)
+        return np.where(there, snapped(own - base, rounding(own, base)), np.nan)
+
+    def _p(self, differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the always-valid p of no difference, and of one of at least the margin."""
+        p = p_values(differences)
+        if self.margin is None:
+            return p, np.full(len(p), np.nan)
+        means = moments(differences).mean
+        ends = [p_values(differences, null) for null in (-self.margin, self.margin)]
+        return p, np.where(np.abs(means) < self.margin, np.maximum(*ends), 1.0)
+
+    def _verdicts(self, asked: Mapping[str, int], decided: Mapping[str, str]) -> dict[str, str]:
+        """Return the verdicts on variants that are not decided, given their seeds so far."""
+        names = list(self.scores)
+        columns = np.full((max(asked.values()), len(names)), np.nan)
+        for index, name in enumerate(names):
+            columns[: asked[name], index] = self._differences(name, asked[name])
+        differs, equal = reject(*self._p(columns), self.alpha, len(names))
+        found = {}
+        for index, name in enumerate(names):
+            if name in decided:
+                continue
+            if self._is_lost(columns[:, index], asked[name]):
+                found[name] = "lost"
+            elif equal[index]:
+                found[name] = "equivalent"
+            elif differs[index]:
+                mean = float(np.nanmean(columns[:, index]))
+                found[name] = "better" if (mean > 0) == (self.direction == "max") else "worse"
+        return found
