@@ -17,15 +17,23 @@ from ablate.analysis.context import AnalysisContext
 from ablate.analysis.contributions import contributions
 from ablate.analysis.costs import costs
 from ablate.analysis.descriptive import summarize
-from ablate.analysis.effects import Analysis, Effect, Failures, MetricSummary, VariantSummary
+from ablate.analysis.effects import (
+    Analysis,
+    Contribution,
+    Effect,
+    Failures,
+    MetricSummary,
+    VariantSummary,
+)
 from ablate.analysis.expectations import judge
 from ablate.analysis.factorial import factor_effects, factor_levels
 from ablate.analysis.failures import count_failures
 from ablate.analysis.gap import gaps
 from ablate.analysis.guards import guard
-from ablate.analysis.paired import compare_sides, specialize
+from ablate.analysis.opening import opening
+from ablate.analysis.paired import Kind, compare_sides, specialize
 from ablate.analysis.result_table import collect, headline
-from ablate.analysis.sentences import coverage, opening, worded
+from ablate.analysis.sentences import worded
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
 from ablate.study.metrics import is_share
@@ -47,6 +55,7 @@ def analyze(
     expect: Sequence[Expect] = (),
     measurements: Mapping[str, Mapping[tuple[str, int], float]] | None = None,
     seed: int = 0,
+    looks: str = "",
 ) -> Analysis:
     """Analyze a study: every variant described, and compared with the baseline by seed.
 
@@ -63,6 +72,8 @@ def analyze(
         measurements: further numbers of trials, by name, then by variant and seed: metrics like
             the others (a probe's final value, say).
         seed: of the generator that resamples.
+        looks: why the intervals have to hold however often one looks at the differences while
+            seeds are added, as a clause; empty where the number of seeds was chosen beforehand.
 
     Returns:
         The analysis. The same arguments give the same analysis, to the last bit.
@@ -82,6 +93,7 @@ def analyze(
             expect=results.study.expect,
             measurements=measurements,
             seed=seed,
+            looks=looks,
         )
     settings = settings or Settings()
     names = [variant.name for variant in resolved]
@@ -93,7 +105,7 @@ def analyze(
     table = collect(results, resolved, measurements)
     metric, direction = headline(table.metrics, settings.metric, settings.direction, table.declared)
     context = AnalysisContext(
-        table, baseline, metric, direction, settings, np.random.default_rng(seed)
+        table, baseline, metric, direction, settings, np.random.default_rng(seed), looks=looks
     )
     counts = Counter(planned)
     for variant in resolved:
@@ -101,36 +113,52 @@ def analyze(
             counts.setdefault(variant.name, counts[variant.alias_of])
     context = replace(context, failures=count_failures(context, counts))
     # The order of what follows is that in which resampling draws.
-    effects = worded(_effects(context), context.confidence)
-    contrasts = worded(factor_effects(context), context.confidence)
+    effects = _finished(_effects(context), context)
+    contrasts = _finished(factor_effects(context), context)
     context = replace(
         context,
         effects=tuple(each for each in effects if each.metric == metric),
         gaps=tuple(gaps(context)),
     )
     variants = _variants(context)
-    covered = coverage(context)
+    contributed = _finished(contributions(context), context)
     return Analysis(
         study=study,
         baseline=baseline,
         metric=metric,
         direction=direction,
         confidence=context.confidence,
-        answer=opening(context, variants, contrasts, covered),
-        coverage=f"{covered[:1].upper()}{covered[1:]}.",
+        answer=opening(context, variants, contrasts, contributed),
+        coverage=context.coverage,
         seeds=table.seeds,
         trials=_trial_counts(context),
         variants=variants,
         effects=effects,
         factors=factor_levels(table),
         factor_effects=contrasts,
-        contributions=worded(contributions(context), context.confidence),
+        contributions=contributed,
         costs=tuple(costs(context)),
         speeds=tuple(learning_speed(context)),
         gaps=context.gaps,
         guards=tuple(guard(context)),
         expectations=tuple(judge(expect, context)),
     )
+
+
+def _finished(found: Sequence[Kind], context: AnalysisContext) -> tuple[Kind, ...]:
+    """Return comparisons with their sentences, and with how many pairs have a side at chance."""
+    chance = {name: set(each.collapsed_seeds) for name, each in context.failures.items()}
+
+    def at_chance(each: Kind) -> int:
+        sides = list(chance)
+        if isinstance(each, Effect):
+            sides = [each.variant, each.baseline]
+        if isinstance(each, Contribution):
+            sides = [each.origin, each.without]
+        return len(set(each.differences) & set().union(*(chance[name] for name in sides)))
+
+    counted = (replace(each, collapsed=at_chance(each)) for each in found)
+    return worded(counted, context.confidence)
 
 
 def _variants(context: AnalysisContext) -> tuple[VariantSummary, ...]:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ablate.analysis.coverage import coverage, interval_for
 from ablate.analysis.effects import Direction, Effect, Failures, Gap
 from ablate.analysis.paired import Family
 from ablate.analysis.result_table import ResultTable
@@ -21,7 +22,8 @@ class AnalysisContext:
     """A study's results, its baseline, its headline metric and its settings.
 
     `rng` resamples. `failures`, `effects` (on the headline metric) and `gaps` are what has been
-    found so far; guards look at them, too.
+    found so far; guards look at them, too. `looks` says why intervals must hold however often
+    one looks; empty where they need not.
     """
 
     table: ResultTable
@@ -33,6 +35,7 @@ class AnalysisContext:
     failures: Mapping[str, Failures] = field(default_factory=dict)
     effects: tuple[Effect, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    looks: str = ""
 
     @property
     def confidence(self) -> float:
@@ -75,7 +78,17 @@ class AnalysisContext:
             direction=direction or self.direction,
             confidence=self.confidence,
             rng=self.rng,
+            interval=interval_for(self.table, self.reference, metric or self.metric, self.looks),
+            margin=self.settings.margin if metric in ("", self.metric) else None,
         )
+
+    @property
+    def coverage(self) -> str:
+        """The sentences that say what the intervals of the headline metric cover."""
+        seeds = max(
+            (each.n for each in self.effects), default=len(self.table.completed(self.baseline))
+        )
+        return coverage(self.table, self.reference, self.metric, seeds, self.looks)
 
     def curves(self, variant: str, name: str) -> np.ndarray:
         """Return (seeds, epochs) of a variant's curve from epoch 1, cut to the shortest."""

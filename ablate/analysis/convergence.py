@@ -14,10 +14,10 @@ import numpy as np
 
 from ablate.analysis.comparability import REGULARIZERS
 from ablate.analysis.context import AnalysisContext
+from ablate.analysis.coverage import weights_kept
 from ablate.analysis.descriptive import ROUNDING, moments
 from ablate.analysis.effects import Guard
 from ablate.analysis.formatting import amount, counted, plural, pretty, seeds_phrase
-from ablate.analysis.sentences import weights_kept
 from ablate.study.metrics import bare
 
 #: Keras's momentum of a BatchNormalization that names none.

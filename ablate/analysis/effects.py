@@ -14,14 +14,23 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from ablate.analysis.crossed import Crossed
+
 #: Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Direction = Literal["max", "min"]
 
-#: What may be said of a difference: `better` and `worse` after Holm; `undecided` is "no difference
-#: that this many seeds can see"; `described` has one or two seeds; `missing` has none.
-Verdict = Literal["better", "worse", "undecided", "described", "missing"]
+#: What may be said of a difference. `better` and `worse` after correction for the comparisons of
+#: the family; `equivalent`: nearer to zero than `analysis.margin`; `inconclusive`: none of these is
+#: shown; `described` has one or two seeds; `missing` has none.
+Verdict = Literal["better", "worse", "equivalent", "inconclusive", "described", "missing"]
+
+#: What an interval of per-seed differences is valid for. `fixed_n`: the t interval, for a number of
+#: seeds chosen before any was seen. `always_valid`: however often one looks while seeds are added
+#: (`analysis.anytime`). `overlapping_splits`: each seed has rows of its own, drawn from one pool
+#: (`analysis.overlap`, Nadeau and Bengio).
+IntervalKind = Literal["fixed_n", "always_valid", "overlapping_splits"]
 
 Severity = Literal["warning", "note"]
 
@@ -100,12 +109,22 @@ class VariantSummary:
 class Comparison:
     """A per-seed difference and all that may be said of it.
 
-    `low`, `high`, `p` are the paired t interval and test (from three seeds); `p_holm` is `p`
-    after Holm within `family`; `verdict` follows `p_holm`. The rest supplements it: Cohen's d of
-    the differences; the correlation that pairing bought; `detectable`, the smallest effect that
-    this n finds with 80 % power at the observed spread (`detectable_d` in standard deviations);
-    `seeds_needed`, the seeds that the observed effect and spread ask for with the same power. The
-    sensitivity checks are None where n does not allow them: `sign_flip_p`, the exact sign-flip
+    `low`, `high` and `p` are the interval and the test that `interval` names, per comparison, from
+    three seeds (`always_valid`: four). `p_holm` is `p` corrected for the comparisons of `family`:
+    Holm's, or with a margin that of the joint rule (`analysis.equivalence`), by which
+    `p_equivalence`, the p of "at least `margin` away from zero", is corrected, too. `verdict`
+    follows these two.
+
+    The rest supplements it. Cohen's d of the differences; the correlation that pairing bought.
+    What 80 % power asks for, at the level that the verdict uses (α over the comparisons) and at
+    the observed spread, with intervals as wide as the spread is uncertain: `detectable`, the
+    smallest effect that this n finds (`detectable_d` in standard deviations); `seeds_needed` for
+    the observed effect (`seeds_needed_high` is None where the data allow an effect of zero);
+    `margin_shown`, the smallest margin within which this n would show equal variants equivalent;
+    `equivalence_seeds`, the seeds that would show it within `margin`. `crossed` has the interval
+    for new test rows as well, where every seed was tested on the same ones.
+
+    The sensitivity checks are None where n does not allow them: `sign_flip_p`, the exact sign-flip
     test; from n = 20 `bca_low`, `bca_high` and `improvement`, the share of seeds in which the
     variant was better (ties count half), with Wilson's interval.
     """
@@ -116,24 +135,35 @@ class Comparison:
     differences: Mapping[int, float] = field(default_factory=dict)  # by seed
     mean: float | None = None
     sd: float | None = None
+    interval: IntervalKind = "fixed_n"
     low: float | None = None
     high: float | None = None
     p: float | None = None
     p_holm: float | None = None
+    margin: float | None = None
+    p_equivalence: float | None = None
     family: str = ""
     family_size: int = 0
     verdict: Verdict = "missing"
     cohens_d: float | None = None
     correlation: float | None = None
     detectable: float | None = None
+    detectable_low: float | None = None
+    detectable_high: float | None = None
     detectable_d: float | None = None
     seeds_needed: int | None = None
+    seeds_needed_low: int | None = None
+    seeds_needed_high: int | None = None
+    margin_shown: float | None = None
+    equivalence_seeds: int | None = None
+    crossed: Crossed | None = None
     sign_flip_p: float | None = None
     bca_low: float | None = None
     bca_high: float | None = None
     improvement: float | None = None
     improvement_low: float | None = None
     improvement_high: float | None = None
+    collapsed: int = 0  # pairs in which a side ended at chance
     words: str = ""  # one plain sentence
 
     @property
@@ -154,11 +184,16 @@ class Effect(Comparison):
 
 @dataclass(frozen=True)
 class FactorEffect(Comparison):
-    """A contrast of a factorial study: a main effect or an interaction of order two or three.
+    """A contrast of a factorial study: a main effect, a trend, an interaction, a simple effect.
 
     `factors`, `levels` and `references` go together, one entry per factor involved; a factor with
     more than two levels has a contrast for each against its first. Averaged over the levels of all
-    other factors; an interaction is the difference of differences, y11 - y10 - y01 + y00.
+    other factors (`averaged_over`); an interaction is the difference of differences,
+    y11 - y10 - y01 + y00.
+
+    A factor of three numbers or more has a trend, too: the change along a fitted line from its
+    first level to its last (over the logarithm, where `trend` is "log"). A simple effect is a main
+    effect at single levels of the factors that it interacts with (`within`, "dropout=on").
     """
 
     name: str = ""  # "bn", "bn × dropout", "lr=high (against low)"
@@ -167,6 +202,9 @@ class FactorEffect(Comparison):
     levels: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     missing_cells: tuple[str, ...] = ()  # those of its cells that no seed completed
+    averaged_over: tuple[str, ...] = ()
+    trend: Literal["linear", "log"] | None = None
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,14 @@ import numpy as np
 
 from ablate.analysis.descriptive import MINIMUM_SEEDS
 
-#: More seeds than this are not proposed.
-MOST_SEEDS = 10_000
 
-
-def equivalence_p(n: np.ndarray, mean: np.ndarray, sd: np.ndarray, margin: float) -> np.ndarray:
+def equivalence_p(
+    n: np.ndarray,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    margin: float,
+    standard_error: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the p of "the true mean is `margin` or more away from zero", per comparison.
 
     The larger of the two one-sided p of the paired t test against -margin and +margin.
@@ -29,12 +32,13 @@ def equivalence_p(n: np.ndarray, mean: np.ndarray, sd: np.ndarray, margin: float
         n, mean, sd: of the differences; NaN under three seeds, and without any spread (differences
             that are all equal are a matter of rounding, not of evidence).
         margin: in the metric's unit, above 0.
+        standard_error: of a mean of `n`, in deviations; by default 1/√n.
     """
     from scipy import special
 
     n, mean, sd = (np.asarray(each, float) for each in (n, mean, sd))
     with np.errstate(invalid="ignore", divide="ignore"):
-        error = sd / np.sqrt(n)
+        error = sd * (1 / np.sqrt(n) if standard_error is None else standard_error)
         degrees = np.maximum(n - 1, 1)
         low = special.stdtr(degrees, -(mean + margin) / error)
         high = special.stdtr(degrees, (mean - margin) / error)
@@ -42,74 +46,37 @@ def equivalence_p(n: np.ndarray, mean: np.ndarray, sd: np.ndarray, margin: float
     return np.where(usable, np.maximum(low, high), np.nan)
 
 
-def reject(
-    p_difference: np.ndarray, p_equivalence: np.ndarray, alpha: float, size: int | None = None
+def adjust(
+    p_difference: np.ndarray, p_equivalence: np.ndarray, size: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Decide both hypotheses of every comparison at once.
+    """Return both p of every comparison, corrected for all of them: reject where it is at most α.
+
+    Step down: the smallest p that is left counts as many times as there are variants which are not
+    yet rejected on both sides.
 
     Args:
         p_difference: (comparisons,) two-sided p of a zero mean, NaN where there is no test.
         p_equivalence: (comparisons,), NaN likewise.
-        alpha: the chance of any wrong verdict.
         size: the comparisons declared, if there are more than have come so far.
-
-    Returns:
-        Which means differ from zero, and which are nearer to zero than the margin.
     """
-    size = max(size or 0, len(p_difference))
-    pending = size - len(p_difference)
-    differs = np.zeros(len(p_difference), bool)
-    equal = np.zeros(len(p_difference), bool)
-    while True:
-        level = alpha / max(1, pending + int((~(differs & equal)).sum()))
-        more_differs = differs | (p_difference <= level)
-        more_equal = equal | (p_equivalence <= level)
-        if (more_differs == differs).all() and (more_equal == equal).all():
-            return differs, equal
-        differs, equal = more_differs, more_equal
+    raw = np.stack([p_difference, p_equivalence]).astype(float)
+    found = np.full(raw.shape, np.nan)
+    unsettled = max(size or 0, raw.shape[1])
+    worst = 0.0
+    for index in np.argsort(raw, axis=None, kind="stable")[: np.isfinite(raw).sum()]:
+        side, column = np.unravel_index(index, raw.shape)
+        worst = max(worst, unsettled * raw[side, column])
+        found[side, column] = min(1.0, worst)
+        unsettled -= np.isfinite(found[:, column]).all()
+    return found[0], found[1]
 
 
-def seeds_for_equivalence(sd: float, margin: float, level: float, power: float) -> int | None:
-    """Return the seeds with which equal variants are shown equivalent.
+def reject(
+    p_difference: np.ndarray, p_equivalence: np.ndarray, alpha: float, size: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which means differ from zero, and which are nearer to zero than the margin.
 
-    The smallest n with P(both one-sided tests reject | true mean 0) ≥ power, by the bivariate
-    noncentral t reduced to one integral over the spread (Owen 1965).
-
-    Args:
-        sd: standard deviation of the per-seed differences, in the metric's unit.
-        margin: in the same unit.
-        level: of each one-sided test.
-        power: the share of studies that should succeed.
-
-    Returns:
-        At least 3; None where more than `MOST_SEEDS` would be needed.
+    `alpha` is the chance of any wrong verdict; the rest is as in `adjust`.
     """
-    if not sd > 0 or not margin > 0:
-        return None
-    low, high = MINIMUM_SEEDS, MINIMUM_SEEDS
-    while equivalence_power(high, sd, margin, level) < power:
-        low, high = high, 2 * high
-        if high > 2 * MOST_SEEDS:
-            return None
-    while low < high:
-        middle = (low + high) // 2
-        if equivalence_power(middle, sd, margin, level) >= power:
-            high = middle
-        else:
-            low = middle + 1
-    return low if low <= MOST_SEEDS else None
-
-
-def equivalence_power(n: int, sd: float, margin: float, level: float) -> float:
-    """Return the chance that `n` seeds show equivalence when the true mean is 0.
-
-    E over s of P(|mean| < margin - t·s/√n), with s² ~ sd²·χ²/(n - 1).
-    """
-    from scipy import special
-
-    critical = special.stdtrit(n - 1, 1 - level)
-    # Chi quantiles on a fine grid of probabilities: a plain and stable quadrature.
-    shares = (np.arange(4000) + 0.5) / 4000
-    s = sd * np.sqrt(2 * special.gammaincinv((n - 1) / 2, shares) / (n - 1))
-    room = np.maximum(margin - critical * s / np.sqrt(n), 0.0)
-    return float(np.mean(2 * special.ndtr(room * np.sqrt(n) / sd) - 1))
+    differs, equal = adjust(p_difference, p_equivalence, size)
+    return differs <= alpha, equal <= alpha

@@ -289,7 +289,7 @@ def _tell(
             half = (ours.high - ours.low) / 2
             ends = interval(metric, ours.low, ours.high, difference=difference)
             ends = f" (interval {ends})"
-        found = amount(metric, ours.mean, half, difference=difference)
+        found = amount(metric, ours.mean, half, difference=difference, signed=difference)
         parts.append(f"{subject} is {found}{ends} with {plural(ours.n, unit)}")
     if region is not None:
         parts.append(f"published {interval(metric, *region)}")

@@ -71,20 +71,36 @@ def in_percent(metric: str) -> bool:
 
 
 def amount(
-    metric: str, value: float, scale: float | None = None, *, difference: bool = False
+    metric: str,
+    value: float,
+    scale: float | None = None,
+    *,
+    difference: bool = False,
+    signed: bool = False,
 ) -> str:
-    """Return a value with its unit: `97.2 %`, `1.2 points`, `0.31`.
+    """Return a value with its unit: `97.2 %`, `1.2 points`, `0.31`, signed `+1.2 points`.
 
     Args:
         metric: decides the unit.
         value: in the metric's own unit.
         scale: what the digits should resolve, such as the half-width of the interval.
         difference: points instead of percent.
+        signed: a plus before what is above zero as written.
     """
     unit = " decades" if metric == DECADES else ""
     if in_percent(metric):
         unit = " points" if difference else " %"
-    return figure(metric, value, scale) + unit
+    text = figure(metric, value, scale)
+    return (plus(text) if signed else text) + unit
+
+
+def plus(text: str) -> str:
+    """Return a written number with a plus, unless it is negative or written as zero.
+
+    >>> plus("1.2"), plus("0.0"), plus("−1.2")
+    ('+1.2', '0.0', '−1.2')
+    """
+    return text if text.startswith("−") or not text.strip("0.") else f"+{text}"
 
 
 def figure(metric: str, value: float, scale: float | None = None) -> str:
@@ -102,9 +118,10 @@ def figure(metric: str, value: float, scale: float | None = None) -> str:
 
 
 def interval(metric: str, low: float, high: float, *, difference: bool = False) -> str:
-    """Return `0.8 to 1.6`, with the unit of shares where it is no difference."""
+    """Return `93.0 to 97.0 %`; of a difference, with signs and without unit, `−0.2 to +1.6`."""
     half = (high - low) / 2
-    text = f"{figure(metric, low, half)} to {figure(metric, high, half)}"
+    ends = [figure(metric, low, half), figure(metric, high, half)]
+    text = " to ".join(map(plus, ends) if difference else ends)
     return f"{text} %" if in_percent(metric) and not difference else text
 
 

@@ -67,5 +67,6 @@ def _told(
     found = against.get(context.table.source(variant))
     if found is None:
         return None
-    words = sentences.comparison_words(found, variant, context.baseline, context.confidence)
+    about = f"{variant} against {context.baseline}"
+    words = sentences.sentence(found, about, context.confidence)
     return replace(found, words=words)

@@ -16,7 +16,7 @@ from ablate.analysis import comparability, convergence
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.effects import Guard, Severity
 from ablate.analysis.formatting import amount, counted, figure, plural, seeds_phrase
-from ablate.analysis.sentences import NAMED
+from ablate.analysis.opening import NAMED
 
 #: Coverage of a nominal 95 % t interval under skew, from lognormal differences at n = 3 to skewed
 #: contamination at n = 20: simulated in the tests of this package.

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def widening(n: np.ndarray | int, train: int, test: int) -> np.ndarray:
+def widening(n: np.ndarray | int, train: float, test: float) -> np.ndarray:
     """Return by how much the standard error of a mean of `n` splits grows, at least 1.
 
     √(1 + n · n_test/n_train): the corrected standard error over sd/√n.

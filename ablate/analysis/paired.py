@@ -1,8 +1,9 @@
 """Paired comparisons of per-seed differences.
 
-Pairs are the seeds that completed on both sides. The paired t interval is the headline at every n
-from three, and its p alone enters Holm; everything else in a `Comparison` supplements it, each
-from the number of seeds that allows it. Arrays: rows seeds, columns comparisons, NaN no pair.
+Pairs are the seeds that completed on both sides. The interval of the family's kind (`intervals`) is
+the headline at every n from three, and its p alone enters the correction for several comparisons;
+everything else in a `Comparison` supplements it, each from the number of seeds that allows it.
+Arrays: rows seeds, columns comparisons, NaN no pair.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import numpy as np
 from ablate.analysis import power, resampling
 from ablate.analysis.descriptive import (
     MINIMUM_SEEDS,
-    Moments,
     by_seed,
     moments,
     number,
@@ -24,13 +24,15 @@ from ablate.analysis.descriptive import (
     snapped,
 )
 from ablate.analysis.effects import Comparison, Direction, Verdict
+from ablate.analysis.equivalence import adjust
+from ablate.analysis.intervals import FIXED, Interval
 
 Kind = TypeVar("Kind", bound=Comparison)
 
 
 @dataclass(frozen=True)
 class Family:
-    """Comparisons that are made alike, and that Holm takes together.
+    """Comparisons that are made alike, and that are corrected together.
 
     Attributes:
         name: what they are called.
@@ -42,6 +44,8 @@ class Family:
         direction: "max" or "min", which way is better.
         confidence: of every interval, per comparison; α = 1 - confidence for tests.
         rng: for the bootstrap.
+        interval: how intervals and tests are made.
+        margin: differences nearer to zero do not matter, in the metric's unit; None: not said.
     """
 
     name: str
@@ -51,11 +55,18 @@ class Family:
     direction: Direction
     confidence: float
     rng: np.random.Generator
+    interval: Interval = FIXED
+    margin: float | None = None
 
     @property
     def alpha(self) -> float:
         """The level of the tests."""
         return 1 - self.confidence
+
+    @property
+    def level(self) -> float:
+        """The level at which each comparison is sure to be decided, whatever the others show."""
+        return self.alpha / max(self.size, 1)
 
 
 def compare_sides(own: np.ndarray, base: np.ndarray, family: Family) -> list[Comparison]:
@@ -84,58 +95,68 @@ def compare(
     """
     differences = snapped(differences, noise)
     stats = moments(differences, family.confidence, noise)
-    p = t_test(stats)
+    interval, none = family.interval, np.full(stats.n.shape, np.nan)
+    low, high = interval.ends(stats, family.alpha)
+    p = interval.p_difference(differences, stats)
+    if family.margin is None:
+        corrected, equivalence = holm(p, family.size), none
+    else:
+        equivalence = interval.p_equivalence(differences, stats, family.margin)
+        corrected, equivalence = adjust(p, equivalence, family.size)
     measured = {
         "mean": stats.mean,
         "sd": stats.sd,
-        "low": stats.low,
-        "high": stats.high,
+        "low": low,
+        "high": high,
         "p": p,
-        "p_holm": holm(p, family.size),
-        "correlation": np.full(p.shape, np.nan) if correlations is None else correlations,
+        "p_holm": corrected,
+        "p_equivalence": equivalence,
+        "correlation": none if correlations is None else correlations,
         **_checks(differences, family, noise),
     }
     found = []
     for column, n in enumerate(stats.n.tolist()):
         own: dict[str, Any] = {name: number(each[column]) for name, each in measured.items()}
-        mean, sd = own["mean"], own["sd"]
-        d = mean / sd if n >= MINIMUM_SEEDS and sd and mean is not None else None
-        smallest = power.detectable(n, family.alpha)
         found.append(
             Comparison(
                 metric=family.metric,
                 direction=family.direction,
                 n=n,
                 differences=by_seed(differences[:, column], family.seeds),
+                interval=interval.kind,
+                margin=family.margin,
                 family=family.name,
                 family_size=family.size,
-                verdict=verdict(n, mean, own["p_holm"], family.alpha, family.direction),
-                cohens_d=d,
-                detectable=smallest * sd if smallest and sd else None,
-                detectable_d=smallest,
-                seeds_needed=power.seeds_needed(d, family.alpha),
+                verdict=verdict(n, own["mean"], own["p_holm"], own["p_equivalence"], family),
                 **own,
+                **_planning(n, own["mean"], own["sd"], family),
             )
         )
     return found
 
 
-def t_test(stats: Moments) -> np.ndarray:
-    """Return the two-sided p of a zero mean for each column, from three seeds on.
-
-    p = 2·P(T > |mean| / (sd/√n)), T with n - 1 degrees of freedom. Without spread there is no
-    test: differences that are all 0 have p = 1, others that are all equal have none, as equal
-    accuracies on few rows are a matter of rounding.
-    """
-    from scipy import special
-
-    allowed = stats.n >= MINIMUM_SEEDS
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.abs(stats.mean) / (stats.sd / np.sqrt(stats.n))
-        p = 2 * special.stdtr(np.maximum(stats.n - 1, 1), -t)
-    constant = allowed & (stats.sd == 0)
-    p = np.where(constant, np.where(stats.mean == 0, 1.0, np.nan), p)
-    return np.where(allowed, p, np.nan)
+def _planning(n: int, mean: float | None, sd: float | None, family: Family) -> dict[str, Any]:
+    """Return what these seeds could find, and how many would do: fields of `Comparison`."""
+    smallest = power.detectable(n, family.level, interval=family.interval)
+    found: dict[str, Any] = {"detectable_d": smallest}
+    if n < MINIMUM_SEEDS or not sd or mean is None:
+        return found
+    d, rule = mean / sd, family.interval
+    found["cohens_d"] = d
+    if smallest is not None:
+        factors = power.spread_interval(n, family.confidence)
+        ends = [smallest * sd * each for each in (1.0, *factors)]
+        found["detectable"], found["detectable_low"], found["detectable_high"] = ends
+    least, most = power.effect_size_interval(n, d, family.confidence, rule)
+    for name, size in (("", d), ("_low", most), ("_high", least)):
+        found[f"seeds_needed{name}"] = power.seeds_needed(size, family.level, interval=rule)
+    shown = power.margin_shown(n, family.level, power.POWER, rule)
+    found["margin_shown"] = None if shown is None else shown * sd
+    if family.margin is not None:
+        found["equivalence_seeds"] = power.seeds_for_equivalence(
+            sd, family.margin, family.level, power.POWER, rule
+        )
+    return found
 
 
 def holm(p: np.ndarray, size: int | None = None) -> np.ndarray:
@@ -161,16 +182,18 @@ def holm(p: np.ndarray, size: int | None = None) -> np.ndarray:
 
 
 def verdict(
-    n: int, mean: float | None, p_holm: float | None, alpha: float, direction: Direction
+    n: int, mean: float | None, p: float | None, p_equivalence: float | None, family: Family
 ) -> Verdict:
-    """Return what may be said: see `effects.Verdict`."""
+    """Return what may be said of p values that are corrected: see `effects.Verdict`."""
     if n == 0 or mean is None:
         return "missing"
     if n < MINIMUM_SEEDS:
         return "described"
-    if p_holm is None or p_holm > alpha or mean == 0:
-        return "undecided"
-    return "better" if (mean > 0) == (direction == "max") else "worse"
+    if p_equivalence is not None and p_equivalence <= family.alpha:
+        return "equivalent"
+    if p is None or p > family.alpha or mean == 0:
+        return "inconclusive"
+    return "better" if (mean > 0) == (family.direction == "max") else "worse"
 
 
 def correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -203,6 +226,8 @@ def _checks(
     names = ("sign_flip_p", "bca_low", "bca_high")
     shares = ("improvement", "improvement_low", "improvement_high")
     found = {name: np.full(differences.shape[1], np.nan) for name in (*names, *shares)}
+    if family.interval != FIXED:
+        return found  # They take the seeds for independent, and their number for fixed.
     present = np.isfinite(differences)
     counts = present.sum(axis=0)
     blur = np.where(present, noise, 0.0).sum(axis=0) / np.maximum(counts, 1)

@@ -60,7 +60,7 @@ def test_the_same_results_in_any_order_give_the_same_analysis() -> None:
 def test_every_state_of_a_study_has_an_analysis(values: dict[str, list[float | None]]) -> None:
     analysis = analyze(study(values), ARMS, "plain", planned=dict.fromkeys(NAMES, 5))
     assert [each.name for each in analysis.variants] == NAMES
-    assert len(analysis.answer) == 2
+    assert len(analysis.answer) >= 2
     assert all(sentence.endswith(".") for sentence in analysis.answer)
     assert all(each.words for each in analysis.effects)
     ended = sum(len(each) for each in values.values())

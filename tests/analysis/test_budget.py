@@ -122,7 +122,9 @@ def test_widths_are_compared_by_seed() -> None:
     assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
     assert found.mean == pytest.approx(16 / 15)
     assert (found.variant, found.baseline, found.verdict) == ("bn", "plain", "better")
-    assert found.words.startswith("bn raised the usable range of learning rates by 1.07 decades (")
+    assert found.words.startswith(
+        "bn against plain: the usable range of learning rates +1.07 decades ("
+    )
 
 
 def test_a_search_without_seeds_or_variants_compares_nothing() -> None:

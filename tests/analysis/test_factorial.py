@@ -14,7 +14,7 @@ from ablate.analysis.factorial import (
     factor_effects,
     factor_levels,
 )
-from ablate.analysis.sentences import factor_words
+from ablate.analysis.sentences import sentence, subject
 from tests.analysis.simulated import arm, context, study
 
 LEVELS = {"bn": ("off", "on"), "dropout": ("off", "on")}
@@ -107,8 +107,8 @@ def test_a_level_that_never_completed_takes_nothing_from_the_other_levels() -> N
     values["lr=mid,bn=on"], values["lr=low,bn=off"] = [None, 0.9], [0.9, None]
     missing = effects(values, levels)["lr=mid"]
     assert (missing.n, missing.missing_cells) == (0, ())
-    assert factor_words(missing, 0.95) == (
-        "lr=mid cannot be estimated: no seed completed every cell of it"
+    assert sentence(missing, subject(missing), 0.95).endswith(
+        ": not estimated, as no seed completed every cell of it"
     )
 
 

@@ -86,8 +86,8 @@ def test_a_split_of_which_the_test_part_stays_is_told_so() -> None:
     resolved = [arm(name, data={"split": "per_seed"}) for name in ("plain", "bn")]
     found = analyze(study(VALUES, drawn=("train", "validation")), resolved, "plain")
     assert found.coverage == (
-        "On these 360 test rows, the intervals covering the draw of training and validation rows, "
-        "initialization and batch order only."
+        "The intervals cover the draw of training and validation rows, initialization and batch "
+        "order, on these 360 test rows; other rows may shift every variant."
     )
 
 

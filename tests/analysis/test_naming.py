@@ -1,7 +1,8 @@
 import pytest
 
+from ablate.analysis.coverage import coverage_sentences, weights_kept
 from ablate.analysis.formatting import counted
-from ablate.analysis.sentences import coverage_clause, described, weights_kept
+from ablate.analysis.opening import described
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import Placement
 from tests.analysis.simulated import BN, DROPOUT, arm
@@ -48,35 +49,35 @@ def test_whether_weights_are_kept(model: dict[str, object], kept: bool) -> None:
     assert weights_kept(arm("plain", model=model)) is kept
 
 
+SAME = "on these 360 test rows; other rows may shift every variant."
+UNKNOWN = "drawn anew with every seed, where the source has no test part of its own."
+
+
 @pytest.mark.parametrize(
     ("baseline", "seeds", "text"),
     [
-        (
-            arm("plain"),
-            5,
-            "on these 360 test rows, the intervals covering initialization and batch order only",
-        ),
+        (arm("plain"), 5, f"The intervals cover initialization and batch order, {SAME}"),
         (
             arm("plain", data={"split": "per_seed"}),
             5,
-            "on 360 test rows, redrawn with every seed where the source has no test part of its "
-            "own, the intervals covering the split, initialization and batch order",
+            f"The intervals cover the split, initialization and batch order, on 360 test rows "
+            f"{UNKNOWN}",
         ),
         (
             arm("plain", model={"name": "vgg16", "weights": "imagenet"}),
             3,
-            "on these 360 test rows, the intervals covering batch order, Dropout, inserted layers "
-            "and a new head only, as the weights are kept",
+            "The intervals cover batch order, Dropout, inserted layers and a new head, as the "
+            f"weights are kept, {SAME}",
         ),
         (
             arm("plain"),
             2,
-            "on these 360 test rows, and without an interval, which takes 3 seeds",
+            "Measured on these 360 test rows, without an interval, which takes 3 seeds.",
         ),
     ],
 )
 def test_coverage_says_what_varied(baseline: ResolvedVariant, seeds: int, text: str) -> None:
-    assert coverage_clause(baseline, held_out="test", rows=360, seeds=seeds) == text
+    assert coverage_sentences(baseline, held_out="test", rows=360, seeds=seeds) == text
 
 
 @pytest.mark.parametrize(
@@ -85,46 +86,36 @@ def test_coverage_says_what_varied(baseline: ResolvedVariant, seeds: int, text: 
         (
             ("train", "validation", "test"),
             "test",
-            "on 360 test rows, redrawn with every seed, the intervals covering the split, "
-            "initialization and batch order",
+            "the split, initialization and batch order, on 360 test rows drawn anew with every "
+            "seed.",
         ),
         (
             ("train", "validation"),
             "test",
-            "on these 360 test rows, the intervals covering the draw of training and validation "
-            "rows, initialization and batch order only",
+            "the draw of training and validation rows, initialization and batch order, " + SAME,
         ),
         (
             ("train", "validation"),
             "validation",
-            "on 360 validation rows, redrawn with every seed, the intervals covering the split, "
-            "initialization and batch order",
+            "the split, initialization and batch order, on 360 validation rows drawn anew with "
+            "every seed.",
         ),
         (
             ("train",),
             "training",
-            "on 360 training rows, redrawn with every seed, the intervals covering the split, "
-            "initialization and batch order",
+            "the split, initialization and batch order, on 360 training rows drawn anew with "
+            "every seed.",
         ),
-        (
-            (),
-            "test",
-            "on these 360 test rows, the intervals covering initialization and batch order only",
-        ),
-        (
-            None,
-            "test",
-            "on 360 test rows, redrawn with every seed where the source has no test part of its "
-            "own, the intervals covering the split, initialization and batch order",
-        ),
+        ((), "test", f"initialization and batch order, {SAME}"),
+        (None, "test", f"the split, initialization and batch order, on 360 test rows {UNKNOWN}"),
     ],
 )
 def test_a_part_that_the_source_brings_is_not_redrawn(
     drawn: tuple[str, ...] | None, held_out: str, text: str
 ) -> None:
     baseline = arm("plain", data={"split": "per_seed"})
-    clause = coverage_clause(baseline, held_out=held_out, rows=360, seeds=5, drawn=drawn)
-    assert clause == text
+    found = coverage_sentences(baseline, held_out=held_out, rows=360, seeds=5, drawn=drawn)
+    assert found == f"The intervals cover {text}"
 
 
 def test_many_names_are_counted() -> None:

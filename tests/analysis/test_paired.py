@@ -82,9 +82,9 @@ def test_pairs_are_the_seeds_completed_in_both() -> None:
         ([0.1, 0.11, 0.12], "max", "better"),
         ([0.1, 0.11, 0.12], "min", "worse"),
         ([-0.1, -0.11, -0.12], "min", "better"),
-        ([0.1, -0.11, 0.02], "max", "undecided"),
-        ([0.0, 0.0, 0.0], "max", "undecided"),
-        ([0.1, 0.1, 0.1], "max", "undecided"),
+        ([0.1, -0.11, 0.02], "max", "inconclusive"),
+        ([0.0, 0.0, 0.0], "max", "inconclusive"),
+        ([0.1, 0.1, 0.1], "max", "inconclusive"),
     ],
 )
 def test_verdict_follows_holms_p_and_the_direction(
@@ -99,7 +99,7 @@ def test_equal_differences_are_no_evidence_even_in_single_precision() -> None:
     values = rows.astype(float)
     difference = values[:, [1]] - values[:, [0]]
     (found,) = compared(difference, noise=rounding(values[:, [0]], values[:, [1]]))
-    assert (found.sd, found.p, found.low, found.verdict) == (0.0, None, None, "undecided")
+    assert (found.sd, found.p, found.low, found.verdict) == (0.0, None, None, "inconclusive")
     (zero,) = compared(np.zeros((4, 1)))
     assert (zero.p, zero.p_holm, zero.seeds_needed) == (1.0, 1.0, None)
 
@@ -169,8 +169,8 @@ FIVE = np.array([0.010, 0.002, 0.014, 0.006, 0.003])
 @pytest.mark.parametrize(
     ("confidence", "family", "verdict"),
     [
-        (0.9, 1, "better"), (0.95, 1, "better"), (0.99, 1, "undecided"),
-        (0.9, 2, "better"), (0.95, 2, "undecided"), (0.8, 5, "better"), (0.9, 5, "undecided"),
+        (0.9, 1, "better"), (0.95, 1, "better"), (0.99, 1, "inconclusive"),
+        (0.9, 2, "better"), (0.95, 2, "inconclusive"), (0.8, 5, "better"), (0.9, 5, "inconclusive"),
     ],
 )  # fmt: skip
 def test_every_threshold_is_one_minus_the_confidence(

@@ -4,7 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablate.analysis.power import detectable, power, seeds_needed
+from ablate.analysis.equivalence import equivalence_p
+from ablate.analysis.intervals import Interval
+from ablate.analysis.power import (
+    detectable,
+    effect_size_interval,
+    equivalence_power,
+    margin_shown,
+    power,
+    seeds_for_equivalence,
+    seeds_needed,
+    spread_interval,
+)
 
 
 @pytest.mark.parametrize(("n", "d"), [(3, 1.0), (5, 1.7), (12, 0.3), (50, 0.5)])
@@ -50,3 +61,49 @@ def test_no_number_of_seeds_is_proposed_for_no_effect(d: float | None) -> None:
 
 def test_the_sign_of_an_effect_does_not_matter() -> None:
     assert seeds_needed(-0.7) == seeds_needed(0.7)
+
+
+def test_power_is_the_share_of_studies_that_show_equivalence():
+    rng = np.random.default_rng(5)
+    d = rng.normal(size=(20_000, 11))
+    p = equivalence_p(np.full(20_000, 11), d.mean(axis=1), d.std(axis=1, ddof=1), 1.0)
+    assert equivalence_power(11, 1.0, 0.05) == pytest.approx(np.mean(p <= 0.05), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("margin", "for_80", "for_90"), [(0.5, 36, 45), (1.0, 11, 13), (1.5, 6, 7), (2.0, 4, 5)]
+)
+def test_seeds_that_equivalence_asks_for(margin, for_80, for_90):
+    assert seeds_for_equivalence(1.0, margin, 0.05, 0.8) == for_80
+    assert seeds_for_equivalence(1.0, margin, 0.05, 0.9) == for_90
+    assert seeds_for_equivalence(0.0, margin, 0.05, 0.8) is None
+
+
+@pytest.mark.parametrize("margin", [1.0, 1.5])
+def test_the_margin_that_seeds_could_show_is_the_one_that_asks_for_them(margin):
+    n = seeds_for_equivalence(1.0, margin, 0.05, 0.8)
+    assert margin_shown(n, 0.05, 0.8) <= margin < margin_shown(n - 1, 0.05, 0.8)
+    assert margin_shown(2, 0.05, 0.8) is None
+
+
+def test_intervals_of_a_spread_and_of_an_effect_size_cover():
+    rng = np.random.default_rng(6)
+    sample = rng.normal(0.8, 1, (4000, 6))
+    sd = sample.std(axis=1, ddof=1)
+    low, high = spread_interval(6, 0.95)
+    assert np.mean((sd * low < 1) & (sd * high > 1)) == pytest.approx(0.95, abs=0.012)
+    ends = [effect_size_interval(6, each, 0.9) for each in sample.mean(axis=1) / sd]
+    # The size is that of an effect of either sign: the interval is two-sided in |d|.
+    assert np.mean([a <= 0.8 <= b for a, b in ends]) == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize("kind", [Interval("always_valid"), Interval("overlapping_splits", 0.25)])
+def test_wider_intervals_find_less(kind):
+    assert detectable(10, interval=kind) > 1.5 * detectable(10)
+    d = detectable(10, interval=kind)
+    assert float(power(10, d, interval=kind)) == pytest.approx(0.8, abs=1e-4)
+    assert margin_shown(10, 0.05, 0.8, kind) > margin_shown(10, 0.05, 0.8)
+
+
+def test_no_number_of_overlapping_splits_finds_a_small_effect():
+    assert seeds_needed(1.0, interval=Interval("overlapping_splits", 0.25)) is None

@@ -43,11 +43,11 @@ def test_means_that_are_equal_are_said_to_be_the_same() -> None:
     assert (effect.mean, effect.better) == (0.0, None)
     assert effect.differences == pytest.approx({0: -1 / 12, 1: 1 / 12}, abs=1e-6)
     assert effect.words == (
-        "test accuracy of bn was the same as that of plain (0.0 points) in "
-        "2 seeds, from which nothing can be inferred"
+        "bn against plain: test accuracy 0.0 points (2 seeds): described, as nothing can be "
+        "inferred from 2 seeds"
     )
     assert (
-        "of bn (BN before the activation) was the same as that of plain (0.0 points)"
+        "against plain: bn (BN before the activation) 0.0 points (2 seeds): described."
         in (found.answer[0])
     )
 
@@ -58,7 +58,7 @@ def test_a_mean_of_rounding_is_no_estimate_with_an_interval_either() -> None:
     assert effect is not None
     assert (effect.mean, effect.p, effect.cohens_d, effect.seeds_needed) == (0.0, 1.0, 0.0, None)
     assert effect.low == -effect.high  # type: ignore[operator]
-    assert effect.verdict == "undecided"
+    assert effect.verdict == "inconclusive"
 
 
 def test_differences_of_rounding_are_no_gains_and_no_losses() -> None:
@@ -167,8 +167,8 @@ def test_factors_and_contributions_that_cancel_are_none() -> None:
         ("bn", 0.0), ("dropout", 0.0), ("bn × dropout", 0.0),
     ]  # fmt: skip
     assert found.factor_effects[2].words == (
-        "the effect of bn=on on test accuracy was the same (0.0 points) with dropout=on as with "
-        "dropout=off, in 2 seeds, from which nothing can be inferred"
+        "effect of bn=on, dropout=on against dropout=off: test accuracy 0.0 points (the same with "
+        "every seed, 2 seeds): described, as nothing can be inferred from 2 seeds"
     )
     whole = arm("both", insert=[BN, DROPOUT])
     without = arm(
@@ -178,8 +178,8 @@ def test_factors_and_contributions_that_cancel_are_none() -> None:
     (part,) = analyze(study(values), [whole, without], "both").contributions
     assert part.mean == 0.0
     assert part.words == (
-        "bn leaves test accuracy of both the same (0.0 points) in 2 seeds, "
-        "from which nothing can be inferred"
+        "bn in both: test accuracy 0.0 points (2 seeds): described, as nothing can be inferred "
+        "from 2 seeds"
     )
 
 

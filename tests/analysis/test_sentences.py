@@ -48,9 +48,10 @@ def test_amounts_have_the_digits_that_the_spread_supports(
 
 
 def test_intervals_share_their_decimals() -> None:
-    assert interval("test_accuracy", 0.008, 0.016, difference=True) == "0.8 to 1.6"
+    assert interval("test_accuracy", 0.008, 0.016, difference=True) == "+0.8 to +1.6"
     assert interval("test_accuracy", 0.93, 0.97) == "93.0 to 97.0 %"
     assert interval("test_loss", -0.02, 0.1) == "−0.020 to 0.100"
+    assert interval("test_loss", -0.02, 0.1, difference=True) == "−0.020 to +0.100"
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6))
@@ -64,19 +65,54 @@ def answer(values: dict[str, list[float | None]], **more: object) -> tuple[str, 
     return analyze(study(values), resolved, "plain", **more).answer  # type: ignore[arg-type]
 
 
-def test_the_report_opens_with_what_changed_and_what_no_seed_can_see() -> None:
+ROWS = "on these 360 test rows; other rows may shift every variant."
+
+
+def test_the_report_opens_with_each_difference_and_what_its_interval_covers() -> None:
+    values = {
+        "plain": list(PLAIN),
+        "dropout": shifted(0.004, -0.005, 0.003, -0.002, 0.001),
+        "bn": shifted(0.011, 0.013, 0.012, 0.010, 0.014),
+    }
+    assert answer(values) == (
+        "Test accuracy against plain: bn (BN before the activation) +1.2 points (95 % interval "
+        "+1.0 to +1.4, 5 seeds): better; dropout (Dropout 0.5 after the activation of Dense) 0.0 "
+        "points (−0.4 to +0.5, 5 seeds): inconclusive.",
+        f"The intervals cover initialization and batch order, {ROWS}",
+        "All 15 trials completed.",
+    )
+
+
+def test_with_a_margin_a_variant_can_be_equivalent() -> None:
     values = {
         "plain": list(PLAIN),
         "bn": shifted(0.011, 0.013, 0.012, 0.010, 0.014),
-        "dropout": shifted(0.004, -0.005, 0.003, -0.002, 0.001),
+        "dropout": shifted(0.0004, -0.0005, 0.0003, -0.0002, 0.0012),
     }
-    assert answer(values) == (
-        "bn (BN before the activation) raised test accuracy by 1.2 points (95 % interval 1.0 to "
-        "1.4, 5 seeds); dropout (Dropout 0.5 after the activation of Dense) made no difference "
-        "that 5 seeds can see; on these 360 test rows, the intervals covering initialization and "
-        "batch order only.",
-        "All 15 trials completed.",
-    )
+    resolved = ARMS
+    analysis = analyze(study(values), resolved, "plain", Settings(margin=0.005))  # type: ignore[arg-type]
+    assert analysis.answer[0].endswith("5 seeds): equivalent within 0.5 points.")
+    effect = analysis.effect("dropout")
+    assert effect is not None
+    assert effect.margin == 0.005
+    assert effect.words.endswith("corrected): equivalent within 0.5 points")
+    near = shifted(0.0011, 0.0013, 0.0012, 0.0010, 0.0014)
+    near_effect = analyze(
+        study(values | {"dropout": near}),
+        resolved,
+        "plain",
+        Settings(margin=0.005),  # type: ignore[arg-type]
+    ).effect("dropout")
+    assert near_effect is not None
+    assert near_effect.words.endswith("equivalent within 0.5 points, though not equal")
+
+
+def test_only_the_headline_metric_has_a_margin() -> None:
+    values = {"plain": list(PLAIN), "bn": shifted(0.01, 0.02, 0.0, 0.01, 0.02)}
+    analysis = analyze(study(values), ARMS[:2], "plain", Settings(margin=0.005))  # type: ignore[arg-type]
+    margins = {each.metric: each.margin for each in analysis.effects}
+    assert margins.pop("test_accuracy") == 0.005
+    assert set(margins.values()) == {None}
 
 
 def test_failures_come_first_where_there_are_any() -> None:
@@ -89,11 +125,11 @@ def test_failures_come_first_where_there_are_any() -> None:
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_or_two_seeds_are_described(n: int) -> None:
     found = answer({"plain": [0.9] * n, "bn": [0.95] * n})
-    assert found[0].startswith(f"In {plural(n, 'seed')}, from which nothing can be inferred, ")
-    assert found[0].endswith(
-        "was 5.0 points above that of plain; on these 360 test rows, and without an interval, "
-        "which takes 3 seeds."
+    assert found[0].startswith(
+        "Test accuracy against plain: bn (BN before the activation) +5.0 points ("
     )
+    assert found[0].endswith(f"{plural(n, 'seed')}): described.")
+    assert found[1].endswith(", without an interval, which takes 3 seeds.")
 
 
 def test_nothing_and_only_failures_have_words_too() -> None:
@@ -118,13 +154,28 @@ def words(differences: list[float], metric: str = "test_accuracy") -> str:
 
 def test_no_sentence_claims_that_there_is_no_effect() -> None:
     text = words([0.004, -0.005, 0.003, -0.002, 0.001])
-    assert text.startswith("bn made no difference to test accuracy that 5 seeds can see: 0.0")
-    assert "5 seeds would probably have shown" in text
+    assert text.startswith("bn against plain: test accuracy 0.0 points (95 % interval −0.4 to +0.5")
+    assert ": inconclusive; 5 seeds would probably have shown" in text
 
 
 def test_equal_differences_are_told_as_they_are() -> None:
-    assert "it is the same in every seed" in words([0.0] * 4)
-    assert "without spread nothing can be inferred" in words([0.01] * 4)
+    assert words([0.0] * 4).endswith("0.0 points (the same with every seed, 4 seeds): inconclusive")
+    assert words([0.01] * 4).endswith("inconclusive, as without spread nothing can be inferred")
+
+
+def test_trials_at_chance_never_enter_an_interval_unsaid() -> None:
+    low = [0.11, *shifted(0.0, 0.01, 0.02, 0.01, 0.02)[1:]]
+    found = answer({"plain": list(PLAIN), "bn": low})
+    assert "1 of 5 trials of bn ended at chance" in found[0]
+    assert "5 seeds, 1 with a side at chance)" in found[1]
+
+
+def test_many_variants_are_all_named_by_size() -> None:
+    resolved = [arm("plain"), *(arm(f"v{index}") for index in range(9))]
+    shifts = {f"v{index}": shifted(*[0.001 * index] * 4, 0.002 * index) for index in range(9)}
+    first, *_ = analyze(study({"plain": list(PLAIN), **shifts}), resolved, "plain").answer  # type: ignore[arg-type]
+    named = [part.split()[0] for part in first.split(": ", 1)[1].split("; ")]
+    assert named == [f"v{index}" for index in reversed(range(9))]
 
 
 def test_an_effect_lost_to_holm_says_so() -> None:
@@ -133,8 +184,8 @@ def test_an_effect_lost_to_holm_says_so() -> None:
     values |= {f"v{index}": noisy(0.94, 0.01, 5, index) for index in range(1, 6)}
     effect = analyze(study(values), resolved, "plain").effect("v0")  # type: ignore[arg-type]
     assert effect is not None
-    assert effect.verdict == "undecided"
-    assert effect.words.endswith("not after Holm's correction for 6 comparisons")
+    assert effect.verdict == "inconclusive"
+    assert effect.words.endswith("but not after correction for 6 comparisons")
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.9, 0.99])
@@ -147,9 +198,9 @@ def test_what_holm_took_away_is_told_at_the_level_of_the_study(confidence: float
     effect = analyze(study(values), resolved, "plain", settings).effect("v0")  # type: ignore[arg-type]
     assert effect is not None
     assert effect.p == pytest.approx(0.0352, abs=1e-4)
-    assert effect.verdict == ("better" if confidence == 0.8 else "undecided")
+    assert effect.verdict == ("better" if confidence == 0.8 else "inconclusive")
     assert f"{100 * confidence:g} % interval" in effect.words
-    assert ("after Holm's correction" in effect.words) == (confidence == 0.9)
+    assert ("not after correction" in effect.words) == (confidence == 0.9)
     assert ("would probably have shown" in effect.words) == (confidence == 0.99)
 
 
@@ -168,13 +219,15 @@ def factorial(gain: float, missing: bool = False) -> object:
 
 def test_an_interaction_tells_which_effect_depends_on_what() -> None:
     interaction = factorial(-0.02).factor_effects[2]  # type: ignore[attr-defined]
-    assert interaction.words.startswith("the effect of bn=on on test accuracy is ")
-    assert "points lower with dropout=on than with dropout=off (95 % interval" in interaction.words
+    assert interaction.words.startswith(
+        "effect of bn=on, dropout=on against dropout=off: test accuracy −"
+    )
+    assert interaction.words.endswith("an interaction")
     none = factorial(0.0).factor_effects[2]  # type: ignore[attr-defined]
-    assert none.words.startswith("bn × dropout: no interaction that 5 seeds can see: ")
+    assert "): inconclusive; 5 seeds would probably have shown" in none.words
 
 
 def test_a_factorial_study_without_a_cell_falls_back_on_its_variants() -> None:
     analysis = factorial(0.0, missing=True)
     assert "bn=on,dropout=on never did" in analysis.factor_effects[0].words  # type: ignore[attr-defined]
-    assert "bn=on,dropout=off raised test accuracy" in analysis.answer[1]  # type: ignore[attr-defined]
+    assert "bn=on,dropout=off +" in analysis.answer[1]  # type: ignore[attr-defined]

@@ -68,7 +68,7 @@ def test_a_diamond_is_filled_only_where_holm_lets_it(digits):
     (plot,) = effects(digits)
     diamonds = [line for line in plot.figure.axes[1].lines if line.get_markersize() == 6.5]
     filled = [line.get_markerfacecolor() != "white" for line in diamonds]
-    assert filled == [digits.analysis.effect(name).verdict != "undecided"
+    assert filled == [digits.analysis.effect(name).verdict != "inconclusive"
                       for name in ("bn", "dropout", "both")]  # fmt: skip
     assert filled == [True, False, True]
 

@@ -25,7 +25,8 @@ from ablate.report.formatting import (
 VERDICTS = {
     "better": "better",
     "worse": "worse",
-    "undecided": "inconclusive",
+    "equivalent": "equivalent",
+    "inconclusive": "inconclusive",
     "described": "too few seeds",
     "missing": "no pairs",
 }

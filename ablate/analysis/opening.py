@@ -1,0 +1,234 @@
+"""The sentences that a report opens with: each difference with its interval, and what was lost.
+
+The question of the study's design decides what speaks. A leave-one-out opens with what each part
+contributes, a factorial with its effects, variants that differ in where they place the same layers
+with the set that holds the best; any other study with its variants against the baseline. Every one
+is named, the largest effects first. What became of the trials comes before all where any was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+from ablate.analysis.context import AnalysisContext
+from ablate.analysis.effects import (
+    Contribution,
+    Effect,
+    FactorEffect,
+    Failures,
+    VariantSummary,
+)
+from ablate.analysis.formatting import amount, figure, listing, plural, plus, pretty
+from ablate.analysis.paired import Kind
+from ablate.analysis.sentences import conclusion, estimate, half_width
+from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.placement import Placement
+
+#: Variants that lost trials, named one by one.
+NAMED = 4
+
+#: Differences that are told with their intervals; of more, the intervals stand in the table.
+TOLD = 8
+
+_POSITIONS = {
+    "before": "before",
+    "before_activation": "before the activation",
+    "after_activation": "after the activation",
+    "after": "after",
+}
+
+
+def opening(
+    context: AnalysisContext,
+    variants: Sequence[VariantSummary],
+    factor_effects: Sequence[FactorEffect] = (),
+    contributions: Sequence[Contribution] = (),
+) -> tuple[str, ...]:
+    """Return the opening sentences: the differences, what their intervals cover, what was lost.
+
+    Args:
+        context: with the failures and the effects on the headline metric.
+        variants: all of them.
+        factor_effects: on the headline metric.
+        contributions: of a leave-one-out.
+    """
+    lost = failure_sentence({e.name: e.failures for e in variants if e.alias_of is None})
+    measured = next((each for each in variants if each.n), None)
+    if measured is None:
+        return (lost, "No trial reported the metric.")
+    names = {each.name: described(each, context.reference) for each in context.table.resolved}
+    found = _contributed(contributions, context)
+    found = found or _factorial(factor_effects, context)
+    found = found or _against(context.effects, context, names)
+    if found:
+        found = (*found, context.coverage)
+    else:
+        known = measured.metrics.get(context.metric)
+        value = f"no {pretty(context.metric)}"
+        if known is not None and known.mean is not None:
+            value = f"{pretty(context.metric)} {amount(context.metric, known.mean, known.sd)}"
+        seeds = plural(measured.n, "seed")
+        found = (f"Only {names[measured.name]} completed: {value} ({seeds}).",)
+    bad = any(each.failures.lost.count for each in variants)
+    return (lost, *found) if bad else (*found, lost)
+
+
+def _against(
+    effects: Sequence[Effect], context: AnalysisContext, names: Mapping[str, str]
+) -> tuple[str, ...]:
+    rows = [each for each in effects if each.family == "variants"] or list(effects)
+    if not rows:
+        return ()
+    start = f"{_upper(pretty(context.metric))} against {context.baseline}"
+    return (_told(start, rows, context, lambda each: names[each.variant]),)
+
+
+def _contributed(parts: Sequence[Contribution], context: AnalysisContext) -> tuple[str, ...]:
+    """Return one sentence per whole of what its parts add."""
+    return tuple(
+        _told(
+            f"What each part adds to {pretty(context.metric)} of {origin}",
+            list(own),
+            context,
+            lambda each: each.what,
+        )
+        for origin, own in groupby(parts, key=lambda each: each.origin)
+    )
+
+
+def _factorial(effects: Sequence[FactorEffect], context: AnalysisContext) -> tuple[str, ...]:
+    """Return the main effects (a trend in place of its levels), then the interactions."""
+    known = [each for each in effects if each.verdict != "missing"]
+    if not known:
+        return ()
+    trends = {each.factors[0] for each in known if each.trend is not None}
+    main = [
+        each
+        for each in known
+        if each.order == 1 and (each.trend is not None or each.factors[0] not in trends)
+    ]
+    crossed = [each for each in known if each.order > 1]
+    there = [each for each in crossed if each.verdict in ("better", "worse")]
+    metric = pretty(context.metric)
+    average = "Average" if there else "Main"
+    found = [_told(f"{average} effects on {metric}", main, context, _effect_name)] if main else []
+    if there:
+        found.append(_told(f"Interactions in {metric}", there, context, _effect_name))
+    rest = [each for each in crossed if each not in there]
+    if 0 < len(rest) <= TOLD and not there:
+        found.append(_told(f"Interactions in {metric}", rest, context, _effect_name))
+    elif rest:
+        verdicts = listing(list(dict.fromkeys(each.verdict for each in rest)))
+        found.append(f"{plural(len(rest), 'further interaction')}: {verdicts}.")
+    return tuple(found)
+
+
+def _effect_name(effect: FactorEffect) -> str:
+    if effect.trend is not None:
+        return f"{effect.factors[0]} from {effect.references[0]} to {effect.levels[0]}"
+    if effect.order == 1:
+        return f"{effect.factors[0]}={effect.levels[0]} (against {effect.references[0]})"
+    return effect.name
+
+
+def _told(
+    start: str,
+    comparisons: Sequence[Kind],
+    context: AnalysisContext,
+    name: Callable[[Kind], str],
+) -> str:
+    """Return `start: a +1.2 points (95 % interval …, 5 seeds): better; b …`, naming every one."""
+    known = [each for each in comparisons if each.mean is not None]
+    known.sort(key=lambda each: (each.mean or 0) * (-1 if context.direction == "max" else 1))
+    parts = []
+    named = True
+    for each in known:
+        if len(known) <= TOLD:
+            value = estimate(each, context.confidence, brief=True, named=named)
+            named = named and each.low is None
+            parts.append(
+                f"{name(each)} {value}: {conclusion(each, context.confidence, brief=True)}"
+            )
+        else:
+            value = plus(figure(each.metric, each.mean or 0.0, half_width(each)))
+            parts.append(f"{name(each)} {value}, {each.verdict}")
+    missing = [name(each) for each in comparisons if each.mean is None]
+    if missing:
+        parts.append(f"{listing(missing)}: not compared, for want of seeds completed on both sides")
+    return f"{start}: {'; '.join(parts)}."
+
+
+def failure_sentence(failures: Mapping[str, Failures]) -> str:
+    """Return the sentence that counts the trials and what became of them, by variant."""
+    planned = sum(each.planned for each in failures.values())
+    pending = sum(each.pending for each in failures.values())
+    done = sum(each.completed for each in failures.values())
+    waiting = f"; {pending} of {planned} trials are still to come" if pending else ""
+    if not planned:
+        return "No trial is planned."
+    if planned == pending:
+        return f"None of the {planned} planned trials has ended yet."
+    ended = planned - pending
+    bad = [name for name, each in failures.items() if each.lost.count]
+    if not bad:
+        how = "All" if ended > 1 else "The"
+        return f"{how} {plural(ended, 'trial')}{' so far' if pending else ''} completed{waiting}."
+    bad.sort(key=lambda name: -(failures[name].lost.rate or 0))
+    parts = [_lost(failures[name], name) for name in bad[:NAMED]]
+    more = f", and {plural(len(bad) - NAMED, 'more variant')} lost some" if bad[NAMED:] else ""
+    survivors = "; every mean is over completed trials only" if 0 < done < ended else ""
+    return f"{_capital('; '.join(parts))}{more}{survivors}{waiting}."
+
+
+def _lost(failures: Failures, name: str) -> str:
+    """Return `all 5 trials of bn diverged`, or `of 5 trials of bn 2 diverged and 1 failed`."""
+    lost = failures.lost
+    of = f"{plural(lost.of, 'trial')} of {name}"
+    kinds = [
+        (rate.count, kind)
+        for rate, kind in (
+            (failures.diverged, "diverged"),
+            (failures.failed, "failed"),
+            (failures.collapsed, "ended at chance"),
+        )
+        if rate.count
+    ]
+    if len(kinds) > 1:
+        return f"of {of} {listing([f'{count} {kind}' for count, kind in kinds])}"
+    ((count, kind),) = kinds
+    if count < lost.of:
+        return f"{count} of {of} {kind}"
+    return f"{'the one trial' if count == 1 else f'all {count} trials'} of {name} {kind}"
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence, unless it begins with a variant's name, which stays as it is written."""
+    first = text.split(" ", 1)[0]
+    plain = first in {"all", "in", "of", "the"} or first.isdigit()
+    return text[:1].upper() + text[1:] if plain else text
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def described(variant: ResolvedVariant, baseline: ResolvedVariant) -> str:
+    """Return the variant's name and, where it inserts up to three layers, what it inserts."""
+    known = list(baseline.spec.insert)
+    added = [each for each in variant.spec.insert if each not in known]
+    if variant.factors or variant.origin != "declared" or not 1 <= len(added) <= 3:
+        return variant.name
+    return f"{variant.name} ({listing([_placed(each) for each in added])})"
+
+
+def _placed(placement: Placement) -> str:
+    layer = "BN" if placement.layer == "BatchNormalization" else placement.layer
+    rate = placement.arguments.get("rate")
+    share = f" {rate:g}" if isinstance(rate, int | float) else ""
+    hosts = placement.where if isinstance(placement.where, str) else listing(placement.where)
+    if placement.at in ("before", "after"):
+        hosts = "each hidden layer" if hosts == "hidden" else hosts
+        return f"{layer}{share} {placement.at} {hosts}"
+    of = "" if hosts == "hidden" else f" of {hosts}"
+    return f"{layer}{share} {_POSITIONS[placement.at]}{of}"
