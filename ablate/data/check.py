@@ -8,10 +8,12 @@ differ between parts, NaN or infinity, labels that are no class numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ablate.data.column import LARGE, Column
 from ablate.data.conversion import ARRAYS
 from ablate.data.nested import Tree, freeze, leaves, over, rows
 from ablate.data.remarks import gaps
@@ -111,8 +113,10 @@ def _check_names(name: str, arrays: Mapping[str, Any], labels: bool) -> None:
             raise DataError(f"{name}: {here} is there but {gone} is missing. They come in pairs.")
 
 
-def _inputs(leaf: np.ndarray, tokens: bool, add_channel: bool | None) -> np.ndarray:
+def _inputs(leaf: Any, tokens: bool, add_channel: bool | None) -> Any:
     """Return raw inputs with an axis of features; floats as float32, integers as they are."""
+    if isinstance(leaf, Column):
+        return leaf.changed(partial(_inputs, tokens=tokens, add_channel=add_channel))
     if leaf.ndim == 1:
         leaf = leaf[:, None]
     leaf = leaf.reshape(len(leaf), *with_channel(leaf.shape[1:], leaf.dtype, add_channel))
@@ -122,7 +126,7 @@ def _inputs(leaf: np.ndarray, tokens: bool, add_channel: bool | None) -> np.ndar
         return leaf.astype(np.float32)
     if leaf.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what overflows is found by the check for infinity
-            return leaf.astype(np.float32)
+            return leaf.astype(np.float32, copy=leaf.nbytes <= LARGE).view()
     return leaf.view()  # frozen by us; whoever handed it over may still write to theirs
 
 
@@ -215,6 +219,8 @@ def _check_values(name: str, x_name: str, x: Tree) -> None:
 def _check_finite(name: str, tree_name: str, tree: Tree) -> None:
     """Refuse NaN and infinity, with how many rows have them and which is the first."""
     for each, leaf in leaves(tree, tree_name):
+        if isinstance(leaf, Column):
+            continue  # which looks at what it reads
         if leaf.dtype.kind != "f" or np.isfinite(leaf.sum(dtype=np.float64)):
             continue  # a sum is finite only if every term is, and takes no second array
         bad = np.flatnonzero(~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1))

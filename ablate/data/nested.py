@@ -48,8 +48,12 @@ def rows(tree: Tree) -> int:
 
 
 def take(tree: Tree, index: Array) -> Tree:
-    """Return the rows `index` of every leaf."""
-    return over(lambda leaf: leaf[index], tree)
+    """Return the rows `index` of every leaf; what is read when it is asked for stays so."""
+    return over(lambda leaf: leaf.take(index) if _is_column(leaf) else leaf[index], tree)
+
+
+def _is_column(leaf: Any) -> bool:
+    return not isinstance(leaf, np.ndarray)
 
 
 def nbytes(tree: Tree) -> int:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ablate.data.column import CHUNK, Column
 from ablate.data.nested import Tree, leaves
 from ablate.data.source import Part, Source, listed
 from ablate.study.specs import Target
@@ -19,6 +20,9 @@ from ablate.study.specs import Target
 #: beyond, only the first rows are.
 LOOKED_THROUGH = 1 << 28
 _ROWS = 1 << 18
+
+#: The same, of rows that have to be read for it.
+_READ = 1 << 24
 
 #: Equal rows are a caution from this share of a part's rows on.
 _SHARE = 0.01
@@ -36,10 +40,15 @@ def remarked(source: Source) -> Source:
     notes = [text for name, leaf in leaves(x, "x_train") for text in _channels_first(name, leaf)]
     cautions: list[str] = []
     if not source.tokens and source.train.rows > 1:
-        constant = [_constant(name, leaf) for name, leaf in leaves(x, "x_train")]
+        constant = [_constant(name, _some(leaf)) for name, leaf in leaves(x, "x_train")]
         notes += [text for text, whole in constant if text and not whole]
         cautions += [text for text, whole in constant if text and whole]
     return replace(source, notes=(*source.notes, *notes), cautions=(*source.cautions, *cautions))
+
+
+def _some(leaf: np.ndarray | Column) -> np.ndarray:
+    """Return an array as it is, and the first rows of what is read when it is asked for."""
+    return leaf[:CHUNK] if isinstance(leaf, Column) else leaf
 
 
 def absent(source: Source, train: Part, only: Sequence[int] | None) -> list[str]:
@@ -121,12 +130,13 @@ def _by_chance(part: Part, targets: bool) -> bool:
     return True
 
 
-def unscaled(name: str, train: np.ndarray) -> str | None:
+def unscaled(name: str, train: np.ndarray | Column) -> str | None:
     """Describe training inputs that enter the network as they are.
 
     Images (four axes) that reach further than 32 from zero, and rows of whole numbers that end
     exactly at 255 or 65535 as the pixels of flattened images do.
     """
+    train = _some(train)
     low, high = float(train.min()), float(train.max())
     pixels = low == 0 and high in (255, 65535) and _flattened(train, high)
     if not (max(-low, high) > 32 if train.ndim == 4 else pixels):
@@ -229,7 +239,8 @@ def _constant(name: str, leaf: np.ndarray) -> tuple[str, bool]:
 def _first(part: Part) -> int:
     """Return how many rows of a part are looked through."""
     row = sum(leaf.nbytes // len(leaf) for _, leaf in leaves(part.x))
-    return min(part.rows, _ROWS, max(1, LOOKED_THROUGH // max(row, 1)))
+    read = any(isinstance(leaf, Column) and not leaf.held for _, leaf in leaves(part.x))
+    return min(part.rows, _ROWS, max(1, (_READ if read else LOOKED_THROUGH) // max(row, 1)))
 
 
 def _hashes(part: Part, targets: bool, like: Part) -> Iterator[int]:

@@ -7,28 +7,35 @@ in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from ablate.data.column import Column, chunks, extremes
 from ablate.data.rng import generator
 from ablate.errors import DataError
 from ablate.study.schema.data import Scale, Shift
 from ablate.study.schema.factories import APPLICATIONS
 
+Leaf = np.ndarray | Column
+
 
 @dataclass(frozen=True)
 class Scaler:
-    """A function of raw inputs, and its words."""
+    """A function of raw inputs, row by row, and its words.
+
+    `divisor`: it turns them into float32 and divides them by this.
+    """
 
     apply: Callable[[np.ndarray], np.ndarray]
     words: str
+    divisor: float | None = None
 
 
 def fit(
     rule: Scale,
-    train: np.ndarray,
+    train: Leaf,
     *,
     name: str = "x_train",
     full_scale: float | None = None,
@@ -73,22 +80,22 @@ def fit(
     if rule in ("auto", "unit"):
         top = 255.0 if train.dtype == np.uint8 else full_scale
         if top is not None:
-            return Scaler(lambda x: x.astype(np.float32) / np.float32(top), f"x/{top:g}")
+            return Scaler(lambda x: x.astype(np.float32) / np.float32(top), f"x/{top:g}", top)
         if rule == "unit":
             return _min_max(train)
-    return Scaler(lambda x: x.astype(np.float32), "none")
+    return Scaler(lambda x: x.astype(np.float32), "none", 1.0)
 
 
-def shifted(test: np.ndarray, train: np.ndarray, shift: Shift) -> np.ndarray:
+def shifted(test: Leaf, train: Leaf, shift: Shift) -> np.ndarray:
     """Return `test` changed as `shift` says, within the range of `train`.
 
     With low and high the least and largest training input, range = high − low and a the amount:
     invert: low + high − x; brighten: x + a·range; contrast: middle + (1 + a)(x − middle);
     noise: x + a·range·ε, ε ~ N(0, 1). Values are then clipped to [low, high].
     """
-    low, high = float(train.min()), float(train.max())
+    low, high = map(float, extremes(train))
     width = high - low
-    x = test.astype(np.float64)
+    x = np.asarray(test).astype(np.float64)
     if shift.name == "invert":
         x = low + high - x
     elif shift.name == "brighten":
@@ -102,35 +109,37 @@ def shifted(test: np.ndarray, train: np.ndarray, shift: Shift) -> np.ndarray:
     return (np.rint(x) if np.issubdtype(test.dtype, np.integer) else x).astype(test.dtype)
 
 
-def _standard(train: np.ndarray) -> Scaler:
+def _standard(train: Leaf) -> Scaler:
     axes = tuple(range(train.ndim - 1))
-    mean = train.mean(axis=axes, dtype=np.float64)
-    deviation = np.sqrt(_mean_square(train, mean, axes))
+    count = len(train) * int(np.prod(train.shape[1:-1], dtype=np.int64))
+    # Sums over so many rows at a time: the bits are the same however rows arrive.
+    mean = _total(each.sum(axis=axes, dtype=np.float64) for each in chunks(train)) / count
+    squares = (((each.astype(np.float64) - mean) ** 2).sum(axis=axes) for each in chunks(train))
+    deviation = np.sqrt(_total(squares) / count)
     # A constant feature comes out as zeros whatever it is divided by; rounding in the mean
     # leaves a deviation of its last bits, which must not be blown up.
-    constant = train.max(axis=axes) == train.min(axis=axes)
-    deviation = np.where(constant | (deviation == 0), 1.0, deviation)
+    low, high = extremes(train, axes)
+    deviation = np.where((low == high) | (deviation == 0), 1.0, deviation)
     return _linear(train, mean, deviation, "(x - mean)/deviation")
 
 
-def _mean_square(train: np.ndarray, mean: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Return the mean of (x − mean)² in float64, a block of rows at a time."""
-    total = np.zeros_like(mean)
-    for start in range(0, len(train), 4096):
-        block = train[start : start + 4096].astype(np.float64) - mean
-        total += (block**2).sum(axis=axes)
-    return total / (train.size / mean.size)
+def _total(parts: Iterable[np.ndarray]) -> np.ndarray:
+    total: np.ndarray | None = None
+    for each in parts:
+        total = each if total is None else total + each
+    assert total is not None  # there are rows
+    return total
 
 
-def _min_max(train: np.ndarray) -> Scaler:
+def _min_max(train: Leaf) -> Scaler:
     axes = tuple(range(train.ndim - 1))
-    low = train.min(axis=axes).astype(np.float64)
-    width = train.max(axis=axes).astype(np.float64) - low
+    low, high = (each.astype(np.float64) for each in extremes(train, axes))
+    width = high - low
     width = np.where(width == 0, 1.0, width)
     return _linear(train, low, width, "(x - min)/(max - min)")
 
 
-def _linear(train: np.ndarray, zero: np.ndarray, width: np.ndarray, formula: str) -> Scaler:
+def _linear(train: Leaf, zero: np.ndarray, width: np.ndarray, formula: str) -> Scaler:
     per = "channel" if train.ndim == 4 else "feature"
     return Scaler(
         lambda x: ((x - zero) / width).astype(np.float32),
@@ -138,24 +147,28 @@ def _linear(train: np.ndarray, zero: np.ndarray, width: np.ndarray, formula: str
     )
 
 
-def _is_photo(train: np.ndarray, full_scale: float | None) -> bool:
+def _is_photo(train: Leaf, full_scale: float | None) -> bool:
     """Whether inputs are images as applications expect them: three channels, 0 to 255."""
     if train.ndim != 4 or train.shape[-1] != 3 or full_scale is not None:
         return False
-    return train.dtype == np.uint8 or (train.min() >= 0 and 1 < train.max() <= 255)
+    if train.dtype == np.uint8:
+        return True
+    low, high = extremes(train)
+    return bool(low >= 0 and 1 < high <= 255)
 
 
-def _application(train: np.ndarray, name: str, application: str | None, *, asked: bool) -> Scaler:
+def _application(train: Leaf, name: str, application: str | None, *, asked: bool) -> Scaler:
     if application is None:
         raise DataError(
             "data.scale: 'application' is the preprocessing of a network of keras.applications, "
             "and the model is none. Expected: auto, none, unit or standard."
         )
     if asked and not _is_photo(train, None):
+        low, high = extremes(train)
         raise DataError(
             f"data.scale: the preprocessing of '{application}' takes images of 3 channels from 0 "
-            f"to 255. {name} has examples of shape {train.shape[1:]} from {train.min():g} to "
-            f"{train.max():g}. Expected here: none, unit or standard."
+            f"to 255. {name} has examples of shape {train.shape[1:]} from {low:g} to "
+            f"{high:g}. Expected here: none, unit or standard."
         )
     import keras
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ablate.data.cache import Memory
+from ablate.data.column import LARGE, Column, held
 from ablate.data.nested import Tree, freeze, leaves, names_of, nbytes, over, take
 from ablate.data.partition import partition, parts_taken
 from ablate.data.remarks import absent, equal_rows, unscaled
@@ -48,6 +49,11 @@ def split(source: Source, data: Data, seed: int = 0, application: str | None = N
     return made[1]
 
 
+def forget() -> None:
+    """Drop every split that is remembered."""
+    _remembered.clear()
+
+
 # The source is kept with its splits: as long as it is, its id is nobody else's.
 _remembered: Memory[tuple[Source, Splits]] = Memory(
     lambda entry: sum(nbytes(part.x) + nbytes(part.y) for part in entry[1].parts.values() if part)
@@ -78,7 +84,7 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
             notes.append(f"limit {data.limit}: there are only {len(rows['train'])} training rows")
         latest = data.split == "ordered"
         rows["train"] = rows["train"][-data.limit :] if latest else rows["train"][: data.limit]
-    raw = {name: _take(part, rows[name]) for name, part in parts.items()}
+    raw = {name: _take(part, rows[name], data) for name, part in parts.items()}
     train = raw["train"]
     if train is None:
         raise DataError(f"{source.name}: no row is left to train on.")
@@ -151,11 +157,20 @@ def _only(
     }
 
 
-def _take(part: Part, rows: np.ndarray) -> Part | None:
+def _take(part: Part, rows: np.ndarray, data: Data) -> Part | None:
+    """Return rows of a part; of what is large, or to be streamed, only their numbers are taken."""
     if not len(rows):
         return None
-    members = (part.x, part.y, part.weight, part.groups)
+    x = part.x
+    values = sum(int(leaf.size) for _, leaf in leaves(x) if isinstance(leaf, np.ndarray))
+    if data.load == "stream" or 4 * values > LARGE:
+        x = over(lambda leaf, name: _held(leaf, name), x, names_of(x, "x"))
+    members = (x, part.y, part.weight, part.groups)
     return Part(*(None if each is None else take(each, rows) for each in members))
+
+
+def _held(leaf: np.ndarray | Column, name: str) -> Column:
+    return held(leaf, name) if isinstance(leaf, np.ndarray) else leaf
 
 
 def _ready(part: Part | None, scalers: Tree, data: Data) -> tuple[Tree, Tree]:
@@ -163,9 +178,16 @@ def _ready(part: Part | None, scalers: Tree, data: Data) -> tuple[Tree, Tree]:
     if part is None:
         return None, None
 
-    def prepare(leaf: np.ndarray, scaler: Scaler) -> np.ndarray:
+    def prepare(leaf: np.ndarray | Column, scaler: Scaler) -> np.ndarray | Column:
+        if isinstance(leaf, Column):
+            divisor = scaler.divisor if leaf.dtype == np.uint8 else None
+            x = leaf.changed(scaler.apply, divisor)
+            return x if data.binarize is None else x.changed(binary)
         x = scaler.apply(leaf)
-        return x if data.binarize is None else (x > data.binarize).astype(np.float32)
+        return x if data.binarize is None else binary(x)
+
+    def binary(x: np.ndarray) -> np.ndarray:
+        return (x > data.binarize).astype(np.float32)
 
     x = freeze(over(prepare, part.x, scalers))
     return x, x if part.y is None else freeze(part.y)

@@ -24,7 +24,18 @@ _OUTSIDE = {
 }  # fmt: skip
 
 #: Fields of `data` that change values but neither shapes nor types.
-_VALUES = {"limit", "only", "scale", "shift", "split", "folds", "groups", "validation", "test"}
+_VALUES = {
+    "limit",
+    "load",
+    "only",
+    "scale",
+    "shift",
+    "split",
+    "folds",
+    "groups",
+    "validation",
+    "test",
+}
 
 #: A piece of this many trials is worth a trace of its own.
 _PIECE = 10

@@ -6,6 +6,7 @@ trial as long as it is small or was the last to be used.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ablate.data import Splits, Target, load, split
+from ablate.data import Part, Splits, Target, load, split
+from ablate.data.column import Column, has_columns
 from ablate.errors import StudyError
 from ablate.study.trial import Spec
+from ablate.training.blocks import BLOCK_BYTES, Blocks
 from ablate.training.feed import Batch, Feed, InMemory
+from ablate.training.setup import has_gpu
 
 #: Rows beyond this many bytes stay in main memory; a GPU gets them batch by batch.
 DEVICE_BYTES = 4 * 2**30
+
+#: Rows that lie in memory as arrays are made tensors up to this size, and read in blocks beyond.
+_COPIED_BYTES = 2**28
 
 #: Splits are remembered as tensors while all of them together take no more than this.
 _REMEMBERED_BYTES = 2**29
@@ -58,8 +65,9 @@ def rows_of(spec: Spec, seed: int) -> Rows:
     splits = split(load(spec.data), spec.data, seed, spec.model.application)
     key = id(splits)
     if key not in _made:
+        streamed = streams(spec, splits)
         parts = {
-            name: None if part is None else InMemory(tensors(part.x, part.y, part.weight))
+            name: None if part is None else _feed(part, streamed)
             for name, part in splits.parts.items()
         }
         assert parts["train"] is not None
@@ -68,6 +76,77 @@ def rows_of(spec: Spec, seed: int) -> Rows:
     while len(_made) > 1 and sum(each.nbytes for each in _made.values()) > _REMEMBERED_BYTES:
         _made.popitem(last=False)
     return _made[key]
+
+
+def streams(spec: Spec, splits: Splits) -> bool:
+    """Whether rows are read while it trains: as asked, or where they take too much memory.
+
+    Too much is over a quarter of the machine's memory for all of its workers.
+    """
+    if spec.data.load is not None:
+        return spec.data.load == "stream"
+    leaves = (leaf for part in splits.parts.values() if part for leaf in _leaves(part.x))
+    size = sum(_undivided(leaf)[0].nbytes for leaf in leaves)
+    threads = spec.train.threads if isinstance(spec.train.threads, int) else 1
+    workers = max(1, (os.cpu_count() or 1) // threads)
+    return bool(size * workers > memory() / 4)
+
+
+def memory() -> int:
+    """Return the bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _feed(part: Part, streamed: bool) -> Feed:
+    """Return what feeds a program with the rows of a part."""
+    if not has_columns(part.x):
+        return InMemory(tensors(part.x, part.y, part.weight))
+    inputs = part.y is part.x
+    taken = [(leaf, None) if inputs else _undivided(leaf) for leaf in _leaves(part.x)]
+    columns = keras.tree.pack_sequence_as(part.x, [leaf for leaf, _ in taken])
+    scales = tuple(scale for _, scale in taken)
+    held = sum(leaf.nbytes for leaf, _ in taken if getattr(leaf, "held", True))
+    rest = () if part.weight is None else (part.weight,)
+    if streamed or held > _COPIED_BYTES:
+
+        def read(rows: np.ndarray) -> Batch:
+            x = keras.tree.map_structure(lambda leaf: _array(leaf[rows]), columns)
+            y = x if inputs else keras.tree.map_structure(lambda leaf: _array(leaf[rows]), part.y)
+            return (x, y, *(_array(each[rows]) for each in rest))
+
+        return Blocks.of(read, part.rows, scales, held)
+    x = keras.tree.map_structure(_filled, columns)
+    y = x if inputs else keras.tree.map_structure(_tensor, part.y)
+    return InMemory((x, y, *map(_tensor, rest)), scales)
+
+
+def _leaves(tree: Any) -> list[Any]:
+    return list(keras.tree.flatten(tree))
+
+
+def _undivided(leaf: Any) -> tuple[Any, np.float32 | None]:
+    """Return the bytes behind a leaf and their divisor, where it divides bytes."""
+    if isinstance(leaf, Column) and leaf.undivided is not None and leaf.divisor is not None:
+        return leaf.undivided, np.float32(leaf.divisor)
+    return leaf, None
+
+
+def _filled(column: Any) -> Any:
+    """Return the rows of a column as a tensor that is filled some at a time."""
+    if not isinstance(column, Column) or column.dtype.kind not in "biuf":
+        return _tensor(column)
+    example = max(1, column.nbytes // len(column))
+    stride = max(1, BLOCK_BYTES // example)
+    with tf.device("/CPU:0"):
+        # No public operation writes into a tensor that is there; here nobody else has seen it.
+        whole = tf.raw_ops.Empty(shape=column.shape, dtype=tf.as_dtype(_kind(column.dtype)))
+        for start in range(0, len(column), stride):
+            block = _array(column[start : start + stride])
+            where = tf.range(start, start + len(block))
+            whole = tf.raw_ops.InplaceUpdate(x=whole, i=where, v=block)
+    if column.nbytes > DEVICE_BYTES:
+        return whole
+    return tf.identity(whole) if has_gpu() else whole
 
 
 def forget() -> None:
@@ -139,10 +218,16 @@ def majority(splits: Splits) -> float | None:
 
 
 def _tensor(array: Any) -> Any:
-    array = np.asarray(array)
-    if array.dtype == np.float64:
-        array = array.astype(keras.config.floatx())  # as Keras does with what `fit` is given
-    return tf.convert_to_tensor(array)
+    return tf.convert_to_tensor(_array(np.asarray(array)))
+
+
+def _array(array: np.ndarray) -> np.ndarray:
+    return array.astype(_kind(array.dtype), copy=False)
+
+
+def _kind(dtype: np.dtype) -> Any:
+    """Return the type in which values enter the graph, as Keras does with what `fit` is given."""
+    return np.dtype(keras.config.floatx()) if dtype == np.float64 else dtype
 
 
 def _bytes(leaf: Any) -> int:

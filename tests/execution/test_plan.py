@@ -51,7 +51,7 @@ def test_a_study_of_the_first_version_does_not_say_and_means_one(tmp_path, risen
     text = store.read_study()
     store.write_study(text.replace("numerics: 1\n", ""))
     assert "numerics" not in store.read_study() != text
-    risen(3)
+    risen(9)
     with pytest.warns(Notice, match="under numerics 1"):
         made = plan(small(), store, earlier=resolved_before(store), recorded=True)
     assert made.kept == 4

@@ -104,8 +104,23 @@ def test_the_ids_of_studies_on_disk_stay():
 
 
 def test_what_trials_are_trained_under_is_in_it():
-    assert one(spec(), numerics=1) != one(spec(), numerics=3)
+    assert one(spec(), numerics=1) != one(spec(), numerics=9)
     assert one(spec()) == one(spec(), numerics=NUMERICS)
+
+
+def test_only_standard_scales_of_many_rows_may_have_changed():
+    standard = {"name": "digits", "scale": "standard"}
+    assert one(spec(data=standard)) == one(spec(data=standard), numerics=2)
+    many = {"name": "california_housing", "scale": "standard"}
+    assert one(spec(data=many)) != one(spec(data=many), numerics=2)
+    assert one(spec(data=many | {"scale": "unit"})) == one(
+        spec(data=many | {"scale": "unit"}), numerics=2
+    )
+
+
+def test_how_rows_reach_a_step_is_not_in_it():
+    ids = {one(spec(data={"name": "digits", "load": each})) for each in (None, "memory", "stream")}
+    assert ids == {one(spec())}
 
 
 def test_networks_that_are_brought_along_were_read_otherwise_before(tmp_path):

@@ -85,6 +85,14 @@ class Data(Chosen):
         description="The array or column that says what each row belongs to (a patient, a "
         "writer): the rows of one group are never on two sides.",
     )
+    load: Literal["memory", "stream"] | None = Field(
+        default=None,
+        description="memory: rows are held in memory; stream: they are read block by block while "
+        "it trains, with the same numbers. null: stream where the rows, times the workers, take "
+        "over a quarter of the memory. Of a `call` that gives a pipeline (tf.data, PyDataset, a "
+        "generator), memory reads it once and keeps its rows, stream and null run it anew for "
+        "each epoch.",
+    )
     limit: int | None = Field(
         default=None, ge=1, description="First N training rows after split and shuffle."
     )

@@ -100,6 +100,11 @@ class Train(Strict):
 
     epochs: int = Field(default=20, ge=0, description="Passes over the training rows.")
     batch_size: int = Field(default=32, ge=1, description="Rows per step; the last may be fewer.")
+    steps_per_epoch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Steps of an epoch, for pipelines that never end or whose length is not known.",
+    )
     optimizer: Annotated[Named, BeforeValidator(_as_named, json_schema_input_type=Named | str)] = (
         Field(
             default=Named(name="sgd"),

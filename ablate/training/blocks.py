@@ -1,0 +1,115 @@
+"""Feeds of rows that are read a block at a time, in the background, while the steps before run.
+
+A pass over a permutation reads the rows of the next block while the graph takes the steps of the
+one before: two blocks are there, never more. The rows of a block are read in ascending order,
+which suits files, and taken in the order of the pass by their places in the block. Which rows a
+step gets derives from the order alone, so that any size of block gives the bits of rows in
+memory, also after a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ablate.training.feed import Batch, Pass, Piece, Scales, ready, specs_of
+
+#: Bytes of a block, as it enters the graph.
+BLOCK_BYTES = 32 * 2**20
+
+Read = Callable[[np.ndarray], Batch]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows that `read` gives by their numbers, 0 to `rows` - 1, as (x, y) or (x, y, weights)."""
+
+    read: Read
+    rows: int
+    scales: Scales
+    specs: Batch
+    held: int = 0
+
+    @classmethod
+    def of(cls, read: Read, rows: int, scales: Scales, held: int = 0) -> Blocks:
+        """Return the feed; one row is read to see what a batch looks like.
+
+        `held`: bytes that lie in memory for it.
+        """
+        return cls(read, rows, scales, specs_of(read(np.array([0]))), held)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that is held."""
+        return self.held
+
+    def steps(self, batch_size: int) -> int:
+        """Return how many steps a pass takes."""
+        return -(-self.rows // batch_size)
+
+    def start(self, order: np.ndarray | None, batch_size: int) -> Pass:
+        """Begin a pass: over the rows `order`, or over all of them as they come."""
+        rows = np.arange(self.rows) if order is None else order
+        leaves = keras.tree.flatten(self.specs)
+        row = sum(int(np.prod(each.shape[1:])) * each.dtype.size for each in leaves)
+        steps = max(1, BLOCK_BYTES // max(1, row * batch_size))
+        return _BlockPass(self.read, rows, batch_size, steps)
+
+    def batch(self, start: int, stop: int) -> Batch:
+        """Return rows as tensors, as a step of the model sees them."""
+        stop = min(stop, self.rows)
+        return ready(_tensors(self.read(np.arange(start, stop))), self.scales)
+
+    def weighted(self, weights: np.ndarray) -> Blocks:
+        """Return the same rows, each with a weight (times the one that it has)."""
+
+        def read(rows: np.ndarray) -> Batch:
+            x, y, *own = self.read(rows)
+            return x, y, weights[rows] * own[0] if own else weights[rows]
+
+        return replace(self, read=read, specs=specs_of(read(np.array([0]))))
+
+
+class _BlockPass:
+    """A pass over `order`, `stride` steps to a block."""
+
+    def __init__(self, read: Read, order: np.ndarray, batch_size: int, stride: int) -> None:
+        self.steps = -(-len(order) // batch_size)
+        self._read, self._order = read, order
+        self._batch_size, self._stride = batch_size, stride
+        self._thread = ThreadPoolExecutor(1, "rows")
+        self._now: Piece | None = None
+        self._next: Future[Piece] = self._thread.submit(self._piece, 0)
+
+    def piece(self, step: int) -> Piece:
+        """Return the block that holds the rows of `step`; steps are asked for in order."""
+        if self._now is None or step >= self._now.stop:
+            self._now = None  # it is let go of before the one after the next is read
+            self._now = self._next.result()
+            if self._now.stop < self.steps:
+                self._next = self._thread.submit(self._piece, self._now.stop)
+        return self._now
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _piece(self, start: int) -> Piece:
+        stop = min(self.steps, start + self._stride)
+        first = start * self._batch_size
+        rows = self._order[first : stop * self._batch_size]
+        places = np.argsort(rows, kind="stable")
+        block = _tensors(self._read(rows[places]))
+        indices = np.empty(len(rows), np.int32)
+        indices[places] = np.arange(len(rows), dtype=np.int32)
+        return Piece(block, tf.constant(indices), first, len(self._order), stop)
+
+
+def _tensors(batch: Batch) -> Batch:
+    made: Batch = keras.tree.map_structure(tf.convert_to_tensor, batch)
+    return made

@@ -1,0 +1,71 @@
+"""Rows that are read block by block give the bits of rows in memory."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from ablate.data import split
+from ablate.study.schema.data import Data
+from ablate.training import blocks, model_cache, rows
+from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
+
+CNN = {"name": "cnn", "filters": [4], "dense": [8]}
+
+
+def images():
+    """Return 200 grey images of bytes, of three classes."""
+    draw = np.random.default_rng(0)
+    y = draw.integers(0, 3, 200)
+    x = draw.integers(0, 200, (200, 8, 8, 1), dtype=np.uint8)
+    return x + (20 * y[:, None, None, None]).astype(np.uint8), y
+
+
+def features():
+    """Return 200 rows of numbers in double precision, of two classes, with weights."""
+    draw = np.random.default_rng(0)
+    y = draw.integers(0, 2, 200)
+    return {"x": draw.normal(size=(200, 5)) + y[:, None], "y": y, "weight": draw.random(200)}
+
+
+splitting = sys.modules[split.__module__]
+
+SOURCES = {
+    "digits": {"name": "digits", "limit": 100},
+    "bytes": {"call": f"{__name__}:images"},
+    "bytes_standard": {"call": f"{__name__}:images", "scale": "standard"},
+    "bytes_binary": {"call": f"{__name__}:images", "binarize": 0.4},
+    "inputs": {"name": "digits", "limit": 100, "target": "inputs"},
+}
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    model_cache.forget()
+    rows.forget()
+    yield
+    rows.forget()
+
+
+def found(data, size, monkeypatch, **train):
+    """Return the numbers of a trial whose rows are read in blocks of `size` bytes."""
+    model = {"name": "mlp", "units": [8]} if "target" in data else CNN
+    rows.forget()
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
+    monkeypatch.setattr(rows, "BLOCK_BYTES", size)
+    made = spec_of(BN, DROPOUT, model=model, **train)
+    spec = made.model_copy(update={"data": Data(**data)})
+    return numbers(run(trial_of(spec))[0])
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_any_size_of_block_gives_the_bits_of_memory(name, monkeypatch):
+    data = SOURCES[name]
+    expected = found(data | {"load": "memory"}, 2**25, monkeypatch)
+    for size in (1, 9000, 2**25):
+        assert found(data | {"load": "stream"}, size, monkeypatch) == expected
+    splitting.forget()
+    monkeypatch.setattr(splitting, "LARGE", 0)
+    for size in (1, 9000, 2**25):
+        assert found(data | {"load": "memory"}, size, monkeypatch) == expected
+    splitting.forget()
