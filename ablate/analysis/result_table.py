@@ -15,7 +15,7 @@ import numpy as np
 
 from ablate.analysis.effects import Direction
 from ablate.errors import StudyError, nearest
-from ablate.study.metrics import SPLITS, direction_of
+from ablate.study.metrics import SPLITS, direction_of, flat
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.trial import TrialResult
 
@@ -57,8 +57,9 @@ class ResultTable:
     @cached_property
     def declared(self) -> list[Any]:
         """The metrics that the variants' `train` sections name."""
-        given = (each.spec.train.metrics for each in self.resolved)
-        return [each for metrics in given if not isinstance(metrics, str) for each in metrics]
+        trains = (each.spec.train for each in self.resolved)
+        given = ((each.metrics, each.weighted_metrics) for each in trains)
+        return [each for both in given for metrics in both for each in flat(metrics)]
 
     def values(self, metric: str) -> np.ndarray:
         """Return the (seeds, variants) array of `metric`; all NaN when no trial reports it."""

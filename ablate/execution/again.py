@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ablate.store import Store
-from ablate.study.metrics import bare, metric_key
+from ablate.study.metrics import bare, by_output, metric_key
 from ablate.study.trial import Trial, TrialResult, probe_key
 
 _AUTO = "auto"
@@ -31,7 +31,7 @@ def lacking(result: TrialResult, trial: Trial, store: Store) -> tuple[str, ...]:
     if result.status == "diverged":
         return ()
     measured = _measured(result)
-    asked = _keys(trial.spec.train.metrics)
+    asked = _keys(trial.spec.train.metrics, trial.spec.train.weighted_metrics)
     found = [f"the metric {_shown(key)}" for key in asked if key not in measured]
     probed = set(result.probes)
     found += [f"the probe '{each.name}'" for each in trial.probes if probe_key(each) not in probed]
@@ -77,7 +77,7 @@ def with_earlier(known: TrialResult | None, result: TrialResult) -> TrialResult:
         )
         return replace(result, cautions=tuple(dict.fromkeys((*result.cautions, caution))))
     earlier, curves = dict(known.metrics), dict(known.curves)
-    measured = result.measured or _keys(result.spec.get("train", {}).get("metrics", _AUTO))
+    measured = _measured(result)
     if all(result.metrics[name] == earlier[name] for name in result.metrics.keys() & earlier):
         measured = tuple(dict.fromkeys((*_measured(known), *measured)))
     return replace(
@@ -108,11 +108,20 @@ def _number(value: float | None) -> str:
 
 def _measured(result: TrialResult) -> tuple[str, ...]:
     """Return the keys of the metrics that a record has."""
-    return result.measured or _keys(result.spec.get("train", {}).get("metrics", _AUTO))
+    return result.measured or _recorded(result)
 
 
-def _keys(metrics: Any) -> tuple[str, ...]:
-    return (_AUTO,) if isinstance(metrics, str) else tuple(metric_key(each) for each in metrics)
+def _recorded(result: TrialResult) -> tuple[str, ...]:
+    train = result.spec.get("train", {})
+    return _keys(train.get("metrics", _AUTO), train.get("weighted_metrics"))
+
+
+def _keys(metrics: Any, weighted: Any = None) -> tuple[str, ...]:
+    own = (_AUTO,) if isinstance(metrics, str) else ()
+    for kind, given in (("", metrics), ("weighted", weighted)):
+        for path, found in by_output(given):
+            own += tuple(metric_key(each, kind, *path) for each in found)
+    return own
 
 
 def _shown(key: str) -> str:

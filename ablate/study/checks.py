@@ -15,7 +15,7 @@ from typing import Any
 
 from ablate.errors import StudyError, nearest
 from ablate.study.declaration import SEARCH_SEEDS, Declaration
-from ablate.study.metrics import LARGER, SMALLER, direction_of, reported
+from ablate.study.metrics import LARGER, SMALLER, direction_of, flat, reported
 from ablate.study.overrides import apply
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.probes import PROBES, Probe
@@ -208,7 +208,7 @@ def _check_analysis(study: Declaration) -> Iterator[Problem]:
     if analysis.metric == "auto" or analysis.direction != "auto":
         return
     given = [study.train.metrics, *(each.train.get("metrics") for _, each in _declared(study))]
-    own = [each for metrics in given if isinstance(metrics, list) for each in metrics]
+    own = [each for metrics in given for each in flat(metrics)]
     known = [each for each in own if isinstance(each, str | Mapping | OpenModel)]
     if direction_of(analysis.metric, metrics=known) is None:
         yield Problem(("analysis", "direction"), _undirected(analysis.metric))
@@ -274,7 +274,7 @@ def _check_search(study: Declaration, resolved: Sequence[ResolvedVariant]) -> It
     metric = search.objective.removeprefix("val_")
     if search.direction == "auto" and direction_of(metric) is None:
         yield Problem(("search", "direction"), _undirected(metric))
-    names = reported(study.train.metrics)
+    names = None if study.train.callbacks else reported(study.train.metrics)
     if names is not None and not any(metric == n or metric.endswith("_" + n) for n in names):
         text = (
             f"no trial reports {search.objective!r}.{nearest(metric, names)} The metrics are: "

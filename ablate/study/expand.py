@@ -31,7 +31,7 @@ from ablate.study.validation import InvalidFields, Problem, invalid
 MODEL = "model"
 
 #: Fields that no number depends on: variants that differ in these alone are duplicates.
-_SILENT = {"Train": ("metrics", "save", "time_limit"), "Placement": ("name",)}
+_SILENT = {"Train": ("metrics", "weighted_metrics", "save", "time_limit"), "Placement": ("name",)}
 
 
 def expand(study: Declaration) -> list[ResolvedVariant]:

@@ -36,7 +36,7 @@ NUMERICS = 3
 UNRECORDED_NUMERICS = 1
 
 #: Fields of `train` that no number depends on.
-_NOT_NUMBERS = {"metrics", "save", "time_limit", "threads", "trust"}
+_NOT_NUMBERS = {"metrics", "weighted_metrics", "save", "time_limit", "threads", "trust"}
 
 #: Below this many values an example is small, and one thread trains it fastest (law 1).
 SMALL_EXAMPLE = 64 * 64 * 3

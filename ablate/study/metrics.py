@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from ablate.study.keras_names import is_own, metric_name
@@ -48,9 +48,7 @@ SMALLER = frozenset({
 })  # fmt: skip
 
 
-def direction_of(
-    metric: str, declared: str = "auto", metrics: str | Sequence[Any] = ()
-) -> Direction | None:
+def direction_of(metric: str, declared: str = "auto", metrics: Any = ()) -> Direction | None:
     """Return "max" or "min": which way `metric` gets better; None when that is not known.
 
     `declared` other than "auto" wins. `metrics` are those of the `train` section, whose `as`
@@ -62,7 +60,7 @@ def direction_of(
     if declared != "auto":
         return "max" if declared == "max" else "min"
     name = metric
-    for each in () if isinstance(metrics, str) else metrics:
+    for each in flat(metrics):
         given, _, renamed, _ = _parts(each)
         if renamed is not None and given is not None and _is_one_of(metric, frozenset({renamed})):
             name = metric_name(given)
@@ -82,11 +80,31 @@ def bare(metric: str) -> str:
     return rest if split in SPLITS and rest else metric
 
 
-def reported(metrics: str | Sequence[Any]) -> list[str] | None:
+def by_output(metrics: Any) -> list[tuple[tuple[str | int, ...], list[Any]]]:
+    """Return the lists of `train.metrics`, each with its path: one for all outputs, or one each.
+
+    >>> by_output("auto"), by_output(["auc"]), by_output({"head": ["auc"]})
+    ([], [((), ['auc'])], [(('head',), ['auc'])])
+    """
+    if metrics is None or isinstance(metrics, str):
+        return []
+    if isinstance(metrics, Mapping):
+        return [((name,), list(each)) for name, each in metrics.items()]
+    if any(isinstance(each, list | tuple) for each in metrics):
+        return [((index,), list(each)) for index, each in enumerate(metrics)]
+    return [((), list(metrics))]
+
+
+def flat(metrics: Any) -> list[Any]:
+    """Return every metric of `train.metrics`, whatever output it is for; none for auto."""
+    return [metric for _, found in by_output(metrics) for metric in found]
+
+
+def reported(metrics: Any) -> list[str] | None:
     """Return the names that trials will report for `train.metrics`; None if that needs Keras."""
     if isinstance(metrics, str):
         return ["loss", "accuracy", "mae"]
-    names = [reported_as(each) for each in metrics]
+    names = [reported_as(each) for each in flat(metrics)]
     return None if None in names else ["loss", *(name for name in names if name is not None)]
 
 
@@ -102,18 +120,20 @@ def reported_as(metric: Any) -> str | None:
     return None if name is None or is_own(name) else metric_name(name)
 
 
-def metric_key(metric: Any) -> str:
+def metric_key(metric: Any, kind: str = "", output: str | int | None = None) -> str:
     """Return the canonical string of a metric of `train.metrics`, whatever its spelling.
+
+    `kind` is "weighted" for one of `weighted_metrics`, `output` the one output that it is for.
 
     >>> metric_key("AUC") == metric_key({"name": "auc", "as": None})
     True
     """
     name, call, renamed, arguments = _parts(metric)
     said = {"name": name if name is None or is_own(name) else metric_name(name), "call": call}
-    document = {**said, "as": renamed, "arguments": arguments}
-    return json.dumps(
-        {key: value for key, value in document.items() if value}, sort_keys=True, default=str
-    )
+    document = {**said, "as": renamed, "arguments": arguments, "kind": kind}
+    kept = {key: value for key, value in document.items() if value}
+    kept |= {} if output is None else {"output": output}
+    return json.dumps(kept, sort_keys=True, default=str)
 
 
 def alike(name: str, one: Any, other: Any) -> str:
@@ -125,7 +145,7 @@ def alike(name: str, one: Any, other: Any) -> str:
     )
 
 
-def without_counters(numbers: Mapping[str, Any], metrics: str | Sequence[Any]) -> dict[str, Any]:
+def without_counters(numbers: Mapping[str, Any], metrics: Any) -> dict[str, Any]:
     """Return results by the stable names of `metrics`, where Keras had counted: `val_auc_2`.
 
     Trials of earlier versions have such names. A number whose stable name is there already
@@ -133,7 +153,7 @@ def without_counters(numbers: Mapping[str, Any], metrics: str | Sequence[Any]) -
     """
     if isinstance(metrics, str) or not any(key[-1:].isdigit() for key in numbers):
         return dict(numbers)
-    known = [name for each in metrics if (name := reported_as(each)) is not None]
+    known = [name for each in flat(metrics) if (name := reported_as(each)) is not None]
     found: dict[str, Any] = {}
     for key, value in numbers.items():
         match = re.fullmatch(r"(.+)_\d+", key)

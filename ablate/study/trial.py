@@ -152,7 +152,7 @@ def _declared(spec: Any) -> Any:
     """Return the metrics of a recorded spec; auto where it has none."""
     train = spec.get("train") if isinstance(spec, Mapping) else None
     metrics = train.get("metrics") if isinstance(train, Mapping) else None
-    return metrics if isinstance(metrics, list) else "auto"
+    return metrics if isinstance(metrics, list | dict) else "auto"
 
 
 def _finite(value: Any) -> Any:

@@ -58,6 +58,7 @@ class CallbackSet:
 
     callbacks: list[keras.callbacks.Callback]
     own_program: bool
+    own_values: bool = False
     stopping: keras.callbacks.EarlyStopping | None = None
     keeper: BestWeights | None = None
     plateau: keras.callbacks.ReduceLROnPlateau | None = None
@@ -90,17 +91,25 @@ class CallbackSet:
         return cls(
             callbacks=found,
             own_program=any(_may_touch(each) for each in own),
+            own_values=any(_may_report(each) for each in own),
             stopping=stopping,
             keeper=keeper,
             plateau=slope[0] if slope else None,
         )
 
-    def check(self, names: Collection[str]) -> None:
+    def check(self, names: Collection[str], epochs: int = 0) -> None:
         """Refuse a monitor that training will not report.
+
+        Args:
+            names: what training reports, as far as that is known.
+            epochs: trained so far; before the first nobody knows what callbacks of anyone's own
+                put into its logs.
 
         Raises:
             StudyError: with the names there are.
         """
+        if self.own_values and epochs == 0:
+            return
         monitored = {
             "train.early_stopping.monitor": self.stopping,
             "train.schedule.monitor": self.plateau,
@@ -167,11 +176,10 @@ def _refuse_overridden(callback: keras.callbacks.Callback, train: Train, field: 
     """Refuse a callback of Keras's whose doing the loop, or another callback, would undo."""
     name, callbacks = type(callback).__name__, keras.callbacks
     rate_setters = (callbacks.ReduceLROnPlateau, callbacks.LearningRateScheduler)
-    scheduled = train.schedule is not None and train.schedule.name != "plateau"
-    if scheduled and isinstance(callback, rate_setters):
-        assert train.schedule is not None
+    schedule = getattr(train.schedule, "name", None) or getattr(train.schedule, "call", "plateau")
+    if schedule != "plateau" and isinstance(callback, rate_setters):
         raise StudyError(
-            f"{field}: '{name}' sets the learning rate, and train.schedule ('{train.schedule.name}'"
+            f"{field}: '{name}' sets the learning rate, and train.schedule ('{schedule}'"
             ") sets it anew for every step. Leave out the one or the other; a plateau is also "
             "train.schedule: {name: plateau}."
         )
@@ -201,6 +209,14 @@ def _may_touch(callback: keras.callbacks.Callback) -> bool:
     could do, but what listens there is mostly there to act.
     """
     return not type(callback).__module__.startswith("keras.") or listens_to_batches(callback)
+
+
+def _may_report(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback may put values of its own into the logs of an epoch."""
+    own = not type(callback).__module__.startswith("keras.")
+    return (own or isinstance(callback, keras.callbacks.LambdaCallback)) and listens(
+        callback, ("on_epoch_end",)
+    )
 
 
 def _refuse_unvalidated(train: Train, callbacks: list[keras.callbacks.Callback]) -> None:

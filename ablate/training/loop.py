@@ -47,6 +47,16 @@ class Clock:
         return spent
 
 
+class EpochLogs(keras.callbacks.Callback):
+    """Stands last and keeps an epoch's logs: with what callbacks before it have put into them."""
+
+    logs: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keep the logs."""
+        self.logs = dict(logs or {})
+
+
 @dataclass
 class Loop:
     """Training of one trial.
@@ -79,6 +89,8 @@ class Loop:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self._kept = EpochLogs()
+        self.callbacks.callbacks.append(self._kept)
         self.watch = Watch(self.program.model, self.callbacks, self.rates.scheduled)
 
     @property
@@ -131,7 +143,7 @@ class Loop:
             logs.update({f"val_{name}": value for name, value in found.items()})
         self.watch.check(epoch + 1, self.taken)
         self.watch.call(callbacks.on_epoch_end, epoch, logs)
-        self.listener.epoch(epoch + 1, logs, rate)
+        self.listener.epoch(epoch + 1, {**logs, **self._kept.logs}, rate)
         return logs
 
     def evaluate(self, rows: Feed, batch_size: int | None = None) -> dict[str, Any]:

@@ -159,8 +159,11 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
     examples = weighted(rows.train, rows.splits, train.class_weight)
     with dtype_policy(train.dtype):
         made = made.warned(compile_for(made.model, train, rows.splits))
-    names = _try(made, rows, callbacks)
-    rehearse(made, spec, examples)
+    try:
+        names = _try(made, rows, callbacks)
+        rehearse(made, spec, examples)
+    except StudyError as error:
+        raise _by_misfit(error, made) or error from error
     model, counts, found = made.model, rows.splits.rows, remarks(made, rows, spec)
     return VariantPlan(
         name=variant.name,
@@ -183,6 +186,18 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
         notes=found.notes,
         cautions=found.cautions,
         metrics=tuple(sorted(names)),
+    )
+
+
+def _by_misfit(error: StudyError, made: Network) -> StudyError | None:
+    """Return an error that names the metric which one of several outputs cannot have."""
+    misfit = next((each for each in made.cautions if each.startswith("train.metrics[")), None)
+    if misfit is None or str(error).startswith("train.early_stopping"):
+        return None
+    names = ", ".join(f"{name}: […]" for name in made.model.output_names)
+    return StudyError(
+        f"{misfit}. A list is measured of every output. Give each output its own: train.metrics: "
+        f"{{{names}}}."
     )
 
 

@@ -7,6 +7,7 @@ in a graph, as inside `fit`; `plateau` is Keras's callback and acts between epoc
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -14,7 +15,10 @@ import numpy as np
 import tensorflow as tf
 from keras.optimizers import schedules
 
-from ablate.study.schema.train import Named, Train
+from ablate.errors import StudyError
+from ablate.reasons import reason
+from ablate.study.calls import resolve
+from ablate.study.schema.train import Called, Named, Train
 
 
 @keras.saving.register_keras_serializable(package="ablate")
@@ -106,6 +110,8 @@ def keras_schedule(train: Train, steps: int) -> schedules.LearningRateSchedule |
         steps: steps per epoch.
     """
     named = train.schedule
+    if isinstance(named, Called):
+        return _own_schedule(named, train.learning_rate)
     if named is None or named.name == "plateau":
         return None
     rate, total = train.learning_rate, max(1, steps * train.epochs)
@@ -139,6 +145,29 @@ def keras_schedule(train: Train, steps: int) -> schedules.LearningRateSchedule |
     return schedules.PiecewiseConstantDecay(boundaries, values)
 
 
+def _own_schedule(given: Called, rate: float) -> schedules.LearningRateSchedule:
+    """Make a schedule by call; it gets the rate where it takes one as its first.
+
+    Raises:
+        StudyError: what is called is no schedule, or refuses.
+    """
+    kind, arguments = resolve(given.call, "train.schedule"), given.arguments
+    try:
+        takes = inspect.signature(kind).parameters
+        name = next(
+            (each for each in ("initial_learning_rate", "learning_rate") if each in takes), None
+        )
+        made = kind(**({name: rate} if name else {}), **arguments)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"train.schedule: '{given.call}' refused: {reason(error)}") from error
+    if not isinstance(made, schedules.LearningRateSchedule):
+        raise StudyError(
+            "train.schedule: expected a keras.optimizers.schedules.LearningRateSchedule from "
+            f"'{given.call}'. Received: {type(made).__name__}."
+        )
+    return made
+
+
 def _only(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names if name in options}
 
@@ -150,8 +179,8 @@ def _cosine(rate: float, total: int, options: dict[str, Any], warmup: int, lengt
     return schedules.CosineDecay(0.0, decay, alpha=alpha, warmup_target=rate, warmup_steps=warmup)
 
 
-def plateau(schedule: Named | None) -> list[keras.callbacks.Callback]:
+def plateau(schedule: Named | Called | None) -> list[keras.callbacks.Callback]:
     """Return Keras's `ReduceLROnPlateau` if the schedule is one."""
-    if schedule is None or schedule.name != "plateau":
+    if not isinstance(schedule, Named) or schedule.name != "plateau":
         return []
     return [keras.callbacks.ReduceLROnPlateau(**schedule.arguments)]

@@ -18,6 +18,7 @@ from ablate.surgery import SiteDecision, graph, kinds
 from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
+from ablate.training.objectives import loss_names
 from ablate.training.schedules import written_rate
 
 
@@ -161,8 +162,7 @@ def _rate(given: Any) -> str:
 
 def _other_loss(theirs: Any, model: keras.Model) -> str | None:
     given = [loss_name(each) for each in _names(theirs)]
-    losses = keras.tree.flatten(model.loss)
-    own = [loss_name(each if isinstance(each, str) else each.name) for each in losses]
+    own = [loss_name(each) for each in loss_names(model).split(", ")]
     if not given or given == own or set(given) == set(own):
         return None
     return f"its loss, {', '.join(given)}, but {', '.join(own)} (train.loss)"

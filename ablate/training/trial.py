@@ -20,6 +20,7 @@ import tensorflow as tf
 from ablate.disk import DamagedError
 from ablate.errors import AblateError
 from ablate.probes import Context
+from ablate.study.metrics import SPLITS
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
 from ablate.training import checkpoint, model_cache, rows, seeding, setup
@@ -205,6 +206,8 @@ class _Running:
         """Note an epoch that has ended, and what it takes to go on from it."""
         self.record.epochs = epoch
         self.record.append(logs, rate)
+        if epoch == 1:
+            self.callbacks.check(logs, epoch)
         last = epoch == self.loop.epochs or bool(self.prepared.model.stop_training)
         self._measure(epoch, last)
         self._tell(epoch, logs)
@@ -340,6 +343,15 @@ class _Running:
             size = None if split == "val" else self._evaluation_batch(each)
             logs = numbers(self.loop.evaluate(each, size))
             found |= {f"{split}_{name}": value for name, value in logs.items()}
+        return self._reported_by_callbacks(found) | found
+
+    def _reported_by_callbacks(self, known: Mapping[str, Any]) -> dict[str, float | None]:
+        """Return what callbacks put into the logs of the epoch whose weights stand."""
+        at, found = self.callbacks.best_epoch or self.record.epochs, {}
+        for name, curve in self.record.curves.items():
+            split = f"train_{name}" if name.partition("_")[0] not in SPLITS else name
+            if split not in known and name != "learning_rate" and not self.record.diverged:
+                found[split] = curve[at]
         return found
 
     def _evaluation_batch(self, examples: Feed) -> int:

@@ -42,6 +42,64 @@ def binary_spec(*insert, model=None, **train):
     )
 
 
+def two_ended(input_shape, **arguments):
+    """Return a network with two inputs and two outputs, by name."""
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    x = keras.layers.Dense(4, activation="relu", name="hidden")(
+        keras.layers.Concatenate(name="both")([a, b])
+    )
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(x)
+    size = keras.layers.Dense(1, name="size")(x)
+    return keras.Model({"a": a, "b": b}, {"kind": kind, "size": size})
+
+
+def two_ended_rows():
+    """Return 90 rows for it, 30 of them for tests."""
+    draw = np.random.RandomState(0)
+    x = {"a": draw.normal(size=(90, 3)), "b": draw.normal(size=(90, 2))}
+    y = {"kind": draw.randint(0, 3, 90), "size": draw.normal(size=(90, 1))}
+    return {
+        "x_train": {k: v[:60] for k, v in x.items()}, "y_train": {k: v[:60] for k, v in y.items()},
+        "x_test": {k: v[60:] for k, v in x.items()}, "y_test": {k: v[60:] for k, v in y.items()},
+    }  # fmt: skip
+
+
+def two_ended_spec(*insert, **train):
+    """Return the spec of that network on those rows."""
+    model, data = {"call": f"{__name__}:two_ended"}, {"call": f"{__name__}:two_ended_rows"}
+    return Spec(
+        data=data, model=model, train={"epochs": 2, "learning_rate": 0.1, **train},
+        insert=list(insert),
+    )  # fmt: skip
+
+
+def pulled(y_true, y_pred, power=2.0):
+    """Return how far outputs are off, by a power: a loss of anyone's own."""
+    return keras.ops.mean(keras.ops.abs(y_pred - keras.ops.cast(y_true, y_pred.dtype)) ** power)
+
+
+def confidence(y_true, y_pred):
+    """Return the largest output of each row: a metric of anyone's own."""
+    return keras.ops.max(y_pred, axis=-1)
+
+
+def named_confidence():
+    """Return it as a metric with a name."""
+    return keras.metrics.MeanMetricWrapper(confidence, name="sure")
+
+
+class Score(keras.callbacks.Callback):
+    """Puts values of its own into the logs of each epoch."""
+
+    def __init__(self, best=2):
+        super().__init__()
+        self.best = best
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_score"] = 1.0 - abs(epoch + 1 - self.best)
+        logs["own"] = float(epoch)
+
+
 def trial_of(spec, seed=0, name="trial", **fields):
     """Return a trial of `spec`."""
     return Trial(id=f"{name}-{seed}", variant=name, seed=seed, spec=spec, **fields)

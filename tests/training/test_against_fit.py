@@ -10,10 +10,12 @@ from ablate.training.objectives import compile_for
 from ablate.training.rows import rows_of, weighted
 from ablate.training.schedules import keras_schedule
 from ablate.training.seeding import order
-from tests.training.small import BN, DROPOUT, Heard, spec_of, trial_of
+from tests.training.small import BN, DROPOUT, Heard, spec_of, trial_of, two_ended_spec
 
 CNN = {"name": "cnn", "filters": [4], "dense": [8]}
-HEARD = "tests.training.small:Heard"
+SMALL = "tests.training.small"
+HEARD = f"{SMALL}:Heard"
+S = keras.optimizers.schedules
 
 
 class Batches(keras.utils.PyDataset):
@@ -22,15 +24,16 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, rows, seed, size):
         super().__init__()
         self.rows = [keras.tree.map_structure(np.asarray, each) for each in rows]
+        self.count = len(keras.tree.flatten(self.rows)[0])
         self.seed, self.size, self.epoch = seed, size, 0
 
     def __len__(self):
-        return -(-len(self.rows[0]) // self.size)
+        return -(-self.count // self.size)
 
     def __getitem__(self, index):
-        chosen = order(len(self.rows[0]), self.seed, self.epoch)
+        chosen = order(self.count, self.seed, self.epoch)
         chosen = chosen[index * self.size : (index + 1) * self.size]
-        return tuple(each[chosen] for each in self.rows)
+        return tuple(keras.tree.map_structure(lambda rows: rows[chosen], self.rows))
 
 
 def by_fit(spec, seed):
@@ -104,6 +107,33 @@ CASES = {
     "callback": spec_of(BN, callbacks=[{"call": HEARD}]),
     "batches": spec_of(DROPOUT, callbacks=[{"call": HEARD + "Batches"}]),
     "cycle": spec_of(BN, epochs=4, callbacks=[{"call": "tests.training.small:Cycle"}]),
+    "outputs": two_ended_spec(
+        BN,
+        loss={
+            "kind": keras.losses.SparseCategoricalCrossentropy(),
+            "size": {"call": f"{SMALL}:pulled", "power": 1.5},
+        },
+        loss_weights={"kind": 1.0, "size": 0.25},
+        metrics={"kind": ["accuracy"], "size": [keras.metrics.MeanAbsoluteError(), "mse"]},
+    ),
+    "objects": spec_of(
+        DROPOUT,
+        optimizer=keras.optimizers.AdamW(
+            S.CosineDecay(0.0, 5, warmup_target=0.02, warmup_steps=3),
+            weight_decay=0.01,
+            clipnorm=0.5,
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(reduction="sum"),
+        metrics=[keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top")],
+        weighted_metrics=["accuracy", {"call": f"{SMALL}:named_confidence"}],
+        class_weight={3: 4.0},
+    ),
+    "stopped_by_own_score": spec_of(
+        BN,
+        epochs=5,
+        callbacks=[{"call": f"{SMALL}:Score"}],
+        early_stopping={"monitor": "val_score", "mode": "max", "patience": 1},
+    ),
     "stop": spec_of(BN, epochs=3, callbacks=[{"call": "tests.training.small:Stop"}]),
 }
 

@@ -12,7 +12,16 @@ from ablate.study.progress import Event
 from ablate.study.schema.data import Data
 from ablate.training import model_cache, run_group
 from ablate.training.rows import rows_of
-from tests.training.small import BN, DROPOUT, binary_spec, run, spec_of, trial_of, two_classes
+from tests.training.small import (
+    BN,
+    DROPOUT,
+    binary_spec,
+    run,
+    spec_of,
+    trial_of,
+    two_classes,
+    two_ended_spec,
+)
 
 
 def test_a_result_has_curves_metrics_and_what_it_cost():
@@ -246,42 +255,29 @@ def test_frozen_bounded_and_calibrated():
     np.testing.assert_allclose(inner(x).numpy(), linear, rtol=1e-6, atol=1e-6)
 
 
-def two_ended(input_shape, **arguments):
-    """Two inputs and two outputs, by name."""
-    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
-    x = keras.layers.Dense(4, activation="relu", name="hidden")(
-        keras.layers.Concatenate(name="both")([a, b])
-    )
-    kind = keras.layers.Dense(3, activation="softmax", name="kind")(x)
-    size = keras.layers.Dense(1, name="size")(x)
-    return keras.Model({"a": a, "b": b}, {"kind": kind, "size": size})
-
-
-def two_ended_rows():
-    """Rows for it."""
-    draw = np.random.RandomState(0)
-    x = {"a": draw.normal(size=(90, 3)), "b": draw.normal(size=(90, 2))}
-    y = {"kind": draw.randint(0, 3, 90), "size": draw.normal(size=(90, 1))}
-    return {
-        "x_train": {k: v[:60] for k, v in x.items()}, "y_train": {k: v[:60] for k, v in y.items()},
-        "x_test": {k: v[60:] for k, v in x.items()}, "y_test": {k: v[60:] for k, v in y.items()},
-    }  # fmt: skip
-
-
-def test_several_inputs_and_outputs(monkeypatch):
-    module = types.ModuleType("two_ended_of_a_test")
-    module.model, module.rows = two_ended, two_ended_rows
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    spec = spec_of(
-        DROPOUT,
-        model={"call": f"{module.__name__}:model"},
-        data={"name": None, "call": f"{module.__name__}:rows", "limit": None},
-        loss={"size": "mae"},
-    )
+def test_several_inputs_and_outputs():
+    spec = two_ended_spec(DROPOUT, loss={"size": "mae"})
     assert isinstance(rows_of(spec, 0).splits.targets["kind"], Target)
     (result,) = run(trial_of(spec))
     assert {"loss", "kind_loss", "size_loss", "kind_accuracy", "size_mae"} <= set(result.curves)
     assert result.metrics["test_size_loss"] == pytest.approx(result.metrics["test_size_mae"])
+
+
+def test_what_callbacks_put_into_the_logs_are_metrics(tmp_path):
+    score = {"call": "tests.training.small:Score", "best": 2}
+    stopping = {"monitor": "val_score", "mode": "max", "patience": 1}
+    (result,) = run(trial_of(spec_of(epochs=5, callbacks=[score], early_stopping=stopping)))
+    assert (result.epochs, result.best_epoch) == (3, 2)
+    assert result.curves["val_score"] == [None, 0.0, 1.0, 0.0]
+    assert (result.metrics["val_score"], result.metrics["train_own"]) == (1.0, 1.0)
+    (result,) = run(trial_of(spec_of(epochs=3, callbacks=[score])))
+    assert (result.metrics["val_score"], result.metrics["train_own"]) == (0.0, 2.0)
+    spec = spec_of(callbacks=[score], early_stopping={"monitor": "val_scor", "mode": "max"})
+    ((result, _, _),) = run_group([trial_of(spec)])
+    assert result.error is not None and result.epochs == 1
+    assert result.error.startswith(
+        "train.early_stopping.monitor: training reports no 'val_scor'. Did you mean 'val_score'?"
+    )
 
 
 def test_compiled_with_xla_and_weighed_by_class():

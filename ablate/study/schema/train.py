@@ -13,7 +13,14 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from ablate.errors import nearest
 from ablate.study.keras_names import (
@@ -27,7 +34,8 @@ from ablate.study.keras_names import (
     optimizer_name,
     snake,
 )
-from ablate.study.metrics import RESERVED, alike, bare, reported_as
+from ablate.study.keras_objects import as_text
+from ablate.study.metrics import RESERVED, alike, bare, by_output, reported_as
 from ablate.study.schema.strict import OpenModel, Strict
 from ablate.study.validation import invalid
 
@@ -41,10 +49,14 @@ class Named(OpenModel):
 class Called(OpenModel):
     """Anyone's own object: `call: package.module:Class`, with its arguments beside it."""
 
-    call: str = Field(
-        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$",
-        description="Where it is imported from: package.module:Class",
-    )
+    call: str = Field(description="Where it is imported from: package.module:Class")
+
+    @field_validator("call")
+    @classmethod
+    def _check_call(cls, call: str) -> str:
+        if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", call) is None:
+            raise invalid(f"a call is written 'package.module:name'. Received: '{call}'.")
+        return call
 
 
 _AS = Field(
@@ -88,7 +100,49 @@ def _as_integers(value: Any) -> Any:
     return {int(k) if isinstance(k, str) and k.isdecimal() else k: v for k, v in value.items()}
 
 
-Loss = str | Named
+def _form(value: Any) -> str:
+    """Tell one loss from a mapping of outputs to losses: it has a name or a call."""
+    if isinstance(value, list | tuple):
+        return "list"
+    outputs = isinstance(value, dict) and not {"name", "call"} & value.keys()
+    return "outputs" if outputs else "one"
+
+
+def _as_metrics(value: Any) -> Any:
+    """Let one metric stand for a list of it, alone and for an output."""
+    if value is None or value == "auto":
+        return value
+    if isinstance(value, dict) and not {"name", "call"} & value.keys():
+        return {key: each if isinstance(each, list) else [each] for key, each in value.items()}
+    value = value if isinstance(value, list) else [value]
+    if any(isinstance(each, list) for each in value):
+        return [each if isinstance(each, list) else [each] for each in value]
+    return value
+
+
+def _source(value: Any) -> str:
+    called = "call" in value if isinstance(value, dict) else isinstance(value, Called)
+    return "called" if called else "named"
+
+
+Either = Annotated[
+    Annotated[Named, Tag("named")] | Annotated[Called, Tag("called")], Discriminator(_source)
+]
+Loss = str | Either
+Losses = Annotated[
+    Annotated[Loss, Tag("one")]
+    | Annotated[dict[str, Loss], Tag("outputs")]
+    | Annotated[list[Loss], Tag("list")],
+    Discriminator(_form),
+]
+Metric = (
+    str
+    | Annotated[
+        Annotated[NamedMetric, Tag("named")] | Annotated[CalledMetric, Tag("called")],
+        Discriminator(_source),
+    ]
+)
+Metrics = list[Metric] | dict[str, list[Metric]] | list[list[Metric]]
 ClassWeight = Annotated[
     dict[int, Annotated[float, Field(ge=0)]] | Literal["balanced"] | None,
     BeforeValidator(_as_integers),
@@ -105,32 +159,46 @@ class Train(Strict):
         ge=1,
         description="Steps of an epoch, for pipelines that never end or whose length is not known.",
     )
-    optimizer: Annotated[Named, BeforeValidator(_as_named, json_schema_input_type=Named | str)] = (
-        Field(
-            default=Named(name="sgd"),
-            description="A Keras optimizer by name, its arguments beside it: "
-            "{name: sgd, momentum: 0.9}.",
-        )
+    optimizer: Annotated[
+        Either, BeforeValidator(_as_named, json_schema_input_type=Named | Called | str)
+    ] = Field(
+        default=Named(name="sgd"),
+        description="A Keras optimizer by name, its arguments beside it: "
+        "{name: sgd, momentum: 0.9}; or a class of your own by call.",
     )
     learning_rate: float = Field(
         default=0.01, ge=0, allow_inf_nan=False, description="The (first) learning rate."
     )
     schedule: Annotated[
-        Named | None, BeforeValidator(_as_named, json_schema_input_type=Named | str | None)
+        Either | None,
+        BeforeValidator(_as_named, json_schema_input_type=Named | Called | str | None),
     ] = Field(
         default=None,
         description=f"How the rate changes: {', '.join(SCHEDULES)}. Lengths in steps or epochs; "
-        "left out, they last for the whole training (cosine, polynomial) or one epoch.",
+        "left out, they last for the whole training (cosine, polynomial) or one epoch. Or a class "
+        "by call, which gets the learning rate as its initial_learning_rate.",
     )
-    loss: Loss | dict[str, Loss] | list[Loss] = Field(
+    loss: Losses = Field(
         default="auto",
-        description="A Keras loss, or one per output; auto reads labels and output.",
+        description="A Keras loss, one of your own by call, or one per output; auto reads labels "
+        "and output.",
     )
-    metrics: Literal["auto"] | list[str | NamedMetric | CalledMetric] = Field(
+    loss_weights: dict[str, float] | list[float] | float | None = Field(
+        default=None, description="What each output's loss counts, by output."
+    )
+    metrics: Annotated[
+        Literal["auto"] | Metrics,
+        BeforeValidator(_as_metrics, json_schema_input_type=Metric | Metrics),
+    ] = Field(
         default="auto",
-        description="Keras metrics; auto: accuracy, or mae for regression. A metric is reported "
-        "under the snake case of its class (AUC: auc, BinaryIoU: binary_io_u), or as what "
-        "{name: AUC, as: roc} says.",
+        description="Keras metrics, or lists of them per output; auto: accuracy, or mae for "
+        "regression. A metric is reported under the snake case of its class (AUC: auc, "
+        "BinaryIoU: binary_io_u), or as what {name: AUC, as: roc} says.",
+    )
+    weighted_metrics: Annotated[
+        Metrics | None, BeforeValidator(_as_metrics, json_schema_input_type=Metric | Metrics | None)
+    ] = Field(
+        default=None, description="Metrics that the weights of rows or classes weigh, as metrics."
     )
     trust: bool = Field(
         default=False,
@@ -165,10 +233,15 @@ class Train(Strict):
         default="none", description="Keep the trained model as .keras."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _write_objects(cls, document: Any) -> Any:
+        return as_text(document)
+
     @field_validator("optimizer")
     @classmethod
-    def _check_optimizer(cls, optimizer: Named) -> Named:
-        if is_own(optimizer.name):
+    def _check_optimizer(cls, optimizer: Named | Called) -> Named | Called:
+        if isinstance(optimizer, Called) or is_own(optimizer.name):
             return optimizer
         name = optimizer_name(optimizer.name)
         if name not in OPTIMIZERS:
@@ -178,9 +251,9 @@ class Train(Strict):
 
     @field_validator("schedule")
     @classmethod
-    def _check_schedule(cls, schedule: Named | None) -> Named | None:
-        if schedule is None:
-            return None
+    def _check_schedule(cls, schedule: Named | Called | None) -> Named | Called | None:
+        if schedule is None or isinstance(schedule, Called):
+            return schedule
         name = snake(schedule.name).removesuffix("_decay")
         if name not in SCHEDULES:
             raise invalid(_no_such("schedule", schedule.name, SCHEDULES, name))
@@ -200,24 +273,22 @@ class Train(Strict):
             return [_one_loss(each, index) for index, each in enumerate(loss)]
         return _one_loss(loss)
 
-    @field_validator("metrics")
+    @field_validator("metrics", "weighted_metrics")
     @classmethod
     def _check_metrics(cls, metrics: Any) -> Any:
-        if isinstance(metrics, str):
-            return metrics
-        for index, each in enumerate(metrics):
-            name = each if isinstance(each, str) else getattr(each, "name", None)
-            if name is None or is_own(name) or snake(name) in METRICS:
-                continue
-            raise invalid(_no_such("metric", name, METRICS, snake(name)), index)
-        _check_metric_names(metrics)
+        for path, found in by_output(metrics):
+            for index, each in enumerate(found):
+                name = each if isinstance(each, str) else getattr(each, "name", None)
+                if name is None or is_own(name) or snake(name) in METRICS:
+                    continue
+                raise invalid(_no_such("metric", name, METRICS, snake(name)), *path, index)
+            _check_metric_names(found, *path)
         return metrics
 
     @model_validator(mode="after")
     def _check_together(self) -> Train:
-        own_steps = self.optimizer.name == "adafactor" and self.optimizer.arguments.get(
-            "relative_step", True
-        )
+        name = getattr(self.optimizer, "name", None)
+        own_steps = name == "adafactor" and self.optimizer.arguments.get("relative_step", True)
         if self.schedule is not None and own_steps:
             raise invalid(
                 "Adafactor sets its own steps unless 'relative_step: false' stands beside "
@@ -229,6 +300,8 @@ class Train(Strict):
 
 def _one_loss(loss: Loss, *path: str | int) -> Loss:
     """Bring a loss to its one spelling: a plain name where it has no arguments."""
+    if isinstance(loss, Called):
+        return loss
     given = loss if isinstance(loss, str) else loss.name
     arguments = {} if isinstance(loss, str) else loss.arguments
     if given == "auto" and not arguments:
@@ -242,7 +315,7 @@ def _one_loss(loss: Loss, *path: str | int) -> Loss:
     return Named(**{**arguments, "name": name}) if arguments else name
 
 
-def _check_metric_names(metrics: list[Any]) -> None:
+def _check_metric_names(metrics: list[Any], *path: str | int) -> None:
     """Refuse two metrics of one name, and names that mean something else in results."""
     first: dict[str, Any] = {}
     for index, each in enumerate(metrics):
@@ -253,17 +326,19 @@ def _check_metric_names(metrics: list[Any]) -> None:
             raise invalid(
                 "expected a name of letters, digits, '.', '_' and '-' that begins with a letter. "
                 f"Received: '{name}'.",
+                *path,
                 index,
                 "as",
             )
         if name in RESERVED or bare(name) != name:
             raise invalid(
                 f"A metric cannot be called '{name}': results have that name for something else.",
+                *path,
                 index,
                 *(["as"] if getattr(each, "as_", None) else []),
             )
         if name in first:
-            raise invalid(alike(name, first[name], each), index)
+            raise invalid(alike(name, first[name], each), *path, index)
         first[name] = each
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from ablate.study.keras_objects import as_text
 from ablate.study.schema.placement import Placement, Removal, Selector
 from ablate.study.schema.strict import Strict
 
@@ -25,10 +26,12 @@ class Variant(Strict):
             BeforeValidator(lambda value: _removal(value), json_schema_input_type=Removal | str),
         ]
     ] = Field(default=[], description="Layers of the base model to take out; a text is a selector.")
-    train: dict[str, Any] = Field(
-        default={},
-        description="Fields of `train` that differ. Mappings merge by key; one that gives "
-        "another `name` replaces the whole.",
+    train: Annotated[dict[str, Any], BeforeValidator(lambda given: as_text(given, whole=True))] = (
+        Field(
+            default={},
+            description="Fields of `train` that differ. Mappings merge by key; one that gives "
+            "another `name` replaces the whole.",
+        )
     )
     model: dict[str, Any] = Field(default={}, description="Arguments of the model that differ.")
     data: dict[str, Any] = Field(
