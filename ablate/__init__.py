@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ablate.models import build
     from ablate.search.hypermodel import hypermodel
     from ablate.study.results import StudyResults
-    from ablate.study.schema.placement import Placement, Removal
+    from ablate.study.schema.placement import Change, Placement, Removal, Replacement
     from ablate.study.schema.variant import Variant
     from ablate.study.study import Study
     from ablate.study.trial import Trial, TrialResult
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
         Site,
         calibrate,
         certify,
+        change,
         fold,
         insert,
         remove,
+        replace,
         sites,
     )
 
@@ -57,7 +59,7 @@ _HOMES = {
     "ablate.execution.runner": ("Interrupted",),
     "ablate.models": ("build",),
     "ablate.search.hypermodel": ("hypermodel",),
-    "ablate.study.schema.placement": ("Placement", "Removal"),
+    "ablate.study.schema.placement": ("Change", "Placement", "Removal", "Replacement"),
     "ablate.study.schema.variant": ("Variant",),
     "ablate.study.results": ("StudyResults",),
     "ablate.study.study": ("Study",),
@@ -67,9 +69,11 @@ _HOMES = {
         "Site",
         "calibrate",
         "certify",
+        "change",
         "fold",
         "insert",
         "remove",
+        "replace",
         "sites",
     ),
 }
@@ -81,11 +85,13 @@ __all__ = [
     "AblateError",
     "Analysis",
     "Certificate",
+    "Change",
     "DataError",
     "Interrupted",
     "MissingExtraError",
     "Placement",
     "Removal",
+    "Replacement",
     "Site",
     "StoreError",
     "Study",
@@ -100,11 +106,13 @@ __all__ = [
     "build",
     "calibrate",
     "certify",
+    "change",
     "fold",
     "hypermodel",
     "insert",
     "load_study",
     "remove",
+    "replace",
     "run",
     "sites",
 ]

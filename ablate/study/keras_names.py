@@ -34,10 +34,14 @@ OPTIMIZERS = _arguments("optimizers")
 #: Keras's losses by their function's name, with their arguments.
 LOSSES = _arguments("losses")
 
-#: The checked layers with their arguments; the last is ours (`ablate.surgery.classic_dropout`).
+_layers = _arguments("layers")
+
+#: The checked layers with their arguments; the last ones are ours (`ablate.surgery`).
 LAYER_ARGUMENTS = {
-    **{name: _arguments("layers")[name] for name in CHECKED_LAYERS},
+    **{name: _layers[name] for name in CHECKED_LAYERS},
     "ClassicDropout": frozenset({"rate", "seed", "trainable", "dtype"}),
+    "GhostBatchNormalization": _layers["BatchNormalization"] | {"parts", "in_turn"},
+    "FrozenAffine": frozenset({"axis", "trainable", "dtype"}),
 }
 
 #: Activations of Keras that take nothing but their input and keep its shape.

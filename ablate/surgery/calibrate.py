@@ -15,7 +15,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from ablate.errors import SurgeryError, nearest
+from ablate.errors import SurgeryError, nearest, some
 from ablate.surgery import exact, graph
 from ablate.surgery.batches import Progress, batches
 from ablate.surgery.hosts import paths
@@ -36,6 +36,9 @@ from ablate.surgery.statistics import Moments, merge, reduce
 STEP_BYTES = 128 * 2**20
 
 KEEPS = ("function", "parameters")
+
+#: A normalized channel varies by about 1; with a variance under this it is taken for constant.
+CONSTANT = 1e-6
 
 
 def calibrate(
@@ -120,7 +123,7 @@ def estimate(
                         progress=progress)  # fmt: skip
     for layer, each in zip(layers, found, strict=True):
         dtype = layer.moving_mean.dtype
-        _assign(layer, exact.held(each.mean, dtype), exact.held(each.variance, dtype))
+        assign_statistics(layer, exact.held(each.mean, dtype), exact.held(each.variance, dtype))
 
 
 def undo(
@@ -157,6 +160,72 @@ def undo(
         set_parameters(layer, exact.undoing(each.mean, each.variance, layer.epsilon, dtype=dtype))
 
 
+def keep_moments(
+    model: keras.Model,
+    new: keras.Model,
+    pairs: Sequence[tuple[keras.Layer, keras.Layer]],
+    images: Any,
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> None:
+    r"""Choose gamma and beta of replaced layers so that each channel's moments stay, in place.
+
+    .. math:: \gamma = \pm \sigma_{old} / \sigma_{normalized}, \qquad
+        \beta = \mu_{old} - \gamma \mu_{normalized}
+
+    One layer after the other, each on what the layers replaced before it let through: the mean and
+    deviation of its output are then what they were in the old model at inference. The sign is that
+    of the old gamma. A channel that the new layer makes constant keeps its gamma.
+
+    Args:
+        model: The old model.
+        new: The new model.
+        pairs: An old layer and the new one in its place, each.
+        images: As for `predict`. One pass for the old model and one or two for each pair.
+        batch_size: The most rows run at once.
+        progress: Called after each batch with the rows done and the rows in all, or None.
+
+    Raises:
+        SurgeryError: A new layer has no gamma and beta per channel, or an activation is not finite.
+        DataError: The images do not fit the model.
+    """
+    lacking = [new_layer.name for _, new_layer in pairs if not _has_channels(new_layer)]
+    if lacking:
+        raise SurgeryError(
+            f"{some(lacking)}: to keep the moments of each channel a layer needs a gamma and a "
+            "beta with one value a channel. Leave calibrate out, or choose another layer."
+        )
+    options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
+    in_order = {layer: place for place, layer in enumerate(graph.calls_by_layer(model))}
+    pairs = sorted(pairs, key=lambda pair: in_order[pair[0]])
+    targets = moments(model, [old for old, _ in pairs], images, output=True, **options)
+    for (old, layer), target in zip(pairs, targets, strict=True):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            found = moments(new, [layer], images, **options)[0]
+            dtype = layer.moving_mean.dtype
+            assign_statistics(
+                layer, exact.held(found.mean, dtype), exact.held(found.variance, dtype)
+            )
+        sign = np.ones_like(target.mean)
+        if getattr(old, "gamma", None) is not None:
+            sign = np.where(exact.value(old.gamma).astype("float64") < 0, -1.0, 1.0)
+        gamma = np.abs(np.broadcast_to(exact.value(layer.gamma).astype("float64"), sign.shape))
+        layer.gamma.assign(np.ones_like(sign))
+        layer.beta.assign(np.zeros_like(sign))
+        found = moments(new, [layer], images, output=True, **options)[0]
+        varies = found.variance > CONSTANT
+        wanted = np.sqrt(target.variance / np.where(varies, found.variance, 1.0))
+        gamma = sign * np.where(varies, wanted, gamma)
+        layer.gamma.assign(exact.held(gamma, layer.gamma.dtype))
+        layer.beta.assign(exact.held(target.mean - gamma * found.mean, layer.beta.dtype))
+
+
+def _has_channels(layer: keras.Layer) -> bool:
+    weights = [getattr(layer, name, None) for name in ("gamma", "beta")]
+    return all(each is not None and len(each.shape) == 1 for each in weights)
+
+
 def named(
     model: keras.Model, layers: Sequence[str | keras.layers.BatchNormalization]
 ) -> list[keras.layers.BatchNormalization]:
@@ -167,20 +236,23 @@ def named(
 
 def moments(
     model: keras.Model,
-    layers: Sequence[keras.layers.BatchNormalization],
+    layers: Sequence[keras.Layer],
     x: Any,
     *,
+    output: bool = False,
     leave_out: bool = False,
     training: bool = False,
     batch_size: int = 32,
     progress: Progress | None = None,
 ) -> list[Moments]:
-    """Return the moments of each layer's input over all images, from one pass.
+    """Return the moments of each layer's input (or output) over all images, from one pass.
 
     Args:
         model: The model the layers belong to.
-        layers: BN layers; one that is called several times gets the moments of all its calls.
+        layers: Layers with an axis of channels; one that is called several times gets the moments
+            of all its calls.
         x: The images.
+        output: Whether the output is measured rather than the input.
         leave_out: Whether the layers are passed over, or do their work.
         training: Whether the layers normalize by the statistics of their batch meanwhile.
         batch_size: The most rows run at once.
@@ -188,7 +260,7 @@ def moments(
     """
     instrumented = InstrumentedModel(
         model,
-        {layer: _moments_watch(layer.axis) for layer in layers},
+        {layer: _moments_watch(_axis(layer), output) for layer in layers},
         leave_out=layers if leave_out else (),
         training=layers if training else (),
     )
@@ -215,7 +287,7 @@ def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 def set_parameters(layer: keras.layers.BatchNormalization, parameters: exact.Parameters) -> None:
     """Give a BN layer its statistics, gamma and beta."""
-    _assign(layer, parameters.mean, parameters.variance)
+    assign_statistics(layer, parameters.mean, parameters.variance)
     layer.gamma.assign(parameters.gamma)
     layer.beta.assign(parameters.beta)
 
@@ -233,7 +305,9 @@ def _keep_function(layer: keras.layers.BatchNormalization, found: Moments) -> No
     set_parameters(layer, parameters)
 
 
-def _assign(layer: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray) -> None:
+def assign_statistics(
+    layer: keras.layers.BatchNormalization, mean: np.ndarray, variance: np.ndarray
+) -> None:
     layer.moving_mean.assign(mean)
     layer.moving_variance.assign(variance)
     if layer.renorm:
@@ -243,8 +317,14 @@ def _assign(layer: keras.layers.BatchNormalization, mean: np.ndarray, variance: 
         layer.renorm_stddev.assign(deviation)
 
 
-def _moments_watch(axis: int) -> Watch:
-    return lambda inputs, output, mask: reduce(inputs, axis, mask)
+def _axis(layer: keras.Layer) -> int:
+    """The axis of the channels; where there are several, the last one."""
+    axis = getattr(layer, "axis", -1)
+    return axis[-1] if isinstance(axis, list | tuple) else axis
+
+
+def _moments_watch(axis: int, of_output: bool) -> Watch:
+    return lambda inputs, output, mask: reduce(output if of_output else inputs, axis, mask)
 
 
 def _checked(layer: keras.Layer, found: Moments) -> Moments:
@@ -257,9 +337,9 @@ def _checked(layer: keras.Layer, found: Moments) -> Moments:
     if not np.isfinite(found.mean).all() or np.isnan(found.m2).any():
         channel = int(np.argmin(np.isfinite(found.mean) & ~np.isnan(found.m2)))
         raise SurgeryError(
-            f"The input of '{layer.name}' is NaN or infinite on these images, first in channel "
-            f"{channel}. Expected finite activations. Check the model's weights, the images' "
-            "preprocessing, or use a wider dtype policy."
+            f"What goes through '{layer.name}' is NaN or infinite on these images, first in "
+            f"channel {channel}. Expected finite activations. Check the model's weights, the "
+            "images' preprocessing, or use a wider dtype policy."
         )
     return found
 

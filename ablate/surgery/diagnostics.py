@@ -1,4 +1,4 @@
-"""What to warn about in a model: a Dropout that feeds a BatchNormalization, a mask that is lost.
+"""What to warn about in a model: Dropout ahead of BN, a lost mask, channels made constant.
 
 Dropout changes the variance of what follows between training and inference: for x ~ N(0, 1) and
 keep probability p it is 1/p in training and 1 at inference (Li et al. 2018, "Understanding the
@@ -32,6 +32,32 @@ def dropout_before_norm(model: keras.Model) -> list[tuple[str, str]]:
         if kinds.kind_of(layer) == "dropout" and getattr(layer, "rate", True)
         for norm in _first_norms(layer, flow)
     ]
+
+
+def constant_means(model: keras.Model) -> list[tuple[str, str]]:
+    """Return `(normalization, pooling)` paths: groups of one channel ahead of a global average.
+
+    A GroupNormalization of one group per channel gives each channel of each example the mean beta,
+    which is all that a global average takes of it, as far as nothing but activations is between.
+    Where there are no positions to average over, what comes out is beta itself: the pooling is "".
+    """
+    named = dict(hosts.paths(model))
+    flow = Dataflow(model)
+    found: list[tuple[str, str]] = []
+    for layer, path in named.items():
+        if not isinstance(layer, keras.layers.GroupNormalization) or not layer.built:
+            continue
+        tensor = flow.calls[layer][0][1].outputs[0]
+        if layer.groups != tensor.shape[layer.axis]:
+            continue
+        if len(tensor.shape) == 2:
+            found.append((path, ""))
+            continue
+        reached = flow.reached(layer, lambda each: kinds.kind_of(each) in ("activation", "dropout"))
+        pools = (call.operation for call in reached if call is not None)
+        averages = dict.fromkeys(p for p in pools if type(p).__name__.startswith("GlobalAverage"))
+        found += [(path, named[pool]) for pool in averages]
+    return found
 
 
 def masks_lost(model: keras.Model) -> list[tuple[Any, Any]]:

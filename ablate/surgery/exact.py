@@ -88,7 +88,7 @@ def keeping(
         offset: The offsets o that shall be added, shape `(channels,)`.
         dtype: The dtype of the layer's variables.
     """
-    stored = _numpy_dtype(dtype)
+    stored = numpy_dtype(dtype)
     mean = _fit(mean, stored)
     variance = _fit(np.maximum(np.asarray(variance, "float64"), 0.0), stored)
     wanted = np.asarray(wanted, "float64")
@@ -153,7 +153,7 @@ def is_identity(
 
 def held(values: np.ndarray, dtype: str) -> np.ndarray:
     """Return the values as a variable of `dtype` holds them, overflow brought into range."""
-    return _fit(values, _numpy_dtype(dtype))
+    return _fit(values, numpy_dtype(dtype))
 
 
 def value(variable: Any) -> np.ndarray:
@@ -180,7 +180,7 @@ def _normalize(
     return ops.convert_to_numpy(result)[0]
 
 
-def _numpy_dtype(dtype: str) -> np.dtype:
+def numpy_dtype(dtype: str) -> np.dtype:
     """Return NumPy's dtype of that name; bfloat16 is not NumPy's own, the backend brings it."""
     return ops.convert_to_numpy(ops.zeros((1,), dtype)).dtype
 

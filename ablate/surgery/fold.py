@@ -176,7 +176,7 @@ class _Round:
         for host, weights in self.merged.items():
             for name, value in weights.items():
                 getattr(built.layers[host], name).assign(value)
-        record.strike(entries, edits.leave_out, built.layers)
+        record.strike(record.all_entries(self.model), edits.leave_out, built.layers)
         return built.model
 
     def host_of(self, layer: keras.layers.BatchNormalization) -> tuple[keras.Layer, Weights] | str:

@@ -85,8 +85,17 @@ def resolve(
     model: keras.Model,
     where: str | Iterable[str],
     except_: str | Iterable[str] | None = None,
+    *,
+    base: keras.Model | None = None,
 ) -> list[Selected]:
-    """Do as `select`, and return with each host whether it was named."""
+    """Do as `select`, and return with each host whether it was named.
+
+    With `base` the selectors mean layers of that model, and the hosts are those that have their
+    paths in `model` now: others may have taken their places.
+    """
+    if base is not None and base is not model:
+        named = {each.host.path: each.named for each in resolve(base, where, except_)}
+        return [Selected(h, named[h.path]) for h in all_hosts(model) if h.path in named]
     hosts = all_hosts(model)
     found: dict[str, bool] = {}
     for selector in _listed(where):

@@ -15,7 +15,7 @@ import keras
 
 from ablate.errors import SurgeryError, nearest
 from ablate.reasons import reason
-from ablate.study.schema.placement import Placement
+from ablate.study.schema.placement import Placement, Replacement
 from ablate.surgery import kinds
 from ablate.surgery.clone import copy_of
 from ablate.surgery.graph import Calls
@@ -79,13 +79,14 @@ class Recipe:
 
 
 def recipe_of(layer: Any, arguments: dict[str, Any] | None = None) -> Recipe:
-    """Return the recipe of a placement, a class, a class's name or a layer to be copied.
+    """Return the recipe of a placement (or replacement), a class or its name, a layer to copy.
 
     Raises:
         SurgeryError: there is no such layer class, or an argument is not one of its own.
     """
     arguments = dict(arguments or {})
-    if isinstance(layer, Placement):
+    whole = not isinstance(layer, Replacement)  # else the layer before has a part in it
+    if isinstance(layer, Placement | Replacement):
         layer, arguments = layer.layer, layer.arguments
     if isinstance(layer, str):
         recipe = Recipe(_class_named(layer), arguments)
@@ -99,13 +100,16 @@ def recipe_of(layer: Any, arguments: dict[str, Any] | None = None) -> Recipe:
             "Expected a layer's class by name, a layer class, a layer, or placements. "
             f"Received: {layer!r}."
         )
-    recipe = Recipe(recipe.cls, {key: _named(key, each) for key, each in recipe.arguments.items()})
+    recipe = Recipe(
+        recipe.cls, {key: named_initializer(key, each) for key, each in recipe.arguments.items()}
+    )
     axis = recipe.arguments.get("axis")
     if isinstance(axis, list | tuple) and recipe.cls in kinds.ONE_AXIS:
         raise SurgeryError(
             f"axis: {recipe.layer_class} takes a single axis. Received: {list(axis)}."
         )
-    recipe.make()
+    if whole:
+        recipe.make()
     return recipe
 
 
@@ -130,7 +134,7 @@ def linear(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _named(key: str, value: Any) -> Any:
+def named_initializer(key: str, value: Any) -> Any:
     """Return the configuration that `{name: random_uniform, maxval: 1}` stands for.
 
     Studies name initializers so everywhere; Keras's mappings have a `class_name`. A configuration,

@@ -13,8 +13,9 @@ stay tied. Weights are copied by the map old layer -> new layer, which is return
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,9 @@ class Edits:
     input or output; the same layer object under several keys is a shared layer. `leave_out`
     holds layers of the old model whose input becomes their output. `configure` changes the
     configuration a layer is rebuilt from. The state of the layers in `fresh` is not copied
-    (who changes their shape sets their weights, by `RebuiltModel.layers`).
+    (who changes their shape sets their weights, by `RebuiltModel.layers`). `replace` has the new
+    layer that takes the place of an old one, with a state of its own; `trainable` has flags that
+    differ from the old layer's.
     """
 
     before: dict[Key, list[keras.Layer]] = field(default_factory=dict)
@@ -54,6 +57,8 @@ class Edits:
     leave_out: set[keras.Layer] = field(default_factory=set)
     configure: dict[keras.Layer, Configure] = field(default_factory=dict)
     fresh: set[keras.Layer] = field(default_factory=set)
+    replace: dict[keras.Layer, keras.Layer] = field(default_factory=dict)
+    trainable: dict[keras.Layer, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,16 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
         if isinstance(old_layer, keras.Layer)
         and not graph.is_container(old_layer)
         and old_layer not in work.edits.fresh
+        and old_layer not in work.edits.replace
     }
     for old_layer, new_layer in copied.items():
         build_alike(old_layer, new_layer)
-    retie(work.made, work.edits.fresh)
+    retie(work.made, {*work.edits.fresh, *work.edits.replace})
     for old_layer, new_layer in copied.items():
         copy_state(old_layer, new_layer)
     work.restore_flags(model)
+    for old_layer, trainable in work.edits.trainable.items():
+        work.made[old_layer].trainable = trainable
     if compiled:
         compile_as(model, new)
     return RebuiltModel(new, work.made)
@@ -129,6 +137,12 @@ def fill(call: Call, values: Mapping[int, Any]) -> tuple[tuple[Any, ...], dict[s
     return keras.tree.map_structure(value, (call.args, call.kwargs))
 
 
+def takes(layer: keras.Layer, kwargs: Collection[str]) -> list[str]:
+    """Return the arguments among `kwargs` with which a layer can be called: `training`, `mask`."""
+    known = inspect.signature(layer.call).parameters
+    return [key for key in kwargs if key in known]
+
+
 def fed(call: Call) -> list[Any]:
     """The distinct tensors a call works on: its arguments without the masks."""
     kwargs = {k: v for k, v in call.kwargs.items() if k != "mask" and not k.endswith("_mask")}
@@ -151,6 +165,8 @@ class _Rebuilding:
         if old not in self.made:
             if graph.is_container(old):
                 self.model(old)
+            elif old in self.edits.replace:
+                self.made[old] = self.edits.replace[old]
             else:
                 self.made[old] = copy_of(old, self.edits.configure.get(old))
                 if isinstance(old, keras.Layer) and old not in self.edits.fresh:
@@ -214,7 +230,10 @@ class _Rebuilding:
             results = [values[id(fed(call)[0])]]
         else:
             args, kwargs = fill(call, values)
-            results = keras.tree.flatten(self.layer(call.operation)(*args, **kwargs))
+            layer = self.layer(call.operation)
+            if call.operation in self.edits.replace:
+                kwargs = {key: kwargs[key] for key in takes(layer, kwargs)}
+            results = keras.tree.flatten(layer(*args, **kwargs))
             for tensor, result in zip(call.outputs, results, strict=True):
                 if (new_mask := mask(tensor)) is not None:
                     graph.set_mask(result, new_mask)

@@ -1,18 +1,18 @@
-"""The record of what was inserted, kept on the model itself.
+"""The record of what was inserted, replaced and changed, kept on the model itself.
 
-`insert` writes it, `remove` and `canonical_paths` read it. It has to survive saving and loading
-under Keras's safe mode, in processes that have never heard of `ablate`, so it is made of
-nothing but what Keras stores and hands back by itself: the `optional` setting of the model's
-first `InputLayer`, which Keras keeps as it was given, holds it as a text of JSON. A record is
-true in a boolean sense, so the one thing that changes is that Keras no longer complains in its
-own words when None is passed for that input; the original setting is in the record.
+`insert`, `replace` and `change` write it, `remove` and `canonical_paths` read it. It has to
+survive saving and loading under Keras's safe mode, in processes that have never heard of `ablate`,
+so it is made of nothing but what Keras stores and hands back by itself: the `optional` setting of
+the model's first `InputLayer`, which Keras keeps as it was given, holds it as a text of JSON. A
+record is true in a boolean sense, so the one thing that changes is that Keras no longer complains
+in its own words when None is passed for that input; the original setting is in the record.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import keras
@@ -30,6 +30,7 @@ class Inserted:
     `host` and `path` are paths of names in the model that holds the record; `name` is the
     layer's own, `layer` its class. `at` and `label` come from the placement. With `role`
     "activation" it is an activation that was split off the host, not one that was asked for.
+    `step` counts the operations on the model that has the record.
     """
 
     host: str
@@ -39,19 +40,48 @@ class Inserted:
     at: str
     label: str
     role: str = "inserted"
+    step: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A layer that `replace` or `change` made anew, and what it takes to undo that.
+
+    `layer` is its class before. `original` is the layer as it was, serialized, where its class
+    changed; else `arguments` has `[place in the configuration, value before]`. `values` has the
+    variables that the new layer lacks or that were moved, as they were (`conversion.Stored`).
+    """
+
+    path: str
+    layer: str
+    label: str
+    original: dict[str, Any] | None = None
+    arguments: list[list[Any]] = field(default_factory=list)
+    trainable: bool | None = None
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    step: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Entry:
     """An entry of the record with the layer it speaks of, and the input that carries it.
 
-    `path` is the layer's path as the carrier has it, which holds in its own model.
+    `path` is the layer's path as the carrier has it, which holds in its own model. `order` is
+    larger for what was done later; what was done inside a nested model, when it stood alone,
+    came before.
     """
 
-    inserted: Inserted
+    of: Any
     layer: Any
     carrier: Any
     path: str
+    order: tuple[int, int]
+
+    @property
+    def inserted(self) -> Inserted:
+        """What was inserted, of an entry of `entries`."""
+        assert isinstance(self.of, Inserted)
+        return self.of
 
 
 def inserted(model: keras.Model) -> tuple[Inserted, ...]:
@@ -62,8 +92,18 @@ def inserted(model: keras.Model) -> tuple[Inserted, ...]:
     return tuple(each.inserted for each in entries(model))
 
 
+def changed(model: keras.Model) -> tuple[Changed, ...]:
+    """Return what `replace` and `change` recorded on `model` (and on models nested in it)."""
+    return tuple(each.of for each in all_entries(model) if isinstance(each.of, Changed))
+
+
 def entries(model: keras.Model) -> list[Entry]:
-    """Return the record with layers and carriers, in the order of insertion."""
+    """Return what was inserted, with layers and carriers, in the order of insertion."""
+    return [each for each in all_entries(model) if isinstance(each.of, Inserted)]
+
+
+def all_entries(model: keras.Model) -> list[Entry]:
+    """Return the whole record with layers and carriers; of each model, what was inserted first."""
     found: list[Entry] = []
     carriers: set[int] = set()
 
@@ -74,10 +114,11 @@ def entries(model: keras.Model) -> list[Entry]:
             stored = _unpack(carrier)
             if stored:
                 layers = {path: layer for layer, path in paths(inner)}
-                for each in stored["inserted"]:
-                    if layer := layers.get(each["path"]):
-                        here = {key: prefix + each[key] for key in ("host", "path")}
-                        found.append(Entry(Inserted(**each | here), layer, carrier, each["path"]))
+                for of, each in _stored(stored):
+                    if layer := layers.get(of.path):
+                        order = (-len(carriers), of.step)
+                        here = {key: prefix + each[key] for key in ("host", "path") if key in each}
+                        found.append(Entry(replace(of, **here), layer, carrier, of.path, order))
         for operation in graph.read(inner).order:
             if graph.is_container(operation):
                 visit(operation, f"{prefix}{operation.name}/")
@@ -86,11 +127,14 @@ def entries(model: keras.Model) -> list[Entry]:
     return found
 
 
-def add(model: keras.Model, new: Iterable[Inserted]) -> None:
-    """Append entries to the record of `model` itself."""
+def add(model: keras.Model, new: Iterable[Inserted | Changed]) -> None:
+    """Append the entries of one operation to the record of `model` itself."""
     carrier = graph.producer_of(model.inputs[0])
     stored = _unpack(carrier) or {"optional": bool(carrier.optional), "inserted": []}
-    stored["inserted"] += [asdict(each) for each in new]
+    step = 1 + max((of.step for of, _ in _stored(stored)), default=-1)
+    for each in new:
+        kind = "inserted" if isinstance(each, Inserted) else "changed"
+        stored.setdefault(kind, []).append({**asdict(each), "step": step})
     _pack(carrier, stored)
 
 
@@ -99,18 +143,36 @@ def strike(old: Iterable[Entry], gone: Container[Any], layers: Mapping[Any, Any]
 
     `layers` maps layers of the old model to those of the new one, inputs among them.
     """
-    struck: dict[Any, set[str]] = {}
-    for entry in old:
-        if entry.layer in gone:
-            struck.setdefault(layers[entry.carrier], set()).add(entry.path)
-    for carrier, paths_struck in struck.items():
+    strike_entries((each for each in old if each.layer in gone), layers)
+
+
+def strike_entries(struck: Iterable[Entry], layers: Mapping[Any, Any]) -> None:
+    """Take entries off the record of the new model (see `strike`)."""
+    by_carrier: dict[Any, set[tuple[str, int]]] = {}
+    for entry in struck:
+        by_carrier.setdefault(layers[entry.carrier], set()).add((entry.path, entry.of.step))
+    for carrier, gone in by_carrier.items():
         if stored := _unpack(carrier):
-            kept = [each for each in stored["inserted"] if each["path"] not in paths_struck]
-            _pack(carrier, {**stored, "inserted": kept})
+            for kind in _KINDS.keys() & stored.keys():
+                stored[kind] = [
+                    each for each in stored[kind] if (each["path"], each.get("step", 0)) not in gone
+                ]
+            _pack(carrier, stored)
+
+
+#: The lists of the record, by what is in them. Records of 0.1 have the first only.
+_KINDS: dict[str, type[Inserted] | type[Changed]] = {"inserted": Inserted, "changed": Changed}
+
+
+def _stored(stored: dict[str, Any]) -> Iterator[tuple[Inserted | Changed, dict[str, Any]]]:
+    """Yield each entry as a value and as it is stored."""
+    for kind, cls in _KINDS.items():
+        for each in stored.get(kind, ()):
+            yield cls(**each), each
 
 
 def _pack(carrier: Any, stored: dict[str, Any]) -> None:
-    if stored["inserted"]:
+    if any(stored.get(kind) for kind in _KINDS):
         carrier.optional = json.dumps({_KEY: stored}, separators=(",", ":"))
     else:
         carrier.optional = stored["optional"]

@@ -1,9 +1,9 @@
 """Remove layers: what `insert` recorded, or any layer that hands a tensor through.
 
-The new model has copied weights and is compiled as before. An activation that `insert` split off is
-fused again once nothing is left between it and its host, so that `remove(insert(m))` is `m` in
-configuration, names, weights and outputs. A host whose bias a removed BN had made needless can be
-given one.
+What `replace` and `change` recorded is undone with it, the latest first. The new model has copied
+weights and is compiled as before. An activation that `insert` split off is fused again once nothing
+is left between it and its host, so that `remove(insert(m))` is `m` in configuration, names, weights
+and outputs. A host whose bias a removed BN had made needless can be given one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.surgery import affine, hosts, kinds, record
+from ablate.surgery import affine, conversion, hosts, kinds, record
 from ablate.surgery.clone import Configure, copy_of
+from ablate.surgery.exchange import undo
 from ablate.surgery.graph import Call, Calls, Graph, calls_by_layer
 from ablate.surgery.rebuild import Edits, fed, rebuild
 
@@ -40,7 +41,8 @@ def remove(
 
     Args:
         model: A functional or Sequential model.
-        where: Which layers; by default all that `insert` recorded on the model. A layer can go
+        where: Which layers; by default all that `insert` recorded on the model, and layers that
+            `replace` or `change` made anew become what they were. A layer can go
             if it has one input and one output of equal shape. Dropouts with a `noise_shape` that
             drops whole examples (stochastic depth) go by name only.
         except_: Which of them stay.
@@ -62,18 +64,56 @@ def take_out(
     give_bias: bool = False,
 ) -> Removed:
     """Do as `remove`, and return which hosts were given a bias, too."""
-    entries = record.entries(model)
-    calls = calls_by_layer(model)
     if where is None:
-        gone = {each.layer for each in entries if each.inserted.role == "inserted"}
-        if not gone:
-            raise SurgeryError(_no_record(model))
-        if except_ is not None:
-            gone -= {host.layer for host in hosts.select(model, except_)}
-            if not gone:
-                raise SurgeryError(f"Nothing is left to remove after except: {except_!r}.")
-    else:
-        gone = _selected(model, where, except_, calls)
+        return Removed(_undone(model, except_), ())
+    calls = calls_by_layer(model)
+    return _without(model, _selected(model, where, except_, calls), calls, give_bias)
+
+
+def _undone(model: keras.Model, except_: Any) -> keras.Model:
+    """Return the model without what the record says, step by step from the latest."""
+    kept: set[str] = set()
+    if except_ is not None:
+        kept = {host.path for host in hosts.select(model, except_)}
+    done = False
+    while True:
+        named = dict(hosts.paths(model))
+        recorded = [each for each in record.all_entries(model) if named[each.layer] not in kept]
+        asked = [each for each in recorded if getattr(each.of, "role", "") != "activation"]
+        if not asked:
+            break
+        done = True
+        last = max(each.order for each in asked)
+        changes = [each for each in asked if isinstance(each.of, record.Changed)]
+        latest = [each for each in changes if each.order == last]
+        if latest:
+            model = _as_before(model, latest)
+            continue
+        since = max((each.order for each in changes), default=None)
+        gone = {each.layer for each in asked if since is None or each.order > since}
+        model = _without(model, gone, calls_by_layer(model)).model
+    if not done:
+        nothing = f"Nothing is left to remove after except: {except_!r}."
+        raise SurgeryError(nothing if kept else _no_record(model))
+    return model
+
+
+def _as_before(model: keras.Model, changes: list[record.Entry]) -> keras.Model:
+    """Return the model with the layers that one step changed as they were before it."""
+    edits = Edits()
+    undo(changes, edits)
+    built = rebuild(model, edits)
+    for entry in changes:
+        if (new := edits.replace.get(entry.layer)) is not None:
+            conversion.hand_over(entry.layer, new)
+            conversion.give_back(entry.of.values, entry.layer, new)
+    record.strike_entries(changes, built.layers)
+    return built.model
+
+
+def _without(model: keras.Model, gone: set[Any], calls: Calls, give_bias: bool = False) -> Removed:
+    """Return the model without some layers, split-off activations fused where that leaves none."""
+    entries = record.entries(model)
     edits = Edits(leave_out=set(gone))
     fuse(entries, edits, calls)
     lacking = _biasless(gone, {each.layer for each in entries}, calls) if give_bias else []
@@ -83,7 +123,7 @@ def take_out(
     built = rebuild(model, edits)
     for host in lacking:
         _copy_but_bias(host, built.layers[host])
-    record.strike(entries, edits.leave_out, built.layers)
+    record.strike(record.all_entries(model), edits.leave_out, built.layers)
     names = dict(hosts.paths(model))
     return Removed(built.model, tuple(names[host] for host in lacking))
 
@@ -230,7 +270,7 @@ def _fused(activation: keras.layers.Activation) -> Any:
 
 def _no_record(model: keras.Model) -> str:
     return (
-        f"'{model.name}' has no record of inserted layers, so there is nothing to undo. Say which "
-        "layers to remove, for example where='Dropout'. (The record survives saving to .keras, "
-        "but not keras.models.clone_model.)"
+        f"'{model.name}' has no record of inserted or changed layers, so there is nothing to undo. "
+        "Say which layers to remove, for example where='Dropout'. (The record survives saving to "
+        ".keras, but not keras.models.clone_model.)"
     )

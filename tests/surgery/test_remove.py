@@ -101,7 +101,7 @@ def test_what_cannot_go_is_an_error(where, words):
 
 def test_nothing_recorded_is_an_error():
     model, _ = CASES["sequential"]()
-    with pytest.raises(SurgeryError, match="has no record of inserted layers"):
+    with pytest.raises(SurgeryError, match="has no record of inserted or changed layers"):
         remove(model)
     with pytest.raises(SurgeryError, match="has no record"):
         remove(remove(insert(model, "Dropout", rate=0.5)))

@@ -1,6 +1,6 @@
-"""Placements: a layer to insert and the sites it goes to; and removals, their opposite.
+"""Placements (a layer to insert and the sites it goes to), removals, replacements and changes.
 
-A placement is pure data. Which hosts a selector means, and whether a layer takes an argument,
+They are pure data. Which hosts a selector means, and whether a layer takes an argument,
 is settled against a real model in `ablate.surgery`; what can be checked without Keras is
 checked here, so that a misspelt `rate` is found before TensorFlow is imported.
 """
@@ -77,8 +77,8 @@ class Placement(OpenModel):
 
     @model_validator(mode="after")
     def _check_arguments(self) -> Placement:
-        problems = [*self._check_known(), *self._check_values()]
-        if self.calibrate and self.layer != "BatchNormalization":
+        problems = [*_check_known(self), *self._check_rate(), *_check_values(self)]
+        if self.calibrate and self.layer not in BATCH_NORMS:
             text = (
                 f"'calibrate' is for a BatchNormalization; {self.layer} has no statistics to set."
             )
@@ -87,44 +87,190 @@ class Placement(OpenModel):
             raise InvalidFields(*problems)
         return self
 
-    def _check_known(self) -> Iterator[Problem]:
-        known = LAYER_ARGUMENTS.get(self.layer)
-        if known is None:
-            return  # a layer of its own: what it takes is settled with Keras
-        fields = {field.alias or name for name, field in Placement.model_fields.items()}
-        for key in self.arguments:
-            if key not in known:
-                text = (
-                    f"'{key}' is not an argument of {self.layer}.{nearest(key, known | fields)} "
-                    f"It takes: {', '.join(sorted(known))}."
-                )
-                yield Problem((key,), text)
-
-    def _check_values(self) -> Iterator[Problem]:
+    def _check_rate(self) -> Iterator[Problem]:
         arguments = self.arguments
         misspelt = not set(arguments) <= LAYER_ARGUMENTS.get(self.layer, set(arguments))
-        if self.layer in RATED and ("rate" in arguments or not misspelt):
-            rate = arguments.get("rate")
-            if not _is_number(rate) or not 0 <= rate < 1:
-                text = (
-                    f"{self.layer} needs a 'rate' (share dropped) of at least 0 and below 1. "
-                    f"Received: {'none' if rate is None else repr(rate)}."
-                )
-                yield Problem(("rate",) if "rate" in arguments else (), text)
-        if self.layer == "BatchNormalization":
-            yield from _check_normalization(arguments)
-        if self.layer in LAYER_ARGUMENTS:
-            for key, (low, high, words) in _BOUNDS.items():
-                value = arguments.get(key)
-                if key in arguments and not (_is_number(value) and low <= value <= high):
-                    yield Problem((key,), f"expected a number {words}. Received: {value!r}.")
+        if self.layer in RATED and "rate" not in arguments and not misspelt:
+            text = (
+                f"{self.layer} needs a 'rate' (share dropped) of at least 0 and below 1. "
+                "Received: none."
+            )
+            yield Problem((), text)
 
+
+class Replacement(OpenModel):
+    """Layers of the base model that another layer takes the place of, by name and site.
+
+    The new layer's own arguments stand beside these fields; what is not given, and the old layer
+    has, is the old layer's (a Dropout's rate, a normalization's axis and epsilon).
+
+    >>> Replacement(where="BatchNormalization", layer="GroupNormalization", groups=8).arguments
+    {'groups': 8}
+
+    Raises:
+        StudyError: an argument that the layer does not take, or a value it cannot have.
+    """
+
+    layer: str = Field(
+        min_length=1,
+        description="Class name of the layer that takes the place (GroupNormalization, "
+        "SpatialDropout2D, FrozenAffine, any registered one); its own arguments stand beside it.",
+    )
+    where: Selector = Field(description="Which layers, by the selectors of a placement.")
+    except_: Selector | None = Field(
+        default=None, alias="except", description="Layers that stay, by the same selectors."
+    )
+    name: Name | None = Field(default=None, description="What plans call it; not the layer.")
+    calibrate: bool = Field(
+        default=False,
+        description="true: choose gamma and beta on the training rows, layer by layer, so that the "
+        "mean and deviation of each channel stay what the old layer gave at inference.",
+    )
+
+    @property
+    def label(self) -> str:
+        """What plans call it: its name, else the selector."""
+        return self.name or shown(self.where)
+
+    @model_validator(mode="after")
+    def _check_arguments(self) -> Replacement:
+        problems = [*_check_known(self), *_check_values(self)]
+        if self.calibrate and self.layer not in _WITH_GAMMA and self.layer in LAYER_ARGUMENTS:
+            text = f"'calibrate' chooses gamma and beta, which {self.layer} does not have."
+            problems.append(Problem(("calibrate",), text))
+        if problems:
+            raise InvalidFields(*problems)
+        return self
+
+
+class Change(OpenModel):
+    """Layers of the base model that get other arguments; their weights stay.
+
+    The arguments stand beside these fields: `rate`, `momentum`, `epsilon`, `dropout`, `trainable`,
+    whatever the layers take. `trainable` is true or false; of a BatchNormalization also
+    `parameters` (gamma and beta learn, and the moving statistics stay and normalize in training
+    too) or `statistics` (the moving statistics learn, gamma and beta stay).
+
+    >>> Change(where="Dropout", rate=0.2).arguments
+    {'rate': 0.2}
+
+    Raises:
+        StudyError: there is no argument, or a value it cannot have.
+    """
+
+    where: Selector = Field(description="Which layers, by the selectors of a placement.")
+    except_: Selector | None = Field(
+        default=None, alias="except", description="Layers that stay, by the same selectors."
+    )
+    name: Name | None = Field(
+        default=None, description="What search paths call this change; not a layer."
+    )
+
+    @property
+    def label(self) -> str:
+        """What search paths call this change: its name, else the selector."""
+        return self.name or shown(self.where)
+
+    @model_validator(mode="after")
+    def _check_arguments(self) -> Change:
+        problems = list(_check_values(self))
+        for key, text in _NOT_CHANGED.items():
+            if key in self.arguments:
+                problems.append(Problem((key,), text))
+        if not self.arguments:
+            text = "nothing to change: say an argument of the layers, as rate: 0.2."
+            problems.append(Problem((), text))
+        known = self._takes()
+        if known is not None:
+            for key in self.arguments.keys() - known - _NOT_CHANGED.keys():
+                text = (
+                    f"'{key}' is not an argument of {shown(self.where)}.{nearest(key, known)} "
+                    f"It takes: {', '.join(sorted(known))}."
+                )
+                problems.append(Problem((key,), text))
+        if problems:
+            raise InvalidFields(*problems)
+        return self
+
+    def _takes(self) -> set[str] | None:
+        """What the selected layers take, where the selectors are classes known without Keras."""
+        selectors = [self.where] if isinstance(self.where, str) else self.where
+        tables = [LAYER_ARGUMENTS.get(each.partition("[")[0]) for each in selectors]
+        if not all(tables):
+            return None
+        return {"trainable", "dtype"}.union(*(each for each in tables if each))
+
+
+#: What a change cannot set, and why.
+_NOT_CHANGED = {
+    "layer": "a change keeps the layer's class; another class is a matter of 'replace'.",
+    "at": "a change acts on layers that are there; 'at' belongs to 'insert'.",
+    "calibrate": "a change measures nothing; 'calibrate' belongs to 'insert' and 'replace'.",
+}
+
+
+def shown(where: Selector) -> str:
+    """Return a selector as one text: its members joined by commas."""
+    return where if isinstance(where, str) else ",".join(where)
+
+
+def _check_known(given: Placement | Replacement) -> Iterator[Problem]:
+    known = LAYER_ARGUMENTS.get(given.layer)
+    if known is None:
+        return  # a layer of its own: what it takes is settled with Keras
+    fields = {field.alias or name for name, field in type(given).model_fields.items()}
+    for key in given.arguments:
+        if key not in known:
+            text = (
+                f"'{key}' is not an argument of {given.layer}.{nearest(key, known | fields)} "
+                f"It takes: {', '.join(sorted(known))}."
+            )
+            yield Problem((key,), text)
+
+
+def _check_values(given: Placement | Replacement | Change) -> Iterator[Problem]:
+    """Check the values that Keras itself does not check, or only when it is too late."""
+    arguments = given.arguments
+    layer = getattr(given, "layer", None)  # of a change: whatever it selects
+    if "rate" in arguments and (layer is None or layer in RATED):
+        rate = arguments["rate"]
+        if not _is_number(rate) or not 0 <= rate < 1:
+            what = f"{layer} needs a 'rate'" if layer else "expected a rate"
+            received = "none" if rate is None else repr(rate)
+            text = f"{what} (share dropped) of at least 0 and below 1. Received: {received}."
+            yield Problem(("rate",), text)
+    if layer in BATCH_NORMS:
+        yield from _check_axis(arguments, layer)
+    if layer in (None, *BATCH_NORMS):
+        yield from _check_clipping(arguments)
+    if layer is None or layer in LAYER_ARGUMENTS:
+        for key, (low, high, words) in _BOUNDS.items():
+            value = arguments.get(key)
+            if key in arguments and not (_is_number(value) and low <= value <= high):
+                yield Problem((key,), f"expected a number {words}. Received: {value!r}.")
+    how = arguments.get("trainable", True)
+    allowed = (True, False, *(PARTLY if layer is None else ()))
+    if not any(how is each or (isinstance(how, str) and how == each) for each in allowed):
+        words = "true or false" if layer else f"true, false or one of {', '.join(PARTLY)}"
+        yield Problem(("trainable",), f"expected {words}. Received: {how!r}.")
+
+
+#: The parts of a BatchNormalization that `trainable` may let learn alone.
+PARTLY = ("parameters", "statistics")
+
+#: Layers with moving statistics.
+BATCH_NORMS = ("BatchNormalization", "GhostBatchNormalization")
+
+#: Layers whose gamma and beta `calibrate` of a replacement may choose.
+_WITH_GAMMA = (*BATCH_NORMS, "LayerNormalization", "GroupNormalization")
 
 #: Arguments with bounds that Keras itself does not check.
 _BOUNDS = {
     "momentum": (0.0, 1.0, "from 0 to 1"),
     "renorm_momentum": (0.0, 1.0, "from 0 to 1"),
     "epsilon": (0.0, float("inf"), "of at least 0"),
+    "dropout": (0.0, 1.0, "from 0 to 1"),
+    "recurrent_dropout": (0.0, 1.0, "from 0 to 1"),
 }
 
 
@@ -132,10 +278,13 @@ _BOUNDS = {
 _CLIPPING = ("rmin", "rmax", "dmax")
 
 
-def _check_normalization(arguments: dict[str, Any]) -> Iterator[Problem]:
+def _check_axis(arguments: dict[str, Any], layer: str | None) -> Iterator[Problem]:
     axis = arguments.get("axis", -1)
     if not isinstance(axis, int) or isinstance(axis, bool):
-        yield Problem(("axis",), f"BatchNormalization takes a single axis. Received: {axis!r}.")
+        yield Problem(("axis",), f"{layer} takes a single axis. Received: {axis!r}.")
+
+
+def _check_clipping(arguments: dict[str, Any]) -> Iterator[Problem]:
     clipping = arguments.get("renorm_clipping")
     if clipping is None:
         return

@@ -1,0 +1,174 @@
+"""Relatives of batch normalization that Keras does not have; renorm and synchronization it has.
+
+They answer what becomes of BN where a batch is not one batch: on replicas that do not synchronize,
+with gradients accumulated over steps, and in fine-tuning, where parts of it stand still. Saved
+models hold them as `ablate>GhostBatchNormalization`, and so on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from ablate.study.schema.placement import PARTLY
+
+
+@keras.saving.register_keras_serializable(package="ablate")
+class GhostBatchNormalization(keras.layers.BatchNormalization):
+    r"""Normalize parts of a batch, each by its own statistics; one pass over the whole batch.
+
+    The batch is cut into `parts` runs of ⌈n / parts⌉ rows, in order (the last ones may be shorter
+    or empty), and in training each row is normalized by the moments of its part:
+
+    .. math:: y = \gamma \frac{x - \mu_{p(x)}}{\sqrt{v_{p(x)} + \epsilon}} + \beta
+
+    That is what `parts` replicas without synchronization do to their shares of a batch, which is
+    also how the moving statistics follow: with momentum m they take in the parts' average once,
+    μ ← m μ + (1 − m) Σ μ_p / parts. With `in_turn=True` they take in one part after the other, as
+    when gradients are accumulated over `parts` steps: μ ← m μ + (1 − m) μ_p for each p. At
+    inference it is a BatchNormalization.
+
+    Args:
+        parts: How many parts, at least 1 (which is a BatchNormalization).
+        in_turn: Whether the moving statistics take the parts in one by one.
+        kwargs: The arguments of BatchNormalization, but neither `renorm` nor `synchronized`.
+
+    Source: Hoffer, Hubara, Soudry, *Train longer, generalize better*, 2017, algorithm 1.
+    """
+
+    def __init__(self, parts: int = 2, in_turn: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if isinstance(parts, bool) or not isinstance(parts, int) or parts < 1:
+            raise ValueError(f"Expected a number of parts, at least 1. Received: parts={parts!r}")
+        for name in ("renorm", "synchronized"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"The parts of a batch have statistics of their own, so {name} must be False."
+                )
+        self.parts = parts
+        self.in_turn = in_turn
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if not (training and self.trainable) or self.parts == 1:
+            return super().call(inputs, training=training, mask=mask)
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        axis = self.axis % len(x.shape)
+        channels = [1] * len(x.shape)
+        channels[0], channels[axis] = -1, x.shape[axis]
+        others = [each for each in range(1, len(x.shape)) if each != axis]
+        rows = ops.shape(x)[0]
+        part = ops.arange(rows) // ((rows + self.parts - 1) // self.parts)
+        weight = ops.ones_like(x)
+        if mask is not None:
+            weight = weight * ops.cast(ops.expand_dims(mask, -1), x.dtype)
+
+        def by_part(values: Any) -> Any:
+            """Sum the values of each part and channel, of shape (parts, channels)."""
+            sums = ops.sum(values, axis=others) if others else values
+            return ops.segment_sum(sums, part, num_segments=self.parts)
+
+        def by_row(values: Any) -> Any:
+            return ops.reshape(ops.take(values, part, axis=0), channels)
+
+        count = by_part(weight)
+        at_least_one = ops.maximum(count, 1)
+        mean = by_part(x * weight) / at_least_one
+        deviation = x - by_row(mean)
+        variance = by_part(ops.square(deviation) * weight) / at_least_one
+        self._follow(count, mean, variance)
+        factor = ops.rsqrt(variance + self.epsilon)
+        if self.scale:
+            factor = factor * ops.cast(self.gamma, x.dtype)
+        y = deviation * by_row(factor)
+        if self.center:
+            y = y + ops.reshape(ops.cast(self.beta, x.dtype), [1, *channels[1:]])
+        return ops.cast(y, self.compute_dtype)
+
+    def _follow(self, count: Any, mean: Any, variance: Any) -> None:
+        """Let the moving statistics follow those of the parts that have any value."""
+        there = ops.cast(count > 0, mean.dtype)
+        for moving, values in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            now = ops.cast(moving, values.dtype)
+            if self.in_turn:
+                for part in range(self.parts):
+                    step = (1.0 - self.momentum) * there[part]
+                    now = now + step * (values[part] - now)
+            else:
+                average = ops.sum(values * there, axis=0) / ops.maximum(ops.sum(there, axis=0), 1)
+                now = now * self.momentum + average * (1.0 - self.momentum)
+            moving.assign(now)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "parts": self.parts, "in_turn": self.in_turn}
+
+
+@keras.saving.register_keras_serializable(package="ablate")
+class PartialBatchNormalization(keras.layers.BatchNormalization):
+    r"""A BatchNormalization of which a part learns, and the rest stands still.
+
+    With `learns="parameters"` gamma and beta learn; the moving statistics stay, and normalize in
+    training, too. With `learns="statistics"` the moving statistics follow the batches, which
+    normalize in training; gamma and beta stay. At inference it is a BatchNormalization.
+
+    Args:
+        learns: `parameters` or `statistics`.
+        kwargs: The arguments of BatchNormalization.
+    """
+
+    def __init__(self, learns: str, **kwargs: Any) -> None:
+        if learns not in PARTLY:
+            raise ValueError(f"Expected learns to be one of {PARTLY}. Received: {learns!r}")
+        super().__init__(**kwargs)
+        self.learns = learns
+
+    def add_weight(self, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
+        if self.learns == "statistics" and name in ("gamma", "beta"):
+            kwargs["trainable"] = False
+        return super().add_weight(*args, name=name, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        training = training and self.learns == "statistics"
+        return super().call(inputs, training=training, mask=mask)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "learns": self.learns}
+
+
+@keras.saving.register_keras_serializable(package="ablate")
+class FrozenAffine(keras.layers.Layer):
+    r"""Scale and shift each channel by numbers that never learn: a BN that is frozen for good.
+
+    .. math:: y = s \, x + t, \qquad s = \gamma / \sqrt{v + \epsilon}, \qquad t = \beta - \mu s
+
+    It is the same in training and at inference, whatever `trainable` says.
+
+    Args:
+        axis: The axis of the channels.
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        shape, fixed = (input_shape[self.axis],), {"trainable": False, "autocast": False}
+        self.factor = self.add_weight(shape=shape, name="factor", initializer="ones", **fixed)
+        self.shift = self.add_weight(shape=shape, name="shift", initializer="zeros", **fixed)
+
+    def call(self, inputs: Any) -> Any:
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        shape = [1] * len(x.shape)
+        shape[self.axis] = -1
+        factor, shift = (
+            ops.reshape(ops.cast(each, x.dtype), shape) for each in (self.factor, self.shift)
+        )
+        return ops.cast(x * factor + shift, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
