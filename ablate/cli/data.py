@@ -70,9 +70,11 @@ def _named(source: str, settings: tuple[str, ...]) -> Data:
     """Return the data section that a name or a path means, with the fields that --set gives."""
     from ablate.config import parse_override
     from ablate.study.schema.data import Data
-    from ablate.study.schema.sources import SOURCES
+    from ablate.study.schema.sources import SOURCES, TABLES
 
     key = "name" if source in SOURCES.names else "directory" if Path(source).is_dir() else "path"
+    if key == "path" and Path(source).suffix.lower() in TABLES:
+        key = "table"
     fields: dict[str, Any] = {key: source}
     for path, value in map(parse_override, settings):
         field = path.removeprefix("data.")
@@ -158,14 +160,16 @@ def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
     for name, part in splits.parts.items():
         if part is None:
             continue
-        arrays = [leaf for _, leaf in leaves(part.x)]
+        arrays = [leaf for _, leaf in leaves(part.x) if leaf.dtype.kind != "U"]
         classes = None if total is None else strata(part.y, splits.targets)
         counts = None if classes is None else np.bincount(classes, minlength=total or 0)
         found[name] = {
             "rows": part.rows,
-            "least": min(float(each.min()) for each in arrays),
-            "largest": max(float(each.max()) for each in arrays),
-            "mean": float(np.mean([each.mean(dtype=np.float64) for each in arrays])),
+            "least": min((float(each.min()) for each in arrays), default=None),
+            "largest": max((float(each.max()) for each in arrays), default=None),
+            "mean": float(np.mean([each.mean(dtype=np.float64) for each in arrays]))
+            if arrays
+            else None,
             "class_counts": None if counts is None else counts.tolist(),
         }
     return found
@@ -195,7 +199,7 @@ def _print(found: dict[str, Any]) -> None:
         table.add_row(
             name,
             f"{part['rows']:,}",
-            *(f"{part[key]:.4g}" for key in numbers[1:]),
+            *("" if part[key] is None else f"{part[key]:.4g}" for key in numbers[1:]),
             escape(_counts(part["class_counts"], found["class_names"])),
         )
     screen.print(table)

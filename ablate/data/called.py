@@ -121,12 +121,12 @@ def _read(data: Data) -> dict[str, Any]:
             value = function(**arguments)
         except Exception as error:
             raise DataError(f"data.call: '{call}' raised {reason(error)}") from error
-        return gather(value, f"data.call: {call}")
+        return gather(value, f"data.call: {call}", data.groups)
 
 
 def _elsewhere(data: Data) -> str:
     """Return the digest of a reading in a process of its own."""
-    request = json.dumps([{"call": data.call, **data.arguments}, sys.path])
+    request = json.dumps([{"call": data.call, "groups": data.groups, **data.arguments}, sys.path])
     done = subprocess.run(
         [sys.executable, "-c", _ELSEWHERE, request], capture_output=True, text=True, check=False
     )

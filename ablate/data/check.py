@@ -208,10 +208,10 @@ def _shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 def _check_values(name: str, x_name: str, x: Tree) -> None:
     for each, leaf in leaves(x, x_name):
-        if leaf.dtype.kind not in "iuf":
+        if leaf.dtype.kind not in "iufU":
             raise DataError(
-                f"{name}: {each} holds {leaf.dtype} values. Expected: numbers; encode text and "
-                "categories first."
+                f"{name}: {each} holds {leaf.dtype} values. Expected: numbers, or texts for a "
+                "model that takes strings."
             )
     _check_finite(name, x_name, x)
 

@@ -19,31 +19,43 @@ from ablate.reasons import sentence
 
 #: The arrays a source may have, and what may be given with them.
 ARRAYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
+#: One value per row: its weight in the loss, and what it belongs to.
+COLUMNS = tuple(
+    f"{what}_{part}" for part in ("train", "val", "test") for what in ("weight", "groups")
+)
 FACTS = ("task", "classes", "class_names", "tokens")
 
+_ALIASES = {
+    "x": "x_train", "y": "y_train", "groups": "groups_train", "weight": "weight_train",
+    "sample_weight": "weight_train",
+    **{f"sample_weight_{part}": f"weight_{part}" for part in ("train", "val", "test")},
+}  # fmt: skip
 _PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 _FORMS = (
     "a mapping with x_train, y_train (and x_val, y_val, x_test, y_test), a mapping of train, "
     "validation and test to (x, y) or a tf.data dataset, a pair (x, y), or two pairs "
-    "(x_train, y_train), (x_test, y_test)"
+    "(x_train, y_train), (x_test, y_test); a third member of a pair, or weight_train, … beside the "
+    "arrays, is the rows' weights"
 )
 
 
-def gather(value: Any, where: str = "data") -> dict[str, Any]:
+def gather(value: Any, where: str = "data", groups: str | None = None) -> dict[str, Any]:
     """Return the named arrays of `value`.
 
     Args:
         value: a mapping, pair, pair of pairs, array or tf.data dataset (see the error's text).
         where: who handed it over, for messages.
+        groups: what the array of groups is called, if not groups.
 
     Returns:
-        Trees under the names of `ARRAYS`, facts under those of `FACTS`; only what is there.
+        Trees under the names of `ARRAYS` and `COLUMNS`, facts under those of `FACTS`; only what is
+        there.
 
     Raises:
         DataError: `value` is none of these, or a dataset cannot be read to its end.
     """
     if isinstance(value, Mapping):
-        return _mapping(value, where)
+        return _mapping(value, where, groups)
     if _is_dataset(value) or isinstance(value, np.ndarray):
         return _part(value, "train", where)
     if isinstance(value, tuple | list) and 2 <= len(value) <= 3:
@@ -55,25 +67,25 @@ def gather(value: Any, where: str = "data") -> dict[str, Any]:
                 for name, part in zip(names, value, strict=True)
                 for key, tree in _part(part, name, where).items()
             }
-        if len(value) == 2:
-            return _part(tuple(value), "train", where)
+        return _part(tuple(value), "train", where)
     size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
     raise DataError(f"{where}: expected {_FORMS}. Received: a {type(value).__name__}{size}.")
 
 
-def _mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+def _mapping(value: Mapping[Any, Any], where: str, groups: str | None) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for key, each in value.items():
+        if groups is not None and str(key).removeprefix(groups) in ("", "_train", "_val", "_test"):
+            key = "groups" + str(key).removeprefix(groups)
+        key = _ALIASES.get(key, key)
         if key in _PARTS:
             named.update(_part(each, _PARTS[key], where))
-        elif key in ("x", "y"):
-            named[f"{key}_train"] = _tree(each, f"{where}: {key}")
-        elif key in ARRAYS:
+        elif key in (*ARRAYS, *COLUMNS):
             named[key] = _tree(each, f"{where}: {key}")
         elif key in FACTS:
             named[key] = each
         else:
-            known = (*ARRAYS, *FACTS, *_PARTS)
+            known = (*ARRAYS, *COLUMNS, *FACTS, *_PARTS, *_ALIASES)
             raise DataError(
                 f"{where}: '{key}' is none of the arrays that are read.{nearest(key, known)} "
                 f"Expected: {', '.join(ARRAYS)}."
@@ -85,20 +97,19 @@ def _part(value: Any, name: str, where: str) -> dict[str, Tree]:
     """Return x and y of one part under their names."""
     if _is_dataset(value):
         value = _read(value, f"{where}: {name}")
-    if isinstance(value, Mapping) and set(value) <= {"x", "y"} and "x" in value:
-        value = (value["x"], value.get("y"))
-    if isinstance(value, tuple) and len(value) == 2:
-        x, y = value
-        found = {f"x_{name}": _tree(x, f"{where}: x_{name}")}
-        if y is not None:
-            found[f"y_{name}"] = _tree(y, f"{where}: y_{name}")
-        return found
-    if isinstance(value, tuple) and len(value) == 3:
-        raise DataError(
-            f"{where}: the {name} part has three members; sample weights are not taken. "
-            "Expected: (x, y). Weights per class are train.class_weight."
-        )
-    return {f"x_{name}": _tree(value, f"{where}: x_{name}")}
+    keys = ("x", "y", "weight", "groups")
+    if isinstance(value, Mapping) and "x" in value and "sample_weight" in value:
+        value = {**value, "weight": value["sample_weight"]}
+        del value["sample_weight"]
+    if isinstance(value, Mapping) and "x" in value and set(value) <= set(keys):
+        value = tuple(value.get(key) for key in keys)
+    elif not isinstance(value, tuple) or len(value) not in (2, 3):
+        value = (value,)
+    return {
+        f"{key}_{name}": _tree(each, f"{where}: {key}_{name}")
+        for key, each in zip(keys, value, strict=False)
+        if each is not None
+    }
 
 
 def _tree(value: Any, name: str) -> Tree:
@@ -117,9 +128,11 @@ def _array(value: Any, name: str) -> np.ndarray:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name} is not an array: {error}.") from None
-    if array.dtype == object:
-        if all(isinstance(each, str) for each in array.ravel()):
-            return array.astype(str)
+    if array.dtype.kind in "OS":
+        cells = array.ravel()
+        if all(isinstance(each, str | bytes) for each in cells):  # TensorFlow's texts are bytes
+            texts = [each.decode() if isinstance(each, bytes) else each for each in cells]
+            return np.array(texts, dtype=str).reshape(array.shape)
         raise DataError(
             f"{name} holds Python objects (rows of different lengths?). Expected: an array of "
             "numbers, padded to one shape."
@@ -134,8 +147,8 @@ def _is_dataset(value: Any) -> bool:
     return hasattr(value, "as_numpy_iterator") and hasattr(value, "element_spec")
 
 
-def _read(dataset: Any, name: str) -> tuple[Tree, Tree | None]:
-    """Read a tf.data dataset once, batched or not, into arrays."""
+def _read(dataset: Any, name: str) -> tuple[Tree, ...]:
+    """Read a tf.data dataset once, batched or not, into arrays: x, y, weights."""
     if int(dataset.cardinality()) == -1:
         raise DataError(f"{name}: the dataset never ends (repeat()). Give it with take(n).")
     try:
@@ -155,12 +168,12 @@ def _read(dataset: Any, name: str) -> tuple[Tree, Tree | None]:
     first = elements[0]
     if not isinstance(first, tuple):
         return _join(elements, join), None
-    if len(first) != 2:
+    if len(first) > 3:
         raise DataError(
-            f"{name}: an element of the dataset has {len(first)} members. Expected: (x, y); "
-            "weights per class are train.class_weight."
+            f"{name}: an element of the dataset has {len(first)} members. Expected: (x, y) or "
+            "(x, y, weight)."
         )
-    return _join([x for x, _ in elements], join), _join([y for _, y in elements], join)
+    return tuple(_join(list(each), join) for each in zip(*elements, strict=True))
 
 
 def _batched(spec: Any) -> bool:

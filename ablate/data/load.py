@@ -22,7 +22,7 @@ from ablate.study.image_files import visible_files
 from ablate.study.schema.data import Data
 
 #: What decides a source: the rest of the section decides the split.
-_FIELDS = ("name", "path", "directory", "call", "image_size", "target")
+_FIELDS = ("name", "path", "table", "directory", "call", "image_size", "target", "groups")
 
 
 def load(data: Data) -> Source:
@@ -58,9 +58,9 @@ def _stamp(data: Data) -> list[Any]:
     if data.directory is not None:
         files, hidden = visible_files(Path(data.directory).expanduser())
         return [*map(_state, files), *map(str, hidden)]
-    if data.path is None:
+    if data.path is None and data.table is None:
         return []
-    place = Path(data.path).expanduser()
+    place = Path(str(data.path or data.table)).expanduser()
     return [_state(place)] if place.is_file() else []
 
 
@@ -71,5 +71,5 @@ def _state(file: Path) -> list[Any]:
 
 def npz_file(data: Data, labels: bool) -> Source:
     """Return the arrays of an npz file as a source."""
-    named: dict[str, Any] = gather(npz.read(str(data.path)), str(data.path))
+    named: dict[str, Any] = gather(npz.read(str(data.path)), str(data.path), data.groups)
     return source(str(data.path), named, labels=labels, **data.complete_arguments())

@@ -14,8 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ablate.data.source import listed
 from ablate.errors import DataError
 from ablate.reasons import sentence
+from ablate.study.image_files import OTHER_IMAGES, READ, is_image
+from ablate.study.schema.sources import TABLES
 
 _ALLOWED = {
     ("numpy", "ndarray"),
@@ -41,6 +44,14 @@ def read(path: str, *, ragged: bool = False, field: str = "data.path") -> dict[s
         raise DataError(f"{field}: there is no file '{path}' (looked at {place.absolute()}).")
     if place.is_dir():
         raise DataError(f"{field}: '{path}' is a folder. Images in folders come by 'directory'.")
+    if place.suffix.lower() in TABLES:
+        raise DataError(f"{field}: '{path}' is a table. It comes by 'table', with its 'label'.")
+    if is_image(place) or is_image(place, OTHER_IMAGES):
+        raise DataError(
+            f"{field}: '{path}' is an image, and one array of an npz file is expected for all of "
+            f"them. A folder of images comes by 'directory' ({listed(READ, 10)}); other kinds of "
+            "images, and stacks of them in one file, by a 'call' that returns arrays."
+        )
     name = ""
     try:
         with zipfile.ZipFile(place) as archive:

@@ -136,6 +136,8 @@ def unscaled(name: str, train: np.ndarray | Column) -> str | None:
     Images (four axes) that reach further than 32 from zero, and rows of whole numbers that end
     exactly at 255 or 65535 as the pixels of flattened images do.
     """
+    if train.dtype.kind == "U":
+        return None
     train = _some(train)
     low, high = float(train.min()), float(train.max())
     pixels = low == 0 and high in (255, 65535) and _flattened(train, high)
@@ -253,13 +255,14 @@ def _hashes(part: Part, targets: bool, like: Part) -> Iterator[int]:
         arrays += zip(leaves(part.y), leaves(like.y), strict=True)
     for start in range(0, rows := _first(part), 1024):
         chosen = slice(start, min(start + 1024, rows))
-        blocks = [
-            _bytes(leaf[chosen].astype(as_.dtype, copy=False)) for (_, leaf), (_, as_) in arrays
-        ]
+        blocks = [_bytes(leaf[chosen], as_.dtype) for (_, leaf), (_, as_) in arrays]
         yield from map(hash, zip(*blocks, strict=True))
 
 
-def _bytes(rows: np.ndarray) -> list[bytes]:
+def _bytes(rows: np.ndarray, dtype: np.dtype) -> list[bytes]:
+    if rows.dtype.kind == "U":  # as wide as its own part's longest text
+        return ["\0".join(row.ravel()).encode() for row in rows]
+    rows = rows.astype(dtype, copy=False)
     if rows.dtype.kind == "f":
         rows = rows + 0.0  # −0 is 0
     return [row.tobytes() for row in np.ascontiguousarray(rows)]

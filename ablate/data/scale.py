@@ -64,6 +64,10 @@ def fit(
     Raises:
         DataError: the rule does not fit these inputs.
     """
+    if train.dtype.kind == "U":
+        if rule in ("auto", "none"):
+            return Scaler(lambda x: x, "texts as they are")
+        raise DataError(f"data.scale: {name} holds texts, which '{rule}' cannot scale.")
     if tokens and np.issubdtype(train.dtype, np.integer):
         if rule in ("auto", "none"):
             return Scaler(lambda x: x, "token numbers as they are")

@@ -31,8 +31,8 @@ FINAL: frozenset[str] = frozenset({"completed", "diverged"})
 
 #: Fields that name a file or folder: looked for where one works, then beside the study file.
 FILE_FIELDS = (
-    ("data", "path"), ("data", "directory"), ("model", "file"), ("model", "weights"),
-    ("model", "study"),
+    ("data", "path"), ("data", "table"), ("data", "directory"), ("model", "file"),
+    ("model", "weights"), ("model", "study"),
 )  # fmt: skip
 
 

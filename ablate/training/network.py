@@ -16,6 +16,7 @@ import keras
 
 from ablate import models, surgery
 from ablate.data import Splits
+from ablate.data.nested import leaves
 from ablate.errors import StudyError, SurgeryError, some
 from ablate.study.keras_names import snake
 from ablate.study.schema.placement import CANONICAL, Placement, Selector
@@ -78,6 +79,7 @@ def network(spec: Spec, splits: Splits) -> Network:
     """
     with models.dtype_policy(spec.train.dtype):
         base = models.base(spec.model, splits.spec, dtype=spec.train.dtype)
+        _check_texts(base, splits)
         origin = models.origin(base)
         if not graph.is_container(base):
             return _as_it_is(base, spec, origin, splits)
@@ -107,6 +109,24 @@ def network(spec: Spec, splits: Splits) -> Network:
         cautions=origin.cautions,
         compiled=origin.compiled,
     )
+
+
+def _check_texts(base: keras.Model, splits: Splits) -> None:
+    """Refuse texts for an input that takes numbers, and the other way round."""
+    inputs = getattr(base, "inputs", None) or ()
+    for (name, leaf), each in zip(leaves(splits.x_train, "x_train"), inputs, strict=False):
+        texts = leaf.dtype.kind == "U"
+        if texts == (each.dtype == "string"):
+            continue
+        if not texts:
+            raise StudyError(
+                f"model: the input '{each.name}' takes strings, and {name} holds {leaf.dtype}."
+            )
+        raise StudyError(
+            f"model: {name} holds texts ('{leaf.flat[0]}', …) and the input '{each.name}' takes "
+            f"{each.dtype}. Encode them in the data, or begin the model with keras.Input((1,), "
+            "dtype='string') and a StringLookup, Hashing or TextVectorization that takes them."
+        )
 
 
 def _kept(origin: models.Origin, base: keras.Model) -> frozenset[str]:

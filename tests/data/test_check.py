@@ -82,7 +82,14 @@ BIG = np.full((60, 3), 1e300)
         ),
         ({"x_train": NAN}, "NaN .* in 60 of 60 rows, the first at row 0"),
         ({"x_train": BIG}, "beyond float32"),
-        ({"x_train": np.full((60, 3), "a")}, "encode text and categories"),
+        ({"x_train": np.full((60, 3), 1j)}, "texts for a model that takes strings"),
+        ({"weight_train": np.full(60, -1.0)}, "weight_train is -1 at row 0"),
+        ({"weight_train": np.full(60, np.nan)}, "finite weights of at least 0"),
+        ({"weight_train": np.zeros(60)}, "0 in every row"),
+        ({"weight_train": np.ones(59)}, r"shape \(59,\). Expected: \(60,\)"),
+        ({"weight_train": np.full(60, "a")}, "a number per row"),
+        ({"groups_train": np.ones((60, 2))}, r"groups_train has shape \(60, 2\)"),
+        ({"groups_train": np.full(60, np.nan)}, "groups_train is NaN at row 0"),
         ({"y_train": np.arange(60) - 1}, "label -1"),
         ({"y_train": np.arange(60) * 1000}, "more classes than rows"),
         ({"y_train": np.zeros(60, int)}, "at least two classes"),
@@ -161,3 +168,15 @@ def test_values_of_numbers_are_known_where_they_are_few_and_whole():
     assert {name: each.values for name, each in target.items()} == {
         "few": (0.0, 1.0, 2.0), "real": None, "map": (1.0,),
     }  # fmt: skip
+
+
+def test_weights_become_float32_and_groups_stay_what_they_are(blobs):
+    weights, groups = np.arange(60), np.repeat(["a", "b"], 30)
+    found = made(*blobs, arrays={"weight_train": weights[:, None], "groups_train": groups}).train
+    assert found.weight.dtype == np.float32 and found.weight.tolist() == weights.tolist()
+    assert found.groups.tolist() == groups.tolist()
+
+
+def test_texts_pass_as_they_are(blobs):
+    found = made(np.full(60, "good"), blobs[1])
+    assert found.train.x.shape == (60, 1) and found.train.x.dtype.kind == "U"

@@ -7,6 +7,7 @@ from ablate.data.conversion import gather
 from ablate.errors import DataError
 
 X, Y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1])
+W = np.array([1.0, 2.0, 0.0, 0.5])
 
 
 def equal(found, expected):
@@ -39,10 +40,21 @@ def equal(found, expected):
             },
         ),
         ({"x_train": X.tolist(), "y_train": Y.tolist()}, {"x_train": X, "y_train": Y}),
+        ((X, Y, W), {"x_train": X, "y_train": Y, "weight_train": W}),
+        ({"x": X, "y": Y, "sample_weight": W}, {"x_train": X, "y_train": Y, "weight_train": W}),
+        ({"train": (X, Y, W)}, {"x_train": X, "y_train": Y, "weight_train": W}),
+        (
+            {"train": {"x": X, "y": Y, "sample_weight": W, "groups": Y}},
+            {"x_train": X, "y_train": Y, "weight_train": W, "groups_train": Y},
+        ),
+        (
+            {"x": X, "y": Y, "writer": Y, "writer_test": Y},
+            {"x_train": X, "y_train": Y, "groups_train": Y, "groups_test": Y},
+        ),
     ],
 )
 def test_forms(value, expected):
-    equal(gather(value), expected)
+    equal(gather(value, groups="writer"), expected)
 
 
 def test_several_inputs_and_facts():
@@ -102,6 +114,8 @@ def test_datasets_of_tensorflow_itself():
     found = gather(several.batch(3))
     np.testing.assert_array_equal(found["x_train"]["b"], X + 1)
     np.testing.assert_array_equal(found["y_train"][1], X)
+    weighted = data.map(lambda x, y: (x, y, x[0])).batch(3)
+    equal(gather(weighted), {"x_train": X, "y_train": Y, "weight_train": X[:, 0]})
     with pytest.raises(DataError, match="never ends"):
         gather(data.repeat())
 
@@ -111,12 +125,12 @@ def test_datasets_of_tensorflow_itself():
     [
         (3, "expected a mapping with x_train"),
         ({"x_tran": X}, "Did you mean 'x_train'?"),
-        ({"train": (X, Y, Y)}, "sample weights are not taken"),
+        ({"x_train": X, "weights": Y}, "Did you mean 'weight'?"),
         ({"x_train": [[1, 2], [3]]}, "is not an array|different lengths"),
         ({"x_train": 5}, "single value"),
         (Dataset([], (Spec(2), Spec()), cardinality=-1), "never ends"),
         (Dataset([], (Spec(2), Spec())), "no elements"),
-        (Dataset([(X, Y, Y)], (Spec(2), Spec(), Spec())), "3 members"),
+        (Dataset([(X, Y, Y, Y)], (Spec(2), Spec(), Spec(), Spec())), "4 members"),
     ],
 )
 def test_what_is_refused(value, says):

@@ -31,9 +31,9 @@ def test_an_npy_file_is_told_from_a_damaged_one(tmp_path):
     np.save(tmp_path / "x.npy", X)
     with pytest.raises(DataError, match=r"is an npy file, one array without a name.*savez\("):
         read(str(tmp_path / "x.npy"))
-    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "x.dat").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"is no whole npz file: it cannot be read"):
-        read(str(tmp_path / "x.csv"))
+        read(str(tmp_path / "x.dat"))
 
 
 def test_a_member_that_is_damaged_is_named(tmp_path):

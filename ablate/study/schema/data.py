@@ -1,8 +1,8 @@
 """Where the examples come from, and how they are split and scaled.
 
 One source per study: a `name` (`digits`, `noisy_line`, `badly_scaled` or a set of
-`keras.datasets`), the `path` of an npz file, a `directory` of images, or a `call`. A named
-Keras set may have a `path` too: the file it is read from where there is no network. Whatever
+`keras.datasets`), the `path` of an npz file, a `table`, a `directory` of images, or a `call`. A
+named Keras set may have a `path` too: the file it is read from where there is no network. Whatever
 else stands in the section is an argument of the source. Loading is `ablate.data`'s work; what
 can be known without it (the shape of an example, for law 1) is known here.
 """
@@ -44,10 +44,11 @@ class Data(Chosen):
     """The examples of a study: their source, their split, their scale."""
 
     _registry: ClassVar[Registry] = SOURCES
-    _keys: ClassVar[tuple[str, ...]] = ("name", "path", "directory", "call")
+    _keys: ClassVar[tuple[str, ...]] = ("name", "path", "table", "directory", "call")
 
     name: str | None = Field(default=None, description="A set that needs no file.")
     path: str | None = Field(default=None, description="The npz file to read the set from.")
+    table: str | None = Field(default=None, description="A CSV or Parquet file.")
     directory: str | None = Field(default=None, description="A folder of images.")
     call: str | None = Field(
         default=None, description="package.module:function, which returns the arrays."
@@ -134,6 +135,12 @@ class Data(Chosen):
                 "'image_size' belongs to a 'directory' of images; this source has its own size.",
                 "image_size",
             )
+        if self.table and self.target == "labels" and self.arguments.get("label") is None:
+            raise invalid(
+                "A table needs 'label', the name of the column to learn; 'target: inputs' learns "
+                "the features themselves.",
+                "table",
+            )
         if self.folds is not None and self.split != "fixed":
             raise invalid(
                 f"'folds' divide the rows by themselves, one fold a seed; 'split: {self.split}' "
@@ -204,13 +211,14 @@ def _check_source(data: Data) -> None:
         hint = next(filter(None, (nearest(key, Data._keys) for key in data.arguments)), "")
         raise invalid(
             "The data has no source. Give one of: name (one of "
-            f"{', '.join(SOURCES.names)}), path (an npz file), directory (of images), call.{hint}"
+            f"{', '.join(SOURCES.names)}), path (an npz file), table (a CSV or Parquet file), "
+            f"directory (of images), call.{hint}"
         )
     if data.name is not None and SOURCES.find("name", data.name) is None:
         raise invalid(
             f"There is no data set '{data.name}'.{nearest(data.name, SOURCES.names)} "
-            f"There are: {', '.join(SOURCES.names)}. Your own data comes by 'path', 'directory' or "
-            "'call'.",
+            f"There are: {', '.join(SOURCES.names)}. Your own data comes by 'path', 'table', "
+            "'directory' or 'call'.",
             "name",
         )
     if given == ["name", "path"]:

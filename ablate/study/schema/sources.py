@@ -121,6 +121,38 @@ class Arrays(Strict):
     )
 
 
+#: Ends of the names of tables.
+TABLES = (".csv", ".tsv", ".tab", ".parquet", ".pq")
+
+
+class Table(Strict):
+    """Which columns of a table are what."""
+
+    label: str | list[str] | None = Field(
+        default=None, description="The column to learn, or several (numbers side by side)."
+    )
+    features: list[str] | dict[str, str | list[str]] | None = Field(
+        default=None,
+        description="The columns to learn from; default: all others. A mapping gives a model of "
+        "several inputs each by its name: {text: review, numbers: [age, income]}.",
+    )
+    weight: str | None = Field(default=None, description="The column with the weight of each row.")
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="What divides the cells of a CSV file; default: the one of , ; | and tab that "
+        "its first line has most.",
+    )
+    task: Task = Field(
+        default="auto",
+        description="auto: integer or text labels are classes, other numbers regression.",
+    )
+    classes: int | None = Field(
+        default=None, ge=2, description="Number of classes; default: the largest label + 1."
+    )
+
+
 class Folder(Strict):
     """How the images of a folder are read."""
 
@@ -208,6 +240,11 @@ SOURCES.add(
         "path", "path", None, Arrays,
         "An npz file: x_train, y_train, and x_val, y_val, x_test, y_test if there are.",
         "ablate.data.load:npz_file",
+    ),
+    Kind(
+        "table", "table", None, Table,
+        "A CSV file whose first line names the columns; a Parquet file with the extra `tables`.",
+        "ablate.data.table:table",
     ),
     Kind(
         "directory", "directory", None, Folder,
