@@ -103,7 +103,7 @@ def equal_rows(
                 f", of the first {len(hashes[first]):,} {first} rows and {looked:,} {second} rows, "
                 "which were looked through"
             )
-        if _by_chance(one, table):
+        if _by_chance(train, table, hashes["training"]):
             notes.append(f"{text}; the rows have so few values that many are equal by chance")
         elif count < _SHARE * looked:
             notes.append(text)
@@ -114,17 +114,20 @@ def equal_rows(
     return notes, cautions
 
 
-def _by_chance(part: Part, targets: bool) -> bool:
+def _by_chance(part: Part, targets: bool, hashes: list[int]) -> bool:
     """Whether a row would be likely to equal one of these if its values were drawn one by one.
 
-    n · Π Σ_v p_j(v)² ≥ 1/2, over the columns j and their values v.
+    n · Π P_j ≥ 1/2, P_j the chance that two different rows agree in column j: what was copied, of
+    rows that are unlike otherwise, is not by chance however often it was.
     """
+    different = np.unique(hashes, return_index=True)[1][: 1 << 12]
+    pairs = len(different) * (len(different) - 1)
     expected = float(part.rows)
     compared = (part.x, part.y) if targets and part.y is not None else (part.x,)
     for leaf in (leaf for tree in compared for _, leaf in leaves(tree)):
-        for column in leaf[: 1 << 12].reshape(min(len(leaf), 1 << 12), -1).T:
-            shares = np.unique(column, return_counts=True)[1] / len(column)
-            expected *= float((shares**2).sum())
+        for column in leaf[different].reshape(len(different), -1).T:
+            counts = np.unique(column, return_counts=True)[1].astype(float)
+            expected *= float((counts * (counts - 1)).sum()) / pairs if pairs else 1.0
             if expected < 0.5:
                 return False
     return True

@@ -92,6 +92,7 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
     equal = equal_rows(train, raw["val"], raw["test"])
     notes += equal[0]
     cautions += equal[1]
+    notes += _counting(raw)
     if data.shift is not None:
         if raw["test"] is None:
             raise DataError("data.shift changes the test rows, and there are none.")
@@ -123,6 +124,18 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         unscaled=_unscaled(train.x, scalers, data),
         groups_test=None if raw["test"] is None else freeze(raw["test"].groups),
     )
+
+
+def _counting(parts: dict[str, Part | None]) -> list[str]:
+    """Say in which parts rows count by their weights."""
+    names = {"train": "training", "val": "validation", "test": "test"}
+    there = {names[name]: part.weight for name, part in parts.items() if part is not None}
+    weighed = [name for name, weight in there.items() if weight is not None]
+    if not weighed:
+        return []
+    alike = [name for name in there if name not in weighed]
+    rest = f"; {' and '.join(alike)} rows count alike" if alike else ""
+    return [f"{', '.join(weighed)} rows count by their weights in the loss{rest}"]
 
 
 def _unscaled(train: Tree, scalers: Tree, data: Data) -> tuple[str, ...]:

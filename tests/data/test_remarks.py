@@ -141,8 +141,15 @@ def test_a_table_of_few_different_rows_repeats_by_its_nature():
 @pytest.mark.parametrize("times", [2, 3, 20])
 @pytest.mark.parametrize(
     "x",
-    [table(), images(1), RANDOM.integers(0, 2, (ROWS, 30)), RANDOM.normal(size=(ROWS, 5, 2))],
-    ids=["table", "images", "binary", "sequences"],
+    [
+        table(),
+        table(1),
+        images(1),
+        RANDOM.integers(0, 2, (ROWS, 30)),
+        RANDOM.normal(size=(ROWS, 5, 2)),
+        np.array([f"text {i}" for i in range(ROWS)]),
+    ],
+    ids=["table", "column", "images", "binary", "sequences", "texts"],
 )
 def test_rows_that_were_copied_before_the_split_are_a_caution_however_often(x, times):
     found = made(np.concatenate([x] * times), np.concatenate([Y] * times))

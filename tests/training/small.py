@@ -32,6 +32,13 @@ def two_classes():
     return x, y
 
 
+def weighted_rows():
+    """Return the two classes with a weight for each row, a third of them 0."""
+    x, y = two_classes()
+    weights = np.arange(160) % 3 / 2
+    return {"train": (x[:100], y[:100], weights[:100]), "test": (x[100:], y[100:], weights[100:])}
+
+
 def binary_spec(*insert, model=None, **train):
     """Return the spec of a small network with one sigmoid unit, for two classes."""
     return Spec(

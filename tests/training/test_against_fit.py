@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from ablate.study.schema.data import Data
 from ablate.training import model_cache, run_group
 from ablate.training.callbacks import CallbackSet
 from ablate.training.objectives import compile_for
@@ -67,7 +68,7 @@ def by_fit(spec, seed):
         batches,
         epochs=train.epochs,
         shuffle=False,
-        validation_data=(rows.splits.x_val, rows.splits.y_val),
+        validation_data=tuple(np.asarray(each) for each in rows.validation.data),
         validation_batch_size=train.batch_size,
         callbacks=[*CallbackSet.of(train, True).callbacks, Turn()],
         verbose=0,
@@ -75,7 +76,15 @@ def by_fit(spec, seed):
     return history.history, model.get_weights()
 
 
+WEIGHTED = spec_of(
+    DROPOUT, model={"name": "mlp", "units": [4]}, batch_size=16, optimizer="adam", epochs=3
+).model_copy(update={"data": Data(call="tests.training.small:weighted_rows")})
+
 CASES = {
+    "weights": WEIGHTED,
+    "weights_of_rows_and_classes": WEIGHTED.model_copy(
+        update={"train": WEIGHTED.train.model_copy(update={"class_weight": {0: 3.0}})}
+    ),
     "bn_dropout": spec_of(
         BN, DROPOUT, model=CNN, optimizer={"name": "sgd", "momentum": 0.9}, max_norm=1.0
     ),
@@ -157,3 +166,17 @@ def test_a_trial_equals_fit_to_the_bit(case, tmp_path):
     for ours, theirs in zip(trained, weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert said == Heard.said
+
+
+def test_test_rows_count_by_their_weights_as_in_evaluate(tmp_path):
+    spec = WEIGHTED.model_copy(
+        update={"train": WEIGHTED.train.model_copy(update={"save": "final"})}
+    )
+    ((result, _, path),) = run_group([trial_of(spec)], work=lambda trial: tmp_path)
+    model, parts = keras.saving.load_model(path, compile=False), rows_of(spec, 0).splits
+    model.compile(loss="sparse_categorical_crossentropy")
+    weighted_loss = model.evaluate(
+        parts.x_test, parts.y_test, sample_weight=parts.weight_test, batch_size=512, verbose=0
+    )
+    plain = model.evaluate(parts.x_test, parts.y_test, batch_size=512, verbose=0)
+    assert result.metrics["test_loss"] == weighted_loss != plain
