@@ -68,7 +68,9 @@ def by_fit(spec, seed):
         batches,
         epochs=train.epochs,
         shuffle=False,
-        validation_data=tuple(np.asarray(each) for each in rows.validation.data),
+        validation_data=keras.tree.map_structure(
+            np.asarray, rows.validation.batch(0, rows.validation.rows)
+        ),
         validation_batch_size=train.batch_size,
         callbacks=[*CallbackSet.of(train, True).callbacks, Turn()],
         verbose=0,
