@@ -54,8 +54,8 @@ def behind(store: Store) -> bool:
     files = [each.stat().st_mtime for each in store.tensorboard.glob("*tfevents*")]
     if not records or not files or max(records) > max(files):
         return bool(records)
-    probed = any(True for _ in store.trials.glob("*.npz"))
-    return probed and not any(True for _ in store.tensorboard.rglob(f"*.{DRAWN}"))
+    drawn = any(True for _ in store.tensorboard.rglob(f"*.{DRAWN}"))
+    return not drawn and any(each.probes for each in store.results().values())
 
 
 def board_of(

@@ -255,6 +255,7 @@ def trials_of(
             Trial(
                 id=each, variant=variant.name, seed=seed, spec=variant.spec,
                 factors=variant.factors, probes=probes, salt=variant.salt,
+                metric=study.analysis.metric,
             )
             for each, seed in zip(ids, seeds, strict=True)
         ]  # fmt: skip

@@ -222,6 +222,7 @@ class _Search:
                 Trial(
                     id=trial, variant=variant, seed=seed, spec=spec, factors=searched.factors,
                     probes=tuple(self.study.probes) if confirming else (), salt=searched.salt,
+                    metric=self.study.analysis.metric,
                 ),
             )  # fmt: skip
         return dict(zip(seeds, ids, strict=True))

@@ -57,6 +57,7 @@ class Trial:
     factors: Mapping[str, str] = field(default_factory=dict)
     probes: tuple[Probe, ...] = ()
     salt: str = ""  # differs between declared duplicates only (allow_duplicates)
+    metric: str = "auto"  # the study's analysis.metric, which is kept row by row
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class TrialResult:
     probes: tuple[str, ...] = ()  # measured, with their arguments, as canonical strings
     measured: tuple[str, ...] = ()  # metrics, as canonical strings; (): those of the spec
     saved: str | None = None  # what kind of model was saved: final or best
+    row_metric: str | None = None  # the metric that is kept row by row, of the test rows
 
     @property
     def final(self) -> bool:

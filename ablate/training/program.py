@@ -24,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ablate.training.feed import Batch, Feed, InMemory, Piece, ready
+from ablate.training.feed import Batch, Feed, InMemory, Piece, ready, specs_of
 from ablate.training.tracing import carried_from, gradients_forgotten, random_operations
 
 #: A call of the graph is meant to take no longer than this, so that Ctrl-C, progress and time
@@ -67,6 +67,7 @@ class Program:
         self._device = "/CPU:0" if gather_on_cpu else None
         self._trainers: dict[Any, Any] = {}
         self._evaluators: dict[Any, Any] = {}
+        self._networks: dict[str, Any] = {}
         self._strides: dict[str, int] = {}
         self.untracked_variables: list[tf.Variable] = []
         self.unseedable: tuple[str, ...] = ()
@@ -171,6 +172,17 @@ class Program:
                 if on_progress is not None:
                     on_progress(stop)
         return logs
+
+    def outputs(self, x: Any) -> Any:
+        """Return the outputs of a batch of inputs, in inference mode."""
+        specs = specs_of(x)
+        key = str(specs)
+        if key not in self._networks:
+            network = tf.autograph.experimental.do_not_convert(self.model)
+            self._networks[key] = tf.function(
+                lambda x: network(x, training=False), autograph=False, input_signature=[specs]
+            )
+        return self._networks[key](x)
 
     def _iteration(self) -> int:
         return int(self.model.optimizer.iterations.numpy())

@@ -20,6 +20,7 @@ import tensorflow as tf
 from ablate.disk import DamagedError
 from ablate.errors import AblateError
 from ablate.probes import Context
+from ablate.reasons import reason
 from ablate.study.metrics import SPLITS
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
@@ -30,6 +31,7 @@ from ablate.training.loop import Listener, Loop
 from ablate.training.probing import Probing
 from ablate.training.record import Record, numbers
 from ablate.training.remarks import remarks
+from ablate.training.row_scores import row_scores
 from ablate.training.rows import weighted
 from ablate.training.schedules import Rates, rate_of, written_rate
 
@@ -315,6 +317,7 @@ class _Running:
         metrics, status = self._final_metrics(), "diverged" if self.record.diverged else "completed"
         arrays = self.probing.arrays() if self.trial.probes else {}
         model = None if self.record.diverged else self._save()
+        row_metric, by_row = self._by_row(metrics)  # last: a network may draw in inference, too
         result = self.record.result(
             self.rows.splits,
             steps=self.loop.taken,
@@ -325,10 +328,30 @@ class _Running:
             best_epoch=self.callbacks.best_epoch if not self.record.diverged else None,
             saved=self.trial.spec.train.save if model is not None else None,
             probes=tuple(probe_key(each) for each in self.trial.probes),
+            row_metric=row_metric,
         )
         if self.folder is not None:
             checkpoint.remove(self.folder)
-        return result, arrays, model
+        return result, arrays | by_row, model
+
+    def _by_row(
+        self, metrics: Mapping[str, float | None]
+    ) -> tuple[str | None, dict[str, np.ndarray]]:
+        """Score the test rows one by one; every number of the trial is there already."""
+        if self.rows.test is None or self.record.diverged:
+            return None, {}
+        began = time.perf_counter()
+        try:
+            return row_scores(
+                self.prepared.program, self.rows.test, self.rows.splits,
+                self._evaluation_batch(self.rows.test), metrics, self.trial.metric,
+            )  # fmt: skip
+        except Exception as error:  # an interval less, which is no reason to lose the trial
+            why = f"its test rows could not be scored one by one: {reason(error)}"
+            self.record.notes.append(why)
+            return None, {}
+        finally:
+            self.record.clock.add("rows", began)
 
     def _final_metrics(self) -> dict[str, float | None]:
         """Evaluate the weights training ended with, each split once, in inference mode."""

@@ -42,4 +42,4 @@ def test_every_probe_stored_what_it_measured_at_each_epoch(trials):
 def test_tensorboard_is_shown_something_of_every_probe(trials):
     _, _, arrays = trials
     shown = {point.value.tag.split("/")[0] for point in _probes(arrays, 0.0)}
-    assert shown == {key.split("/")[0] for key in arrays}
+    assert shown == {key.split("/")[0] for key in arrays} - {"rows"}
