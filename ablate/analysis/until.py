@@ -9,15 +9,17 @@ more seeds. The baseline has as many as the variant with the most.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ablate.analysis.anytime import p_values
 from ablate.analysis.descriptive import moments, rounding, snapped
 from ablate.analysis.effects import Direction
-from ablate.analysis.equivalence import reject
+from ablate.analysis.equivalence import adjust
+from ablate.analysis.intervals import Interval
+from ablate.analysis.paired import holm
 from ablate.analysis.result_table import ResultTable, collect, headline
 from ablate.errors import StudyError
 from ablate.study.resolved import ResolvedVariant
@@ -90,6 +92,8 @@ def replay(
     )
 
 
+_ALWAYS_VALID = Interval("always_valid")
+
 #: A score of a trial that ended without one; NaN is one that has not ended.
 _LOST = np.inf
 
@@ -143,54 +147,61 @@ class _Family:
         whatever the outcomes that are still to come.
         """
         for name in left:
-            for stage, following in zip(self.until.stages, self.until.stages[1:], strict=False):
+            for stage, following in itertools.pairwise(self.until.stages):
                 if stage < asked[name]:
                     continue
-                differences = self._differences(name, stage)
-                if not self._ended(name, stage) or self._is_lost(differences, stage):
+                if not self._ended(name, stage) or self._is_lost(name, stage):
                     break
-                if min(self._p(differences[:, None])).min() <= self.alpha:
+                if np.nanmin([*self._tests([name], [stage])[1:], [np.inf]]) <= self.alpha:
                     break
                 asked[name] = following
 
     def _ended(self, name: str, stage: int) -> bool:
         return not np.isnan([self.base[:stage], self.scores[name][:stage]]).any()
 
-    def _is_lost(self, differences: np.ndarray, stage: int) -> bool:
-        return stage == self.until.at_least and bool(np.isnan(differences).all())
+    def _is_lost(self, name: str, stage: int) -> bool:
+        """Whether none of the first seeds gave a pair."""
+        pairs = np.isfinite(self.base[:stage]) & np.isfinite(self.scores[name][:stage])
+        return stage == self.until.at_least and not pairs.any()
 
-    def _differences(self, name: str, stage: int) -> np.ndarray:
-        """Return the differences among the first `stage` seeds, NaN where there is no pair."""
-        own, base = self.scores[name][:stage], self.base[:stage]
-        there = np.isfinite(own) & np.isfinite(base)
-        own, base = np.where(there, own, 0.0), np.where(there, base, 0.0)
-        return np.where(there, snapped(own - base, rounding(own, base)), np.nan)
+    def _tests(
+        self, names: Sequence[str], stages: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return of each variant, with its number of seeds, the mean difference and two p.
 
-    def _p(self, differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the always-valid p of no difference, and of one of at least the margin."""
-        p = p_values(differences)
-        if self.margin is None:
-            return p, np.full(len(p), np.nan)
-        means = moments(differences).mean
-        ends = [p_values(differences, null) for null in (-self.margin, self.margin)]
-        return p, np.where(np.abs(means) < self.margin, np.maximum(*ends), 1.0)
+        The always-valid p of no difference, and that of one of at least the margin.
+        """
+        own, base = np.full((2, max(stages), len(names)), np.nan)
+        for column, (name, stage) in enumerate(zip(names, stages, strict=True)):
+            pairs = np.isfinite(self.base[:stage]) & np.isfinite(self.scores[name][:stage])
+            own[:stage, column][pairs] = self.scores[name][:stage][pairs]
+            base[:stage, column][pairs] = self.base[:stage][pairs]
+        noise = rounding(base, own)
+        differences = snapped(own - base, noise)
+        stats = moments(differences, noise=noise)
+        p, equivalence = _ALWAYS_VALID.p_difference(differences, stats), np.full(len(names), np.nan)
+        if self.margin is not None:
+            equivalence = _ALWAYS_VALID.p_equivalence(differences, stats, self.margin)
+        return stats.mean, p, equivalence
 
     def _verdicts(self, asked: Mapping[str, int], decided: Mapping[str, str]) -> dict[str, str]:
         """Return the verdicts on variants that are not decided, given their seeds so far."""
         names = list(self.scores)
-        columns = np.full((max(asked.values()), len(names)), np.nan)
-        for index, name in enumerate(names):
-            columns[: asked[name], index] = self._differences(name, asked[name])
-        differs, equal = reject(*self._p(columns), self.alpha, len(names))
+        means, p, equivalence = self._tests(names, [asked[name] for name in names])
+        if self.margin is None:
+            p = holm(p, len(names))
+        else:
+            p, equivalence = adjust(p, equivalence, len(names))
         found = {}
         for index, name in enumerate(names):
             if name in decided:
                 continue
-            if self._is_lost(columns[:, index], asked[name]):
+            if self._is_lost(name, asked[name]):
                 found[name] = "lost"
-            elif equal[index]:
+            elif equivalence[index] <= self.alpha:
                 found[name] = "equivalent"
-            elif differs[index]:
-                mean = float(np.nanmean(columns[:, index]))
-                found[name] = "better" if (mean > 0) == (self.direction == "max") else "worse"
+            elif p[index] <= self.alpha:
+                found[name] = (
+                    "better" if (means[index] > 0) == (self.direction == "max") else "worse"
+                )
         return found

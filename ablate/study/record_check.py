@@ -123,6 +123,7 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "probes": (_list_of(str), "a list of texts"),
     "measured": (_list_of(str), "a list of texts"),
     "saved": (_of(str, NoneType), "a text or null"),
+    "row_metric": (_of(str, NoneType), "a text or null"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ablate.analysis import analyze
 from ablate.analysis.anytime import p_values
 from ablate.analysis.until import replay
 from ablate.study.schema.analysis import Analysis
@@ -142,3 +143,15 @@ def test_left_out_ones_are_decided_in_a_family_of_their_own():
     alone, _ = trained(declared, lambda missing: missing, variants=VARIANTS[:2])
     assert asked.asked["bn"] == alone.asked["bn"]
     assert asked.decided == {"bn": "better", "less": "worse"}
+
+
+@pytest.mark.parametrize("margin", [None, 0.02])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_report_says_what_was_decided(seed, margin):
+    settings = Analysis(margin=margin)
+    records = simulated(seed, bn=0.015, same=0.0)
+    asked, there = trained(records, lambda missing: missing, settings=settings)
+    found = analyze(there, VARIANTS, "plain", settings, looks="seeds were added until decided")
+    assert {
+        each.variant: each.verdict for each in found.effects if each.metric == found.metric
+    } == (asked.decided)

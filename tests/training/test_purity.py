@@ -80,6 +80,7 @@ def test_probes_only_look():
         f"{__name__}/mean": (3, 5),
         f"{__name__}/epoch": (3,),
         f"{__name__}/size": (),
+        "rows/test": (45,),
     }
     assert arrays[f"{__name__}/epochs"].tolist() == [0, 2, 3]
 
