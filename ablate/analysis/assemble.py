@@ -26,7 +26,7 @@ from ablate.analysis.effects import (
     VariantSummary,
 )
 from ablate.analysis.expectations import judge
-from ablate.analysis.factorial import factor_effects, factor_levels
+from ablate.analysis.factorial import factor_effects, factor_levels, simple_effects
 from ablate.analysis.failures import count_failures
 from ablate.analysis.gap import gaps
 from ablate.analysis.guards import guard
@@ -115,6 +115,7 @@ def analyze(
     # The order of what follows is that in which resampling draws.
     effects = _finished(_effects(context), context)
     contrasts = _finished(factor_effects(context), context)
+    simple = _finished(simple_effects(context, contrasts), context)
     context = replace(
         context,
         effects=tuple(each for each in effects if each.metric == metric),
@@ -128,7 +129,7 @@ def analyze(
         metric=metric,
         direction=direction,
         confidence=context.confidence,
-        answer=opening(context, variants, contrasts, contributed),
+        answer=opening(context, variants, [*contrasts, *simple], contributed),
         coverage=context.coverage,
         seeds=table.seeds,
         trials=_trial_counts(context),
@@ -136,6 +137,7 @@ def analyze(
         effects=effects,
         factors=factor_levels(table),
         factor_effects=contrasts,
+        simple_effects=simple,
         contributions=contributed,
         costs=tuple(costs(context)),
         speeds=tuple(learning_speed(context)),

@@ -336,6 +336,7 @@ class Analysis:
     costs: tuple[Cost, ...]
     factors: Mapping[str, tuple[str, ...]]  # levels of each factor, in order
     factor_effects: tuple[FactorEffect, ...]
+    simple_effects: tuple[FactorEffect, ...]  # where factors interact
     contributions: tuple[Contribution, ...]
     speeds: tuple[LearningSpeed, ...]
     gaps: tuple[Gap, ...]
@@ -383,8 +384,8 @@ class Analysis:
         - `contributions`, `speeds`, `gaps`, `expectations`: as in the classes of those names.
         """
         plain = _plain(self)
-        effects = plain.pop("factor_effects")
-        factors = {"levels": plain["factors"], "effects": effects}
+        effects, simple = plain.pop("factor_effects"), plain.pop("simple_effects")
+        factors = {"levels": plain["factors"], "effects": effects, "simple_effects": simple}
         return {"schema_version": SCHEMA_VERSION} | plain | {"factors": factors}
 
 

@@ -1,16 +1,20 @@
-"""Factorial studies: main effects and interactions as contrasts, one number per seed.
+"""Factorial studies: main effects, trends and interactions as contrasts, one number per seed.
 
 In goes an array with an axis for the seeds and one per factor, out come its contrasts: for a main
 effect y1 - y0, for an interaction of two y11 - y10 - y01 + y00, of three the difference of two
 such; each averaged over the levels of the factors not involved. A factor with more than two levels
-gives a contrast for each level against its first. A seed counts when it completed every cell of the
-contrast: those of the two levels that it compares, with every level of the other factors.
+gives a contrast for each level against its first, and, where its levels are numbers, a trend: the
+change from first to last along the line of least squares. A seed counts when it completed every
+cell of the contrast: those of the levels that it compares, with every level of the other factors.
+
+Where factors interact, a main effect is an average that may hold nowhere; the simple effects are
+those at single levels of the factors that it interacts with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations, product
 
 import numpy as np
@@ -25,12 +29,22 @@ from ablate.analysis.result_table import ResultTable
 HIGHEST_ORDER = 3
 
 
+#: Levels that span more than this factor are spaced by their logarithms.
+LOG_RANGE = 10
+
+
 @dataclass(frozen=True)
 class Contrast:
-    """Which levels of which factors a contrast compares; the indices point into the levels."""
+    """Which levels of which factors a contrast compares; the indices point into the levels.
+
+    `weights`, one per level of the one factor, make a trend instead. `within` holds other factors
+    at a level, which are averaged over otherwise.
+    """
 
     factors: tuple[int, ...]
     levels: tuple[int, ...]
+    weights: tuple[float, ...] = ()
+    within: Mapping[int, int] = field(default_factory=dict)
 
 
 def factor_levels(results: ResultTable) -> dict[str, tuple[str, ...]]:
@@ -43,21 +57,61 @@ def factor_levels(results: ResultTable) -> dict[str, tuple[str, ...]]:
 
 
 def factor_effects(context: AnalysisContext) -> list[FactorEffect]:
-    """Return all main effects, then all interactions of two and of three factors.
+    """Return all main effects and trends, then all interactions of two and of three factors.
 
-    Holm takes them all together. An effect that no seed completed every cell of has n = 0 and names
-    those of its cells that none completed.
+    They are corrected all together. An effect that no seed completed every cell of has n = 0 and
+    names those of its cells that none completed.
     """
-    levels = {name: own for name, own in factor_levels(context.table).items() if len(own) > 1}
-    if not levels:
+    levels = crossed_levels(context.table)
+    sizes = [len(own) for own in levels.values()]
+    contrasts = [*all_trends(levels), *all_contrasts(sizes)] if levels else []
+    contrasts.sort(key=lambda each: len(each.factors))
+    return _estimated(contrasts, levels, context, "factors")
+
+
+def simple_effects(context: AnalysisContext, effects: Sequence[FactorEffect]) -> list[FactorEffect]:
+    """Return what each factor does at single levels of the factors that it interacts with.
+
+    Args:
+        context: of the study.
+        effects: those of `factor_effects`, whose interactions that are there are looked into.
+    """
+    levels = crossed_levels(context.table)
+    names = list(levels)
+    found: dict[tuple[object, ...], Contrast] = {}
+    for each in effects:
+        if each.order < 2 or each.verdict not in ("better", "worse"):
+            continue
+        for name, level in zip(each.factors, each.levels, strict=True):
+            # Each of the others at its reference, and at its level.
+            others = [
+                [(names.index(other), levels[other].index(at)) for at in (first, last)]
+                for other, first, last in zip(
+                    each.factors, each.references, each.levels, strict=True
+                )
+                if other != name
+            ]
+            factor, at = names.index(name), levels[name].index(level)
+            for within in product(*others):
+                contrast = Contrast((factor,), (at,), within=dict(within))
+                found[factor, at, within] = contrast
+    return _estimated(list(found.values()), levels, context, "simple effects")
+
+
+def _estimated(
+    contrasts: Sequence[Contrast],
+    levels: Mapping[str, Sequence[str]],
+    context: AnalysisContext,
+    family: str,
+) -> list[FactorEffect]:
+    if not contrasts:
         return []
     table = cells(context.table, context.metric, levels)
-    contrasts = list(all_contrasts([len(own) for own in levels.values()]))
     differences = np.stack([contrast_by_seed(table, each) for each in contrasts], axis=1)
     # A contrast of order k takes 2^k cells together, of whatever sizes the seed has.
     sizes = rounding(context.values).max(axis=1, initial=0.0, keepdims=True)
     noise = sizes * [2.0 ** (len(each.factors) - 1) for each in contrasts]
-    compared = compare(differences, context.family("factors", len(contrasts)), noise)
+    compared = compare(differences, context.family(family, len(contrasts)), noise)
     return [
         specialize(
             comparison,
@@ -67,6 +121,11 @@ def factor_effects(context: AnalysisContext) -> list[FactorEffect]:
         )
         for comparison, contrast in zip(compared, contrasts, strict=True)
     ]
+
+
+def crossed_levels(results: ResultTable) -> dict[str, tuple[str, ...]]:
+    """Return the levels of each factor that has more than one."""
+    return {name: own for name, own in factor_levels(results).items() if len(own) > 1}
 
 
 def cells(results: ResultTable, metric: str, levels: Mapping[str, Sequence[str]]) -> np.ndarray:
@@ -88,6 +147,24 @@ def all_contrasts(sizes: Sequence[int]) -> Iterator[Contrast]:
                 yield Contrast(factors, levels)
 
 
+def all_trends(levels: Mapping[str, Sequence[str]]) -> Iterator[Contrast]:
+    """Yield a trend for each factor of three or more levels that are all numbers."""
+    for factor, own in enumerate(levels.values()):
+        try:
+            numbers = np.array([float(each) for each in own])
+        except ValueError:
+            continue
+        if len(own) > 2 and np.isfinite(numbers).all() and numbers[0] != numbers[-1]:
+            x = np.log(numbers) if _on_log_scale(numbers) else numbers
+            centred = x - x.mean()
+            weights = (x[-1] - x[0]) * centred / (centred**2).sum()
+            yield Contrast((factor,), (len(own) - 1,), weights=tuple(weights.tolist()))
+
+
+def _on_log_scale(numbers: np.ndarray) -> bool:
+    return bool(numbers.min() > 0 and numbers.max() >= LOG_RANGE * numbers.min())
+
+
 def contrast_by_seed(table: np.ndarray, contrast: Contrast) -> np.ndarray:
     """Return the contrast of each seed.
 
@@ -102,7 +179,13 @@ def contrast_by_seed(table: np.ndarray, contrast: Contrast) -> np.ndarray:
     # From the last axis on, so that the earlier axes keep their places.
     for factor in range(table.ndim - 2, -1, -1):
         axis = factor + 1
-        if factor in contrast.factors:
+        if contrast.weights and factor in contrast.factors:
+            # Weights sum to 0: what all levels have in common is taken out before it rounds.
+            found = found - np.take(found, [0], axis)
+            found = (np.moveaxis(found, axis, -1) * np.array(contrast.weights)).sum(axis=-1)
+        elif factor in contrast.within:
+            found = np.take(found, contrast.within[factor], axis)
+        elif factor in contrast.factors:
             level = contrast.levels[contrast.factors.index(factor)]
             found = np.take(found, level, axis) - np.take(found, 0, axis)
         else:
@@ -114,9 +197,12 @@ def _empty_cells(
     table: np.ndarray, contrast: Contrast, levels: Mapping[str, Sequence[str]]
 ) -> list[str]:
     """Return the cells of a contrast that no seed completed, named by their levels."""
-    compared = {
+    compared: dict[int, Iterable[int]] = {
         factor: (0, level) for factor, level in zip(contrast.factors, contrast.levels, strict=True)
     }
+    if contrast.weights:
+        compared = {contrast.factors[0]: range(len(contrast.weights))}
+    compared |= {factor: (level,) for factor, level in contrast.within.items()}
     empty = ~np.isfinite(table).any(axis=0)
     places = [compared.get(axis, range(len(own))) for axis, own in enumerate(levels.values())]
     return [
@@ -127,16 +213,27 @@ def _empty_cells(
 
 
 def _labels(contrast: Contrast, levels: Mapping[str, Sequence[str]]) -> dict[str, object]:
-    names = [list(levels)[each] for each in contrast.factors]
+    every = list(levels)
+    names = [every[each] for each in contrast.factors]
     chosen = [levels[name][level] for name, level in zip(names, contrast.levels, strict=True)]
     parts = [
         name if len(levels[name]) == 2 else f"{name}={level}"
         for name, level in zip(names, chosen, strict=True)
     ]
+    within = [f"{every[each]}={levels[every[each]][at]}" for each, at in contrast.within.items()]
+    name, trend = " × ".join(parts), None
+    if contrast.weights:
+        numbers = np.array([float(each) for each in levels[names[0]]])
+        trend = "log" if _on_log_scale(numbers) else "linear"
+        name = f"{names[0]} (trend)"
+    held = {*contrast.factors, *contrast.within}
     return {
-        "name": " × ".join(parts),
+        "name": f"{name} at {', '.join(within)}" if within else name,
         "order": len(names),
         "factors": tuple(names),
         "levels": tuple(chosen),
         "references": tuple(levels[name][0] for name in names),
+        "averaged_over": tuple(each for at, each in enumerate(every) if at not in held),
+        "trend": trend,
+        "within": tuple(within),
     }

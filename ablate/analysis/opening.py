@@ -98,8 +98,11 @@ def _contributed(parts: Sequence[Contribution], context: AnalysisContext) -> tup
 
 
 def _factorial(effects: Sequence[FactorEffect], context: AnalysisContext) -> tuple[str, ...]:
-    """Return the main effects (a trend in place of its levels), then the interactions."""
-    known = [each for each in effects if each.verdict != "missing"]
+    """Return the main effects, the interactions, and the simple effects of those that are there.
+
+    A trend stands for the levels of its factor; the table has them.
+    """
+    known = [each for each in effects if each.verdict != "missing" and not each.within]
     if not known:
         return ()
     trends = {each.factors[0] for each in known if each.trend is not None}
@@ -110,25 +113,45 @@ def _factorial(effects: Sequence[FactorEffect], context: AnalysisContext) -> tup
     ]
     crossed = [each for each in known if each.order > 1]
     there = [each for each in crossed if each.verdict in ("better", "worse")]
-    metric = pretty(context.metric)
-    average = "Average" if there else "Main"
-    found = [_told(f"{average} effects on {metric}", main, context, _effect_name)] if main else []
-    if there:
-        found.append(_told(f"Interactions in {metric}", there, context, _effect_name))
     rest = [each for each in crossed if each not in there]
-    if 0 < len(rest) <= TOLD and not there:
-        found.append(_told(f"Interactions in {metric}", rest, context, _effect_name))
-    elif rest:
+    metric = pretty(context.metric)
+    found = []
+    if main:
+        what = "Effects averaged over the other factors," if there else "Main effects"
+        found.append(_told(f"{what} on {metric}", main, context, _effect_name, key=_size))
+    if there or len(rest) <= TOLD:
+        shown = there or rest
+        if shown:
+            found.append(
+                _told(f"Interactions in {metric}", shown, context, _effect_name, key=_size)
+            )
+            rest = [each for each in rest if each not in shown]
+    if rest:
         verdicts = listing(list(dict.fromkeys(each.verdict for each in rest)))
-        found.append(f"{plural(len(rest), 'further interaction')}: {verdicts}.")
+        found.append(f"{plural(len(rest), 'other interaction')}: {verdicts}.")
+    if simple := [each for each in effects if each.within and each.mean is not None]:
+        found.append(_simple(simple, context))
     return tuple(found)
 
 
+def _simple(effects: Sequence[FactorEffect], context: AnalysisContext) -> str:
+    """Return the sentence of the simple effects, which the averages do not tell."""
+    if len(effects) > TOLD:
+        return "Averages may hold at no level: the simple effects stand in their table."
+    start = "An average may hold at no level; at single levels"
+    return _told(start, effects, context, _effect_name, key=lambda each: 0.0)
+
+
+def _size(effect: FactorEffect) -> float:
+    return -abs(effect.mean or 0.0)
+
+
 def _effect_name(effect: FactorEffect) -> str:
+    at = f" at {listing(effect.within)}" if effect.within else ""
     if effect.trend is not None:
         return f"{effect.factors[0]} from {effect.references[0]} to {effect.levels[0]}"
     if effect.order == 1:
-        return f"{effect.factors[0]}={effect.levels[0]} (against {effect.references[0]})"
+        return f"{effect.factors[0]}={effect.levels[0]} (against {effect.references[0]}){at}"
     return effect.name
 
 
@@ -137,10 +160,12 @@ def _told(
     comparisons: Sequence[Kind],
     context: AnalysisContext,
     name: Callable[[Kind], str],
+    key: Callable[[Kind], float] | None = None,
 ) -> str:
     """Return `start: a +1.2 points (95 % interval …, 5 seeds): better; b …`, naming every one."""
+    sign = -1 if context.direction == "max" else 1
     known = [each for each in comparisons if each.mean is not None]
-    known.sort(key=lambda each: (each.mean or 0) * (-1 if context.direction == "max" else 1))
+    known.sort(key=key or (lambda each: sign * (each.mean or 0.0)))
     parts = []
     named = True
     for each in known:

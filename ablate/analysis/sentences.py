@@ -109,8 +109,7 @@ def _decided(comparison: Comparison) -> str:
     if isinstance(comparison, Contribution):
         return f"{comparison.verdict} with it"
     if isinstance(comparison, FactorEffect) and comparison.trend:
-        way = "rises" if (comparison.mean or 0) > 0 else "falls"
-        return f"{way}, {comparison.verdict} towards {comparison.levels[0]}"
+        return f"{comparison.verdict} towards {comparison.levels[0]}"
     return comparison.verdict
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from ablate.analysis import Analysis, analyze
+from ablate.analysis import Analysis, FactorEffect, analyze
 from ablate.errors import StudyError
 from ablate.report import formatting
 from ablate.report.report_data import ReportData
@@ -105,15 +105,13 @@ def _side_by_side(
         ]
     fields: dict[str, Any] = {
         field: tuple(chain.from_iterable(getattr(part, field) for part in parts))
-        for field in (*_NAMES, "factor_effects", "guards")
+        for field in (*_NAMES, "factor_effects", "simple_effects", "guards")
     }
     merged = replace(
         parts[0],
         study=name,
         answer=tuple(
-            f"{label}: {each}"
-            for part, label in zip(parts, labels, strict=True)
-            for each in part.answer[:1]
+            f"{label}: {' '.join(part.answer)}" for part, label in zip(parts, labels, strict=True)
         ),
         seeds=tuple(sorted({seed for part in parts for seed in part.seeds})),
         trials={key: sum(part.trials.get(key, 0) for part in parts) for key in parts[0].trials},
@@ -285,12 +283,15 @@ def _renamed(analysis: Analysis, label: str) -> Analysis:
     return replace(
         analysis,
         baseline=own(analysis.baseline),
-        factor_effects=tuple(
-            replace(each, name=f"{label}: {each.name}") for each in analysis.factor_effects
-        ),
+        factor_effects=_labelled(analysis.factor_effects, label),
+        simple_effects=_labelled(analysis.simple_effects, label),
         guards=tuple(
             replace(each, text=f"{label}: {each.text}", variants=tuple(map(own, each.variants)))
             for each in analysis.guards
         ),
         **fields,
     )
+
+
+def _labelled(effects: Sequence[FactorEffect], label: str) -> tuple[FactorEffect, ...]:
+    return tuple(replace(each, name=f"{label}: {each.name}") for each in effects)

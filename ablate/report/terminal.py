@@ -165,15 +165,18 @@ def _show_part(screen: Console, sentences: Sequence[str], shown: Sequence[Table]
 
 def _show_table(screen: Console, table: Table) -> Table:
     """Print a table as far as the page is wide; return what of it was printed."""
-    narrowed, _ = fitted(table, screen.width)
+    narrowed, left_out = fitted(table, screen.width)
     screen.print()
     _line(screen, Text(table.title, style="bold"))
     rest = _width(narrowed, range(1, len(narrowed.columns)))
     if rest + _first_width(narrowed, screen.width) > screen.width:
         _show_blocks(screen, table)
-        narrowed = table
+        narrowed, left_out = table, []
     else:
         screen.print(_grid(screen, narrowed), soft_wrap=False)
+    titles = ", ".join(table.columns[each].title for each in left_out)
+    if titles:
+        _line(screen, Text(f"Not shown on a page this narrow: {titles}.", style="dim"))
     for note in table.notes:
         _line(screen, Text(note, style="dim"))
     return narrowed

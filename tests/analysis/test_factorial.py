@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ablate.analysis import analyze
 from ablate.analysis.effects import FactorEffect
 from ablate.analysis.factorial import (
     Contrast,
@@ -140,3 +141,68 @@ def test_studies_without_factors_have_no_factor_effects() -> None:
     alone = context(study({"plain": [0.9]}), [arm("plain")])
     assert factor_levels(alone.table) == {}
     assert factor_effects(alone) == []
+
+
+def grid(value, levels: dict[str, tuple[str, ...]], seeds: int = 6, sd: float = 0.002):
+    """Return the analysis of a full factorial whose cells are `value(**levels)` and noise."""
+    rng = np.random.default_rng(2)
+    resolved, values = [], {}
+    for cell in product(*levels.values()):
+        factors = dict(zip(levels, cell, strict=True))
+        name = ",".join(f"{key}={level}" for key, level in factors.items())
+        resolved.append(arm(name, factors=factors, origin="factorial"))
+        values[name] = list(value(**factors) + rng.normal(0, sd, seeds))
+    return analyze(study(values), resolved, resolved[0].name), values
+
+
+def test_a_factor_of_numbers_has_the_trend_of_least_squares() -> None:
+    levels = {"rate": ("0", "0.2", "0.5"), "bn": ("off", "on")}
+    analysis, values = grid(lambda rate, bn: 0.9 - 0.04 * float(rate), levels)
+    found = next(each for each in analysis.factor_effects if each.name == "rate (trend)")
+    means = np.array([[np.mean([values[f"rate={r},bn={b}"][s] for b in ("off", "on")])
+                       for r in levels["rate"]] for s in range(6)])  # fmt: skip
+    slopes = [stats.linregress([0, 0.2, 0.5], row).slope * 0.5 for row in means]
+    assert list(found.differences.values()) == pytest.approx(slopes)
+    assert (found.trend, found.verdict, found.averaged_over) == ("linear", "worse", ("bn",))
+    assert "along rate from 0 to 0.5, averaged over bn: test accuracy −2." in found.words
+    assert found.words.endswith(": worse towards 0.5")
+    assert analysis.answer[0].startswith("Main effects on test accuracy: rate from 0 to 0.5 −2.")
+    assert "rate=0.2" not in analysis.answer[0]
+
+
+def test_a_trend_over_decades_is_one_of_logarithms() -> None:
+    levels = {"lr": ("0.001", "0.01", "0.1"), "bn": ("off", "on")}
+    analysis, _ = grid(lambda lr, bn: 0.9 + 0.01 * np.log10(float(lr)), levels)
+    found = analysis.factor_effects[0]
+    assert (found.name, found.trend) == ("lr (trend)", "log")
+    assert found.mean == pytest.approx(0.02, abs=0.002)
+
+
+def test_words_and_two_numbers_have_no_trend() -> None:
+    for own in (("low", "mid", "high"), ("0.1", "0.2"), ("0.1", "none", "0.3")):
+        analysis, _ = grid(lambda lr, bn: 0.9, {"lr": own, "bn": ("off", "on")})
+        assert all(each.trend is None for each in analysis.factor_effects)
+
+
+def test_beside_an_interaction_stand_the_simple_effects() -> None:
+    def value(bn, dropout):
+        return 0.9 + 0.03 * (bn == "on") - 0.05 * (bn == "on") * (dropout == "on")
+
+    analysis, values = grid(value, LEVELS)
+    found = {each.name: each for each in analysis.simple_effects}
+    assert set(found) == {
+        "bn at dropout=off", "bn at dropout=on", "dropout at bn=off", "dropout at bn=on",
+    }  # fmt: skip
+    one = found["bn at dropout=on"]
+    cells = (values["bn=on,dropout=on"], values["bn=off,dropout=on"])
+    expected = np.subtract(*cells)
+    assert list(one.differences.values()) == pytest.approx(list(expected))
+    assert (one.verdict, one.within, one.family_size) == ("worse", ("dropout=on",), 4)
+    assert analysis.answer[0].startswith("Effects averaged over the other factors, on test")
+    assert any(each.startswith("An average may hold at no level") for each in analysis.answer)
+
+
+def test_without_an_interaction_there_are_no_simple_effects() -> None:
+    analysis, _ = grid(lambda bn, dropout: 0.9 + 0.03 * (bn == "on"), LEVELS)
+    assert analysis.simple_effects == ()
+    assert analysis.answer[0].startswith("Main effects on test accuracy: bn=on (against off) +")

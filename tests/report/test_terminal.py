@@ -40,10 +40,10 @@ def test_no_number_is_cut_at_any_width(digits, width):
 def test_a_narrow_page_drops_the_least_needed_column_first(digits):
     table = headline(digits)
     narrow, left_out = fitted(table, 78)
-    assert [table.columns[each].title for each in left_out] == [
-        "Seed 0 1 2 3 4",
-        "Against baseline",
-    ]
+    assert [table.columns[each].title for each in left_out] == ["SD", "Seed 0 1 2 3 4"]
+    text = page(digits, 78)
+    assert "Not shown on a page this narrow: SD, Seed 0 1 2 3 4." in text
+    assert "inconclusive" in text
     assert [each.title for each in narrow.columns][:4] == ["Variant", "n", "Lost", "Mean (%)"]
     assert fitted(table, 500)[1] == []
 

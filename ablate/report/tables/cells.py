@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ablate.analysis import Analysis, Comparison
+from ablate.analysis import Analysis, Comparison, FactorEffect
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
@@ -85,8 +85,16 @@ def difference_cells(analysis: Analysis, scale: Scale, verdict: str = "Verdict")
             lambda each: scale.interval(each.low, each.high, sign=True),
         ),
         (Column("p (Holm)", drop=3), lambda each: probability(each.p_holm)),
-        (Column(verdict, "left", drop=5), lambda each: VERDICTS[each.verdict]),
+        (Column(verdict, "left"), verdict_text),
     ]
+
+
+def verdict_text(each: Comparison) -> str:
+    """Return what a cell says of a comparison; an interaction is neither better nor worse."""
+    decided = each.verdict in ("better", "worse")
+    if decided and isinstance(each, FactorEffect) and each.order > 1:
+        return "interaction"
+    return VERDICTS[each.verdict]
 
 
 def pairs_column(title: str = "n") -> Cells:
@@ -96,6 +104,8 @@ def pairs_column(title: str = "n") -> Cells:
 
 def verdict_mark(effect: Comparison | None) -> str:
     """Return the mark of a comparison: "better", "worse" or ""."""
+    if isinstance(effect, FactorEffect) and effect.order > 1:
+        return ""
     return effect.verdict if effect and effect.verdict in ("better", "worse") else ""
 
 

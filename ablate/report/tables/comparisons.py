@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablate.analysis import Expectation
+from ablate.analysis import Expectation, FactorEffect
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
@@ -29,25 +29,43 @@ from ablate.report.tables.cells import (
 
 
 def factors(report: ReportData) -> Table | None:
-    """Return main effects and interactions on the headline metric."""
+    """Return main effects, trends, interactions and simple effects on the headline metric."""
     analysis = report.analysis
     rows = [each for each in analysis.factor_effects if each.metric == analysis.metric]
-    kinds = {1: "main effect", 2: "interaction", 3: "three-way"}
+    rows.sort(key=lambda each: (each.order, each.trend is None, -abs(each.mean or 0.0)))
+    rows += [each for each in analysis.simple_effects if each.metric == analysis.metric]
+    average = "average" if analysis.simple_effects else "main effect"
+
+    def kind(each: FactorEffect) -> str:
+        if each.within:
+            return "simple effect"
+        if each.trend is not None:
+            return "trend" if each.trend == "linear" else "trend (log)"
+        return {1: average, 2: "interaction", 3: "three-way"}.get(each.order, "")
+
+    notes = [
+        "A main effect is the level against its factor's first, averaged over the others. An "
+        "interaction is a difference of differences: zero when the factors add up. Intervals "
+        f"are per effect{holm_words(rows)}."
+    ]
+    if any(each.trend is not None for each in rows):
+        notes.append("A trend is the change from the first level to the last along a fitted line.")
+    if analysis.simple_effects:
+        notes.append(
+            "Factors interact: an average may hold at no level. Simple effects are those at single "
+            "levels."
+        )
     return tabulated(
         "factors",
         f"Factors: effects on {metric_title(analysis.metric)}",
         rows,
         (
             (Column("Effect", "left"), lambda each: each.name),
-            (Column("Kind", "left", drop=4), lambda each: kinds.get(each.order, "")),
+            (Column("Kind", "left", drop=4), kind),
             pairs_column(),
             *difference_cells(analysis, scale_of(analysis, analysis.metric)),
         ),
-        (
-            "A main effect is the level against its factor's first, averaged over the others. An "
-            "interaction is a difference of differences: zero when the factors add up. Intervals "
-            f"are per effect{holm_words(rows)}.",
-        ),
+        tuple(notes),
         mark=verdict_mark,
     )
 
