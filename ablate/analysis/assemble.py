@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
+from ablate.analysis.best_set import compares_all, find_best
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.contributions import contributions
 from ablate.analysis.costs import costs
@@ -30,12 +32,13 @@ from ablate.analysis.factorial import factor_effects, factor_levels, simple_effe
 from ablate.analysis.failures import count_failures
 from ablate.analysis.gap import gaps
 from ablate.analysis.guards import guard
-from ablate.analysis.opening import opening
+from ablate.analysis.opening import best_words, opening
 from ablate.analysis.paired import Kind, compare_sides, specialize
 from ablate.analysis.result_table import collect, headline
 from ablate.analysis.sentences import worded
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
+from ablate.study.checks import beyond_shares
 from ablate.study.metrics import is_share
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
@@ -79,8 +82,8 @@ def analyze(
         The analysis. The same arguments give the same analysis, to the last bit.
 
     Raises:
-        StudyError: there is no such baseline; no trial reports the metric; or its direction is
-            neither known nor given.
+        StudyError: there is no such baseline; no trial reports the metric; its direction is
+            neither known nor given; or the margin is none for a share.
     """
     if isinstance(results, StudyResults):
         return analyze(
@@ -104,6 +107,8 @@ def analyze(
         )
     table = collect(results, resolved, measurements)
     metric, direction = headline(table.metrics, settings.metric, settings.direction, table.declared)
+    if (text := beyond_shares(metric, settings.margin)) is not None:
+        raise StudyError(f"analysis.margin: {text}")
     context = AnalysisContext(
         table, baseline, metric, direction, settings, np.random.default_rng(seed), looks=looks
     )
@@ -113,7 +118,8 @@ def analyze(
             counts.setdefault(variant.name, counts[variant.alias_of])
     context = replace(context, failures=count_failures(context, counts))
     # The order of what follows is that in which resampling draws.
-    effects = _finished(_effects(context), context)
+    pairs = _finished(_pairs(context), context)
+    effects = _finished(_effects(context, pairs), context)
     contrasts = _finished(factor_effects(context), context)
     simple = _finished(simple_effects(context, contrasts), context)
     context = replace(
@@ -123,13 +129,17 @@ def analyze(
     )
     variants = _variants(context)
     contributed = _finished(contributions(context), context)
+    costed = tuple(costs(context))
+    best = find_best(context, costed)
+    if best is not None:
+        best = replace(best, words=best_words(best, costed, context.confidence))
     return Analysis(
         study=study,
         baseline=baseline,
         metric=metric,
         direction=direction,
         confidence=context.confidence,
-        answer=opening(context, variants, [*contrasts, *simple], contributed),
+        answer=opening(context, variants, [*contrasts, *simple], contributed, best),
         coverage=context.coverage,
         seeds=table.seeds,
         trials=_trial_counts(context),
@@ -138,8 +148,10 @@ def analyze(
         factors=factor_levels(table),
         factor_effects=contrasts,
         simple_effects=simple,
+        pairs=pairs,
+        best=best,
         contributions=contributed,
-        costs=tuple(costs(context)),
+        costs=costed,
         speeds=tuple(learning_speed(context)),
         gaps=context.gaps,
         guards=tuple(guard(context)),
@@ -195,17 +207,19 @@ def _headline_first(context: AnalysisContext) -> dict[str, np.ndarray]:
     return {name: metrics[name] for name in sorted(metrics, key=lambda n: n != context.metric)}
 
 
-def _effects(context: AnalysisContext) -> list[Effect]:
+def _effects(context: AnalysisContext, pairs: Sequence[Effect]) -> list[Effect]:
     """Compare each variant with the baseline: declared ones and those left out in families apart.
 
-    A metric of which it is not known whether more is better is summarized; a guard says so.
+    Where each was compared with each, the baseline's `pairs` are the comparisons of the headline
+    metric. A metric of which it is not known whether more is better is summarized; a guard says so.
     """
     table, baseline = context.table, context.baseline
     reference = [table.column(baseline)]
-    found: list[Effect] = []
+    own = [each for each in pairs if each.baseline == table.source(baseline)]
+    found = [replace(each, baseline=baseline) for each in own]
     for name, values in {context.metric: context.values, **_headline_first(context)}.items():
         direction = context.direction_of(name)
-        if direction is None:
+        if direction is None or (name == context.metric and pairs):
             continue
         for family, columns in table.families(baseline).items():
             compared = compare_sides(
@@ -218,6 +232,21 @@ def _effects(context: AnalysisContext) -> list[Effect]:
                 for column, each in zip(columns, compared, strict=True)
             ]
     return found
+
+
+def _pairs(context: AnalysisContext) -> list[Effect]:
+    """Compare every variant with every other on the headline metric, where that is asked."""
+    if not compares_all(context.settings, context.table.resolved):
+        return []
+    table, first = context.table, context.table.source(context.baseline)
+    names = sorted((each.name for each in context.trained), key=lambda name: name != first)
+    sides = [(variant, base) for base, variant in combinations(names, 2)]
+    own, base = (context.values[:, [table.column(each[side]) for each in sides]] for side in (0, 1))
+    compared = compare_sides(own, base, context.family("pairs", len(sides)))
+    return [
+        specialize(each, Effect, variant=variant, baseline=base)
+        for each, (variant, base) in zip(compared, sides, strict=True)
+    ]
 
 
 def _trial_counts(context: AnalysisContext) -> dict[str, int]:

@@ -11,36 +11,111 @@ with the best*, 1984. Simulated: holds the best in 94.4, 95.6, 95.3 % of studies
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ablate.analysis.descriptive import MINIMUM_SEEDS
+from ablate.analysis.context import AnalysisContext
+from ablate.analysis.descriptive import MINIMUM_SEEDS, rounding
+from ablate.analysis.effects import BestSet, Cost
+from ablate.analysis.intervals import FIXED, Interval
+from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.analysis import Analysis as Settings
 
 
-def best_set(values: np.ndarray, confidence: float, noise: float = 0.0) -> np.ndarray | None:
+def best_set(
+    values: np.ndarray, confidence: float, noise: float = 0.0, interval: Interval = FIXED
+) -> np.ndarray | None:
     """Return which variants may be the best.
 
     Args:
         values: (seeds, variants), larger is better, no gaps: the seeds completed by all.
         confidence: with which the set holds the best.
         noise: differences no larger than this are rounding.
+        interval: the kind of interval by which one variant beats another.
 
     Returns:
         (variants,) of bool, at least one True; None under three seeds or two variants.
     """
-    from scipy import special
-
     values = np.asarray(values, float)
     seeds, variants = values.shape
     if seeds < MINIMUM_SEEDS or variants < 2:
         return None
     # ahead[s, i, j]: by how much j is ahead of i with seed s.
     ahead = values[:, None, :] - values[:, :, None]
-    ahead = np.where(np.abs(ahead) <= noise, 0.0, ahead)
     mean, sd = ahead.mean(axis=0), ahead.std(axis=0, ddof=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = mean * np.sqrt(seeds) / sd
-    # Differences that are all equal decide, as a difference on every seed by the same rows does.
-    t = np.where(sd > noise, t, np.where(mean > noise, np.inf, -np.inf))
-    np.fill_diagonal(t, -np.inf)
+    # One side of an interval at twice the level. Differences that are all equal decide, as a
+    # difference on every seed by the same rows does.
     level = (1 - confidence) / (variants - 1)
-    return np.asarray(t.max(axis=1) <= special.stdtrit(seeds - 1, 1 - level))
+    with np.errstate(invalid="ignore"):
+        enough = sd * float(interval.half_width(seeds, 2 * level))
+    beaten = np.where(sd > noise, mean > enough, mean > noise)
+    np.fill_diagonal(beaten, False)
+    return np.asarray(~beaten.any(axis=1))
+
+
+def find_best(context: AnalysisContext, costs: Sequence[Cost]) -> BestSet | None:
+    """Return the set that holds the best of a study's variants, None where no set can be told.
+
+    Only seeds that every variant completed count; a variant that completed none is left out, and
+    named.
+    """
+    if not compares_all(context.settings, context.table.resolved):
+        return None
+    names = [each.name for each in context.trained if context.table.completed(each.name)]
+    values = context.values[:, [context.table.column(name) for name in names]]
+    values = values[np.isfinite(values).all(axis=1)]
+    sign = 1 if context.direction == "max" else -1
+    noise = float(rounding(values).max(initial=0.0))
+    interval = context.family("best", len(names)).interval
+    kept = best_set(sign * values, context.confidence, noise, interval)
+    if kept is None:
+        return None
+    order = np.argsort(-sign * values.mean(axis=0), kind="stable")
+    ranked = [(names[each], bool(kept[each]), float(values[:, each].mean())) for each in order]
+    members = tuple(name for name, own, _ in ranked if own)
+    return BestSet(
+        metric=context.metric,
+        n=len(values),
+        members=members,
+        ruled_out=tuple(name for name, own, _ in ranked if not own),
+        without=tuple(each.name for each in context.trained if each.name not in names),
+        means={name: mean for name, _, mean in ranked},
+        cheapest=_cheapest([each for each in costs if each.variant in members]),
+    )
+
+
+def compares_all(settings: Settings, resolved: Sequence[ResolvedVariant]) -> bool:
+    """Whether each variant is compared with each: as set, else where placements are the question.
+
+    That is where at least three declared variants differ in nothing but their placements, and two
+    of them place the same layer at different sites.
+    """
+    if settings.compare is not None:
+        return settings.compare == "all"
+    own = [each for each in resolved if each.alias_of is None]
+    if len(own) < 3 or any(each.origin != "declared" or each.factors for each in own):
+        return False
+    first = own[0].spec.model_copy(update={"insert": []})
+    if any(each.spec.model_copy(update={"insert": []}) != first for each in own):
+        return False
+    sites: dict[str, list[set[str]]] = {}
+    for each in own:
+        places: dict[str, set[str]] = {}
+        for one in each.spec.insert:
+            place = f"{one.at} {one.where} {one.except_}"
+            places.setdefault(one.layer, set()).add(place)
+        for layer, found in places.items():
+            sites.setdefault(layer, []).append(found)
+    return any(each != found[0] for found in sites.values() for each in found)
+
+
+def _cheapest(costs: Sequence[Cost]) -> str | None:
+    """Return the member with the fewest parameters; among equals the fastest at inference."""
+    known = [each for each in costs if each.parameters is not None]
+
+    def cost(each: Cost) -> tuple[float, float]:
+        seconds = np.inf if each.inference is None else each.inference.median
+        return float(each.parameters or 0), seconds
+
+    return min(known, key=cost).variant if known else None

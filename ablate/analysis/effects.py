@@ -218,6 +218,25 @@ class Contribution(Comparison):
 
 
 @dataclass(frozen=True)
+class BestSet:
+    """The variants among which the best is, with the study's confidence (`analysis.best_set`).
+
+    A variant that is not among them is beaten by one that is. `members` and `ruled_out` have the
+    best mean first; `without` completed no trial. `cheapest` is the member with the fewest
+    parameters, among equals the fastest at inference.
+    """
+
+    metric: str
+    n: int  # seeds that all of them completed
+    members: tuple[str, ...]
+    ruled_out: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    means: Mapping[str, float] = field(default_factory=dict)  # over those seeds
+    cheapest: str | None = None
+    words: str = ""  # a sentence or two
+
+
+@dataclass(frozen=True)
 class Spread:
     """A measured quantity: its median, its quartiles, its extremes."""
 
@@ -337,6 +356,8 @@ class Analysis:
     factors: Mapping[str, tuple[str, ...]]  # levels of each factor, in order
     factor_effects: tuple[FactorEffect, ...]
     simple_effects: tuple[FactorEffect, ...]  # where factors interact
+    pairs: tuple[Effect, ...]  # every variant against every other, with `analysis.compare: all`
+    best: BestSet | None
     contributions: tuple[Contribution, ...]
     speeds: tuple[LearningSpeed, ...]
     gaps: tuple[Gap, ...]
@@ -370,18 +391,21 @@ class Analysis:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON document: keys in a fixed order, what could not be computed null.
 
-        - `schema_version`: 1. `study`, `baseline`, `metric`, `direction` (max or min),
+        - `schema_version`: 2. `study`, `baseline`, `metric`, `direction` (max or min),
           `confidence`.
         - `answer`: the opening sentences; `coverage`: what the intervals cover; `seeds`; `trials`:
           counts by what became of them.
         - `variants`: a list of name, n, failures (by kind: count, of, rate, low, high, p), metrics
           {name: {values by seed, n, mean, sd, low, high}}, factors, origin, alias_of, notes.
         - `effects`: a list of variant, baseline and every field of `Comparison` (metric, n, mean,
-          low, high, p, p_holm, …), headline metric first.
+          interval, low, high, p, p_holm, verdict, …), headline metric first. `pairs`: likewise,
+          each variant against each, where they are compared so; `best`: as in `BestSet`, or null.
         - `guards`: kind, severity, text, variants. `costs`: as in `Cost`.
-        - `factors`: `levels` by factor, and `effects`: name, order, factors, levels, references
-          and every field of `Comparison`.
+        - `factors`: `levels` by factor, `effects` and `simple_effects`: name, order, factors,
+          levels, references, trend, within and every field of `Comparison`.
         - `contributions`, `speeds`, `gaps`, `expectations`: as in the classes of those names.
+
+        `docs/report.md` has the whole list, with what changed from version 1.
         """
         plain = _plain(self)
         effects, simple = plain.pop("factor_effects"), plain.pop("simple_effects")

@@ -13,13 +13,15 @@ from itertools import groupby
 
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.effects import (
+    BestSet,
     Contribution,
+    Cost,
     Effect,
     FactorEffect,
     Failures,
     VariantSummary,
 )
-from ablate.analysis.formatting import amount, figure, listing, plural, plus, pretty
+from ablate.analysis.formatting import amount, figure, level, listing, plural, plus, pretty
 from ablate.analysis.paired import Kind
 from ablate.analysis.sentences import conclusion, estimate, half_width
 from ablate.study.resolved import ResolvedVariant
@@ -44,6 +46,7 @@ def opening(
     variants: Sequence[VariantSummary],
     factor_effects: Sequence[FactorEffect] = (),
     contributions: Sequence[Contribution] = (),
+    best: BestSet | None = None,
 ) -> tuple[str, ...]:
     """Return the opening sentences: the differences, what their intervals cover, what was lost.
 
@@ -52,6 +55,7 @@ def opening(
         variants: all of them.
         factor_effects: on the headline metric.
         contributions: of a leave-one-out.
+        best: the set that holds the best variant, where that is the question.
     """
     lost = failure_sentence({e.name: e.failures for e in variants if e.alias_of is None})
     measured = next((each for each in variants if each.n), None)
@@ -62,7 +66,7 @@ def opening(
     found = found or _factorial(factor_effects, context)
     found = found or _against(context.effects, context, names)
     if found:
-        found = (*found, context.coverage)
+        found = (*([best.words] if best else []), *found, context.coverage)
     else:
         known = measured.metrics.get(context.metric)
         value = f"no {pretty(context.metric)}"
@@ -77,11 +81,38 @@ def opening(
 def _against(
     effects: Sequence[Effect], context: AnalysisContext, names: Mapping[str, str]
 ) -> tuple[str, ...]:
-    rows = [each for each in effects if each.family == "variants"] or list(effects)
+    rows = [each for each in effects if each.family in ("variants", "pairs")] or list(effects)
     if not rows:
         return ()
     start = f"{_upper(pretty(context.metric))} against {context.baseline}"
     return (_told(start, rows, context, lambda each: names[each.variant]),)
+
+
+def best_words(best: BestSet, costs: Sequence[Cost], confidence: float) -> str:
+    """Return which variants may be the best, which are ruled out, and the cheapest that may be."""
+    count = len(best.members) + len(best.ruled_out)
+    means = {name: amount(best.metric, mean) for name, mean in best.means.items()}
+    members = [f"{name} ({means[name]})" for name in best.members]
+    of = f"of the {count} variants in {pretty(best.metric)}"
+    if not best.ruled_out:
+        text = (
+            f"Any {of} may be the best: {listing(members)}; {plural(best.n, 'seed')} rule out none."
+        )
+    elif len(members) == 1:
+        text = f"The best {of} is {members[0]}, at {level(confidence)} confidence."
+    else:
+        text = f"The best {of} is among {listing(members)}, at {level(confidence)} confidence."
+    if best.ruled_out:
+        text += f" Ruled out: {listing([f'{name} ({means[name]})' for name in best.ruled_out])}."
+    if best.without:
+        text += f" Nothing is known of {listing(best.without)}."
+    cost = next((each for each in costs if each.variant == best.cheapest), None)
+    if cost is not None and len(members) > 1:
+        time = ""
+        if cost.inference is not None:
+            time = f", {1000 * cost.inference.median:.3g} ms per 1000 examples"
+        text += f" The cheapest of them is {best.cheapest} ({cost.parameters:,} parameters{time})."
+    return text
 
 
 def _contributed(parts: Sequence[Contribution], context: AnalysisContext) -> tuple[str, ...]:

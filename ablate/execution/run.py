@@ -28,7 +28,7 @@ from ablate.execution.readings import materialised
 from ablate.execution.runner import Interrupted, More, Run, recover
 from ablate.reasons import reason
 from ablate.store import Store
-from ablate.study.checks import check_new_names
+from ablate.study.checks import beyond_shares, check_new_names
 from ablate.study.metrics import bare
 from ablate.study.preview import VariantPlan
 from ablate.study.programs import groups
@@ -270,15 +270,19 @@ class _Grown:
 
 
 def _check_metric(study: Study, built: Sequence[VariantPlan]) -> None:
-    """Refuse to add seeds by a metric that no trial will report.
+    """Refuse a margin that the metric cannot have, and seeds added by one that no trial reports.
 
     Raises:
-        StudyError: there is no such metric; those there are are named.
+        StudyError: the margin is none; or there is no such metric: those there are are named.
     """
     wanted = study.analysis.metric
+    names = list(dict.fromkeys(name for each in built for name in each.metrics))
+    # By itself accuracy is the metric, where there is one.
+    own = "accuracy" if wanted == "auto" and "accuracy" in map(bare, names) else wanted
+    if (text := beyond_shares(own, study.analysis.margin)) is not None:
+        raise StudyError(f"analysis.margin: {text}")
     if study.until is None or wanted == "auto":
         return
-    names = list(dict.fromkeys(name for each in built for name in each.metrics))
     if names and all(bare(name) != bare(wanted) for name in names):
         raise StudyError(
             f"analysis.metric: no trial reports '{wanted}', and seeds are added until it decides."

@@ -28,6 +28,7 @@ _VERSIONS = ("ablate", "keras", "tensorflow", "numpy", "python", "platform", "de
 _NAMES = {
     "variants": ("name", "alias_of"),
     "effects": ("variant", "baseline"),
+    "pairs": ("variant", "baseline"),
     "contributions": ("origin", "without"),
     "costs": ("variant",),
     "speeds": ("variant",),
@@ -116,6 +117,7 @@ def _side_by_side(
         seeds=tuple(sorted({seed for part in parts for seed in part.seeds})),
         trials={key: sum(part.trials.get(key, 0) for part in parts) for key in parts[0].trials},
         factors={},
+        best=None,
         **fields
         | {"guards": tuple(sorted(fields["guards"], key=lambda g: g.severity != "warning"))},
     )
@@ -244,8 +246,15 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _settings(analysis: Analysis) -> Settings:
+    margin = next(
+        (each.margin for each in analysis.effects if each.metric == analysis.metric), None
+    )
     return Settings(
-        metric=analysis.metric, direction=analysis.direction, confidence=analysis.confidence
+        metric=analysis.metric,
+        direction=analysis.direction,
+        confidence=analysis.confidence,
+        margin=margin,
+        compare="all" if analysis.pairs else "baseline",
     )
 
 

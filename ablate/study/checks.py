@@ -15,7 +15,7 @@ from typing import Any
 
 from ablate.errors import StudyError, nearest
 from ablate.study.declaration import SEARCH_SEEDS, Declaration
-from ablate.study.metrics import LARGER, SMALLER, direction_of, flat, reported
+from ablate.study.metrics import LARGER, SMALLER, direction_of, flat, is_share, reported
 from ablate.study.overrides import apply
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.probes import PROBES, Probe
@@ -203,8 +203,20 @@ def _check_probes(study: Declaration) -> Iterator[Problem]:
         seen.add(key)
 
 
+def beyond_shares(metric: str, margin: float | None) -> str | None:
+    """Return why a margin is none for `metric`: a share of 1 has no differences as large."""
+    if margin is None or margin < 1 or not is_share(metric):
+        return None
+    return (
+        f"{margin:g} is no margin of {metric}, a share of 1: 0.01 is one point of it. Expected "
+        "less than 1."
+    )
+
+
 def _check_analysis(study: Declaration) -> Iterator[Problem]:
     analysis = study.analysis
+    if (text := beyond_shares(analysis.metric, analysis.margin)) is not None:
+        yield Problem(("analysis", "margin"), text)
     if analysis.metric == "auto" or analysis.direction != "auto":
         return
     given = [study.train.metrics, *(each.train.get("metrics") for _, each in _declared(study))]

@@ -89,6 +89,8 @@ def test_the_json_document_has_the_documented_keys() -> None:
         "guards",
         "costs",
         "factors",
+        "pairs",
+        "best",
         "contributions",
         "speeds",
         "gaps",
@@ -169,6 +171,9 @@ def test_learning_speed_is_measured_to_the_target_that_is_set() -> None:
 def test_requests_that_cannot_be_met_are_refused() -> None:
     with pytest.raises(StudyError, match=r"no variant 'plian'.*Did you mean 'plain'"):
         analyze([], ARMS, "plian")
+    with pytest.raises(StudyError, match=r"analysis.margin: 1 is no margin of test_accuracy"):
+        analyze(study(VALUES), ARMS, "plain", Settings(margin=1))
+    assert analyze(study(VALUES), ARMS, "plain", Settings(metric="loss", margin=1)).answer
     with pytest.raises(StudyError, match="no trial reports 'f1'"):
         analyze(study(VALUES), ARMS, "plain", Settings(metric="f1"))
 

@@ -1,9 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from ablate.analysis.best_set import best_set
+from ablate.analysis import analyze
+from ablate.analysis.best_set import best_set, compares_all
+from ablate.analysis.intervals import Interval
 from ablate.analysis.overlap import widening
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.schema.placement import Placement
+from tests.analysis.simulated import BN, DROPOUT, arm, study
 
 
 def test_a_variant_leaves_when_another_beats_it():
@@ -43,3 +50,72 @@ def test_the_corrected_interval_over_splits_that_share_rows():
     assert plain * widening(5, 80, 20) == pytest.approx(by_hand)
     # r times k folds: n_test/n_train = 1/(k - 1)
     assert widening(10, 4, 1) == pytest.approx(np.sqrt(1 + 10 / 4))
+
+
+BEFORE = Placement(layer="BatchNormalization", at="before_activation")
+AFTER = Placement(layer="BatchNormalization", at="after_activation")
+POSITIONS = [arm("plain"), arm("before", insert=[BEFORE]), arm("after", insert=[AFTER])]
+BASE = np.random.default_rng(9).normal(0.9, 0.01, 6)
+NOISE = np.random.default_rng(10).normal(0, 0.001, (2, 6))
+VALUES = {
+    "plain": list(BASE - 0.05),
+    "before": list(BASE + NOISE[0]),
+    "after": list(BASE + 0.0002 + NOISE[1]),
+}
+
+
+@pytest.mark.parametrize(
+    ("resolved", "alike"),
+    [
+        (POSITIONS, True),
+        (POSITIONS[:2], False),
+        ([arm("plain"), arm("bn", insert=[BN]), arm("dropout", insert=[DROPOUT])], False),
+        ([arm("plain"), arm("bn", insert=[BN]), arm("both", insert=[BN, DROPOUT])], False),
+        ([*POSITIONS[:2], arm("after", insert=[AFTER], train={"learning_rate": 0.5})], False),
+        ([*POSITIONS[:2], arm("after", insert=[AFTER], factors={"at": "after"})], False),
+    ],
+)
+def test_each_is_compared_with_each_where_placements_are_the_question(resolved, alike):
+    assert compares_all(Settings(), resolved) is alike
+    assert compares_all(Settings(compare="all"), resolved)
+    assert not compares_all(Settings(compare="baseline"), resolved)
+
+
+def test_positions_open_with_the_best_set_and_its_cheapest_member():
+    found = analyze(
+        [replace(each, parameters=900 if each.variant == "before" else 1000)
+         for each in study(VALUES)], POSITIONS, "plain",
+    )  # fmt: skip
+    assert found.best.members == ("after", "before")
+    assert found.best.ruled_out == ("plain",)
+    assert found.answer[0] == found.best.words
+    assert found.best.words.startswith("The best of the 3 variants in test accuracy is among after")
+    assert "Ruled out: plain (8" in found.best.words
+    assert found.best.words.endswith("is before (900 parameters, 11 ms per 1000 examples).")
+
+
+def test_pairs_are_corrected_together_and_hold_the_baselines():
+    found = analyze(study(VALUES), POSITIONS, "plain")
+    assert [(each.variant, each.baseline) for each in found.pairs] == [
+        ("before", "plain"), ("after", "plain"), ("after", "before"),
+    ]  # fmt: skip
+    assert {each.family_size for each in found.pairs} == {3}
+    assert found.effect("after") == found.pairs[1]
+    p = stats.ttest_rel(VALUES["after"], VALUES["before"]).pvalue
+    assert found.pairs[2].p == pytest.approx(p)
+    plain = analyze(study(VALUES), POSITIONS, "plain", Settings(compare="baseline"))
+    assert (plain.pairs, plain.best) == ((), None)
+    assert plain.effect("after").family_size == 2
+
+
+def test_seeds_that_a_variant_lost_do_not_count_and_one_that_lost_all_is_named():
+    values = {**VALUES, "before": [None, *VALUES["before"][1:]], "never": [None] * 6}
+    found = analyze(study(values), [*POSITIONS, arm("never", insert=[AFTER, DROPOUT])], "plain")
+    assert found.best.n == 5
+    assert "Nothing is known of never." in found.best.words
+
+
+def test_over_splits_of_one_pool_less_is_ruled_out():
+    wide = Interval("overlapping_splits", 0.25)
+    values = np.random.default_rng(1).normal(size=(6, 4)) * 0.5 + np.array([0, 0.9, 0, 0])
+    assert best_set(values, 0.95).sum() < best_set(values, 0.95, interval=wide).sum()

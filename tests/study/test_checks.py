@@ -69,6 +69,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "analysis.direction: 'charm' is not a metric whose direction is known. Say "
         "'direction: max' or 'direction: min'.",
     ),
+    "margin of a share": (
+        {"analysis": {"metric": "accuracy", "margin": 1}},
+        "analysis.margin: 1 is no margin of accuracy, a share of 1: 0.01 is one point of it. "
+        "Expected less than 1.",
+    ),
     "claimed variant": (
         {"expect": [claim(variant="dro")]},
         "expect[0].variant: no variant 'dro'. Did you mean 'drop'?",

@@ -10,7 +10,14 @@ from __future__ import annotations
 from ablate.report.document import Table
 from ablate.report.report_data import ReportData
 from ablate.report.tables.cells import scale_of
-from ablate.report.tables.comparisons import contributions, evidence, expectations, factors
+from ablate.report.tables.comparisons import (
+    best,
+    contributions,
+    evidence,
+    expectations,
+    factors,
+    pairs,
+)
 from ablate.report.tables.measures import costs, every_metric, gaps, speeds
 from ablate.report.tables.trials import (
     environment,
@@ -21,6 +28,7 @@ from ablate.report.tables.trials import (
 )
 
 __all__ = [
+    "best",
     "contributions",
     "environment",
     "expectations",
@@ -28,6 +36,7 @@ __all__ = [
     "failures",
     "findings",
     "headline",
+    "pairs",
     "scale_of",
     "seeds",
     "tables",
@@ -37,8 +46,10 @@ __all__ = [
 #: What a study may have found beyond the headline, in the order of the page.
 FINDINGS = (
     failures,
+    best,
     factors,
     contributions,
+    pairs,
     evidence,
     every_metric,
     gaps,

@@ -111,8 +111,13 @@ def verdict_mark(effect: Comparison | None) -> str:
 
 def holm_words(rows: Sequence[Comparison]) -> str:
     """Return over how many comparisons Holm's p is taken, family by family; "" of a single test."""
+    # Every pair of variants is one family, whatever stands on its other side.
     families = {
-        (each.family, getattr(each, "baseline", "")): each.family_size for each in rows if each.n
+        (each.family, "" if each.family == "pairs" else getattr(each, "baseline", "")): (
+            each.family_size
+        )
+        for each in rows
+        if each.n
     }
     if max(families.values(), default=0) < 2:
         return ""

@@ -11,6 +11,7 @@ from ablate.report.formatting import (
     fixed,
     metric_scale,
     metric_title,
+    percent,
     probability,
     whole,
 )
@@ -67,6 +68,61 @@ def factors(report: ReportData) -> Table | None:
         ),
         tuple(notes),
         mark=verdict_mark,
+    )
+
+
+def best(report: ReportData) -> Table | None:
+    """Return which variants may be the best, with what each costs."""
+    analysis = report.analysis
+    found = analysis.best
+    if found is None:
+        return None
+    scale = scale_of(analysis, found.metric)
+    costs = {each.variant: each for each in analysis.costs}
+
+    def milliseconds(name: str) -> str:
+        time = costs[name].inference
+        return NONE if time is None else figures(1000 * time.median, 3)
+
+    return tabulated(
+        "best",
+        f"Which variant may be the best in {metric_title(found.metric)}",
+        [*found.members, *found.ruled_out],
+        (
+            (Column("Variant", "left"), lambda name: name),
+            (Column(scale.titled("Mean")), lambda name: scale.value(found.means[name])),
+            (
+                Column("May be the best", "left"),
+                lambda name: "yes" if name in found.members else "ruled out",
+            ),
+            (Column("Parameters", drop=2), lambda name: whole(costs[name].parameters)),
+            (Column("ms per 1000 examples", drop=3), milliseconds),
+        ),
+        (
+            f"Sets made like this hold the best in {percent(analysis.confidence)} of studies. A "
+            "variant is ruled out where another is ahead of it by a paired one-sided test, at a "
+            f"level divided by the number of rivals. Over the {found.n} seeds that all completed.",
+        ),
+        mark=lambda name: "" if name in found.members else "worse",
+    )
+
+
+def pairs(report: ReportData) -> Table | None:
+    """Return each variant against each, the largest differences first."""
+    analysis = report.analysis
+    return tabulated(
+        "pairs",
+        f"Every pair: differences in {metric_title(analysis.metric)}",
+        sorted(analysis.pairs, key=lambda each: -abs(each.mean or 0.0)),
+        (
+            variant_column(),
+            (Column("Against", "left"), lambda each: each.baseline),
+            pairs_column(),
+            *difference_cells(analysis, scale_of(analysis, analysis.metric)),
+        ),
+        (f"Paired by seed; intervals are per pair{holm_words(analysis.pairs)}.",),
+        mark=verdict_mark,
+        detail=True,
     )
 
 

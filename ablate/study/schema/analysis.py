@@ -27,6 +27,12 @@ class Analysis(Strict):
         description="Differences nearer to zero do not matter, in the metric's unit (0.01: a point "
         "of accuracy). With it a variant can be called equivalent to the baseline.",
     )
+    compare: Literal["baseline", "all"] | None = Field(
+        default=None,
+        description="baseline: each variant with the baseline. all: each with each, and the set "
+        "that holds the best; by default where variants differ in nothing but where they place the "
+        "same layers.",
+    )
     collapse: Literal["auto", "none"] | float = Field(
         default="auto",
         description="When a trial counts as collapsed. auto: its validation accuracy is not above "
