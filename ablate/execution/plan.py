@@ -20,6 +20,7 @@ from ablate.disk import DamagedError, check_archive, notice
 from ablate.errors import AblateError
 from ablate.execution.again import lacking
 from ablate.execution.devices import cores
+from ablate.execution.model_readings import Look, with_model
 from ablate.execution.readings import Read, with_digests
 from ablate.store import Store
 from ablate.study.checks import check_new_names
@@ -117,6 +118,7 @@ def plan(
     *,
     look_inside: LookInside | None = None,
     read: Read | None = None,
+    look: Look | None = None,
     earlier: Study | None = None,
     recorded: bool = False,
     anew: bool = False,
@@ -127,7 +129,8 @@ def plan(
     `earlier`, the study as it was resolved before, knows them already. Without it such a study
     is planned without those variants. `read` reads what a `call` of data returns, where no earlier
     reading is known (`anew`: known from this study); without it such trials are planned without
-    the digest of their rows, as if nobody had trained them. `recorded` plans under the numerics
+    the digest of their rows, as if nobody had trained them. `look` builds the model of a `call`,
+    where nothing is known of what it brings. `recorded` plans under the numerics
     that the study was trained under, for those who show what is there; else it is today's, and
     what stands under another is trained again.
     """
@@ -135,13 +138,14 @@ def plan(
         check_new_names(study)
     study = with_threads(study, earlier)
     study = _with_numerics(study, earlier, recorded)
+    memory = store.read_digests()
+    before = dict(memory)
+    study = with_model(study, memory, look)
     if earlier is not None:
         study = carry_sites(study, earlier)
     if look_inside is not None and (variant := wanted_sites(study)) is not None:
         assert study.leave_one_out is not None  # or no site would be wanted
         study = with_sites(study, look_inside(variant, study.leave_one_out))
-    memory = store.read_digests()
-    before = dict(memory)
     everything = store.results()
     resolved = with_digests(
         study.resolved, study.seed_list, everything, memory,

@@ -15,6 +15,7 @@ from ablate.errors import StudyError, nearest
 from ablate.execution.plan import plan, resolved_before
 from ablate.store import Store
 from ablate.study.schema.model import Model
+from ablate.study.schema.train import Train
 from ablate.study.study import Study
 from ablate.study.trial import Trial
 
@@ -79,4 +80,12 @@ def _trial(model: Model, other: Study, store: Store, where: str, recorded: bool)
 
 
 def _with(study: Study, model: Model) -> Study:
-    return study.model_copy(update={"model": model})
+    """Return the study with a model, trained as it says and not as the other study was."""
+    train = study.train
+    said = train.model_dump(by_alias=True, exclude_unset=True)
+    pinned = train.model_dump(
+        by_alias=True, include={"optimizer", "learning_rate", "loss", "metrics"}
+    )
+    return study.model_copy(
+        update={"model": model, "train": Train.model_validate({**pinned, **said})}
+    )

@@ -16,6 +16,7 @@ from typing import Any
 
 from ablate.study.digests import source_digest
 from ablate.study.identity import trial_ids
+from ablate.study.in_memory import InMemory
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.data import Data
 from ablate.study.study import Study
@@ -68,12 +69,29 @@ def materialised(study: Study, folder: Path) -> Study:
     Rows that a function returns are read under seeds, as those of a `call` are. The file that
     keeps them is all that workers see, and its digest is in the ids.
     """
-    if study.in_memory is None or not callable(study.in_memory.data):
+    if study.in_memory is None:
+        return study
+    if study.in_memory.open_weights:
+        study = _with_made_model(study, study.in_memory)
+    if not callable(study.in_memory.data):
         return study.materialised(folder)
     from ablate.data.reading import seeded  # with Keras, which a driver needs for nothing else
 
     with seeded("live data"):
         return study.materialised(folder)
+
+
+def _with_made_model(study: Study, objects: InMemory) -> Study:
+    """Return the study with the model that its function makes, and which weights it has set."""
+    from ablate.models.creation import kept_weights, noted
+
+    with noted():
+        made = objects.model()
+    update: dict[str, Any] = {}
+    if hasattr(made, "weights") and (kept := kept_weights(made)):
+        found = {layer: list(each) for layer, each in kept.items()}
+        update = {"model": study.model.model_copy(update={"weights": "keep", "kept": found})}
+    return study.with_objects(replace(objects, model=made, open_weights=False), **update)
 
 
 def _declaration(data: Data, memory: MutableMapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.checks import beyond_shares, check_new_names
 from ablate.study.metrics import bare
-from ablate.study.preview import VariantPlan
+from ablate.study.preview import VariantPlan, weights_lines
 from ablate.study.programs import groups
 from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
@@ -156,6 +156,7 @@ class Session:
                 variant.spec, worker.look_inside, variant, rule
             ),
             read=lambda spec: self.call(spec, worker.read, spec),
+            look=lambda spec: self.call(spec, worker.look_at_model, spec),
             earlier=resolved_before(self._store),
             anew=anew,
         )
@@ -214,6 +215,7 @@ def _train(
     if again:
         notice(again)
     tell(watchers, "begin", len(todo), kept, len(made.dropped))
+    tell(watchers, "built", weights_lines((each.name, each.weights) for each in built))
     grown = _Grown(made, store, {trial.id for trial in todo}, watchers)
     outcomes: dict[str, TrialResult] = {}
     try:

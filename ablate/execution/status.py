@@ -51,6 +51,7 @@ class Row:
     skipped: tuple[str, ...] = ()  # hosts that could not take the position, with the reason
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    weights: str = ""  # kept or fresh, in words
 
     @property
     def done(self) -> int:
@@ -59,7 +60,8 @@ class Row:
 
 
 #: What a row has from the variant once it is built.
-_BUILT = ("parameters", "trainable", "inserted", "removed", "skipped", "notes", "cautions")
+_BUILT = ("parameters", "trainable", "inserted", "removed", "skipped", "notes", "cautions",
+          "weights")  # fmt: skip
 
 
 @dataclass(frozen=True)

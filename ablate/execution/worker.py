@@ -172,6 +172,13 @@ def look_inside(variant: ResolvedVariant, rule: LeaveOneOut) -> list[Found]:
     return list(found_in(variant, rule))
 
 
+def look_at_model(spec: Spec) -> dict[str, Any]:
+    """Build the base model of a spec and return what it brings along: settings, kept weights."""
+    from ablate.training import brought_by_model
+
+    return dict(brought_by_model(spec))
+
+
 def read(spec: Spec) -> str:
     """Read the rows of a spec; return the digest that all other readings must have."""
     from ablate.data import load

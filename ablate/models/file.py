@@ -6,19 +6,16 @@ wrote the file, and what to do. Keras's safe mode stays on: nothing in a file is
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from ablate.errors import AblateError
 from ablate.reasons import reason
-from ablate.study.archives import check_archive
+from ablate.study.archives import check_archive, keras_version
 from ablate.surgery.recursion_limit import deep_graphs
 
 
@@ -53,38 +50,6 @@ def load(place: Path, compiled: bool = False, notes: list[str] | None = None) ->
             "model is not compiled."
         )
     return _model(loaded, place)
-
-
-def keras_version(place: Path) -> str | None:
-    """Return the version of Keras that wrote a file; both formats carry it."""
-    found = _stored(place, "metadata.json", "keras_version", "keras_version")
-    return found[:40] if isinstance(found, str) else None
-
-
-def compiled_in(place: Path) -> dict[str, Any] | None:
-    """Return the configuration of the compilation that a file carries, None if there is none."""
-    found = _stored(place, "config.json", "compile_config", "training_config")
-    if isinstance(found, str):
-        with contextlib.suppress(ValueError):
-            found = json.loads(found)
-    if not isinstance(found, dict) or not found:
-        return None
-    return {**found, "optimizer": found.get("optimizer") or found.get("optimizer_config")}
-
-
-def _stored(place: Path, member: str, key: str, attribute: str) -> Any:
-    """Return `key` of a JSON member of a `.keras` file, or an attribute of an HDF5 file."""
-    try:
-        if zipfile.is_zipfile(place):
-            with zipfile.ZipFile(place) as archive:
-                return json.loads(archive.read(member)).get(key)
-        import h5py
-
-        with h5py.File(place) as stored:
-            found = stored.attrs.get(attribute)
-    except (OSError, KeyError, ValueError, AttributeError, TypeError, zipfile.BadZipFile):
-        return None
-    return found.decode(errors="replace") if isinstance(found, bytes) else found
 
 
 def _model(loaded: object, place: Path) -> keras.Model:

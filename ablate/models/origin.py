@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import keras
 
+from ablate.models.creation import initializers
 from ablate.surgery import graph
 from ablate.surgery.hosts import paths as named_layers
 
@@ -25,8 +26,9 @@ class Origin:
     """What a base model starts from.
 
     With `kept`, every layer but those named in `fresh` keeps the weights it has; without, all
-    layers are drawn for each seed. `notes` and `cautions` are what plan and report say of it,
-    `compiled` is the configuration that it came compiled with, of which nothing is used.
+    layers are drawn for each seed. `weights` says it one by one, where only some of a model's
+    are kept: by the path of a layer, the indices among its weights. `notes` and `cautions` are
+    what plan and report say of it, `compiled` is the configuration that it came compiled with.
     """
 
     kept: bool = False
@@ -34,6 +36,7 @@ class Origin:
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     compiled: Mapping[str, Any] | None = None
+    weights: Mapping[str, tuple[int, ...]] | None = None
 
 
 _origins: WeakKeyDictionary[keras.Model, Origin] = WeakKeyDictionary()
@@ -77,14 +80,12 @@ def untrained(model: keras.Model, fresh: Collection[str] = ()) -> tuple[list[str
 
 def _constants(layer: keras.Layer) -> Iterator[tuple[Any, Any]]:
     """Yield the weights of a layer that start from a constant, each with its initializer."""
-    for name, initializer in vars(layer).items():
-        role = name.removesuffix("_initializer")
-        if role == name or not isinstance(initializer, _CONSTANT):
+    for variable, initializer in initializers(layer):
+        if not isinstance(initializer, _CONSTANT):
             continue
-        if role == "bias" and getattr(layer, "unit_forget_bias", False):
+        if variable is getattr(layer, "bias", None) and getattr(layer, "unit_forget_bias", False):
             continue  # an LSTM's, of zeros and ones
-        variable = getattr(layer, role, None)
-        if isinstance(variable, keras.Variable) and variable.dtype.startswith(("float", "bfloat")):
+        if variable.dtype.startswith(("float", "bfloat")):
             yield variable, initializer
 
 

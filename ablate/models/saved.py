@@ -14,10 +14,12 @@ import keras
 
 from ablate.errors import AblateError, StudyError, nearest
 from ablate.models import file, fitting
+from ablate.models.creation import kept_weights, noted
 from ablate.models.origin import Origin, compiled_with, note, untrained
 from ablate.models.outputs import outputs_of
 from ablate.models.replace_head import replace_head
 from ablate.reasons import reason, sentence
+from ablate.study.archives import compiled_in
 from ablate.study.calls import resolve
 from ablate.study.schema.model import Model
 from ablate.study.specs import InputOutputSpec, Target
@@ -61,9 +63,12 @@ def _origin(
 
     `fresh` names the layers that were exchanged.
     """
-    compiled = file.compiled_in(path)
+    compiled = compiled_in(path)
     if not model.keeps_weights:
         return Origin(notes=notes, compiled=compiled)
+    if isinstance(model.kept, dict):
+        kept = {layer: tuple(each) for layer, each in model.kept.items() if layer not in fresh}
+        return Origin(bool(kept), fresh, notes, compiled=compiled, weights=kept)
     layers, all_of_them = untrained(made, fresh)
     if all_of_them:
         caution = (
@@ -95,9 +100,9 @@ def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
     """
     call = str(model.call)
     function = resolve(call, "model.call")
-    arguments = model.arguments
-    if model.weights is not None:
-        arguments["weights"] = model.weights
+    arguments, asked = model.arguments, model.weights
+    if asked not in (None, "keep", "fresh"):
+        arguments["weights"] = asked
     classes = getattr(spec.targets, "classes", None)
     offered = {"input_shape": spec.input_shape, "classes": classes}
     try:
@@ -113,7 +118,8 @@ def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
     except ValueError:
         wanted = {}  # a builtin without a signature: calling it will show
     try:
-        made = function(**arguments, **wanted)
+        with noted():
+            made = function(**arguments, **wanted)
     except Exception as error:
         raise StudyError(f"model.call: '{call}' raised {reason(error)}") from error
     if not isinstance(made, keras.Model):
@@ -122,7 +128,11 @@ def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
         )
     if not made.built and not isinstance(spec.input_shape, dict | list):
         made.build((None, *spec.input_shape))
-    return note(made, Origin(compiled=compiled_with(made)))
+    compiled = compiled_with(made)
+    if asked in ("keep", "fresh"):
+        return note(made, Origin(asked == "keep", compiled=compiled))
+    kept = kept_weights(made)
+    return note(made, Origin(bool(kept), weights=kept or None, compiled=compiled))
 
 
 def _load(path: Path, given: str) -> keras.Model:

@@ -8,12 +8,13 @@ is a line per finished trial, at most one every few seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -100,6 +101,11 @@ class Display(Watcher):
                 transient=True,
             )  # fmt: skip
             self._live.start()
+
+    def built(self, lines: Sequence[str]) -> None:
+        """Say which weights are kept and which are fresh."""
+        for line in lines:
+            self._console.print(escape(line), highlight=False)
 
     def planned(self, plan: Any, todo: int) -> None:
         """Count the trials that were added."""

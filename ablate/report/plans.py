@@ -16,6 +16,7 @@ from rich.table import Table
 from ablate.analysis import Guard
 from ablate.analysis.guards import remarks
 from ablate.report.live import count, duration
+from ablate.study.preview import weights_lines
 
 #: Inserted layers named in full; more are counted.
 NAMED = 6
@@ -24,7 +25,11 @@ NAMED = 6
 def print_preview(seen: Any, console: Console) -> None:
     """Print what a study would train, a row per variant."""
     built = any(row.parameters is not None for row in seen.rows)
-    table = Table(title=f"Study {seen.study}", title_justify="left", show_edge=False)
+    console.print(f"[italic]Study {escape(seen.study)}[/italic]", highlight=False)
+    rows = [(row.variant, row.weights) for row in seen.rows if row.alias_of is None]
+    for line in weights_lines(rows):
+        console.print(escape(line), highlight=False)
+    table = Table(show_edge=False)
     table.add_column("variant", overflow="fold")
     if built:
         table.add_column("parameters", justify="right")

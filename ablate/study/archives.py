@@ -1,13 +1,16 @@
-"""Archives that would unpack to far more than they are.
+"""What a saved model says of itself without Keras: sizes, versions, how it was compiled.
 
-A `.keras` file enters; nothing leaves but an error where a small file stands for gigabytes: it
-would fill the memory before anything could be said of it. Only the table of contents is read.
+An archive that would unpack to far more than it is, is refused by its table of contents: a small
+file that stands for gigabytes would fill the memory before anything could be said of it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from ablate.errors import StudyError
 
@@ -39,3 +42,35 @@ def check_archive(place: Path) -> None:
                 f"in {each.compress_size / 1e6:,.1f} MB of it, as in no file that Keras wrote. "
                 "Expected a file that model.save wrote."
             )
+
+
+def keras_version(place: Path) -> str | None:
+    """Return the version of Keras that wrote a file; both formats carry it."""
+    found = _stored(place, "metadata.json", "keras_version", "keras_version")
+    return found[:40] if isinstance(found, str) else None
+
+
+def compiled_in(place: Path) -> dict[str, Any] | None:
+    """Return the configuration of the compilation that a file carries, None if there is none."""
+    found = _stored(place, "config.json", "compile_config", "training_config")
+    if isinstance(found, str):
+        with contextlib.suppress(ValueError):
+            found = json.loads(found)
+    if not isinstance(found, dict) or not found:
+        return None
+    return {**found, "optimizer": found.get("optimizer") or found.get("optimizer_config")}
+
+
+def _stored(place: Path, member: str, key: str, attribute: str) -> Any:
+    """Return `key` of a JSON member of a `.keras` file, or an attribute of an HDF5 file."""
+    try:
+        if zipfile.is_zipfile(place):
+            with zipfile.ZipFile(place) as archive:
+                return json.loads(archive.read(member)).get(key)
+        import h5py
+
+        with h5py.File(place) as stored:
+            found = stored.attrs.get(attribute)
+    except (OSError, KeyError, ValueError, AttributeError, TypeError, zipfile.BadZipFile):
+        return None
+    return found.decode(errors="replace") if isinstance(found, bytes) else found

@@ -169,11 +169,25 @@ def _check_overrides(study: Declaration) -> Iterator[Problem]:
             if key not in fields:
                 text = f"unknown key.{nearest(key, fields)} Expected one of: {', '.join(fields)}."
                 yield Problem((*path, "train", key), text)
+        if _merges_into_nothing(study, variant):
+            text = (
+                "the study states no optimizer that this could be merged into: its model may come "
+                "compiled with one of its own. Name an optimizer here, or in train.optimizer."
+            )
+            yield Problem((*path, "train", "optimizer"), text)
         for key in variant.data:
             if key not in ("limit", "scale"):
                 text = "a variant changes 'limit' or 'scale' of the data, nothing else: variants " \
                     "of other data are another study."  # fmt: skip
                 yield Problem((*path, "data", key), text)
+
+
+def _merges_into_nothing(study: Declaration, variant: Variant) -> bool:
+    """Whether a variant changes arguments of an optimizer that only the model could tell."""
+    given = variant.train.get("optimizer")
+    brought = study.model.file is not None or study.model.call is not None
+    whole = not isinstance(given, Mapping) or {"name", "call"} & given.keys()
+    return brought and not whole and "optimizer" not in study.train.model_fields_set
 
 
 def _check_probes(study: Declaration) -> Iterator[Problem]:

@@ -34,10 +34,15 @@ _SHORT = {"x": "x_train", "y": "y_train"}
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """The objects in memory of a study. Two are equal only if they are one."""
+    """The objects in memory of a study. Two are equal only if they are one.
+
+    `open_weights`: the model is made by a function, and the study does not say what is to become
+    of its weights; whoever calls the function can tell which of them it set.
+    """
 
     model: Any = None
     data: Any = None
+    open_weights: bool = False
 
 
 def take(document: Any) -> tuple[Any, InMemory | None]:
@@ -65,6 +70,7 @@ def take(document: Any) -> tuple[Any, InMemory | None]:
                     found[section] = rest.pop(each)
                     changed[section] = {**rest, key: name}
         if section == "model" and section in found and not _is_model(found[section]):
+            found["open_weights"] = "weights" not in changed[section]
             changed[section].setdefault("weights", "fresh")  # made by a call, as `call:` is
     return changed, InMemory(**found) if found else None
 

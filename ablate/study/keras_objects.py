@@ -106,6 +106,98 @@ def _each(given: Any, write: Callable[..., Any], path: tuple[Any, ...]) -> Any:
     return write(given, *path) if _is_object(given) else given
 
 
+def from_compilation(
+    config: Mapping[str, Any], own: Callable[[str], str | None] = lambda name: None
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the `train` fields that a model was compiled with, and what of it no text can say.
+
+    Args:
+        config: what `get_compile_config` gives, or a `.keras` file holds.
+        own: gives `module:name` of a function that is held by its name alone.
+    """
+    found: dict[str, Any] = {}
+    lost: list[str] = []
+
+    def text(kind: str, given: Any) -> Any:
+        if isinstance(given, list | tuple):
+            return [each for each in (text(kind, inner) for inner in given) if each is not None]
+        if isinstance(given, Mapping) and "class_name" not in given:
+            return {key: text(kind, each) for key, each in given.items() if each is not None}
+        made = _from_config(kind, given, own)
+        if made is None and given is not None:
+            lost.append(f"its {kind} '{_called(given)}'")
+        return made
+
+    optimizer = config.get("optimizer")
+    if isinstance(optimizer, Mapping) and optimizer.get("class_name") == "LossScaleOptimizer":
+        optimizer = optimizer.get("config", {}).get("inner_optimizer")
+    if isinstance(optimizer, str):
+        found["optimizer"] = {"name": optimizer_name(optimizer)}
+    elif isinstance(optimizer, Mapping):
+        inner = dict(optimizer.get("config") or {})
+        rate = inner.pop("learning_rate", None)
+        made = _from_config("optimizer", {**optimizer, "config": inner}, own)
+        if made is None:
+            lost.append(f"its optimizer '{_called(optimizer)}'")
+        else:
+            found["optimizer"] = {"name": made} if isinstance(made, str) else made
+            if isinstance(rate, Mapping):
+                call = f"{rate.get('module')}:{rate.get('class_name')}"
+                found["schedule"], rate = _scheduled(call, dict(rate.get("config") or {}))
+            if rate is not None:
+                found["learning_rate"] = shortest(float(rate))
+    for key in ("loss", "metrics", "weighted_metrics"):
+        kind = "loss" if key == "loss" else "metric"
+        made = None if config.get(key) is None else text(kind, config[key])
+        if made not in (None, [], {}):
+            found[key] = made
+    if config.get("loss_weights") is not None:
+        found["loss_weights"] = _plain(config["loss_weights"], "loss_weights")
+    return found, lost
+
+
+def _from_config(kind: str, given: Any, own: Callable[[str], str | None]) -> Any:
+    """Return the text of one serialized object, None where it says too little."""
+    if isinstance(given, str):
+        return given if _is_name(kind, given) else own(given) and {"call": own(given)}
+    if not isinstance(given, Mapping):
+        return None
+    name, config = str(given.get("class_name")), given.get("config")
+    if isinstance(config, str):  # a function, held by its name
+        return config if _is_name(kind, config) else own(config) and {"call": own(config)}
+    called = (config or {}).get("name")
+    arguments = {
+        key: _plain(value, kind, key)
+        for key, value in (config or {}).items()
+        if key not in _NAMES and value is not None
+    }
+    if str(given.get("module") or "").split(".")[0] == "keras" and _is_name(kind, name):
+        text: dict[str, Any] = {"name": optimizer_name(name) if kind == "optimizer" else name}
+    elif ">" in str(given.get("registered_name")):
+        text = {"name": given["registered_name"]}
+    elif given.get("module") and given["module"] != "builtins":
+        text = {"call": f"{given['module']}:{name}"}
+    else:
+        return None
+    usual = (metric_name(name), snake(name))
+    if kind == "metric" and called and re.sub(r"_\d+$", "", called) not in usual:
+        text["as"] = called
+    return {**text, **arguments}
+
+
+def _is_name(kind: str, name: str) -> bool:
+    if kind == "optimizer":
+        return optimizer_name(name) in OPTIMIZERS
+    return loss_name(name) in LOSSES if kind == "loss" else snake(name) in METRICS
+
+
+def _called(given: Any) -> str:
+    if not isinstance(given, Mapping):
+        return str(given)
+    config = given.get("config")
+    return config if isinstance(config, str) else str(given.get("class_name"))
+
+
 def _optimizer(thing: Any, whole: bool) -> tuple[dict[str, Any], Any]:
     """Return an optimizer's text, and its learning rate: a number or a schedule."""
     at = ("optimizer",)
@@ -148,24 +240,30 @@ def _schedule(thing: Any) -> tuple[dict[str, Any], Any]:
             f"{_kind(thing)}.",
             *at,
         )
-    config = {k: v for k, v in dict(thing.get_config()).items() if k not in _NAMES}
     kind = type(thing).__name__
-    rate = config.pop("initial_learning_rate", None)
-    if _is_keras(thing) and kind in _SCHEDULES and not config.get("warmup_steps"):
-        name, keys = _SCHEDULES[kind]
-        given = {key: _plain(config[key], *at, key) for key in keys if key in config}
-        usual = {key: each for key, each in given.items() if _USUAL.get(key) != each}
-        return {"name": name, **usual}, rate
-    if _is_keras(thing) and kind == "PiecewiseConstantDecay":
-        pieces = _pieces(config["boundaries"], config["values"])
-        if pieces is not None:
-            return pieces
     call = f"keras.optimizers.schedules:{kind}"
     if not _is_keras(thing):
         call = _importable(type(thing), *at)
-    if rate is None:
-        rate = shortest(float(thing(0)))
-    return {"call": call, **{key: _plain(each, *at, key) for key, each in config.items()}}, rate
+    text, rate = _scheduled(call, dict(thing.get_config()))
+    return text, shortest(float(thing(0))) if rate is None else rate
+
+
+def _scheduled(call: str, config: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Return the text of a schedule by its class and configuration, and its first rate, if told."""
+    config = {k: _plain(v, "learning_rate", k) for k, v in config.items() if k not in _NAMES}
+    rate = config.pop("initial_learning_rate", None)
+    module, _, kind = call.partition(":")
+    own = module != "keras.optimizers.schedules"
+    if not own and kind in _SCHEDULES and not config.get("warmup_steps"):
+        name, keys = _SCHEDULES[kind]
+        given = {key: config[key] for key in keys if key in config}
+        return {"name": name, **{k: v for k, v in given.items() if _USUAL.get(k) != v}}, rate
+    if not own and kind == "PiecewiseConstantDecay":
+        pieces = _pieces(config["boundaries"], config["values"])
+        if pieces is not None:
+            return pieces
+        rate = shortest(config["values"][0])
+    return {"call": call, **config}, rate
 
 
 def _pieces(bounds: list[int], values: list[float]) -> tuple[dict[str, Any], float] | None:

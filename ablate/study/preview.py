@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -30,3 +31,19 @@ class VariantPlan:
     notes: tuple[str, ...]
     metrics: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    weights: str = ""  # whether training starts from kept weights, or from fresh ones
+
+
+def weights_lines(named: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what variants start from, said once where it is the same for all.
+
+    >>> weights_lines([("plain", "fresh"), ("bn", "fresh")])
+    ['Weights: fresh.']
+    """
+    by_text: dict[str, list[str]] = {}
+    for name, text in named:
+        if text:
+            by_text.setdefault(text, []).append(name)
+    if len(by_text) == 1:
+        return [f"Weights: {next(iter(by_text))}."]
+    return [f"Weights of {', '.join(names)}: {text}." for text, names in by_text.items()]

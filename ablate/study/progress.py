@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +32,9 @@ class Watcher:
 
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Trials to train, already done, and on disk but no longer planned."""
+
+    def built(self, lines: Sequence[str]) -> None:
+        """The variants to train were built: which weights they start from, in words."""
 
     def planned(self, plan: Any, todo: int) -> None:
         """Trials were added: `plan` has them all, `todo` counts what this run trains."""

@@ -79,6 +79,12 @@ class Study(Declaration):
             return self
         return Study(**{**self._fields(), **materialise(self, self._in_memory, folder)})
 
+    def with_objects(self, objects: InMemory, **update: Any) -> Study:
+        """Return this study with other objects in memory, and `update` unchecked."""
+        made = self.model_copy(update=update)
+        made._in_memory = objects
+        return made
+
     def with_leave_one_out(self, **update: Any) -> Study:
         """Return this study with `update` in its `leave_one_out`, checked anew."""
         assert self.leave_one_out is not None

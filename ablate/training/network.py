@@ -26,6 +26,7 @@ from ablate.surgery.calibrate import estimate, named, undo
 from ablate.surgery.hosts import paths as named_layers
 from ablate.surgery.insert import carry_out
 from ablate.surgery.remove import take_out
+from ablate.training.seeding import Keep
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Network:
 
     model: keras.Model
     layers: tuple[tuple[str, keras.Layer], ...]
-    keep: frozenset[str]
+    keep: Keep
     placements: tuple[Placement, ...] = ()
     decisions: tuple[surgery.SiteDecision, ...] = ()
     removed: tuple[str, ...] = ()
@@ -56,6 +57,31 @@ class Network:
     def warned(self, cautions: tuple[str, ...]) -> Network:
         """Return it with further cautions, which its compilation gave."""
         return replace(self, cautions=(*self.cautions, *cautions))
+
+    @property
+    def weights(self) -> str:
+        """Say which layers start from weights that were there, and which are drawn for each seed.
+
+        What placements insert is left out of it: it is fresh in any case.
+        """
+        added = {each.path for each in self.decisions if each.path}
+        layers = [(path, each) for path, each in self.layers if each.weights]
+        layers = [each for each in layers if each[0] not in added and each[1].path not in added]
+        kept, fresh = [], []
+        for path, layer in layers:
+            held = {index for index in range(len(layer.weights)) if (path, index) in self.keep}
+            whole = path in self.keep or len(held) == len(layer.weights)
+            name = path or "the whole model"
+            kept += [name] if whole or held else []
+            fresh += [] if whole else [name if not held else f"other weights of {name}"]
+        if not kept:
+            return "fresh, drawn anew for each seed"
+        if not fresh:
+            return "kept, every seed starts from the same"
+        return (
+            f"kept in {some(kept)}, every seed starts from the same; fresh in {some(fresh)}, "
+            "drawn anew for each seed"
+        )
 
     def index_of(self, decision: surgery.SiteDecision) -> int:
         """Return which of the spec's placements a decision carries out."""
@@ -129,14 +155,19 @@ def _check_texts(base: keras.Model, splits: Splits) -> None:
         )
 
 
-def _kept(origin: models.Origin, base: keras.Model) -> frozenset[str]:
-    """Return the canonical paths of the layers of `base` that keep the weights they have."""
+def _kept(origin: models.Origin, base: keras.Model) -> Keep:
+    """Return the canonical paths of the layers of `base` that keep the weights they have.
+
+    Where a layer keeps some of its weights, the indices of those stand with its path.
+    """
     if not origin.kept:
         return frozenset()
     canonical = surgery.canonical_paths(base)
-    return frozenset(
-        canonical[layer] for layer, path in named_layers(base) if path not in origin.fresh
-    )
+    named = [(canonical[layer], path) for layer, path in named_layers(base)]
+    if origin.weights is not None:
+        kept = origin.weights
+        return frozenset((to, index) for to, path in named for index in kept.get(path, ()))
+    return frozenset(to for to, path in named if path not in origin.fresh)
 
 
 def _uncalibrated(bare: keras.Model, spec: Spec, base: keras.Model) -> tuple[Placement, ...]:
@@ -171,11 +202,17 @@ def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin, splits: Spli
     return Network(
         model=base,
         layers=layers,
-        keep=frozenset([""] if origin.kept else []),
+        keep=_kept_as_it_is(origin),
         notes=origin.notes,
         cautions=origin.cautions,
         compiled=origin.compiled,
     )
+
+
+def _kept_as_it_is(origin: models.Origin) -> Keep:
+    if origin.weights is not None:
+        return frozenset(("", index) for index in origin.weights.get("", ()))
+    return frozenset([""] if origin.kept else [])
 
 
 def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:

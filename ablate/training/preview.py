@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,11 +17,13 @@ from ablate import models, surgery
 from ablate.errors import AblateError, StudyError
 from ablate.models import dtype_policy
 from ablate.reasons import reason
+from ablate.study.calls import resolve
+from ablate.study.keras_objects import from_compilation
 from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import CANONICAL
 from ablate.study.schema.variant import Found, LeaveOneOut
-from ablate.study.trial import Trial
+from ablate.study.trial import Spec, Trial
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.callbacks import CallbackSet
 from ablate.training.model_cache import prepared_model
@@ -81,6 +84,27 @@ def found_in(variant: ResolvedVariant, rule: LeaveOneOut) -> list[Found]:
         for each in made.decisions
         if each.name is not None
     ]
+
+
+def brought_by_model(spec: Spec) -> dict[str, Any]:
+    """Return what the base model of `spec` brings: its own settings, whether weights are kept.
+
+    `settings` are `train` fields, `lost` what of its compilation no text can say.
+    """
+    rows = rows_of(spec, 0)
+    with dtype_policy(spec.train.dtype):
+        base = models.base(spec.model, rows.splits.spec, dtype=spec.train.dtype)
+    origin, module = models.origin(base), str(spec.model.call).partition(":")[0]
+
+    def own(name: str) -> str | None:
+        try:
+            resolve(f"{module}:{name}", "model.call")
+        except StudyError:
+            return None
+        return f"{module}:{name}"
+
+    settings, lost = from_compilation(origin.compiled or {}, own)
+    return {"kept": origin.kept, "settings": settings, "lost": lost}
 
 
 #: Steps that are timed.
@@ -186,6 +210,7 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
         notes=found.notes,
         cautions=found.cautions,
         metrics=tuple(sorted(names)),
+        weights=made.weights,
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import random
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,9 @@ import keras
 import numpy as np
 
 Seed = int | str
+
+#: Layers that start from the weights they have, by path, or with the index of one weight.
+Keep = frozenset[str | tuple[str, int]]
 
 
 def derive(seed: Seed, path: str, role: str) -> int:
@@ -58,10 +61,10 @@ class _Layer:
 
     path: str
     layer: keras.Layer
-    keep: bool
+    keep: Keep
     weights: list[keras.Variable] = field(init=False)
     generators: list[keras.Variable] = field(init=False)
-    kept: list[np.ndarray] | None = None
+    kept: dict[int, np.ndarray] = field(default_factory=dict)
     recipe: list[Any] | None = None  # per weight: an array, a _Draw, or None (make it anew)
 
     def __post_init__(self) -> None:
@@ -70,8 +73,12 @@ class _Layer:
         known = {id(variable) for variable in (*self.weights, *metrics)}
         self.generators = [each for each in layer.variables if id(each) not in known]
         # What `adapt` has learned from data is no initial weight.
-        if self.keep or hasattr(layer, "adapt"):
-            self.kept = [_array(weight) for weight in self.weights]
+        everything = self.path in self.keep or hasattr(layer, "adapt")
+        self.kept = {
+            index: _array(weight)
+            for index, weight in enumerate(self.weights)
+            if everything or (self.path, index) in self.keep
+        }
 
     @property
     def composite(self) -> bool:
@@ -99,13 +106,13 @@ class InitialState:
     Args:
         layers: (canonical path, layer) of each layer, no container among them; a shared layer
             once.
-        keep: paths of layers that start from the weights they have now.
+        keep: layers, or single weights, that start from the values they have now.
         again: builds the model anew and returns its (path, layer) pairs; called, under a seed
             of its own, where a layer cannot be made again from its configuration.
     """
 
     layers: Iterable[tuple[str, keras.Layer]]
-    keep: frozenset[str] = frozenset()
+    keep: Keep = frozenset()
     again: Callable[[], Iterable[tuple[str, keras.Layer]]] | None = None
     _parts: list[_Layer] = field(init=False)
 
@@ -115,18 +122,21 @@ class InitialState:
         for path, layer in self.layers:
             if id(layer) not in seen and layer.variables:
                 seen.add(id(layer))
-                self._parts.append(_Layer(path, layer, path in self.keep))
+                self._parts.append(_Layer(path, layer, self.keep))
 
     def of(self, seed: Seed) -> Iterator[tuple[keras.Variable, Any]]:
         """Yield each variable with the value it begins with for `seed`."""
         rebuilt: Mapping[str, keras.Layer] | None = None
         for part in self._parts:
-            values = part.kept if part.kept is not None else _values(part, seed)
+            values: Sequence[Any] | None = [None] * len(part.weights)
+            if len(part.kept) < len(part.weights):
+                values = _values(part, seed)
             if values is None:
                 if rebuilt is None:
                     rebuilt = self._rebuilt(seed)
                 values = _taken(rebuilt, part)
-            yield from zip(part.weights, values, strict=True)
+            kept = (part.kept.get(index, value) for index, value in enumerate(values))
+            yield from zip(part.weights, kept, strict=True)
             for index, generator in enumerate(part.generators):
                 state = [derive(seed, part.path, f"generator/{index}"), 0]
                 yield generator, np.array(state, dtype=generator.dtype)

@@ -120,19 +120,38 @@ def _next_norms(layer: Any, flow: Dataflow) -> Iterator[Any]:
 
 
 def remarks_on_compilation(made: Network) -> list[str]:
-    """Remark on an optimizer, a loss or metrics that the model came with and trials do not use.
+    """Remark on the optimizer, loss and metrics that the model came with: used, or not.
 
-    The network is compiled as the study says.
+    The network is compiled as the planned study says, which takes them where it was silent.
     """
     if not made.compiled:
         return []
-    parts = (
-        _other_optimizer(made.compiled.get("optimizer"), made.model.optimizer),
-        _other_loss(made.compiled.get("loss"), made.model),
-        _other_metrics(made.compiled.get("metrics"), made.model),
-    )
-    unused = "; ".join(filter(None, parts))
-    return [f"of what the model came compiled with, trials do not use {unused}"] if unused else []
+    theirs = made.compiled
+    parts = {
+        "optimizer": _other_optimizer(theirs.get("optimizer"), made.model.optimizer),
+        "loss": _other_loss(theirs.get("loss"), made.model),
+        "metrics": _other_metrics(theirs.get("metrics"), made.model),
+    }
+    used = [key for key, other in parts.items() if other is None and theirs.get(key)]
+    unused = "; ".join(filter(None, parts.values()))
+    notes = []
+    if used:
+        ours = ", ".join(_words(key, made.model) for key in used)
+        fresh = ". The state of its optimizer starts fresh" if "optimizer" in used else ""
+        notes.append(f"trained as the model came compiled: {ours}{fresh}")
+    if unused:
+        notes.append(f"of what the model came compiled with, trials do not use {unused}")
+    return notes
+
+
+def _words(key: str, model: keras.Model) -> str:
+    if key == "loss":
+        return f"loss {loss_names(model)}"
+    if key == "metrics":
+        return f"metrics {', '.join(_names((compiled_with(model) or {}).get('metrics')))}"
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    config = optimizer.get_config()
+    return f"{optimizer_name(type(optimizer).__name__)} at {_rate(config['learning_rate'])}"
 
 
 def _other_optimizer(theirs: Any, ours: keras.Optimizer) -> str | None:

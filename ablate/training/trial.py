@@ -393,10 +393,15 @@ class _Running:
         final = model.get_weights() if best is not None else None
         if best is not None:
             model.set_weights(best)
+        # A file says what its model is trained with: the rate at the beginning, not what a schedule
+        # left behind.
+        rate = self.loop.rates.first(self.trial.spec.train.learning_rate)
+        left, model.optimizer.learning_rate = rate_of(model.optimizer), rate
         self.folder.mkdir(parents=True, exist_ok=True)
         draft, path = self.folder / ".draft.keras", self.folder / "model.keras"
         model.save(draft)
         draft.replace(path)
+        model.optimizer.learning_rate = left
         if final is not None:
             model.set_weights(final)
         return path

@@ -11,6 +11,7 @@ from keras import layers
 
 from ablate.errors import AblateError
 from ablate.models import file
+from ablate.study.archives import keras_version
 
 
 def small():
@@ -120,4 +121,4 @@ def test_a_damaged_file_is_no_matter_of_versions(tmp_path):
     place.write_bytes(place.read_bytes()[:3000])
     with pytest.raises(AblateError, match=r"could not be loaded.*model.save wrote .*, whole"):
         file.load(place)
-    assert file.keras_version(place) is None
+    assert keras_version(place) is None

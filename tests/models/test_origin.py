@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.models.file import compiled_in
 from ablate.models.origin import compiled_with, untrained
+from ablate.study.archives import compiled_in
 
 layers = keras.layers
 

@@ -122,12 +122,16 @@ def test_kept_weights_are_said_and_untrained_ones_are_a_caution(saved):
     assert plan.notes == ("every seed starts from the weights of 'mine.keras'",)
 
 
+LOSS_AND_METRICS = "loss sparse_categorical_crossentropy, metrics accuracy"
+
+
 def test_what_a_model_was_compiled_with_and_trials_do_not_use_is_said(saved):
     model = backbone(frozen=False)
     adam = {"name": "adam"}
     model.compile(keras.optimizers.Adam(0.001), "sparse_categorical_crossentropy", metrics=["acc"])
     spec = spec_of(model=saved(model), learning_rate=0.05)
-    (note,), _ = said(spec)
+    (used, note), _ = said(spec)
+    assert used == "trained as the model came compiled: " + LOSS_AND_METRICS
     assert note == (
         "of what the model came compiled with, trials do not use its optimizer, adam at 0.001, "
         "but sgd at 0.05 (train.optimizer)"
@@ -135,7 +139,13 @@ def test_what_a_model_was_compiled_with_and_trials_do_not_use_is_said(saved):
     (result,) = run(trial_of(spec))
     assert note in result.notes
     same = spec_of(model=saved(model), optimizer=adam, learning_rate=0.001)
-    assert said(same) == ((), ())
+    assert said(same) == (
+        (
+            f"trained as the model came compiled: adam at 0.001, {LOSS_AND_METRICS}. The state of "
+            "its optimizer starts fresh",
+        ),
+        (),
+    )
 
     adamw = keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(0.1, 9), clipnorm=1.0)
     model.compile(adamw, "kl_divergence", metrics=["acc", keras.metrics.AUC()])
@@ -144,5 +154,5 @@ def test_what_a_model_was_compiled_with_and_trials_do_not_use_is_said(saved):
     assert "its loss, kl_divergence, but sparse_categorical_crossentropy (train.loss)" in note
     assert note.endswith("its metrics, auc (train.metrics)")
     model.compile(keras.optimizers.Adam(0.001, clipnorm=1.0), metrics=["accuracy"])
-    (note,), _ = said(spec_of(model=saved(model), optimizer=adam, learning_rate=0.001))
+    (_, note), _ = said(spec_of(model=saved(model), optimizer=adam, learning_rate=0.001))
     assert note.endswith("do not use its optimizer's clipnorm: 1.0 (train.optimizer)")

@@ -45,7 +45,13 @@ class Model(Chosen):
     weights: str | None = Field(
         default=None,
         description="Of an application: imagenet, none (the default) or a file of weights; of a "
-        "file: keep (the default) or fresh.",
+        "file: keep (the default) or fresh; of a call: keep or fresh, left out: keep those that "
+        "were set or trained since their initializers gave them.",
+    )
+    kept: bool | dict[str, list[int]] | None = Field(
+        default=None,
+        description="Written by `ablate` itself: whether a call's model has weights that are kept; "
+        "of a file: which, by layer.",
     )
 
     @property
@@ -60,6 +66,8 @@ class Model(Chosen):
             return True
         if self.file is not None:
             return self.weights != "fresh"
+        if self.call is not None and self.weights in (None, "keep"):
+            return bool(self.weights or self.kept)
         return self.application is not None and self.weights not in (None, "none")
 
     @property

@@ -164,7 +164,8 @@ class Train(Strict):
     ] = Field(
         default=Named(name="sgd"),
         description="A Keras optimizer by name, its arguments beside it: "
-        "{name: sgd, momentum: 0.9}; or a class of your own by call.",
+        "{name: sgd, momentum: 0.9}; or a class of your own by call. Left out, that which a model "
+        "came compiled with.",
     )
     learning_rate: float = Field(
         default=0.01, ge=0, allow_inf_nan=False, description="The (first) learning rate."
@@ -236,7 +237,12 @@ class Train(Strict):
     @model_validator(mode="before")
     @classmethod
     def _write_objects(cls, document: Any) -> Any:
-        return as_text(document)
+        """Write Keras objects as text; null is silence, where a compiled model's own is taken."""
+        if not isinstance(document, dict):
+            return document
+        silent = ("optimizer", "learning_rate", "loss", "metrics")
+        said = {k: v for k, v in document.items() if v is not None or k not in silent}
+        return as_text(said)
 
     @field_validator("optimizer")
     @classmethod
