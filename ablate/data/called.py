@@ -11,15 +11,17 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ablate.data.check import source
-from ablate.data.conversion import FACTS, gather
-from ablate.data.nested import leaves
+from ablate.data.check import as_input, source
+from ablate.data.conversion import FACTS, gather, training_pipeline, tree
+from ablate.data.nested import leaves, over
 from ablate.data.reading import content_digest, seeded
 from ablate.data.source import Source
+from ablate.data.streams import stream_of
 from ablate.errors import DataError
 from ablate.reasons import reason
 from ablate.study.calls import resolve
@@ -27,6 +29,9 @@ from ablate.study.schema.data import Data
 
 #: Rows of more bytes than this are not read twice to see whether they are the same.
 _TWICE = 1 << 28
+
+#: Where a pipeline stands among the arrays that are read.
+STREAM = "stream"
 
 _REMEDY = (
     "Make the pipeline inside the function, seed its own generators (`default_rng(0)`, "
@@ -50,11 +55,29 @@ def rows_of(data: Data, labels: bool) -> Source:
         StudyError: there is no such function.
     """
     named = _read(data)
-    digest = content_digest(named)
+    train = named.pop(STREAM, None)
+    digest = content_digest(named) if train is None else None
     facts = {key: named.pop(key) for key in FACTS if key in named}
     if facts.get("class_names") is not None:
         facts["class_names"] = tuple(str(each) for each in np.asarray(facts["class_names"]).ravel())
-    return replace(source(str(data.call), named, labels=labels, **facts), digest=digest)
+    if train is None:
+        return replace(source(str(data.call), named, labels=labels, **facts), digest=digest)
+    return _streamed(data, named, labels, facts)
+
+
+def _streamed(data: Data, named: dict[str, Any], labels: bool, facts: dict[str, Any]) -> Source:
+    """Return the source of a pipeline that is made anew for each epoch."""
+
+    def make() -> Any:
+        return training_pipeline(_called(data))[0]
+
+    name = f"data.call: {data.call}"
+    stream, first = stream_of(f"{name}: train", make, tree)
+    sample = dict(zip(("x_train", "y_train", "weight_train"), first, strict=False))
+    made = source(str(data.call), {**named, **sample}, labels=labels, **facts)
+    tokens = bool(facts.get("tokens", False))
+    inputs = partial(over, partial(as_input, tokens=tokens, add_channel=None))
+    return replace(made, stream=replace(stream, inputs=(inputs,)))
 
 
 def check_digest(data: Data, found: Source) -> None:
@@ -82,12 +105,16 @@ def check_digest(data: Data, found: Source) -> None:
 def settled(data: Data, found: Source) -> str:
     """Return the digest of `found`, made sure that other processes read the same.
 
+    It is `STREAM` where training rows are made anew for each epoch.
+
     A second call that returns the same rows is proof enough. One that does not may be right all
     the same (a pipeline that its module makes goes on where it was): then a fresh process reads.
 
     Raises:
         DataError: other processes would read other rows.
     """
+    if found.stream is not None:
+        return STREAM
     digest = str(found.digest)
     parts = (found.train, found.validation, found.test)
     size = sum(leaf.nbytes for part in parts if part for _, leaf in leaves(part.x))
@@ -104,7 +131,10 @@ def settled(data: Data, found: Source) -> str:
 
 
 def _read(data: Data) -> dict[str, Any]:
-    """Return the named arrays of the function, read under seeds that derive from its call."""
+    """Return the named arrays of the function, read under seeds that derive from its call.
+
+    A pipeline of training rows that is to be made anew for each epoch stands under `STREAM`.
+    """
     call, arguments = str(data.call), data.complete_arguments()
     # Its module may draw when it is imported, which it is once in a process: the call has seeds of
     # its own, so that it draws the same after an import and without one.
@@ -117,16 +147,30 @@ def _read(data: Data) -> dict[str, Any]:
     except ValueError:
         pass  # a builtin without a signature: calling it will show
     with seeded(call, sorted(arguments.items())):
-        try:
-            value = function(**arguments)
-        except Exception as error:
-            raise DataError(f"data.call: '{call}' raised {reason(error)}") from error
-        return gather(value, f"data.call: {call}", data.groups)
+        value = _called(data)
+        train, rest = training_pipeline(value)
+        if train is None or data.digest is not None or data.load == "memory":
+            return gather(value, f"data.call: {call}", data.groups)
+        named = gather(rest, f"data.call: {call}", data.groups) if rest else {}
+    names = getattr(train, "class_names", None)  # of an image_dataset_from_directory
+    if names is not None:
+        named.setdefault("class_names", names)
+    return {**named, STREAM: train}
+
+
+def _called(data: Data) -> Any:
+    """Return what the function returns."""
+    function = resolve(str(data.call), "data.call")
+    try:
+        return function(**data.complete_arguments())
+    except Exception as error:
+        raise DataError(f"data.call: '{data.call}' raised {reason(error)}") from error
 
 
 def _elsewhere(data: Data) -> str:
     """Return the digest of a reading in a process of its own."""
-    request = json.dumps([{"call": data.call, "groups": data.groups, **data.arguments}, sys.path])
+    fields = {"call": data.call, "groups": data.groups, "load": data.load, **data.arguments}
+    request = json.dumps([fields, sys.path])
     done = subprocess.run(
         [sys.executable, "-c", _ELSEWHERE, request], capture_output=True, text=True, check=False
     )

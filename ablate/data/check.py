@@ -56,7 +56,7 @@ def source(
     """
     _check_names(name, arrays, labels)
     xs = {
-        part: over(lambda leaf: _inputs(leaf, tokens, add_channel), arrays[f"x_{part}"])
+        part: over(lambda leaf: as_input(leaf, tokens, add_channel), arrays[f"x_{part}"])
         for part in ("train", "val", "test")
         if f"x_{part}" in arrays
     }
@@ -113,10 +113,10 @@ def _check_names(name: str, arrays: Mapping[str, Any], labels: bool) -> None:
             raise DataError(f"{name}: {here} is there but {gone} is missing. They come in pairs.")
 
 
-def _inputs(leaf: Any, tokens: bool, add_channel: bool | None) -> Any:
+def as_input(leaf: Any, tokens: bool, add_channel: bool | None) -> Any:
     """Return raw inputs with an axis of features; floats as float32, integers as they are."""
     if isinstance(leaf, Column):
-        return leaf.changed(partial(_inputs, tokens=tokens, add_channel=add_channel))
+        return leaf.changed(partial(as_input, tokens=tokens, add_channel=add_channel))
     if leaf.ndim == 1:
         leaf = leaf[:, None]
     leaf = leaf.reshape(len(leaf), *with_channel(leaf.shape[1:], leaf.dtype, add_channel))

@@ -23,8 +23,10 @@ from ablate.errors import DataError
 #: Arrays of more bytes than this are split by their row numbers and scaled as they are read.
 LARGE = 1 << 26
 
-#: Rows that are read at once where all are looked through; what is fitted is summed over as many.
+#: Rows that are read at once where all are looked through, at most, and values; what is fitted is
+#: summed over as many.
 CHUNK = 4096
+_VALUES = 1 << 24
 
 Read = Callable[[np.ndarray], np.ndarray]
 Change = Callable[[np.ndarray], np.ndarray]
@@ -37,7 +39,8 @@ class Column:
     `read` gives rows of the source by their numbers; `rows` are those that this column has, None
     for the first `size`. `changes` are applied to what is read, each row by itself. `divisor`: the
     last change is a division of bytes by it, which may as well be made later. `held`: what is read
-    lies in memory already.
+    lies in memory already. `content` returns a text that names what the source holds, where that
+    is known by other means than by reading it.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Column:
     changes: tuple[Change, ...] = ()
     divisor: float | None = None
     held: bool = False
+    content: Callable[[], str] | None = None
     undivided: Column | None = field(default=None, repr=False)
 
     @property
@@ -181,8 +185,15 @@ def held(array: np.ndarray, name: str) -> Column:
 
 def chunks(leaf: np.ndarray | Column) -> Iterator[np.ndarray]:
     """Yield all rows, some thousands at a time."""
-    for start in range(0, len(leaf), CHUNK):
-        yield leaf[start : start + CHUNK]
+    stride = stride_of(leaf.shape[1:])
+    for start in range(0, len(leaf), stride):
+        yield leaf[start : start + stride]
+
+
+def stride_of(*examples: tuple[int, ...]) -> int:
+    """Return how many rows of such examples are read at once; it depends on nothing else."""
+    values = sum(int(np.prod(each, dtype=np.int64)) for each in examples)
+    return max(1, min(CHUNK, _VALUES // max(1, values)))
 
 
 def extremes(leaf: np.ndarray | Column, axes: tuple[int, ...] | None = None) -> tuple[Any, Any]:

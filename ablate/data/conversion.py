@@ -7,15 +7,18 @@ flat dict of named trees (`x_train`, `y_train`, …). Nothing is judged here but
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ablate.data.column import LARGE, Column, mapped
 from ablate.data.nested import Tree
-from ablate.data.reading import in_order
+from ablate.data.pipelines import PATIENCE, batches, is_pipeline, joined, length
+from ablate.data.reader import is_reader, read_part
 from ablate.errors import DataError, nearest
-from ablate.reasons import sentence
 
 #: The arrays a source may have, and what may be given with them.
 ARRAYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
@@ -56,16 +59,15 @@ def gather(value: Any, where: str = "data", groups: str | None = None) -> dict[s
     """
     if isinstance(value, Mapping):
         return _mapping(value, where, groups)
-    if _is_dataset(value) or isinstance(value, np.ndarray):
+    if is_pipeline(value) or is_reader(value) or isinstance(value, np.ndarray):
         return _part(value, "train", where)
     if isinstance(value, tuple | list) and 2 <= len(value) <= 3:
-        datasets = all(_is_dataset(each) for each in value)
-        if datasets or all(isinstance(each, tuple) for each in value):
+        if _are_parts(value):
             names = ("train", "test") if len(value) == 2 else ("train", "val", "test")
             return {
-                key: tree
+                key: found
                 for name, part in zip(names, value, strict=True)
-                for key, tree in _part(part, name, where).items()
+                for key, found in _part(part, name, where).items()
             }
         return _part(tuple(value), "train", where)
     size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
@@ -81,7 +83,7 @@ def _mapping(value: Mapping[Any, Any], where: str, groups: str | None) -> dict[s
         if key in _PARTS:
             named.update(_part(each, _PARTS[key], where))
         elif key in (*ARRAYS, *COLUMNS):
-            named[key] = _tree(each, f"{where}: {key}")
+            named[key] = tree(each, f"{where}: {key}")
         elif key in FACTS:
             named[key] = each
         else:
@@ -95,8 +97,10 @@ def _mapping(value: Mapping[Any, Any], where: str, groups: str | None) -> dict[s
 
 def _part(value: Any, name: str, where: str) -> dict[str, Tree]:
     """Return x and y of one part under their names."""
-    if _is_dataset(value):
-        value = _read(value, f"{where}: {name}")
+    if is_reader(value):
+        return read_part(value, name, where, tree)
+    if is_pipeline(value):
+        value = _whole(value, f"{where}: {name}")
     keys = ("x", "y", "weight", "groups")
     if isinstance(value, Mapping) and "x" in value and "sample_weight" in value:
         value = {**value, "weight": value["sample_weight"]}
@@ -106,14 +110,20 @@ def _part(value: Any, name: str, where: str) -> dict[str, Tree]:
     elif not isinstance(value, tuple) or len(value) not in (2, 3):
         value = (value,)
     return {
-        f"{key}_{name}": _tree(each, f"{where}: {key}_{name}")
+        f"{key}_{name}": tree(each, f"{where}: {key}_{name}")
         for key, each in zip(keys, value, strict=False)
         if each is not None
     }
 
 
-def _tree(value: Any, name: str) -> Tree:
-    """Return `value` as an array, or a dict or list of arrays."""
+def tree(value: Any, name: str) -> Tree:
+    """Return `value` as an array, or a dict or list of arrays.
+
+    Arrays that are mapped from large files are columns, which are read when they are asked for.
+
+    Raises:
+        DataError: it is none of these.
+    """
     if isinstance(value, Mapping):
         return {str(key): _array(each, f"{name}['{key}']") for key, each in value.items()}
     if isinstance(value, tuple) or (
@@ -123,7 +133,13 @@ def _tree(value: Any, name: str) -> Tree:
     return _array(value, name)
 
 
-def _array(value: Any, name: str) -> np.ndarray:
+def _array(value: Any, name: str) -> np.ndarray | Column:
+    if isinstance(value, Column):
+        return value
+    if isinstance(value, str | Path) and str(value).endswith(".npy"):
+        return _mapped(str(value), name)
+    if isinstance(value, np.memmap) and value.nbytes > LARGE:
+        return mapped(value, name) or np.asarray(value)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
@@ -142,55 +158,50 @@ def _array(value: Any, name: str) -> np.ndarray:
     return array
 
 
-def _is_dataset(value: Any) -> bool:
-    # By what it does: importing TensorFlow to ask would cost seconds where there is none.
-    return hasattr(value, "as_numpy_iterator") and hasattr(value, "element_spec")
-
-
-def _read(dataset: Any, name: str) -> tuple[Tree, ...]:
-    """Read a tf.data dataset once, batched or not, into arrays: x, y, weights."""
-    if int(dataset.cardinality()) == -1:
-        raise DataError(f"{name}: the dataset never ends (repeat()). Give it with take(n).")
+def _mapped(file: str, name: str) -> np.ndarray | Column:
+    """Return the array of an npy file, where it is large without reading it."""
     try:
-        with in_order():
-            elements = list(dataset.as_numpy_iterator())
-    except Exception as error:
-        hint = (
-            " Make the dataset inside the function that is called, or seed what it draws."
-            if "determinism" in str(error)
-            else ""
-        )
-        raise DataError(f"{name}: the dataset cannot be read: {sentence(error)}{hint}") from error
-    if not elements:
-        raise DataError(f"{name}: the dataset has no elements.")
-    spec = dataset.element_spec
-    join = np.concatenate if _batched(spec) else np.stack
-    first = elements[0]
-    if not isinstance(first, tuple):
-        return _join(elements, join), None
-    if len(first) > 3:
-        raise DataError(
-            f"{name}: an element of the dataset has {len(first)} members. Expected: (x, y) or "
-            "(x, y, weight)."
-        )
-    return tuple(_join(list(each), join) for each in zip(*elements, strict=True))
+        array = np.load(Path(file).expanduser(), mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{name}: the npy file '{file}' cannot be read: {error}.") from None
+    column = mapped(array, name) if array.nbytes > LARGE else None
+    return np.array(array) if column is None else column
 
 
-def _batched(spec: Any) -> bool:
-    """Tell whether elements are batches: their leaves share a first axis, none is a scalar."""
-    import tensorflow as tf
+def training_pipeline(value: Any) -> tuple[Any, Any]:
+    """Return the pipeline that gives the training rows, None if there is none, and the rest."""
+    if is_pipeline(value):
+        return value, None
+    if isinstance(value, Mapping) and is_pipeline(value.get("train")):
+        return value["train"], {key: each for key, each in value.items() if key != "train"}
+    if _are_parts(value) and is_pipeline(value[0]):
+        names = ("test",) if len(value) == 2 else ("validation", "test")
+        return value[0], dict(zip(names, value[1:], strict=True))
+    return None, value
 
-    shapes = [each.shape for each in tf.nest.flatten(spec)]
-    if any(shape.rank in (None, 0) for shape in shapes):
+
+def _are_parts(value: Any) -> bool:
+    """Whether a tuple or list holds two or three parts, and not the members of one."""
+    if not isinstance(value, tuple | list) or not 2 <= len(value) <= 3:
         return False
-    firsts = {shape[0] for shape in shapes}
-    return firsts == {None} or (None not in firsts and len(firsts) == 1 and len(shapes) > 1)
+    return all(isinstance(each, tuple) or is_pipeline(each) or is_reader(each) for each in value)
 
 
-def _join(elements: list[Any], join: Any) -> Tree:
-    first = elements[0]
-    if isinstance(first, Mapping):
-        return {key: join([each[key] for each in elements]) for key in first}
-    if isinstance(first, tuple | list):
-        return [join(each) for each in zip(*elements, strict=True)]
-    return join(elements)
+def _whole(pipeline: Any, name: str) -> tuple[Tree, ...]:
+    """Read a pipeline once, to its end, into arrays: x, y, weights."""
+    if length(pipeline) == -1:
+        raise DataError(f"{name}: the dataset never ends (repeat()). Give it with take(n).")
+    began, parts = time.perf_counter(), []
+    for each in batches(pipeline, name, 1024, tree):
+        parts.append(each)
+        if length(pipeline) is None and time.perf_counter() - began > PATIENCE:
+            raise DataError(
+                f"{name}: the pipeline has not ended after {len(parts)} batches in "
+                f"{PATIENCE:.0f} s. Give one that ends."
+            )
+    if not parts:
+        raise DataError(
+            f"{name}: the dataset has no elements. A generator that has been read is exhausted: "
+            "make it inside the function that is called."
+        )
+    return joined(parts)

@@ -34,6 +34,8 @@ def load(data: Data) -> Source:
         StudyError: a `call` names nothing that can be called.
     """
     document = {field: getattr(data, field) for field in _FIELDS} | data.complete_arguments()
+    if data.call is not None:  # whether a pipeline is read once or made anew
+        document["kept"] = data.load == "memory" or data.digest is not None
     key = json.dumps([document, _stamp(data)], sort_keys=True, default=str)
     found = _sources.get(key, lambda: remarked(data.kind.load()(data, data.target == "labels")))
     check_digest(data, found)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ablate.data.column import Column, chunks
 from ablate.data.nested import leaves
 from ablate.data.rng import number
 
@@ -65,6 +66,14 @@ def content_digest(named: Mapping[str, Any]) -> str:
     whole = hashlib.sha256()
     for name in sorted(named):
         for leaf_name, leaf in leaves(named[name], name):
+            if isinstance(leaf, Column):
+                whole.update(f"{leaf_name} {leaf.dtype.str} {leaf.shape}\0".encode())
+                if leaf.content is not None:
+                    whole.update(leaf.content().encode())
+                    continue
+                for block in chunks(leaf):
+                    whole.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
+                continue
             array = np.asarray(leaf)
             whole.update(f"{leaf_name} {array.dtype.str} {array.shape}\0".encode())
             if array.dtype == object:  # a fact that is None, say: its bytes would be an address

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate.data.column import CHUNK, Column
+from ablate.data.column import Column, chunks
 from ablate.data.nested import Tree, leaves
 from ablate.data.source import Part, Source, listed
 from ablate.study.specs import Target
@@ -48,7 +48,7 @@ def remarked(source: Source) -> Source:
 
 def _some(leaf: np.ndarray | Column) -> np.ndarray:
     """Return an array as it is, and the first rows of what is read when it is asked for."""
-    return leaf[:CHUNK] if isinstance(leaf, Column) else leaf
+    return next(chunks(leaf)) if isinstance(leaf, Column) else leaf
 
 
 def absent(source: Source, train: Part, only: Sequence[int] | None) -> list[str]:

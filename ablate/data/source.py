@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ablate.data.nested import Tree, leaves, over, rows
+from ablate.data.streams import Stream
 from ablate.study.specs import InputOutputSpec, Target, Task
 
 
@@ -50,6 +51,7 @@ class Source:
     not that of their type. `tokens`: the inputs are token numbers and stay integers. `redraw`
     draws a generated source anew for a seed (split: per_seed). `skipped` names the files of a
     folder that are not read, by the reason. `digest` is that of what a `call` returned.
+    `stream` makes the training rows anew for each epoch; `train` then has its first batches.
     `notes` and `cautions` are what plan and report say of the data: a caution is something that may
     spoil the comparison.
     """
@@ -65,6 +67,7 @@ class Source:
     cautions: tuple[str, ...] = ()
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     digest: str | None = None
+    stream: Stream | None = None
     redraw: Callable[[int], Source] | None = None
 
 
@@ -79,7 +82,8 @@ class Splits:
     that the source gives count in that part. `drawn` names the parts (train, validation, test)
     that `split: per_seed` or `folds` draws anew for a seed, whether it is asked for or not.
     `weight_*` are the rows' weights in loss and weighted metrics, None where all count alike.
-    `groups_test` is the group of each test row.
+    `groups_test` is the group of each test row. `stream` makes the training rows anew for each
+    epoch; `x_train` and `y_train` are then its first batches.
     """
 
     x_train: Tree
@@ -102,6 +106,7 @@ class Splits:
     weight_val: np.ndarray | None = None
     weight_test: np.ndarray | None = None
     groups_test: np.ndarray | None = None
+    stream: Stream | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...] | dict[str, tuple[int, ...]] | list[tuple[int, ...]]:

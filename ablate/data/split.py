@@ -20,6 +20,7 @@ from ablate.data.partition import partition, parts_taken
 from ablate.data.remarks import absent, equal_rows, unscaled
 from ablate.data.scale import Scaler, fit, shifted
 from ablate.data.source import Part, Source, Splits
+from ablate.data.streams import Stream, check_stream, prepared
 from ablate.data.targets import strata
 from ablate.errors import DataError
 from ablate.study.schema.data import Data
@@ -61,6 +62,9 @@ _remembered: Memory[tuple[Source, Splits]] = Memory(
 
 
 def _split(source: Source, data: Data, seed: int, application: str | None) -> Splits:
+    if source.stream is not None:
+        there = {"validation": source.validation is not None, "test": source.test is not None}
+        check_stream(source.stream, data, there)
     generated = source.redraw is not None
     if data.split == "per_seed" and source.redraw is not None:
         source = source.redraw(seed)
@@ -123,6 +127,7 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
         cautions=tuple(cautions),
         unscaled=_unscaled(train.x, scalers, data),
         groups_test=None if raw["test"] is None else freeze(raw["test"].groups),
+        stream=None if source.stream is None else _prepared(source, train, scalers, data),
     )
 
 
@@ -184,6 +189,29 @@ def _take(part: Part, rows: np.ndarray, data: Data) -> Part | None:
 
 def _held(leaf: np.ndarray | Column, name: str) -> Column:
     return held(leaf, name) if isinstance(leaf, np.ndarray) else leaf
+
+
+def _prepared(source: Source, train: Part, scalers: Tree, data: Data) -> Stream:
+    """Return the stream with its inputs scaled; bytes that are only divided stay bytes."""
+    assert source.stream is not None
+
+    def scale(leaf: np.ndarray, scaler: Scaler) -> float | None:
+        bytes_only = leaf.dtype == np.uint8 and data.binarize is None and train.y is not None
+        return scaler.divisor if bytes_only else None
+
+    def prepare(leaf: np.ndarray, scaler: Scaler, divisor: float | None) -> np.ndarray:
+        if divisor is not None:
+            return leaf
+        x = scaler.apply(leaf)
+        return x if data.binarize is None else (x > data.binarize).astype(np.float32)
+
+    divisors = over(scale, train.x, scalers)
+    return prepared(
+        source.stream,
+        lambda x: over(prepare, x, scalers, divisors),
+        source.target,
+        tuple(each for _, each in leaves(divisors)),
+    )
 
 
 def _ready(part: Part | None, scalers: Tree, data: Data) -> tuple[Tree, Tree]:

@@ -24,6 +24,10 @@ from ablate.study.trial import Spec, TrialResult
 
 Read = Callable[[Spec], str]
 
+#: What stands for a digest where training rows are made anew for each epoch: nobody knows them
+#: beforehand, and the declaration alone is in the ids.
+STREAM = "stream"
+
 
 def with_digests(
     resolved: Sequence[ResolvedVariant],
@@ -43,8 +47,8 @@ def with_digests(
         results: the study's records, by trial id.
         memory: digests by declaration; takes up what is read.
         numerics: what the trials are planned under.
-        read: reads the rows of a spec and returns their digest; without it, what is not known
-            stays open.
+        read: reads the rows of a spec and returns their digest, or `STREAM`; without it, what is
+            not known stays open.
         anew: read even where a digest is remembered.
     """
     # Variants differ in limit and scale, never in where rows come from.
@@ -52,7 +56,9 @@ def with_digests(
     if data.call is None or data.digest is not None:
         return tuple(resolved)
     key = _declaration(data, memory)
-    known = _recorded(resolved, seeds, results, memory, numerics)
+    known = None
+    if data.load != "stream":
+        known = _recorded(resolved, seeds, results, memory, numerics)
     if known is None and not anew:
         known = memory.get(key)
     if known is None and read is not None:
@@ -60,6 +66,8 @@ def with_digests(
     if known is None:
         return tuple(resolved)
     memory[key] = known
+    if known == STREAM:
+        return tuple(resolved)
     return tuple(_digested(variant, known) for variant in resolved)
 
 
@@ -96,7 +104,8 @@ def _with_made_model(study: Study, objects: InMemory) -> Study:
 
 def _declaration(data: Data, memory: MutableMapping[str, Any]) -> str:
     arguments = json.dumps(data.complete_arguments(), sort_keys=True, default=str)
-    return f"rows of {data.call} {source_digest(str(data.call), memory)} {arguments}"
+    what = "rows" if data.load == "memory" else "rows or stream"
+    return f"{what} of {data.call} {source_digest(str(data.call), memory)} {arguments}"
 
 
 def _recorded(

@@ -97,6 +97,7 @@ class TrialResult:
     cautions: tuple[str, ...] = ()  # the same, where it may spoil the comparison
     attempts: int = 1
     probes: tuple[str, ...] = ()  # measured, with their arguments, as canonical strings
+    seen: tuple[str, ...] = ()  # what names the rows of each epoch, of a pipeline of anyone's own
     measured: tuple[str, ...] = ()  # metrics, as canonical strings; (): those of the spec
     saved: str | None = None  # what kind of model was saved: final or best
     row_metric: str | None = None  # the metric that is kept row by row, of the test rows
@@ -119,7 +120,7 @@ class TrialResult:
         """
         check(document, STATUSES)
         known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
-        for name in ("inference", "notes", "cautions", "probes", "measured"):
+        for name in ("inference", "notes", "cautions", "probes", "measured", "seen"):
             known[name] = tuple(known.get(name, ()))
         if known.get("drawn") is not None:
             known["drawn"] = tuple(known["drawn"])

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from ablate.training.feed import Batch, Pass, Piece, Scales, ready, specs_of
+from ablate.training.seeding import Seed, order
 
 #: Bytes of a block, as it enters the graph.
 BLOCK_BYTES = 32 * 2**20
@@ -34,6 +35,7 @@ class Blocks:
     scales: Scales
     specs: Batch
     held: int = 0
+    batch_size: int | None = None
 
     @classmethod
     def of(cls, read: Read, rows: int, scales: Scales, held: int = 0) -> Blocks:
@@ -51,6 +53,10 @@ class Blocks:
     def steps(self, batch_size: int) -> int:
         """Return how many steps a pass takes."""
         return -(-self.rows // batch_size)
+
+    def order(self, seed: Seed, epoch: int) -> np.ndarray:
+        """Return the order of the rows in an epoch (from 0), as `start` takes it."""
+        return order(self.rows, seed, epoch)
 
     def start(self, order: np.ndarray | None, batch_size: int) -> Pass:
         """Begin a pass: over the rows `order`, or over all of them as they come."""
@@ -77,6 +83,8 @@ class Blocks:
 
 class _BlockPass:
     """A pass over `order`, `stride` steps to a block."""
+
+    seen: str | None = None
 
     def __init__(self, read: Read, order: np.ndarray, batch_size: int, stride: int) -> None:
         self.steps = -(-len(order) // batch_size)

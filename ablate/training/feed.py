@@ -17,6 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ablate.training.seeding import Seed, order
+
 #: (x, y) or (x, y, weights): trees of tensors, of specs or of arrays, by row.
 Batch = tuple[Any, ...]
 
@@ -49,6 +51,10 @@ class Pass(Protocol):
     def piece(self, step: int) -> Piece:
         """Return the piece that holds the rows of `step`; steps are asked for in order."""
 
+    @property
+    def seen(self) -> str | None:
+        """What names the rows that were seen, where nobody knew them before."""
+
     def close(self) -> None:
         """Stop reading ahead."""
 
@@ -72,11 +78,18 @@ class Feed(Protocol):
     def nbytes(self) -> int:
         """The memory that is held."""
 
+    @property
+    def batch_size(self) -> int | None:
+        """Rows of a batch, where the rows come in batches of their own."""
+
     def steps(self, batch_size: int) -> int:
         """Return how many steps a pass takes."""
 
-    def start(self, order: np.ndarray | None, batch_size: int) -> Pass:
-        """Begin a pass: over the rows `order`, or over all of them as they come."""
+    def order(self, seed: Seed, epoch: int) -> Any:
+        """Return the order of the rows in an epoch (from 0), as `start` takes it."""
+
+    def start(self, order: Any, batch_size: int) -> Pass:
+        """Begin a pass: over the rows in `order`, or over all of them as they come (None)."""
 
     def batch(self, start: int, stop: int) -> Batch:
         """Return rows as tensors, as a step of the model sees them."""
@@ -91,6 +104,7 @@ class InMemory:
 
     data: Batch
     scales: Scales = ()
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if not self.scales:
@@ -116,6 +130,10 @@ class InMemory:
         """Return how many steps a pass takes."""
         return -(-self.rows // batch_size)
 
+    def order(self, seed: Seed, epoch: int) -> np.ndarray:
+        """Return the order of the rows in an epoch (from 0), as `start` takes it."""
+        return order(self.rows, seed, epoch)
+
     def start(self, order: np.ndarray | None, batch_size: int) -> Pass:
         """Begin a pass: over the rows `order`, or over all of them as they come."""
         rows = np.arange(self.rows, dtype=np.int32) if order is None else order
@@ -139,6 +157,7 @@ class InMemory:
 class _Whole:
     steps: int
     only: Piece
+    seen: str | None = None
 
     def piece(self, step: int) -> Piece:
         return self.only

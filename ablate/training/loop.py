@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 
 from ablate.training.feed import Feed
 from ablate.training.program import Program
@@ -73,6 +72,7 @@ class Loop:
         listener: hears what happens.
         clock: adds up how long it took.
         taken: steps taken before.
+        seen: what names the rows of the epochs before, of a stream.
     """
 
     program: Program
@@ -80,12 +80,13 @@ class Loop:
     validation: Feed | None
     batch_size: int
     epochs: int
-    order: Callable[[int], np.ndarray]
+    order: Callable[[int], Any]
     rates: Rates
     callbacks: keras.callbacks.CallbackList
     listener: Listener
     clock: Clock
     taken: int = 0  # steps so far
+    seen: list[str] = field(default_factory=list)  # what names the rows of each epoch of a stream
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,6 +134,8 @@ class Loop:
         )  # fmt: skip
         self._account("train", began, traced)
         self.taken += done.steps
+        if done.seen is not None:
+            self.seen.append(done.seen)
         rate = written_rate(done.rate)
         if done.diverged is not None:
             self.listener.diverged(epoch + 1, done.diverged, rate)
@@ -149,7 +152,7 @@ class Loop:
     def evaluate(self, rows: Feed, batch_size: int | None = None) -> dict[str, Any]:
         """Return Keras's metrics on `rows` in inference mode; callbacks hear nothing of it."""
         began, traced = time.perf_counter(), self.program.traced
-        logs = self.program.evaluate(rows, batch_size or self.batch_size)
+        logs = self.program.evaluate(rows, rows.batch_size or batch_size or self.batch_size)
         self._account("evaluate", began, traced)
         return logs
 
@@ -159,7 +162,8 @@ class Loop:
         self.program.model.stop_evaluating = False
         self.watch.call(self.callbacks.on_test_begin)
         before, after = self._hooks(_TEST_HOOKS, "stop_evaluating")
-        logs = self.program.evaluate(rows, self.batch_size, before=before, after=after)
+        size = rows.batch_size or self.batch_size
+        logs = self.program.evaluate(rows, size, before=before, after=after)
         self.watch.call(self.callbacks.on_test_end, logs)
         spent = self._account("evaluate", began, traced)
         self.clock.inference.append(1000 * spent / max(1, rows.rows))

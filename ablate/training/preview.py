@@ -188,7 +188,7 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
         rehearse(made, spec, examples)
     except StudyError as error:
         raise _by_misfit(error, made) or error from error
-    model, counts, found = made.model, rows.splits.rows, remarks(made, rows, spec)
+    model, counts, found = made.model, rows.counts, remarks(made, rows, spec)
     return VariantPlan(
         name=variant.name,
         inserted=tuple(
@@ -206,7 +206,7 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
         output=", ".join(each or "unknown" for each in models.output_activations(model)),
         loss=loss_names(model),
         rows=counts,
-        steps=-(-counts["train"] // train.batch_size),
+        steps=rows.train.steps(train.batch_size),
         notes=found.notes,
         cautions=found.cautions,
         metrics=tuple(sorted(names)),

@@ -42,7 +42,8 @@ class Epoch:
     `logs` are Keras's running values at its end. `steps` were taken. `diverged` is the step
     (from 1) whose loss was the first that is not finite, or the epoch's last step if a weight
     was found not finite after it; None otherwise. `stopped`: a hook asked to stop. `rate` is
-    the learning rate of the last step.
+    the learning rate of the last step. `seen` names the rows of the epoch, where nobody knew them
+    before.
     """
 
     logs: dict[str, Any]
@@ -50,6 +51,7 @@ class Epoch:
     diverged: int | None = None
     stopped: bool = False
     rate: float = 0.0
+    seen: str | None = None
 
 
 class Program:
@@ -82,7 +84,7 @@ class Program:
     def train(
         self,
         rows: Feed | Batch,
-        order: np.ndarray | None,
+        order: Any,
         rates: np.ndarray,
         batch_size: int,
         *,
@@ -95,7 +97,8 @@ class Program:
 
         Args:
             rows: what to train on, or a batch of tensors.
-            order: the rows in the order in which they are taken, int32; None: as they come.
+            order: the rows in the order in which they are taken, int32; None: as they come; of a
+                stream, what its `order` returns.
             rates: the learning rate of each step and the one that is left behind after them,
                 float32 of length steps + 1.
             batch_size: rows per step.
@@ -137,7 +140,9 @@ class Program:
                     return Epoch(logs, bad, bad, rate=float(rates[bad - 1]))
                 if on_progress is not None:
                     on_progress(stop)
-        return Epoch(logs, steps, None if finite else steps, rate=float(rates[steps - 1]))
+            seen = taken.seen
+        last = float(rates[steps - 1])
+        return Epoch(logs, steps, None if finite else steps, rate=last, seen=seen)
 
     def evaluate(
         self,

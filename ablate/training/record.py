@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ablate.data import Splits
 from ablate.errors import AblateError
 from ablate.study.trial import Trial, TrialResult
 from ablate.training import setup
 from ablate.training.loop import Clock
-from ablate.training.rows import majority
+from ablate.training.rows import Rows, majority
 
 #: How many timed evaluations of the validation rows a result keeps.
 _TIMED = 5
@@ -84,14 +83,14 @@ class Record:
         self.clock.seconds.update(state["clock"][0])
         self.clock.inference = state["clock"][1]
 
-    def result(self, splits: Splits, **fields: Any) -> TrialResult:
+    def result(self, rows: Rows, **fields: Any) -> TrialResult:
         """Return the result of a trial that came to its end."""
         return TrialResult(
             **self._common(),
             diverged=self.diverged,
-            rows=splits.rows,
-            drawn=splits.drawn,
-            majority=majority(splits),
+            rows=rows.counts,
+            drawn=rows.splits.drawn,
+            majority=majority(rows.splits),
             inference=tuple(self.clock.inference[-_TIMED:]),
             **fields,
         )

@@ -44,7 +44,7 @@ class Remarks:
 
 def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
     """Return the remarks on a variant's network, compiled, and of its training rows."""
-    of_norms = remarks_on_norms(made, rows.splits.rows["train"], spec.train)
+    of_norms = remarks_on_norms(made, rows.counts["train"], spec.train)
     of_places = remarks_on_insertions(made)
     notes = [
         *rows.splits.notes, *made.notes, *remarks_on_compilation(made), *of_places[0],

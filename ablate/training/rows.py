@@ -22,6 +22,7 @@ from ablate.study.trial import Spec
 from ablate.training.blocks import BLOCK_BYTES, Blocks
 from ablate.training.feed import Batch, Feed, InMemory
 from ablate.training.setup import has_gpu
+from ablate.training.streaming import StreamFeed
 
 #: Rows beyond this many bytes stay in main memory; a GPU gets them batch by batch.
 DEVICE_BYTES = 4 * 2**30
@@ -43,6 +44,12 @@ class Rows:
     test: Feed | None
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many rows each part has; of a stream, as many as the last epoch had."""
+        counts = self.splits.rows
+        return counts if self.splits.stream is None else counts | {"train": self.train.rows}
+
+    @property
     def nbytes(self) -> int:
         """The memory that they take."""
         return sum(each.nbytes for each in (self.train, self.validation, self.test) if each)
@@ -53,7 +60,7 @@ class Rows:
         return self.nbytes > DEVICE_BYTES
 
 
-_made: OrderedDict[int, Rows] = OrderedDict()
+_made: OrderedDict[tuple[int, ...], Rows] = OrderedDict()
 
 
 def rows_of(spec: Spec, seed: int) -> Rows:
@@ -63,19 +70,36 @@ def rows_of(spec: Spec, seed: int) -> Rows:
         DataError: the source is not as it should be.
     """
     splits = split(load(spec.data), spec.data, seed, spec.model.application)
-    key = id(splits)
+    # A stream has the batches of its trials.
+    wanted = (spec.train.batch_size, spec.train.steps_per_epoch)
+    key = (id(splits), *(wanted if splits.stream is not None else ()))
+    if splits.stream is None and spec.train.steps_per_epoch is not None:
+        raise StudyError(
+            "train.steps_per_epoch bounds a pipeline (tf.data, PyDataset, a generator) that is "
+            "made anew for each epoch. The rows here have numbers, and an epoch has all of them."
+        )
     if key not in _made:
         streamed = streams(spec, splits)
         parts = {
             name: None if part is None else _feed(part, streamed)
             for name, part in splits.parts.items()
         }
+        if splits.stream is not None:
+            parts["train"] = _streamed(spec, splits)
         assert parts["train"] is not None
         _made[key] = Rows(splits, parts["train"], parts["validation"], parts["test"])
     _made.move_to_end(key)
     while len(_made) > 1 and sum(each.nbytes for each in _made.values()) > _REMEMBERED_BYTES:
         _made.popitem(last=False)
     return _made[key]
+
+
+def _streamed(spec: Spec, splits: Splits) -> Feed:
+    """Return the feed of training rows that are made anew for each epoch."""
+    stream, size = splits.stream, spec.train.batch_size
+    assert stream is not None
+    steps = stream.steps(size, spec.train.steps_per_epoch)
+    return StreamFeed(stream, size, steps, inputs=splits.y_train is splits.x_train)
 
 
 def streams(spec: Spec, splits: Splits) -> bool:
@@ -183,6 +207,11 @@ def weighted(train: Feed, splits: Splits, class_weight: dict[int, float] | str |
         raise StudyError(
             "train.class_weight: the data has no single target of one class a row to weigh."
         )
+    if splits.stream is not None and not isinstance(class_weight, dict):
+        raise StudyError(
+            "train.class_weight: balanced counts the rows of each class, and the training rows are "
+            "a pipeline. Give the weight of each class, or say data.load: memory."
+        )
     labels = labels_of(splits.y_train)
     if isinstance(class_weight, dict):
         strangers = [each for each in class_weight if not 0 <= each < target.classes]
@@ -195,7 +224,8 @@ def weighted(train: Feed, splits: Splits, class_weight: dict[int, float] | str |
     else:
         counts = np.bincount(labels, minlength=target.classes)
         table = len(labels) / (target.classes * np.maximum(counts, 1))
-    return train.weighted(table[labels].astype(keras.config.floatx()))
+    table = table.astype(keras.config.floatx())
+    return train.weighted(table if splits.stream is not None else table[labels])
 
 
 def labels_of(y: Any) -> np.ndarray:

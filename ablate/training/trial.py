@@ -24,7 +24,7 @@ from ablate.reasons import reason
 from ablate.study.metrics import SPLITS
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult, probe_key
-from ablate.training import checkpoint, model_cache, rows, seeding, setup
+from ablate.training import checkpoint, model_cache, rows, setup
 from ablate.training.callbacks import CallbackSet, state_of
 from ablate.training.feed import Feed
 from ablate.training.loop import Listener, Loop
@@ -128,7 +128,7 @@ class _Running:
             validation=self.rows.validation,
             batch_size=train.batch_size,
             epochs=train.epochs,
-            order=lambda epoch: seeding.order(examples.rows, self.seed, epoch),
+            order=lambda epoch: examples.order(self.seed, epoch),
             rates=rates,
             callbacks=self._callbacks(steps),
             listener=Listener(self._epoch, self._divergence, self._on_progress),
@@ -261,6 +261,7 @@ class _Running:
         state = {
             "record": self.record.state(),
             "taken": self.loop.taken,
+            "seen": self.loop.seen,
             "callbacks": [state_of(each) for each in callbacks],
             "probes": self.probing.state(),
         }
@@ -291,6 +292,7 @@ class _Running:
         self.record.restore(found.state["record"])
         self.probing.restore(found.state["probes"])
         self.loop.taken = found.state["taken"]
+        self.loop.seen = found.state["seen"]
         return self.record.epochs
 
     def _check(self, state: Mapping[str, Any], callbacks: int) -> None:
@@ -302,6 +304,7 @@ class _Running:
         memories = state.get("callbacks")
         sound = (
             isinstance(state.get("taken"), int)
+            and isinstance(state.get("seen"), list)
             and isinstance(memories, list)
             and len(memories) == callbacks
             and all(isinstance(each, dict) for each in memories)
@@ -319,8 +322,9 @@ class _Running:
         model = None if self.record.diverged else self._save()
         row_metric, by_row = self._by_row(metrics)  # last: a network may draw in inference, too
         result = self.record.result(
-            self.rows.splits,
+            self.rows,
             steps=self.loop.taken,
+            seen=tuple(self.loop.seen),
             parameters=int(self.prepared.model.count_params()),
             bn_momentum=_bn_momentum(self.prepared.model),
             status=status,

@@ -144,7 +144,7 @@ def test_two_runs_of_one_study_give_the_same_and_a_change_is_refused(module, tmp
     def go(logs, call):
         forget()
         sys.modules.pop("own_rows", None)
-        given = small(data={"call": f"own_rows:{call}"})
+        given = small(data={"call": f"own_rows:{call}", "load": "memory"})
         found = run(given, logs=logs, executor="inline", watchers=[])
         return {(r.variant, r.seed): (r.id, r.metrics) for r in found.results}
 

@@ -1,0 +1,202 @@
+"""A feed of training rows that are made anew for each epoch, in an order of their own.
+
+The background thread runs the pipeline under the epoch's seeds and puts its batches together to
+blocks; a digest of all that an epoch saw goes into the trial's record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ablate.data.nested import leaves
+from ablate.data.pipelines import Members, joined
+from ablate.data.streams import Stream, digest_of
+from ablate.errors import DataError, StudyError
+from ablate.training import blocks
+from ablate.training.feed import Batch, Pass, Piece, Scales, ready, specs_of
+
+#: Hex digits of an epoch's digest.
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class StreamFeed:
+    """Training rows of a stream, `length` steps of `batch_size` rows in an epoch.
+
+    `order` is the trial's seed and the epoch. `classes` has the weight of each class.
+    """
+
+    stream: Stream
+    batch_size: int
+    length: int
+    inputs: bool = False
+    classes: np.ndarray | None = None
+    scales: Scales = ()
+    specs: Batch = field(default=())
+    _counted: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        stream = self.stream
+        if stream.batch_size not in (None, self.batch_size):
+            raise StudyError(
+                f"train.batch_size: {self.batch_size}, and the batches of {stream.name} have "
+                f"{stream.batch_size} rows. Set train.batch_size: {stream.batch_size}, or batch "
+                "otherwise in the pipeline."
+            )
+        if not self.specs:
+            scales = tuple(None if each is None else np.float32(each) for each in stream.scales)
+            object.__setattr__(self, "scales", scales)
+            object.__setattr__(self, "specs", specs_of(self._raw(1)))
+
+    @property
+    def rows(self) -> int:
+        """How many rows the last epoch had; before any, as many as whole batches have."""
+        return self._counted[0] if self._counted else self.length * self.batch_size
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that is held."""
+        return 0
+
+    def steps(self, batch_size: int) -> int:
+        """Return how many steps an epoch takes."""
+        return self.length
+
+    def order(self, seed: object, epoch: int) -> Any:
+        """Return what an epoch's rows derive from."""
+        return seed, epoch
+
+    def start(self, order: Any, batch_size: int) -> Pass:
+        """Begin an epoch: (seed, epoch), or None for rows that are the same for all trials."""
+        seed = ("evaluation", 0) if order is None else order
+        return _StreamPass(self, seed[0], seed[1])
+
+    def batch(self, start: int, stop: int) -> Batch:
+        """Return rows as tensors, as a step of the model sees them."""
+        taken = keras.tree.map_structure(lambda leaf: leaf[start:stop], self._raw(stop))
+        return ready(taken, self.scales)
+
+    def weighted(self, weights: np.ndarray) -> StreamFeed:
+        """Return the same rows, each with the weight of its class.
+
+        Args:
+            weights: by class.
+        """
+        return replace(self, classes=weights, specs=())
+
+    def members(self, batch: Members) -> Batch:
+        """Return a batch of the stream as (x, y) or (x, y, weights)."""
+        x, *rest = (_plain(each) for each in batch)
+        y = x if self.inputs or not rest else rest[0]
+        weight = rest[1].astype(keras.config.floatx()) if len(rest) > 1 else None
+        if self.classes is not None:
+            numbers = np.argmax(y, axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(-1)
+            own = self.classes[numbers]
+            weight = own if weight is None else own * weight
+        return (x, y) if weight is None else (x, y, weight)
+
+    def _raw(self, rows: int) -> Batch:
+        """Return the first rows of the epoch that is for looking at."""
+        found: list[Members] = []
+        count = 0
+        given = self.stream.open(self.batch_size, "first")
+        try:
+            for each in given:
+                found.append(self.members(each))
+                count += _rows(each)
+                if count >= rows:
+                    break
+        finally:
+            given.close()
+        made: Batch = keras.tree.map_structure(tf.convert_to_tensor, joined(found))
+        return made
+
+
+class _StreamPass:
+    """An epoch of a stream."""
+
+    def __init__(self, feed: StreamFeed, seed: object, epoch: int) -> None:
+        self.steps = feed.length
+        self._feed = feed
+        self._what = f"{feed.stream.name}, epoch {epoch + 1}"
+        self._given = feed.stream.open(feed.batch_size, seed, epoch, epoch=epoch)
+        self._digest = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, "stream")
+        self._now: Piece | None = None
+        self._next: Future[Piece] = self._thread.submit(self._piece, 0)
+
+    def piece(self, step: int) -> Piece:
+        """Return the block that holds the rows of `step`; steps are asked for in order."""
+        if self._now is None or step >= self._now.stop:
+            self._now = None
+            self._now = self._next.result()
+            if self._now.stop < self.steps:
+                self._next = self._thread.submit(self._piece, self._now.stop)
+        return self._now
+
+    def close(self) -> None:
+        """Stop reading ahead; what drew under the epoch's seeds draws as before."""
+        self._thread.submit(self._given.close).result()
+        self._thread.shutdown()
+
+    @property
+    def seen(self) -> str | None:
+        """The digest of the epoch's rows, None before its end."""
+        done = self._now is not None and self._now.stop == self.steps
+        return self._digest.hexdigest()[:DIGITS] if done else None
+
+    def _piece(self, start: int) -> Piece:
+        feed, size = self._feed, self._feed.batch_size
+        taken: list[Members] = []
+        room = blocks.BLOCK_BYTES
+        step = start
+        while step < self.steps and (not taken or room > 0):
+            each = next(self._given, None)
+            if each is None:
+                raise DataError(self._short(step))
+            count = _rows(each)
+            if count != size and (count > size or step + 1 < self.steps):
+                raise DataError(
+                    f"{self._what}: batch {step} (from row {step * size}) has {count} rows. "
+                    f"Expected: {size}; only the last batch may be smaller."
+                )
+            digest_of(self._digest, each)
+            taken.append(feed.members(each))
+            room -= sum(leaf.nbytes for member in each for _, leaf in leaves(member))
+            step += 1
+        block: Batch = keras.tree.map_structure(tf.convert_to_tensor, joined(taken))
+        rows = int(keras.tree.flatten(block)[0].shape[0])
+        total = start * size + rows if step == self.steps else self.steps * size
+        if step == self.steps:
+            feed._counted[:] = [total]
+        return Piece(block, tf.range(rows), start * size, total, step)
+
+    def _short(self, step: int) -> str:
+        if not step:
+            return (
+                f"{self._what}: it gives no rows. A generator that is made once is exhausted when "
+                "it has been read: make it inside the function that is called."
+            )
+        return (
+            f"{self._what}: it ends after {step} batches (row {step * self._feed.batch_size}), and "
+            f"an epoch has {self.steps}. Expected: as many in each epoch; train.steps_per_epoch "
+            "bounds them."
+        )
+
+
+def _rows(batch: Members) -> int:
+    return len(next(leaf for _, leaf in leaves(batch[0])))
+
+
+def _plain(tree: Any) -> Any:
+    def one(leaf: np.ndarray) -> np.ndarray:
+        return leaf.astype(keras.config.floatx()) if leaf.dtype == np.float64 else leaf
+
+    return keras.tree.map_structure(one, tree)
