@@ -123,9 +123,13 @@ def undeclared_parameters(context: AnalysisContext) -> Iterator[Guard]:
         yield Guard("parameters", severity, text, (variant.name,))
 
 
+#: What may add and take away weights, beside placements of layers that have some.
+_WEIGHTY = ("model", "remove", "replace", "change")
+
+
 def _weights_declared(variant: ResolvedVariant, baseline: ResolvedVariant) -> bool:
     own, reference = variant.spec, baseline.spec
-    if own.model != reference.model or own.remove != reference.remove:
+    if any(getattr(own, part) != getattr(reference, part) for part in _WEIGHTY):
         return True
 
     def weighty(placements: list[Placement]) -> list[Placement]:

@@ -33,6 +33,8 @@ COMMANDS = (
     "inspect",
     "insert",
     "remove",
+    "replace",
+    "change",
     "fold",
     "schema",
     "init",

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ablate.cli.surgical import Request, Summary, each_with_reason, some, surgical
-from ablate.errors import StudyError, SurgeryError
+from ablate.cli.surgical import (
+    Request,
+    Summary,
+    arguments_option,
+    each_with_reason,
+    except_option,
+    some,
+    stated,
+    surgical,
+    where_option,
+)
 from ablate.study.positions import POSITIONS
 
 if TYPE_CHECKING:
@@ -26,21 +35,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where, relative to each host.",
 )
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="SELECTOR",
-    help="Hosts: a name, a class, a kind (conv, dense, hidden, …) with [index], a glob, re:…. "
-    "Repeatable.  [default: hidden]",
-)
-@click.option("--except", "except_", multiple=True, metavar="SELECTOR", help="Hosts to leave out.")
-@click.option(
-    "--arg",
-    "arguments",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An argument of the layer, e.g. --arg rate=0.5. Repeatable.",
-)
+@where_option("Hosts", "hidden")
+@except_option
+@arguments_option
 @click.option("--name", help="A name for the placement, kept in the record.")
 @click.option(
     "--calibrate",
@@ -68,6 +65,8 @@ def command(
     ablate insert vgg16 out.keras --layer BatchNormalization \\
         --at before_activation --where hidden --calibrate images/
     """
+    from ablate.study.schema.placement import Placement
+
     fields = {
         "layer": layer,
         "at": at,
@@ -76,7 +75,7 @@ def command(
         "name": name,
         "calibrate": calibrate is not None,
     }
-    placement = _placement(fields, arguments)
+    placement = stated(Placement, fields, arguments, f"--layer {layer}")
     opened = request.open()
 
     from ablate.surgery.decisions import plan_insertions
@@ -84,41 +83,9 @@ def command(
     from ablate.surgery.insert import carry_out
 
     decisions = plan_insertions(opened.model, [placement])
-    images = request.images(opened, request.check or calibrate)
-    if calibrate:
-        same = request.check in (None, calibrate)
-        measured_on = images if same else request.images(opened, calibrate)
-        with request.progress("calibrating") as progress:
-            new = carry_out(
-                opened.model,
-                decisions,
-                images=measured_on.x,
-                batch_size=request.batch_size,
-                progress=progress,
-            )
-    else:
-        new = carry_out(opened.model, decisions)
+    new, images = request.carried_out(opened, carry_out, decisions, calibrate)
     summary = _summary(opened.words, placement, decisions, dropout_before_norm(new))
     request.finish(opened, new, images, summary)
-
-
-def _placement(fields: dict[str, Any], arguments: tuple[str, ...]) -> Placement:
-    from ablate.config import parse_override
-    from ablate.study.schema.placement import Placement
-
-    given = dict(fields)
-    for each in arguments:
-        if "=" not in each:
-            raise SurgeryError(f"--arg: expected NAME=VALUE, as rate=0.5. Received: '{each}'.")
-        key, value = parse_override(each)
-        if key in given:
-            raise SurgeryError(f"--arg {key}: that is not the layer's. Use --{key}.")
-        given[key] = value
-    try:
-        return Placement(**given)
-    except StudyError as trouble:
-        text = str(trouble).removeprefix("Placement: ")
-        raise SurgeryError(f"--layer {fields['layer']}: {text}") from None
 
 
 def _summary(

@@ -27,7 +27,7 @@ from ablate.study.schema.analysis import Analysis, Expect
 from ablate.study.schema.data import Data, Shift
 from ablate.study.schema.execution import Execution
 from ablate.study.schema.model import Model
-from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.placement import Change, Placement, Removal, Replacement
 from ablate.study.schema.probes import PROBES, Probe
 from ablate.study.schema.search import Dimension, Search
 from ablate.study.schema.train import (
@@ -67,10 +67,11 @@ _POSITIONS = {
 
 _INHERITANCE = """\
 Parents apply left to right, then the variant. `insert` and `remove` concatenate, exact repeats
-once. Mappings merge by key; one that gives another `name` (or `file`, or `call`) replaces the
-whole: `optimizer: {momentum: 0.5}` keeps the optimizer, `optimizer: {name: adam}` does not keep
-its momentum. Two declared variants that would train the same are an error, unless
-`allow_duplicates: true` makes the study an A/A study.
+once; of `replace` and `change` there is one for each selector, its arguments merged. Mappings merge
+by key; one that gives another `name` (or `file`, or `call`) replaces the whole: `optimizer:
+{momentum: 0.5}` keeps the optimizer, `optimizer: {name: adam}` does not keep its momentum. Two
+declared variants that would train the same are an error, unless `allow_duplicates: true` makes the
+study an A/A study.
 """
 
 _FACTORS = """\
@@ -81,6 +82,32 @@ others. A level is written as a variant is. Two factors that set one field are a
 factors:
   bn: {off: {}, on: {insert: [{layer: BatchNormalization, at: before_activation}]}}
   lr: {low: {train: {learning_rate: 0.01}}, high: {train: {learning_rate: 0.5}}}
+```
+"""
+
+_REPLACED = """\
+`remove`, `replace`, `change` and `insert` apply in this order, and all selectors mean layers of the
+base model. A new layer has the name of the old one, and so the seed of its weights.
+
+```yaml
+variants:
+  groups: {replace: [{where: BatchNormalization, layer: GroupNormalization, groups: 8}]}
+  ghost: {replace: [{where: BatchNormalization, layer: GhostBatchNormalization, parts: 4}]}
+```
+"""
+
+_CHANGED = """\
+Two changes of one argument of one layer are an error; a variant's change counts before one that it
+inherits with the same selector. Searches reach an argument by
+`change.<name, else where>.<argument>`.
+
+```yaml
+variants:
+  less: {change: [{where: Dropout, rate: 0.2}, {where: recurrent, dropout: 0.1}]}
+  only-gamma-and-beta:
+    change:
+      - {where: all, except: BatchNormalization, trainable: false}
+      - {where: BatchNormalization, trainable: parameters}
 ```
 """
 
@@ -103,6 +130,8 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str, dict[str, type[BaseModel]]], .
     ("variants", Variant, _INHERITANCE, {}),
     ("insert", Placement, "", {}),
     ("remove", Removal, "", {}),
+    ("replace", Replacement, _REPLACED, {}),
+    ("change", Change, _CHANGED, {}),
     ("factors", Variant, _FACTORS, {}),
     ("leave_one_out", LeaveOneOut, "", {"leave_one_out.found": Found}),
     ("probes", Probe, "", {}),

@@ -1,4 +1,4 @@
-"""What `insert`, `remove` and `fold` share: options, loading, certificate and report.
+"""What the surgical commands share: options, loading, certificate and report.
 
 Each of them is a function of a `Request`: it opens the model, changes it, and hands the new one
 back with a `Summary`. The new model is certified against the old one, both files are written
@@ -13,20 +13,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ablate.cli.echo import echo
 from ablate.cli.options import json_option, quiet_option
 from ablate.cli.source import Opened, open_model, weights_option, writable, write
-from ablate.errors import DataError, StoreError
+from ablate.errors import DataError, StoreError, StudyError, SurgeryError
 
 if TYPE_CHECKING:
     import keras
 
     from ablate.cli.images import Images
     from ablate.surgery.batches import Progress
+    from ablate.surgery.exchange import LayerDecision
 
 #: Layers listed one by one with a reason; all are in the JSON.
 LISTED = 10
@@ -70,6 +71,36 @@ class Request:
         if path is None:
             return random_inputs(opened.model)
         return read_images(path, opened.model, opened.application, self.preprocessing)
+
+    def carried_out(
+        self,
+        opened: Opened,
+        carry_out: Callable[..., keras.Model],
+        decisions: Sequence[Any],
+        calibrate: str | None,
+    ) -> tuple[keras.Model, Images]:
+        """Return the new model and the images to certify it on, which may be those of `calibrate`.
+
+        Args:
+            opened: The model that was opened.
+            carry_out: That of what is done: it takes the model, the decisions, and images.
+            decisions: What is to be done.
+            calibrate: Where the images to calibrate on are, if they are asked for.
+        """
+        images = self.images(opened, self.check or calibrate)
+        if calibrate is None:
+            return carry_out(opened.model, decisions), images
+        same = self.check in (None, calibrate)
+        measured_on = images if same else self.images(opened, calibrate)
+        with self.progress("calibrating") as progress:
+            new = carry_out(
+                opened.model,
+                decisions,
+                images=measured_on.x,
+                batch_size=self.batch_size,
+                progress=progress,
+            )
+        return new, images
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress]:
@@ -179,6 +210,97 @@ def surgical(operate: Callable[..., None]) -> Callable[..., int]:
         return 0
 
     return command
+
+
+def where_option(what: str, default: str | None = None) -> Callable[..., Any]:
+    """Return the option `--where`, which selects `what`; it is required without a default."""
+    words = f"{what}: a name, a class, a kind (conv, dense, norm, …) with [index], a glob, re:…. "
+    return click.option(
+        "--where",
+        multiple=True,
+        required=default is None,
+        metavar="SELECTOR",
+        help=words + ("Repeatable." if default is None else f"Repeatable.  [default: {default}]"),
+    )
+
+
+#: What the selectors of `--where` leave out.
+except_option = click.option(
+    "--except", "except_", multiple=True, metavar="SELECTOR", help="Layers to leave out."
+)
+
+#: Arguments of layers.
+arguments_option = click.option(
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of the layer, e.g. --arg rate=0.5. Repeatable.",
+)
+
+Stated = TypeVar("Stated")
+
+
+def stated(
+    kind: Callable[..., Stated], fields: dict[str, Any], arguments: Sequence[str], blame: str
+) -> Stated:
+    """Return the placement, replacement or change that options and `--arg`s state.
+
+    Raises:
+        SurgeryError: they do not fit; `blame` is the option that the message begins with.
+    """
+    from ablate.config import parse_override
+
+    given = dict(fields)
+    for each in arguments:
+        if "=" not in each:
+            raise SurgeryError(f"--arg: expected NAME=VALUE, as rate=0.5. Received: '{each}'.")
+        key, value = parse_override(each)
+        if key in given:
+            raise SurgeryError(f"--arg {key}: that is not the layer's. Use --{key}.")
+        given[key] = value
+    try:
+        return kind(**given)
+    except StudyError as trouble:
+        name = getattr(kind, "__name__", "")
+        raise SurgeryError(f"{blame}: {str(trouble).removeprefix(f'{name}: ')}") from None
+
+
+def edit_summary(
+    words: str, decisions: Sequence[LayerDecision], opened: Opened, new: keras.Model
+) -> Summary:
+    """Return what replace and change say of the layers that they made anew.
+
+    Args:
+        words: What was done, for `--json`: `replaced` or `changed`.
+        decisions: What became of each layer.
+        opened: The model before.
+        new: The model after.
+    """
+    from ablate.surgery.conversion import takes_over
+    from ablate.surgery.diagnostics import constant_means, constant_words
+    from ablate.surgery.exchange import described
+    from ablate.surgery.hosts import paths
+
+    done = [each for each in decisions if each.skipped is None]
+    skipped = [(each.host, each.skipped) for each in decisions if each.skipped is not None]
+    lines = [f"In {opened.words}:", *(f"  {line}" for line in described(done))]
+    lines += each_with_reason("skipped", skipped)
+    ours, theirs = ({path: each for each, path in paths(model)} for model in (opened.model, new))
+    hosts = {each.host for each in done}
+    anew = [path for path in ours if path in hosts and not takes_over(ours[path], theirs[path])]
+    warnings = [constant_words(*found) + "." for found in constant_means(new) if found[0] in hosts]
+    if anew:
+        warnings.append(f"{some(anew)}: took over no weights, so theirs are fresh.")
+    document = {
+        words: [
+            {"path": each.host, "layer": each.layer_class, "before": each.before,
+             "after": each.after}
+            for each in done
+        ],
+        "skipped": [{"path": host, "reason": reason} for host, reason in skipped],
+    }  # fmt: skip
+    return Summary(lines, warnings, document)
 
 
 def some(names: list[str], shown: int = 6) -> str:

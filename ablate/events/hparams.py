@@ -213,6 +213,11 @@ def flatten(spec: Mapping[str, Any]) -> dict[str, Value]:
         _spread(flat, path, {key: each for key, each in placement.items() if key != "name"})
     for ordinal, removal in enumerate(spec.get("remove") or [], start=1):
         _spread(flat, f"remove.{ordinal}", removal)
+    for kind in ("replace", "change"):
+        for edit in spec.get(kind) or []:
+            where = edit.get("name") or edit.get("where")
+            label = where if isinstance(where, str) else ",".join(where)
+            _spread(flat, f"{kind}.{label}", {k: v for k, v in edit.items() if k != "name"})
     return flat
 
 

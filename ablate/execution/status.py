@@ -48,6 +48,7 @@ class Row:
     trainable: int | None = None
     inserted: tuple[str, ...] = ()  # layers, each with its site
     removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # layers, each with what became of it
     skipped: tuple[str, ...] = ()  # hosts that could not take the position, with the reason
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
@@ -60,8 +61,8 @@ class Row:
 
 
 #: What a row has from the variant once it is built.
-_BUILT = ("parameters", "trainable", "inserted", "removed", "skipped", "notes", "cautions",
-          "weights")  # fmt: skip
+_BUILT = ("parameters", "trainable", "inserted", "removed", "changed", "skipped", "notes",
+          "cautions", "weights")  # fmt: skip
 
 
 @dataclass(frozen=True)

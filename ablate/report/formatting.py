@@ -15,7 +15,7 @@ from typing import Any
 
 from ablate.analysis.formatting import in_percent, pretty
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import Placement
+from ablate.study.schema.placement import Change, Placement, Replacement
 
 NONE = "–"
 MINUS = "−"
@@ -47,8 +47,10 @@ def metric_title(metric: str) -> str:
 
 
 def parameter(path: str) -> str:
-    """Return a search path as a title: without its `train.` or `insert.`."""
-    return path.removeprefix("train.").removeprefix("insert.")
+    """Return a search path as a title: without its `train.`, `insert.` or `change.`."""
+    for section in ("train.", "insert.", "replace.", "change."):
+        path = path.removeprefix(section)
+    return path
 
 
 def is_share(metric: str) -> bool:
@@ -230,6 +232,27 @@ def _hosts(selectors: list[str]) -> str:
     return listed(_KINDS.get(each, each) for each in selectors)
 
 
+def _replacement_words(replacement: Replacement) -> str:
+    """Return what a replacement does: "GroupNormalization (groups=8) in place of …"."""
+    extra = ", ".join(f"{key}={value}" for key, value in replacement.arguments.items())
+    words = f"{replacement.layer}{f' ({extra})' if extra else ''} in place of "
+    words += _selected(replacement)
+    return words + (", moments kept" if replacement.calibrate else "")
+
+
+def _change_words(change: Change) -> str:
+    """Return what a change does: "rate 0.2 at Dropout"."""
+    given = [f"{key} {_setting(value)}" for key, value in change.arguments.items()]
+    return f"{', '.join(given)} at {_selected(change)}"
+
+
+def _selected(edit: Replacement | Change) -> str:
+    where, beyond = (
+        [each] if isinstance(each, str) else each or [] for each in (edit.where, edit.except_)
+    )
+    return _hosts(where) + (f" except {listed(beyond)}" if beyond else "")
+
+
 def variant_words(variant: ResolvedVariant, baseline: ResolvedVariant | None = None) -> str:
     """Return what a variant is, in words: its placements and what differs from the baseline's spec.
 
@@ -242,6 +265,8 @@ def variant_words(variant: ResolvedVariant, baseline: ResolvedVariant | None = N
     for removal in variant.spec.remove:
         where = removal.where if isinstance(removal.where, list) else [removal.where]
         parts.append(f"without {listed(where)}")
+    parts += [_replacement_words(each) for each in variant.spec.replace or ()]
+    parts += [_change_words(each) for each in variant.spec.change or ()]
     if baseline is not None and baseline.name != variant.name:
         for section in ("train", "model", "data"):
             own = getattr(variant.spec, section).model_dump(mode="json", by_alias=True)

@@ -99,10 +99,11 @@ def _decided(row: Any) -> str:
 
 
 def _layers(row: Any) -> str:
-    shown = [escape(str(name)) for name in row.inserted[:NAMED]]
-    more = len(row.inserted) - NAMED
-    if more > 0:
-        shown.append(f"and {more} more")
+    shown: list[str] = []
+    for names in (row.changed, row.inserted):
+        shown += [escape(str(name)) for name in names[:NAMED]]
+        if (more := len(names) - NAMED) > 0:
+            shown.append(f"and {more} more")
     shown += [f"less {escape(str(name))}" for name in row.removed]
     return "\n".join(shown) or "none"
 

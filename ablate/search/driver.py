@@ -30,7 +30,7 @@ from ablate.study.identity import trial_ids
 from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.search import Search
-from ablate.study.search_points import parameters_of
+from ablate.study.search_points import is_edit, parameters_of
 from ablate.study.study import Study
 from ablate.study.trial import Trial, TrialResult
 
@@ -254,7 +254,7 @@ def _corners(resolved: Sequence[ResolvedVariant], search: Search) -> list[Resolv
     for each in resolved:
         corners.append(each)
         for path, dimension in parameters_of(each, search).items():
-            if path.startswith("insert."):
+            if is_edit(path):
                 specs = [spec_at(each, {path: value}) for value in dimension.samples()]
                 corners += [ResolvedVariant(each.name, spec) for spec in specs if spec != each.spec]
     return [each for at, each in enumerate(corners) if each not in corners[:at]]

@@ -18,12 +18,19 @@ from ablate.study.declaration import SEARCH_SEEDS, Declaration
 from ablate.study.metrics import LARGER, SMALLER, direction_of, flat, is_share, reported
 from ablate.study.overrides import apply
 from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.placement import Change
 from ablate.study.schema.probes import PROBES, Probe
 from ablate.study.schema.seeds import Until
 from ablate.study.schema.strict import OpenModel
 from ablate.study.schema.train import Train
 from ablate.study.schema.variant import Variant
-from ablate.study.search_points import apply_point, check_path, parameters_of
+from ablate.study.search_points import (
+    apply_point,
+    check_path,
+    edits_of,
+    is_edit,
+    parameters_of,
+)
 from ablate.study.validation import InvalidFields, Path, Problem, dotted, problems_of, study_error
 
 #: What Windows keeps for devices, whatever ending follows.
@@ -307,13 +314,14 @@ def _check_search(study: Declaration, resolved: Sequence[ResolvedVariant]) -> It
             f"{', '.join('val_' + name for name in names)}. Add it to train.metrics."
         )
         yield Problem(("search", "objective"), text)
-    layers: dict[str, set[str]] = {}
-    for placement in (each for variant in resolved for each in variant.spec.insert):
-        layers.setdefault(placement.label, set()).add(placement.layer)
+    prefixes: dict[str, set[str]] = {}
+    for prefix, edits in (each for variant in resolved for each in edits_of(variant.spec).items()):
+        layers = {each.layer for each in edits if not isinstance(each, Change)}
+        prefixes[prefix] = prefixes.get(prefix, set()) | layers
     for path in search.space:
         at: Path = ("search", "space", path)
         try:
-            check_path(path, set(layers), layers)
+            check_path(path, prefixes)
         except InvalidFields as error:
             yield from (Problem(at, each.text) for each in error.problems)
             continue
@@ -328,7 +336,7 @@ def _check_values(
     dimension = study.search.space[path]
     having = [each for each in resolved if path in parameters_of(each, study.search)]
     variant = having[0] if having else resolved[0]  # if none takes it, any can say why
-    if path.endswith(".present") and path.startswith("insert."):
+    if path.endswith(".present") and is_edit(path):
         if not all(isinstance(value, bool) for value in dimension.samples()):
             yield Problem(("search", "space", path), "'present' must be boolean: {bool: true}.")
         return

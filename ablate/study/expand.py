@@ -22,7 +22,7 @@ from ablate.errors import nearest
 from ablate.study.declaration import Declaration
 from ablate.study.inherit import Part, VariantResolver, inheritance_chain
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.placement import Placement, Removal, shown
 from ablate.study.schema.variant import Found
 from ablate.study.trial import Spec
 from ablate.study.validation import InvalidFields, Problem, invalid
@@ -31,7 +31,10 @@ from ablate.study.validation import InvalidFields, Problem, invalid
 MODEL = "model"
 
 #: Fields that no number depends on: variants that differ in these alone are duplicates.
-_SILENT = {"Train": ("metrics", "weighted_metrics", "save", "time_limit"), "Placement": ("name",)}
+_SILENT = {
+    "Train": ("metrics", "weighted_metrics", "save", "time_limit"),
+    **dict.fromkeys(("Placement", "Replacement", "Change"), ("name",)),
+}
 
 
 def expand(study: Declaration) -> list[ResolvedVariant]:
@@ -129,6 +132,13 @@ def _fields_set(part: Part) -> Iterator[tuple[str, ...]]:
         yield ("insert", placement.model_dump_json(by_alias=True))
     for removal in part.variant.remove:
         yield ("remove", removal.model_dump_json(by_alias=True))
+    for kind, edits in (("replace", part.variant.replace), ("change", part.variant.change)):
+        for edit in edits:
+            selector = shown(edit.where) + (
+                f" except {shown(edit.except_)}" if edit.except_ else ""
+            )
+            for key in edit.arguments if kind == "change" else ("layer",):
+                yield (kind, selector, key)
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -180,7 +190,8 @@ class _Keys:
         self._written: dict[int, tuple[BaseModel, str]] = {}  # keeps what it has an id of
 
     def __call__(self, spec: Spec) -> tuple[str, ...]:
-        parts = (spec.data, spec.model, spec.train, *spec.insert, None, *spec.remove)
+        edits = (*(spec.replace or ()), None, *(spec.change or ()))
+        parts = (spec.data, spec.model, spec.train, *spec.insert, None, *spec.remove, None, *edits)
         return tuple(self._text(part) if part is not None else "" for part in parts)
 
     def _text(self, part: BaseModel) -> str:

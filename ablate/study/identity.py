@@ -138,8 +138,9 @@ def identity_spec(
         if kind.implementation and not kind.implementation.startswith("ablate."):
             # Code of others may change under its name, as that of a `call` may.
             document[section]["implementation"] = source_digest(kind.implementation, memory)
-    for placement in document["insert"]:
-        placement.pop("name", None)  # what a placement is called decides nothing
+    for kind in ("insert", "replace", "change"):
+        for edit in document.get(kind, ()):
+            edit.pop("name", None)  # what a placement is called decides nothing
     for section, key in FILE_FIELDS:
         place = document[section].get(key)
         if place is None or key == "study" or (key == "weights" and not _is_path(place)):

@@ -1,7 +1,8 @@
 """Inheritance: what a variant says, added to what it extends and to the study's own sections.
 
 Declared variants (or one level of each factor) go in, in the order in which they apply; a
-`Spec` comes out. `insert` and `remove` concatenate with exact repeats once; mappings merge by
+`Spec` comes out. `insert` and `remove` concatenate with exact repeats once; of `replace` and
+`change` there is one for each selector, its arguments merged; mappings merge by
 key, but one that gives another `name` (or `file`, or `call`) replaces the whole. A section that
 no change touches, or the same changes touch, is validated once and shared by all its variants.
 """
@@ -128,8 +129,12 @@ class VariantResolver:
         for part in parts:
             insert += [each for each in part.variant.insert if each not in insert]
             remove += [each for each in part.variant.remove if each not in remove]
+        edits = {
+            "replace": _overridden([each for part in parts for each in part.variant.replace]),
+            "change": _overridden([each for part in parts for each in part.variant.change]),
+        }
         # Every part is validated already: a spec only holds them.
-        return Spec.model_construct(**sections, insert=insert, remove=remove)
+        return Spec.model_construct(**sections, insert=insert, remove=remove, **edits)
 
     def _section(self, name: str, parts: Sequence[Part]) -> BaseModel:
         telling = [part for part in parts if getattr(part.variant, name)]
@@ -146,6 +151,22 @@ class VariantResolver:
                 problems = problems_of(error, _SECTIONS[name], document)
                 raise InvalidFields(*(_blame(each, name, telling) for each in problems)) from None
         return self._made[key]
+
+
+def _overridden(edits: Sequence[Any]) -> list[Any] | None:
+    """Return replacements or changes, one of each selector: later arguments count.
+
+    A replacement by another class replaces the whole. None where there are none.
+    """
+    found: dict[str, Any] = {}
+    for each in edits:
+        key = str((each.where, each.except_))
+        before = found.get(key)
+        if before is not None and getattr(before, "layer", None) == getattr(each, "layer", None):
+            older, newer = (e.model_dump(by_alias=True, exclude_unset=True) for e in (before, each))
+            each = type(each)(**{**older, **newer})
+        found[key] = each
+    return list(found.values()) or None
 
 
 def _blame(problem: Problem, section: str, parts: Sequence[Part]) -> Problem:

@@ -54,7 +54,7 @@ def carry_sites(study: Study, earlier: Study) -> Study:
     before, now = _origin(earlier), _origin(study)
     same = all(
         getattr(now.spec, part) == getattr(before.spec, part)
-        for part in ("data", "model", "insert", "remove")
+        for part in ("data", "model", "insert", "remove", "replace", "change")
     )
     return with_sites(study, known.found) if same else study
 

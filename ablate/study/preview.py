@@ -12,9 +12,9 @@ class VariantPlan:
 
     `inserted` has each inserted layer with its site in words, `skipped` each host that could
     not take a position, with the reason, `removed` and `frozen` layers of the base model by
-    path. `output` is the activation the model ends with, `loss` the loss it is trained with,
-    `steps` the steps of an epoch. `notes` are what to know before training, `cautions` what may
-    spoil the comparison.
+    path, `changed` what became of those that were replaced or changed. `output` is the activation
+    the model ends with, `loss` the loss it is trained with, `steps` the steps of an epoch. `notes`
+    are what to know before training, `cautions` what may spoil the comparison.
     """
 
     name: str
@@ -32,6 +32,7 @@ class VariantPlan:
     metrics: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     weights: str = ""  # whether training starts from kept weights, or from fresh ones
+    changed: tuple[str, ...] = ()
 
 
 def weights_lines(named: Iterable[tuple[str, str]]) -> list[str]:

@@ -59,8 +59,9 @@ def program_key(spec: Spec) -> str:
     train["class_weight"] = spec.train.class_weight is not None
     document["train"] = train
     document["data"] = {key: value for key, value in document["data"].items() if key not in _VALUES}
-    for placement in document["insert"]:
-        placement.pop("name", None)
+    for kind in ("insert", "replace", "change"):
+        for edit in document[kind] or ():
+            edit.pop("name", None)
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

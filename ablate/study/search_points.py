@@ -7,34 +7,58 @@ their hyperparameters are `ablate.search`'s work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ablate.errors import StudyError, nearest
 from ablate.study.inherit import merge
 from ablate.study.keras_names import LAYER_ARGUMENTS
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import Placement
+from ablate.study.schema.placement import Change, Placement, Replacement
 from ablate.study.schema.search import Dimension, Search
 from ablate.study.schema.train import Train
 from ablate.study.trial import Spec
 from ablate.study.validation import InvalidFields, invalid
 
-_PLACEMENT_FIELDS = ("present", "at", "where", "except", "calibrate")
+#: The edits of a spec that a path may lead into, by their kind, with their own fields.
+EDITS: dict[str, tuple[str, ...]] = {
+    "insert": ("present", "at", "where", "except", "calibrate"),
+    "replace": ("present", "where", "except", "calibrate"),
+    "change": ("present", "where", "except"),
+}
+
+Edit = Placement | Replacement | Change
+
+
+def edits_of(spec: Spec) -> dict[str, list[Edit]]:
+    """Return the edits of a spec by the prefixes of their paths: `insert.<label>`, `change.<label>`.
+
+    What has no name is called by its layer (insert) or by its selector (replace, change).
+    """
+    found: dict[str, list[Edit]] = {}
+    for kind in EDITS:
+        for each in getattr(spec, kind) or ():
+            found.setdefault(f"{kind}.{each.label}", []).append(each)
+    return found
+
+
+def is_edit(path: str) -> bool:
+    """Whether a path leads into an edit of the model, as far as its first word tells."""
+    return path.partition(".")[0] in EDITS
 
 
 def parameters_of(variant: ResolvedVariant, search: Search) -> dict[str, Dimension]:
     """Return the parameters that `variant` has, by path, in the order of the space.
 
     Every variant has the fields of `train`, but a part of one (`train.optimizer.momentum`) only
-    if its own takes it; it has an `insert` path if it has that placement. The other fields of a
-    placement matter only where `insert.<placement>.present` is true.
+    if its own takes it; it has an `insert` path if it has that placement, and so on. The other
+    fields of a placement matter only where `insert.<placement>.present` is true.
     """
-    labels = {placement.label for placement in variant.spec.insert}
+    prefixes = edits_of(variant.spec)
     return {
         path: dimension
         for path, dimension in search.space.items()
-        if _placement_path(path, labels) is not None or _has_field(variant, path, dimension)
+        if path.rpartition(".")[0] in prefixes or _has_field(variant, path, dimension)
     }
 
 
@@ -56,9 +80,9 @@ def _accepts(spec: Spec, path: str, value: Any) -> bool:
 
 def condition_of(path: str, search: Search) -> str | None:
     """Return the `present` path that `path` hangs on: it matters only where that is true."""
-    head, _, last = path.rpartition(".")
-    parent = f"{head}.present"
-    return parent if path.startswith("insert.") and last != "present" and parent in search.space \
+    prefix, _, last = path.rpartition(".")
+    parent = f"{prefix}.present"
+    return parent if is_edit(path) and last != "present" and parent in search.space \
         else None  # fmt: skip
 
 
@@ -72,22 +96,24 @@ def apply_point(spec: Spec, point: Mapping[str, Any]) -> Spec:
         StudyError: a field refuses its value, or the spec has no such parameter.
     """
     train: dict[str, Any] = {}
-    inserts: dict[str, dict[str, Any]] = {}
-    labels = {placement.label for placement in spec.insert}
+    edited: dict[str, dict[str, Any]] = {}
+    prefixes = edits_of(spec)
     for path, value in point.items():
         if path.startswith("train."):
             _put(train, path.split(".")[1:], value)
             continue
-        found = _placement_path(path, labels)
-        if found is None:
-            raise StudyError(f"{path}: {slip_for(path, labels)}")
-        inserts.setdefault(found[0], {})[found[1]] = value
+        prefix, _, name = path.rpartition(".")
+        if prefix not in prefixes:
+            raise StudyError(f"{path}: {slip_for(path, prefixes)}")
+        edited.setdefault(prefix, {})[name] = value
     update: dict[str, Any] = {}
     if train:
         update["train"] = Train(**merge(_fields(spec.train), train))
-    if inserts:
-        placed = (_placed(each, inserts.get(each.label, {})) for each in spec.insert)
-        update["insert"] = [each for each in placed if each is not None]
+    for kind in {prefix.partition(".")[0] for prefix in edited}:
+        own = [(each, edited.get(f"{kind}.{each.label}", {})) for each in getattr(spec, kind)]
+        made = [_edited(each, change) for each, change in own]
+        present = [each for each in made if each is not None]
+        update[kind] = present if kind == "insert" else present or None
     return spec.model_copy(update=update)
 
 
@@ -102,33 +128,38 @@ def values_at(spec: Spec, path: str) -> tuple[Any, ...]:
         sections: list[Any] = [_fields(spec.train)]
         keys = path.split(".")[1:]
     else:
-        label, _, last = path.removeprefix("insert.").rpartition(".")
-        placements = [_fields(each) for each in spec.insert if each.label == label]
-        sections, keys = [{"present": True, **each} for each in placements], [last]
+        prefix, _, last = path.rpartition(".")
+        edits = [_fields(each) for each in edits_of(spec).get(prefix, ())]
+        sections, keys = [{"present": True, **each} for each in edits], [last]
     for key in keys:
         sections = [each[key] for each in sections if isinstance(each, Mapping) and key in each]
     return tuple(each for at, each in enumerate(sections) if each not in sections[:at])
 
 
-def slip_for(path: str, labels: set[str]) -> InvalidFields:
+def slip_for(path: str, prefixes: Collection[str]) -> InvalidFields:
     """Return the complaint about a path that leads nowhere."""
-    expected = f"Expected train.<field> or insert.<placement>.<field>, placements being " \
-        f"{', '.join(sorted(labels)) or 'none here'}."  # fmt: skip
-    if path.startswith("insert."):
-        name = path.removeprefix("insert.").rpartition(".")[0]
+    expected = f"Expected train.<field>, insert.<placement>.<field> or change.<change>.<field>; " \
+        f"there are {', '.join(sorted(prefixes)) or 'none of the last two here'}."  # fmt: skip
+    kind = path.partition(".")[0]
+    if kind in EDITS:
+        name = path.removeprefix(f"{kind}.").rpartition(".")[0]
+        labels = [
+            prefix.removeprefix(f"{kind}.") for prefix in prefixes if prefix.startswith(f"{kind}.")
+        ]
+        what = {"insert": "placement", "replace": "replacement"}.get(kind, kind)
         return invalid(
-            f"no variant has a placement called '{name}'.{nearest(name, labels)} {expected}"
+            f"no variant has a {what} called '{name}'.{nearest(name, labels)} {expected}"
         )
     return invalid(f"not a path that can be searched. {expected}")
 
 
-def check_path(path: str, labels: set[str], layers: Mapping[str, set[str]]) -> None:
+def check_path(path: str, prefixes: Mapping[str, set[str]]) -> None:
     """Refuse a path that names no field.
 
     Args:
         path: as in `search.space`.
-        labels: what the placements of all variants are called.
-        layers: the layer classes behind each label.
+        prefixes: the prefixes of all variants' edits (`edits_of`), with the classes of the layers that
+            they bring; none for changes.
 
     Raises:
         InvalidFields: with the nearest valid name.
@@ -142,34 +173,28 @@ def check_path(path: str, labels: set[str], layers: Mapping[str, set[str]]) -> N
                 f"It has: {', '.join(fields)}."
             )
         return
-    found = _placement_path(path, labels) if path.startswith("insert.") else None
-    if found is None:
-        raise slip_for(path, labels)
-    label, name = found
-    for layer in sorted(layers[label]):
+    prefix, _, name = path.rpartition(".")
+    if prefix not in prefixes or not is_edit(path):
+        raise slip_for(path, prefixes)
+    fields = EDITS[path.partition(".")[0]]
+    for layer in sorted(prefixes[prefix]):
         own = LAYER_ARGUMENTS.get(layer)
-        if own is not None and name not in own and name not in _PLACEMENT_FIELDS:
-            known = [*_PLACEMENT_FIELDS, *sorted(own)]
+        if own is not None and name not in own and name not in fields:
+            known = [*fields, *sorted(own)]
             raise invalid(
                 f"a placement of {layer} has no field '{name}'.{nearest(name, known)} "
                 f"It has: {', '.join(known)}."
             )
 
 
-def _placement_path(path: str, labels: set[str]) -> tuple[str, str] | None:
-    """Return (label, field) of an `insert` path; labels may themselves have dots."""
-    label, _, name = path.removeprefix("insert.").rpartition(".")
-    return (label, name) if path.startswith("insert.") and label in labels and name else None
-
-
-def _placed(placement: Placement, change: Mapping[str, Any]) -> Placement | None:
-    """Return the placement as a point wants it, None where it is not present."""
+def _edited(edit: Edit, change: Mapping[str, Any]) -> Edit | None:
+    """Return the edit as a point wants it, None where it is not present."""
     if not change:
-        return placement
+        return edit
     if not change.get("present", True):
         return None
     fields = {key: value for key, value in change.items() if key != "present"}
-    return Placement(**{**_fields(placement), **fields}) if fields else placement
+    return type(edit)(**{**_fields(edit), **fields}) if fields else edit
 
 
 def _put(document: dict[str, Any], parts: list[str], value: Any) -> None:
@@ -178,5 +203,5 @@ def _put(document: dict[str, Any], parts: list[str], value: Any) -> None:
     document[parts[-1]] = value
 
 
-def _fields(model: Train | Placement) -> dict[str, Any]:
+def _fields(model: Train | Edit) -> dict[str, Any]:
     return model.model_dump(by_alias=True)

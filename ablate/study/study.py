@@ -142,4 +142,6 @@ def _described(variant: ResolvedVariant) -> str:
         return f"the same as {variant.alias_of}"
     parts = [f"{each.layer} {each.at} {each.where}" for each in variant.spec.insert]
     parts += [f"without {each.where}" for each in variant.spec.remove]
+    parts += [f"{each.layer} for {each.where}" for each in variant.spec.replace or ()]
+    parts += [f"{each.arguments} at {each.where}" for each in variant.spec.change or ()]
     return "; ".join(parts) or "the base model"

@@ -16,7 +16,7 @@ from ablate.study.metrics import without_counters
 from ablate.study.record_check import check
 from ablate.study.schema.data import Data
 from ablate.study.schema.model import Model
-from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.placement import Change, Placement, Removal, Replacement
 from ablate.study.schema.probes import Probe
 from ablate.study.schema.strict import Strict
 from ablate.study.schema.train import Train
@@ -44,6 +44,8 @@ class Spec(Strict):
     train: Train
     insert: list[Placement] = []
     remove: list[Removal] = []
+    replace: list[Replacement] | None = None
+    change: list[Change] | None = None
 
 
 @dataclass(frozen=True)

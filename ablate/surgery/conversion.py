@@ -78,6 +78,15 @@ def hand_over(old: keras.Layer, new: keras.Layer) -> set[str]:
     return moved
 
 
+def takes_over(old: keras.Layer, new: keras.Layer) -> bool:
+    """Whether `new` has a weight from `old`, or has none to take."""
+    if not new.weights or (isinstance(old, _BN) and isinstance(new, FrozenAffine)):
+        return True
+    ours, theirs, weights = variables(old), variables(new), {id(each) for each in new.weights}
+    shared = [key for key in ours.keys() & theirs.keys() if id(theirs[key]) in weights]
+    return any(ours[key].shape == theirs[key].shape for key in shared)
+
+
 def lost(old: keras.Layer, new: keras.Layer, moved: Iterable[str]) -> dict[str, Stored]:
     """Return the variables of `old` that `new` lacks or has with another meaning, to be stored."""
     ours, theirs = variables(old), variables(new)

@@ -51,15 +51,18 @@ def plan_insertions(
     placements: Iterable[Placement],
     *,
     recipes: Sequence[Recipe] | None = None,
+    base: keras.Model | None = None,
 ) -> list[SiteDecision]:
     """Decide what `insert` would do, placement by placement and host by host, and do nothing.
 
     Hosts that a pattern matched and that cannot take the position are listed with a reason.
 
     Args:
-        model: The base model.
+        model: The model to insert into.
         placements: What to insert, in order; layers at one site keep this order.
         recipes: How to make the layers, one per placement, where not by the placement's name.
+        base: The model that selectors are resolved on, where other layers have taken the places
+            of its own since.
 
     Raises:
         SurgeryError: as `insert`.
@@ -70,7 +73,7 @@ def plan_insertions(
         recipe = recipes[number] if recipes else recipe_of(placement)
         own = [
             planner.decide(each, placement, recipe)
-            for each in hosts.resolve(model, placement.where, placement.except_)
+            for each in hosts.resolve(model, placement.where, placement.except_, base=base)
         ]
         if all(each.skipped for each in own):
             raise SurgeryError(_no_host(placement, own))

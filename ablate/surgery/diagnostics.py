@@ -60,6 +60,20 @@ def constant_means(model: keras.Model) -> list[tuple[str, str]]:
     return found
 
 
+def constant_words(norm: str, pooling: str) -> str:
+    """Return what there is to say of a finding of `constant_means`."""
+    if not pooling:
+        return (
+            f"'{norm}' has one group per channel and no positions to normalize over: its output is "
+            "beta, whatever comes in"
+        )
+    return (
+        f"'{norm}' has one group per channel, so that the mean of each channel is beta in every "
+        f"example, and '{pooling}' takes the mean: fewer groups leave something to tell examples "
+        "apart"
+    )
+
+
 def masks_lost(model: keras.Model) -> list[tuple[Any, Any]]:
     """Return `(normalization, operation)`: BN layers downstream of an operation that drops a mask.
 

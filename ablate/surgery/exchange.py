@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
 from typing import Any
@@ -55,6 +55,35 @@ class LayerDecision:
     skipped: str | None = None
     places: tuple[tuple[Place, Any], ...] = field(default=(), repr=False, compare=False)
     recipe: Recipe | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def words(self) -> str:
+        """What becomes of the layer: `BatchNormalization → GroupNormalization (groups 8)`."""
+        if isinstance(self.asked, Replacement):
+            given = ", ".join(f"{k} {v}" for k, v in self.after.items() if k != "layer")
+            return f"{self.before['layer']} → {self.layer_class}{f' ({given})' if given else ''}"
+        return ", ".join(f"{key} {self.before[key]} → {new}" for key, new in self.after.items())
+
+
+#: Layers of which the same becomes that are named; the others are counted.
+NAMED = 6
+
+#: Why a layer without weights is passed over by a change of `trainable`, without a word.
+_NOTHING_LEARNS = "it has no weights"
+
+
+def described(decisions: Iterable[LayerDecision]) -> list[str]:
+    """Return a line for all layers of which the same becomes, what is skipped left out."""
+    alike: dict[str, list[str]] = {}
+    for each in decisions:
+        if each.skipped is None:
+            alike.setdefault(each.words, []).append(each.host)
+    shown = {words: ", ".join(hosts[:NAMED]) for words, hosts in alike.items()}
+    more = {words: len(hosts) - NAMED for words, hosts in alike.items()}
+    return [
+        f"{names}{f' and {more[words]} more' if more[words] > 0 else ''}: {words}"
+        for words, names in shown.items()
+    ]
 
 
 def plan_changes(
@@ -189,6 +218,8 @@ def _planned(
         own: list[LayerDecision] = []
         for selected in hosts.resolve(model, each.where, each.except_, base=base):
             decision = decide(selected.host, each)
+            if decision.skipped == _NOTHING_LEARNS and not selected.named:
+                continue
             if decision.skipped and selected.named:
                 raise SurgeryError(f"'{decision.host}' stays as it is: {decision.skipped}.")
             own.append(decision)
@@ -238,6 +269,8 @@ class _Planner:
         after = {key: named_initializer(key, each) for key, each in asked.arguments.items()}
         how = after.get("trainable")
         skipped = self._immovable(host, after.keys() != {"trainable"} or how in PARTLY)
+        if after.keys() == {"trainable"} and not layer.weights:
+            skipped = _NOTHING_LEARNS
         if "activation" in after and host.path in self.split:
             skipped = (
                 f"its activation was split off when a layer was inserted; change "

@@ -39,7 +39,8 @@ def canonical_paths(model: keras.Model, base: keras.Model | None = None) -> dict
         of_base = canonical_paths(base)
         by_name = {path: of_base[layer] for layer, path in hosts.paths(base)}
     named = hosts.paths(model)
-    own = _paths(model, skip=set(inserted))
+    was = {each.path: each.layer for each in record.changed(model)}
+    own = _paths(model, skip=set(inserted), was=was)
     found = {layer: by_name.get(path, own[layer]) for layer, path in named if path not in inserted}
     canonical = {path: found[layer] for layer, path in named if layer in found}
     new = {
@@ -60,7 +61,8 @@ def _of_inserted(
     return canonical.get(entry.host, entry.host) + suffix
 
 
-def _paths(model: keras.Model, skip: set[str]) -> dict[Any, str]:
+def _paths(model: keras.Model, skip: set[str], was: dict[str, str]) -> dict[Any, str]:
+    """Return the paths of all layers but `skip`; those in `was` count as what they were once."""
     found: dict[Any, str] = {}
 
     def visit(inner: keras.Model, prefix: str, names: str) -> None:
@@ -70,7 +72,8 @@ def _paths(model: keras.Model, skip: set[str]) -> dict[Any, str]:
                 continue
             if names + operation.name in skip:
                 continue
-            found[operation] = prefix + _stable(operation, counts)
+            kind = was.get(names + operation.name, type(operation).__name__)
+            found[operation] = prefix + _stable(operation.name, kind, counts)
             if graph.is_container(operation):
                 visit(operation, found[operation] + "/", f"{names}{operation.name}/")
 
@@ -78,9 +81,8 @@ def _paths(model: keras.Model, skip: set[str]) -> dict[Any, str]:
     return found
 
 
-def _stable(layer: Any, counts: dict[str, int]) -> str:
-    kind = type(layer).__name__
-    if not re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", layer.name):
-        return str(layer.name)
+def _stable(name: str, kind: str, counts: dict[str, int]) -> str:
+    if not re.fullmatch(rf"{re.escape(snake(kind))}(_\d+)?", name):
+        return name
     counts[kind] = counts.get(kind, -1) + 1
     return f"{kind}[{counts[kind]}]"

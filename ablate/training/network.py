@@ -1,8 +1,9 @@
 """The network of a variant: the base model with its placements, ready to be compiled.
 
 A spec and the shapes of the data go in. Selectors of `freeze` are resolved on the base model,
-then what is to be removed goes, and what is to be inserted is put in. Out comes the model with
-the canonical path of every layer, from which seeds derive, and a record of what was done.
+then what is to be removed goes, what is to be replaced and changed is made anew, and what is to be
+inserted is put in. Out comes the model with the canonical path of every layer, from which seeds
+derive, and a record of what was done.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from ablate.data import Splits
 from ablate.data.nested import leaves
 from ablate.errors import StudyError, SurgeryError, some
 from ablate.study.keras_names import snake
-from ablate.study.schema.placement import CANONICAL, Placement, Selector
+from ablate.study.schema.placement import Placement
 from ablate.study.trial import Spec
 from ablate.surgery import graph
-from ablate.surgery.calibrate import estimate, named, undo
+from ablate.surgery.calibrate import estimate, keep_moments, named, undo
+from ablate.surgery.conversion import hand_over
 from ablate.surgery.hosts import paths as named_layers
 from ablate.surgery.insert import carry_out
-from ablate.surgery.remove import take_out
+from ablate.training.edits import EditedBase, at_hand, at_present, edited_base, kept_indices
 from ablate.training.seeding import Keep
 
 
@@ -36,9 +38,12 @@ class Network:
     `layers` has (canonical path, layer) of every layer that is no container, `keep` the paths
     of those that start from weights that were there. `placements` are the spec's as they were
     carried out: with present names, uncalibrated. `decisions` says what became of each at each
-    host, `removed` and `frozen` name layers of the base model, `calibrated` the layers that are
-    to be the identity on the training rows, `measured` those that are only given the statistics
-    of the training rows, `compiled` is what the model came compiled with.
+    host, `edits` what became of each layer that was replaced or changed, `removed` and `frozen`
+    name layers of the base model, `calibrated` the layers that are to be the identity on the
+    training rows, `measured` those that are only given the statistics of the training rows.
+    `matched` are those that took another's place and are to keep its moments on the training
+    rows, `before` is the model that has the others. `compiled` is what the model came compiled
+    with.
     """
 
     model: keras.Model
@@ -46,10 +51,13 @@ class Network:
     keep: Keep
     placements: tuple[Placement, ...] = ()
     decisions: tuple[surgery.SiteDecision, ...] = ()
+    edits: tuple[surgery.LayerDecision, ...] = ()
     removed: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     calibrated: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
+    matched: tuple[str, ...] = ()
+    before: keras.Model | None = None
     notes: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     compiled: Mapping[str, Any] | None = None
@@ -89,11 +97,26 @@ class Network:
         return next(found)
 
     def calibrate(self, x: Any) -> None:
-        """Set the layers that placements mark by the statistics of `x`, as it is."""
+        """Set the layers that placements and replacements mark by the statistics of `x`."""
+        if self.before is not None:
+            keep_moments(self.before, self.model, self._pairs(), x)
         if self.calibrated:
             undo(self.model, list(self.calibrated), x)
         if self.measured:
             estimate(self.model, named(self.model, self.measured), x)
+
+    def _pairs(self) -> list[tuple[keras.Layer, keras.Layer]]:
+        """The layers whose moments are to stay, with those that took their places.
+
+        The model before gets what the trial gives the others at its start.
+        """
+        assert self.before is not None
+        ours = {path: layer for layer, path in named_layers(self.before)}
+        theirs = {path: layer for layer, path in named_layers(self.model)}
+        for path, layer in ours.items():
+            if type(theirs.get(path)) is type(layer) and not graph.is_container(layer):
+                hand_over(theirs[path], layer)
+        return [(ours[path], theirs[path]) for path in self.matched]
 
 
 def network(spec: Spec, splits: Splits) -> Network:
@@ -110,10 +133,14 @@ def network(spec: Spec, splits: Splits) -> Network:
         if not graph.is_container(base):
             return _as_it_is(base, spec, origin, splits)
         frozen = _freeze(base, spec)
-        bare, removed, given = _remove(base, spec)
-        placements = _uncalibrated(bare, spec, base)
-        decisions = tuple(surgery.plan_insertions(bare, placements)) if placements else ()
-        model = carry_out(bare, decisions) if decisions else bare
+        edited = edited_base(base, spec)
+        # What is calibrated is inserted like anything else: the rows depend on the trial's seed.
+        placements = tuple(at_present(spec.insert, edited.bare, base))
+        decisions: tuple[surgery.SiteDecision, ...] = ()
+        if placements:
+            found = surgery.plan_insertions(edited.model, placements, base=edited.bare)
+            decisions = tuple(found)
+        model = carry_out(edited.model, decisions) if decisions else edited.model
         paths = surgery.canonical_paths(model, base)
     layers = _leaves(paths)
     _bound(layers, spec.train.max_norm)
@@ -124,14 +151,17 @@ def network(spec: Spec, splits: Splits) -> Network:
     return Network(
         model=model,
         layers=layers,
-        keep=_kept(origin, base),
+        keep=_kept(origin, base, edited),
         placements=placements,
         decisions=decisions,
-        removed=removed,
+        edits=edited.decisions,
+        removed=edited.removed,
         frozen=frozen,
         calibrated=tuple(path for path, asked in inserted if asked is True),
         measured=tuple(path for path, asked in inserted if asked == "statistics"),
-        notes=(*origin.notes, *given),
+        matched=edited.matched,
+        before=edited.bare if edited.matched else None,
+        notes=(*origin.notes, *edited.notes),
         cautions=origin.cautions,
         compiled=origin.compiled,
     )
@@ -155,36 +185,27 @@ def _check_texts(base: keras.Model, splits: Splits) -> None:
         )
 
 
-def _kept(origin: models.Origin, base: keras.Model) -> Keep:
+def _kept(origin: models.Origin, base: keras.Model, edited: EditedBase) -> Keep:
     """Return the canonical paths of the layers of `base` that keep the weights they have.
 
-    Where a layer keeps some of its weights, the indices of those stand with its path.
+    Where a layer keeps some of its weights, the indices of those stand with its path. A layer in
+    the place of another keeps what it took over.
     """
     if not origin.kept:
         return frozenset()
     canonical = surgery.canonical_paths(base)
-    named = [(canonical[layer], path) for layer, path in named_layers(base)]
+    named = [(canonical[layer], path, layer) for layer, path in named_layers(base)]
     if origin.weights is not None:
         kept = origin.weights
-        return frozenset((to, index) for to, path in named for index in kept.get(path, ()))
-    return frozenset(to for to, path in named if path not in origin.fresh)
-
-
-def _uncalibrated(bare: keras.Model, spec: Spec, base: keras.Model) -> tuple[Placement, ...]:
-    """Return the placements as they are carried out: with present names, and uncalibrated.
-
-    What is calibrated is inserted like anything else: the rows depend on the trial's seed.
-    """
-    return tuple(
-        each.model_copy(
-            update={
-                "calibrate": False,
-                "where": _at_hand(each.where, bare, base),
-                "except_": _at_hand(each.except_, bare, base),
-            }
+        now = {path: layer for layer, path in named_layers(edited.model)}
+        return frozenset(
+            (to, index)
+            for to, path, layer in named
+            if path not in edited.anew
+            for index in kept_indices(layer, now.get(path), kept.get(path, ()))
         )
-        for each in spec.insert
-    )
+    gone = {*origin.fresh, *edited.anew}
+    return frozenset(to for to, path, _ in named if path not in gone)
 
 
 def _leaves(paths: dict[Any, str]) -> tuple[tuple[str, keras.Layer], ...]:
@@ -193,7 +214,8 @@ def _leaves(paths: dict[Any, str]) -> tuple[tuple[str, keras.Layer], ...]:
 
 def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin, splits: Splits) -> Network:
     """Return a model whose graph cannot be read: it can be trained, and nothing else."""
-    if spec.insert or spec.remove or spec.train.freeze is not None:
+    edits = (spec.insert, spec.remove, spec.replace, spec.change)
+    if any(edits) or spec.train.freeze is not None:
         graph.read(base)  # raises what says why, and what can be done
     if not base.built or not base.weights:
         base(keras.tree.map_structure(lambda leaf: leaf[:1], splits.x_train))
@@ -219,7 +241,7 @@ def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
     if spec.train.freeze is None:
         return ()
     try:
-        chosen = surgery.select(base, _at_hand(spec.train.freeze, base, base) or ())
+        chosen = surgery.select(base, at_hand(spec.train.freeze, base, base) or ())
     except SurgeryError as error:
         raise StudyError(f"train.freeze: {error}") from error
     for host in chosen:
@@ -230,40 +252,6 @@ def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
             "would be trained."
         )
     return tuple(host.path for host in chosen)
-
-
-def _remove(base: keras.Model, spec: Spec) -> tuple[keras.Model, tuple[str, ...], tuple[str, ...]]:
-    """Return the model without what is to be removed, what is gone, and what there is to say."""
-    bare = base
-    given: list[str] = []
-    before = {path for _, path in named_layers(base)}
-    for removal in spec.remove:
-        where, but = (_at_hand(each, bare, base) for each in (removal.where, removal.except_))
-        removed = take_out(bare, where, but, give_bias=True)
-        bare = removed.model
-        given += removed.given
-    gone = before - {path for _, path in named_layers(bare)}
-    notes = []
-    if given:
-        notes.append(
-            f"{some(given)} had no bias, which the removed BatchNormalization made needless: given "
-            "one, trained from zero"
-        )
-    return bare, tuple(sorted(gone)), tuple(notes)
-
-
-def _at_hand(given: Selector | None, model: keras.Model, base: keras.Model) -> Selector | None:
-    """Return a selector with the present names of the layers that `path:` calls canonically.
-
-    Leave-one-out writes it for models of `model.call`: the names that Keras gives count through
-    the life of a process, so that a layer has another one each time the model is built.
-    """
-    names = [given] if isinstance(given, str) else list(given or ())
-    if not any(name.startswith(CANONICAL) for name in names):
-        return given
-    canonical = surgery.canonical_paths(model, base)
-    present = {f"{CANONICAL}{canonical[layer]}": path for layer, path in named_layers(model)}
-    return [present.get(name, name) for name in names]
 
 
 def _settle_output_names(model: keras.Model) -> None:

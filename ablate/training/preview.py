@@ -24,6 +24,7 @@ from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import CANONICAL
 from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
+from ablate.surgery.exchange import described
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.callbacks import CallbackSet
 from ablate.training.model_cache import prepared_model
@@ -197,9 +198,12 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
             if each.path
         ),
         skipped=tuple(
-            f"{each.host}: {each.skipped}" for each in made.decisions if each.skipped is not None
+            f"{each.host}: {each.skipped}"
+            for each in (*made.edits, *made.decisions)
+            if each.skipped is not None
         ),
         removed=made.removed,
+        changed=tuple(described(made.edits)),
         frozen=made.frozen,
         parameters=int(model.count_params()),
         trainable=int(sum(np.prod(each.shape) for each in model.trainable_variables)),

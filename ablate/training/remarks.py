@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ablate.study.trial import Spec
 from ablate.surgery import graph, kinds
 from ablate.surgery.dataflow import Dataflow
-from ablate.surgery.diagnostics import dropout_before_norm
+from ablate.surgery.diagnostics import constant_means, constant_words, dropout_before_norm
 from ablate.surgery.hosts import paths as named_layers
 from ablate.training.network import Network
 from ablate.training.norms import remarks_on_norms
@@ -52,7 +52,14 @@ def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
     ]  # fmt: skip
     unscaled = rows.splits.unscaled
     unscaled = () if unscaled and _scales(made) else unscaled
-    cautions = [*rows.splits.cautions, *unscaled, *made.cautions, *of_places[1], *of_norms[1]]
+    cautions = [
+        *rows.splits.cautions,
+        *unscaled,
+        *made.cautions,
+        *_constant(made),
+        *of_places[1],
+        *of_norms[1],
+    ]
     steady = _steady(made, spec)
     return Remarks(*(tuple(dict.fromkeys(map(steady, each))) for each in (notes, cautions)))
 
@@ -95,6 +102,11 @@ def _steady(made: Network, spec: Spec) -> Callable[[str], str]:
     return lambda text: quoted.sub(
         lambda found: f"'{steady.get(found[1], found[1])}{found[2] or ''}'", text
     )
+
+
+def _constant(made: Network) -> list[str]:
+    found = constant_means(made.model) if graph.is_container(made.model) else []
+    return [constant_words(norm, pooling) for norm, pooling in found]
 
 
 def _dropout_before_norm(made: Network) -> list[str]:

@@ -46,5 +46,5 @@ def test_nothing_to_undo_is_told(tmp_path, capsys):
     network().save(tmp_path / "small.keras")
     status, said, err = run(capsys, "remove", tmp_path / "small.keras", tmp_path / "back.keras")
     assert (status, said) == (2, "")
-    assert "'small' has no record of inserted layers" in err
+    assert "'small' has no record of inserted or changed layers" in err
     assert not (tmp_path / "back.keras").exists()

@@ -119,7 +119,7 @@ SEARCHES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no path": (
         {"space": {"model.units": {"choice": [1]}}},
-        "search.space.model.units: not a path that can be searched. Expected train.<field> or",
+        "search.space.model.units: not a path that can be searched. Expected train.<field>,",
     ),
     "empty range": (
         {"space": {"train.learning_rate": {"float": [1.0, 1.0]}}},

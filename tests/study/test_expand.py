@@ -10,7 +10,7 @@ from ablate.errors import StudyError
 from ablate.study.expand import path_name
 from ablate.study.leave_one_out import carry_sites, wanted_sites, with_sites
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import Placement, Removal
+from ablate.study.schema.placement import Change, Placement, Removal, Replacement
 from ablate.study.schema.variant import Found
 from ablate.study.study import Study
 
@@ -50,6 +50,31 @@ def test_placements_concatenate_with_exact_repeats_once() -> None:
         Placement(**(DROP | {"rate": 0.1})),
     ]
     assert spec.remove == [Removal(where="conv[0]")]
+
+
+def test_changes_of_one_selector_merge_and_replacements_by_another_class_replace() -> None:
+    change: dict[str, Any] = {"where": "norm", "momentum": 0.9}
+    groups: dict[str, Any] = {"where": "norm", "layer": "GroupNormalization", "groups": 4}
+    made = study(
+        variants={
+            "plain": {},
+            "a": {"change": [{**change, "epsilon": 0.1}], "replace": [groups]},
+            "b": {
+                "extends": "a",
+                "change": [{**change, "momentum": 0.5}, {"where": "Dropout", "rate": 0.1}],
+                "replace": [{**groups, "epsilon": 0.2}],
+            },
+            "c": {"extends": "a", "replace": [{"where": "norm", "layer": "LayerNormalization"}]},
+        }
+    )
+    a, b, c = (arm(made, name).spec for name in "abc")
+    assert arm(made, "plain").spec.change is None
+    assert b.change == [
+        Change(where="norm", momentum=0.5, epsilon=0.1), Change(where="Dropout", rate=0.1)
+    ]  # fmt: skip
+    assert b.replace == [Replacement(**groups, epsilon=0.2)]
+    assert c.replace == [Replacement(where="norm", layer="LayerNormalization")]
+    assert c.change == a.change == [Change(where="norm", momentum=0.9, epsilon=0.1)]
 
 
 def test_parents_apply_left_to_right_then_the_variant() -> None:
@@ -184,6 +209,33 @@ def test_two_factors_that_set_one_field_are_named(one: Any, other: Any, field: s
         }
     )
     assert text.startswith(f"Study: factors.b.on.train: factors 'a' and 'b' both set {field}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other", "field"),
+    [
+        ("change", {"rate": 0.1}, {"rate": 0.2}, "change.Dropout.rate"),
+        ("replace", {"layer": "AlphaDropout"}, {"layer": "ReLU"}, "replace.Dropout.layer"),
+    ],
+)
+def test_two_factors_that_edit_one_layer_are_named(
+    kind: str, one: Any, other: Any, field: str
+) -> None:
+    one, other = ({"where": ["Dropout"], **each} for each in (one, other))
+    text = refusal(factors={"a": {"on": {kind: [one]}, "off": {}}, "b": {"on": {kind: [other]},
+                   "off": {}}})  # fmt: skip
+    assert f"factors 'a' and 'b' both set {field}" in text
+
+
+def test_two_factors_may_change_different_arguments_of_one_layer() -> None:
+    change: dict[str, Any] = {"where": "norm"}
+    made = study(
+        factors={
+            "m": {"0": {}, "1": {"change": [{**change, "momentum": 0.5}]}},
+            "e": {"0": {}, "1": {"change": [{**change, "epsilon": 0.1}]}},
+        }
+    )
+    assert arm(made, "m=1,e=1").spec.change == [Change(where="norm", momentum=0.5, epsilon=0.1)]
 
 
 def test_factors_may_change_different_parts_of_one_mapping() -> None:

@@ -60,6 +60,8 @@ def test_an_id_is_a_sha256_and_the_same_in_every_process():
         {"data": {"name": "digits", "limit": 10}},
         {"model": {"name": "mlp"}},
         {"insert": [Placement(layer="BatchNormalization")]},
+        {"change": [{"where": "Dropout", "rate": 0.1}]},
+        {"replace": [{"where": "norm", "layer": "LayerNormalization"}]},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -83,6 +85,8 @@ def test_what_decides_no_number_is_not(changed):
 def test_a_placements_name_is_not_in_it():
     named = spec(insert=[Placement(layer="Dropout", rate=0.5, name="drop")])
     assert one(named) == one(spec(insert=[Placement(layer="Dropout", rate=0.5)]))
+    change = {"where": "Dropout", "rate": 0.1}
+    assert one(spec(change=[{**change, "name": "d"}])) == one(spec(change=[change]))
 
 
 def test_the_ids_of_studies_on_disk_stay():

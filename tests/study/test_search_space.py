@@ -9,7 +9,7 @@ import pytest
 from ablate.errors import StudyError
 from ablate.study.schema.placement import Placement
 from ablate.study.schema.search import Search
-from ablate.study.search_points import apply_point, condition_of, parameters_of
+from ablate.study.search_points import apply_point, condition_of, parameters_of, values_at
 from ablate.study.study import Study
 
 BN = {"layer": "BatchNormalization", "name": "bn.1"}
@@ -81,6 +81,60 @@ def test_a_variant_has_only_the_parts_that_its_own_optimizer_takes() -> None:
         ["train.optimizer.momentum"],
         [],
     ]
+
+
+def test_changes_are_searched_by_name_else_by_selector() -> None:
+    variant = {
+        "change": [
+            {"where": "Dropout", "rate": 0.5, "name": "drop"},
+            {"where": ["conv[0]", "norm"], "epsilon": 0.1},
+        ],
+        "replace": [{"where": "norm", "layer": "GroupNormalization", "groups": 4}],
+    }
+    space: Any = {
+        "change.drop.rate": {"choice": [0.1, 0.2]},
+        "change.conv[0],norm.epsilon": {"float": [1e-5, 1e-3]},
+        "replace.norm.groups": {"choice": [2, 8]},
+        "replace.norm.present": {"bool": True},
+    }
+    study = Study(
+        study="s",
+        data={"name": "digits"},
+        model={"name": "mlp"},
+        variants={"plain": {}, "edited": variant},
+        search={"space": space},
+    )
+    assert study.search is not None
+    plain, edited = study.resolved
+    assert parameters_of(plain, study.search) == {}
+    assert list(parameters_of(edited, study.search)) == list(space)
+    point = dict(zip(space, (0.2, 1e-4, 8, True), strict=True))
+    spec = apply_point(edited.spec, point)
+    assert {path: values_at(spec, path) for path in space} == {k: (v,) for k, v in point.items()}
+    assert spec.change is not None and [each.arguments for each in spec.change] == [
+        {"rate": 0.2}, {"epsilon": 1e-4}
+    ]  # fmt: skip
+    without = apply_point(edited.spec, {**point, "replace.norm.present": False})
+    assert without.replace is None and without.change == spec.change
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("change.drp.rate", "no variant has a change called 'drp'. Did you mean 'drop'?"),
+        ("change.drop.rate", "the field refuses 1.5: expected a rate"),
+    ],
+)
+def test_what_no_change_has_is_refused(path: str, said: str) -> None:
+    with pytest.raises(StudyError) as refusal:
+        Study(
+            study="s",
+            data={"name": "digits"},
+            model={"name": "mlp"},
+            variants={"v": {"change": [{"where": "Dropout", "rate": 0.5, "name": "drop"}]}},
+            search={"space": {path: {"choice": [0.1, 1.5]}}},
+        )
+    assert said in str(refusal.value)
 
 
 def test_fields_of_a_placement_hang_on_its_presence() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ablate.study.keras_objects import as_text
-from ablate.study.schema.placement import Placement, Removal, Selector
+from ablate.study.schema.placement import Change, Placement, Removal, Replacement, Selector
 from ablate.study.schema.strict import Strict
 
 
@@ -26,6 +26,16 @@ class Variant(Strict):
             BeforeValidator(lambda value: _removal(value), json_schema_input_type=Removal | str),
         ]
     ] = Field(default=[], description="Layers of the base model to take out; a text is a selector.")
+    replace: list[Replacement] = Field(
+        default=[],
+        description="Layers of the base model whose places others take, with their names.",
+    )
+    change: list[Change] = Field(
+        default=[],
+        description="Layers of the base model that get other arguments: after `remove` and "
+        "`replace`, before `insert`. A variant's arguments count before those that it inherits "
+        "with the same selector.",
+    )
     train: Annotated[dict[str, Any], BeforeValidator(lambda given: as_text(given, whole=True))] = (
         Field(
             default={},

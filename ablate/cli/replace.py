@@ -1,0 +1,66 @@
+"""`ablate replace`: put other layers in the place of some, and certify what that did."""
+
+from __future__ import annotations
+
+import click
+
+from ablate.cli.surgical import (
+    Request,
+    arguments_option,
+    edit_summary,
+    except_option,
+    stated,
+    surgical,
+    where_option,
+)
+
+
+@click.command("replace")
+@where_option("Layers to replace")
+@except_option
+@click.option("--layer", required=True, help="The class that takes their place.")
+@arguments_option
+@click.option("--name", help="A name for the replacement, kept in the record.")
+@click.option(
+    "--calibrate",
+    metavar="IMAGES",
+    help="An npz, npy or folder on which gamma and beta are chosen, so that each channel keeps "
+    "its mean and deviation.",
+)
+@surgical
+def command(
+    request: Request,
+    where: tuple[str, ...],
+    except_: tuple[str, ...],
+    layer: str,
+    arguments: tuple[str, ...],
+    name: str | None,
+    calibrate: str | None,
+) -> None:
+    """Put other layers in the place of some of the model SOURCE and write the new model to OUT.
+
+    A new layer has the name of the old one, its arguments where they are not given, and its
+    variables where it has the same. What moves the outputs the certificate next to OUT says;
+    `ablate remove` brings the old layers back.
+
+    \b
+    ablate replace model.keras out.keras --where BatchNormalization \\
+        --layer GroupNormalization --arg groups=8 --calibrate images/
+    """
+    from ablate.study.schema.placement import Replacement
+
+    fields = {
+        "where": list(where),
+        "except": list(except_) or None,
+        "layer": layer,
+        "name": name,
+        "calibrate": calibrate is not None,
+    }
+    replacement = stated(Replacement, fields, arguments, f"--layer {layer}")
+    opened = request.open()
+
+    from ablate.surgery.exchange import carry_out, plan_replacements
+
+    decisions = plan_replacements(opened.model, [replacement])
+    new, images = request.carried_out(opened, carry_out, decisions, calibrate)
+    request.finish(opened, new, images, edit_summary("replaced", decisions, opened, new))
