@@ -31,7 +31,7 @@ Edit = Placement | Replacement | Change
 
 
 def edits_of(spec: Spec) -> dict[str, list[Edit]]:
-    """Return the edits of a spec by the prefixes of their paths: `insert.<label>`, `change.<label>`.
+    """Return the edits of a spec by what their paths begin with: `insert.<label>`, and so on.
 
     What has no name is called by its layer (insert) or by its selector (replace, change).
     """
@@ -158,8 +158,8 @@ def check_path(path: str, prefixes: Mapping[str, set[str]]) -> None:
 
     Args:
         path: as in `search.space`.
-        prefixes: the prefixes of all variants' edits (`edits_of`), with the classes of the layers that
-            they bring; none for changes.
+        prefixes: of all variants' edits (`edits_of`), with the classes of the layers that they
+            bring; none for changes.
 
     Raises:
         InvalidFields: with the nearest valid name.
