@@ -126,13 +126,18 @@ def from_call(model: Model, spec: InputOutputSpec) -> keras.Model:
         raise StudyError(
             f"model.call: '{call}' returned a {type(made).__name__}. Expected: a Keras model."
         )
-    if not made.built and not isinstance(spec.input_shape, dict | list):
+    if not made.built and not isinstance(spec.input_shape, dict | list) and _builds(made):
         made.build((None, *spec.input_shape))
     compiled = compiled_with(made)
     if asked in ("keep", "fresh"):
         return note(made, Origin(asked == "keep", compiled=compiled))
     kept = kept_weights(made)
     return note(made, Origin(bool(kept), weights=kept or None, compiled=compiled))
+
+
+def _builds(made: keras.Model) -> bool:
+    """Whether a model can be built from a shape; the rest are when they are called on data."""
+    return isinstance(made, keras.Sequential) or type(made).build is not keras.Model.build
 
 
 def _load(path: Path, given: str) -> keras.Model:

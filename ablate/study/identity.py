@@ -27,8 +27,9 @@ from ablate.study.trial import FILE_FIELDS, Spec
 
 #: Raise this when our own code changes the numbers that a trial gives. Since 2, images in folders
 #: are turned as their EXIF orientation says, WebP is read, a `call` of data runs under seeds, the
-#: last layer of a file stays where its shape fits, `loss: auto` sees through more layers, and hosts
-#: get the bias back that a removed BatchNormalization made needless. Since 3, `scale:
+#: last layer of a file stays where its shape fits, `loss: auto` sees through more layers, hosts get
+#: the bias back that a removed BatchNormalization made needless, and subclassed models and
+#: composite layers are opened, whose weights are then drawn layer by layer. Since 3, `scale:
 #: standard` sums over 4096 rows at a time.
 NUMERICS = 3
 
@@ -84,32 +85,24 @@ def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     """Return the last rise of the numerics that changed what this trial gives.
 
     The rise to 2 changed how some folders of images and what a `call` of data returns are read,
-    when the last layer of a file is replaced, through which layers `loss: auto` sees the
-    activation of a network that was brought along, and what the removal of layers other than
-    Dropout leaves: all other trials keep their ids. The rise to 3 changed the means and
-    deviations of more than 4096 rows.
+    when the last layer of a file is replaced, the networks that are brought along (`loss: auto`
+    sees their activation through more layers, composite layers are opened), and what the removal
+    of layers other than Dropout leaves: all other trials keep their ids. The rise to 3 changed the
+    means and deviations of more than 4096 rows.
     """
     if numerics == 3:
         known = {"digits": 1797}.get(str(spec.data.name), spec.data.arguments.get("size"))
         if spec.data.scale == "standard" and not (isinstance(known, int) and known <= 4096):
             return 3
         numerics = 2
-    if numerics != 2 or spec.data.call is not None or spec.model.file is not None:
-        return numerics
-    if spec.model.call is not None and _has_auto(spec.train.loss):
+    brought = spec.model.file is not None or spec.model.call is not None
+    if numerics != 2 or spec.data.call is not None or brought:
         return numerics
     if _removes_more_than_dropout(spec):
         return numerics
     if spec.data.directory is None:
         return 1
     return 2 if read_otherwise_before(Path(spec.data.directory).expanduser(), memory) else 1
-
-
-def _has_auto(loss: Any) -> bool:
-    """Whether the loss of an output is read off the network and the labels."""
-    if isinstance(loss, dict):
-        return True  # outputs that are not named have auto
-    return "auto" in (loss if isinstance(loss, list) else [loss])
 
 
 def _removes_more_than_dropout(spec: Spec) -> bool:

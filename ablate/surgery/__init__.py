@@ -1,11 +1,12 @@
 """Surgery on Keras models: inspect, insert, remove, replace, change, and prove what that did.
 
-Each operation takes a functional or Sequential model and returns a new one; the given one is never
-changed. `hosts` says which layers a selector means, `sites` where a layer can be inserted, `insert`
-and `remove` carry it out through `rebuild`; `replace` and `change` make layers anew in their
-places. `InstrumentedModel` watches layers at work. `calibrate` brings normalization to the
-statistics of images, `certify` measures that two models compute the same function, `fold` merges
-normalization into weights. `kinds` is the one table of layer classes.
+Each operation takes a functional or Sequential model, or one that `functional` can make into that,
+and returns a new one; the given one is never changed. `hosts` says which layers a selector means,
+`sites` where a layer can be inserted, `insert` and `remove` carry it out through `rebuild`;
+`replace` and `change` make layers anew in their places. `InstrumentedModel` watches layers at work.
+`calibrate` brings normalization to the statistics of images, `certify` measures that two models
+compute the same function, `fold` merges normalization into weights. `kinds` is the one table of
+layer classes.
 """
 
 from ablate.surgery.batchnorms import (
@@ -30,6 +31,7 @@ from ablate.surgery.rebuild import Edits, RebuiltModel, rebuild
 from ablate.surgery.record import Changed, Inserted, changed, inserted
 from ablate.surgery.remove import remove
 from ablate.surgery.sites import Site, sites
+from ablate.surgery.tracing import Traced, functional, lost_methods, trace
 
 __all__ = [
     "Certificate",
@@ -51,6 +53,7 @@ __all__ = [
     "RebuiltModel",
     "Site",
     "SiteDecision",
+    "Traced",
     "Watch",
     "calibrate",
     "canonical_paths",
@@ -60,8 +63,10 @@ __all__ = [
     "dropout_before_norm",
     "fold",
     "fold_report",
+    "functional",
     "insert",
     "inserted",
+    "lost_methods",
     "plan_changes",
     "plan_insertions",
     "plan_replacements",
@@ -70,4 +75,5 @@ __all__ = [
     "replace",
     "select",
     "sites",
+    "trace",
 ]

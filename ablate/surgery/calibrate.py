@@ -29,6 +29,7 @@ from ablate.surgery.instrumented_model import (
 )
 from ablate.surgery.rebuild import rebuild
 from ablate.surgery.statistics import Moments, merge, reduce
+from ablate.surgery.tracing import functional
 
 #: A step of a pass takes as many rows as keep the largest site's activation under this many
 #: bytes (never more than batch_size): a pass then needs less memory than `predict`, and on
@@ -84,7 +85,7 @@ def calibrate(
             f"calibrate: keep is one of {', '.join(KEEPS)}. Received: {keep!r}."
             f"{nearest(keep, KEEPS)}"
         )
-    new = rebuild(model).model
+    new = rebuild(functional(model)).model
     layers = normalizations(new)
     if not layers:
         raise SurgeryError(

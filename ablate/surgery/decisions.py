@@ -22,6 +22,7 @@ from ablate.surgery.layer_factory import Recipe, recipe_of
 from ablate.surgery.rebuild import free_name
 from ablate.surgery.sites import Site, site_at
 from ablate.surgery.ties import held_elsewhere
+from ablate.surgery.tracing import functional
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def plan_insertions(
     Raises:
         SurgeryError: as `insert`.
     """
+    model = functional(model)
     planner = _Planner(model)
     decisions: list[SiteDecision] = []
     for number, placement in enumerate(placements):

@@ -29,6 +29,7 @@ from ablate.surgery.graph import calls_by_layer
 from ablate.surgery.layer_factory import Recipe, named_initializer, recipe_of
 from ablate.surgery.rebuild import Edits, rebuild, takes
 from ablate.surgery.ties import held_elsewhere
+from ablate.surgery.tracing import functional
 
 #: Where layers hold the configurations of those that do their work: wrappers, recurrent layers.
 _INNER = ("layer", "backward_layer", "cell", "cells")
@@ -102,6 +103,7 @@ def plan_changes(
     Raises:
         SurgeryError: as `change`; or two changes set one argument of one layer.
     """
+    model = functional(model)
     planner = _Planner(model)
     return _planned(model, changes, planner.changed, base)
 
@@ -122,6 +124,7 @@ def plan_replacements(
     Raises:
         SurgeryError: as `replace`; or two replacements concern one layer.
     """
+    model = functional(model)
     planner = _Planner(model)
     made = recipes or [recipe_of(each) for each in replacements]
     by_asked = {id(asked): recipe for asked, recipe in zip(replacements, made, strict=True)}
@@ -162,6 +165,7 @@ def carry_out(
             f"'{measured[0]}' is to be calibrated, but there are no images to do it on. Give some "
             "with calibrate=images, or leave calibrate out of the replacement."
         )
+    model = functional(model)
     by_path = {path: layer for layer, path in hosts.paths(model)}
     by_layer: dict[Any, list[LayerDecision]] = {}
     for each in done:

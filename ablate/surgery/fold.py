@@ -24,6 +24,7 @@ from ablate.surgery.graph import Call, Graph, calls_by_layer
 from ablate.surgery.rebuild import Edits, fed, rebuild
 from ablate.surgery.remove import fuse, with_bias
 from ablate.surgery.ties import held_elsewhere
+from ablate.surgery.tracing import functional
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def fold(model: keras.Model, *, report: list[Folding] | None = None) -> keras.Mo
         A new model, compiled as the given one; a plain copy where nothing could be folded.
 
     Raises:
-        SurgeryError: The model is not functional or Sequential.
+        SurgeryError: The model is not functional or Sequential, and cannot be traced.
 
     Example:
         >>> import keras
@@ -112,7 +113,7 @@ def fold(model: keras.Model, *, report: list[Folding] | None = None) -> keras.Mo
         >>> [layer.name for layer in fold(model).layers]
         ['fc']
     """
-    plan = _Round(model)
+    plan = _Round(functional(model))
     foldings = {each.layer: each for each in plan.foldings}
     folded = plan.carry_out()
     # What took in one layer may take in the next one only in a round of its own.

@@ -78,12 +78,29 @@ Calls = dict[Any, list[tuple[Graph, Call]]]
 
 
 def is_container(operation: Any) -> bool:
-    """Whether `operation` is a model whose graph can be read: functional, or Sequential built."""
-    if isinstance(operation, keras.Sequential):
-        return _symbolic(operation) and _takes(type(operation), ["layers"])
-    if not (isinstance(operation, keras.Model) and isinstance(operation, keras.Function)):
+    """Whether `operation` is a model whose graph can be read: functional, or Sequential built.
+
+    A class of anyone's own counts where Keras's own `call` carries out its graph.
+    """
+    if not isinstance(operation, keras.Sequential | keras.Function) or not isinstance(
+        operation, keras.Model
+    ):
         return False
-    return _takes(type(operation), ["inputs", "outputs", "name"])
+    defines = next(each for each in type(operation).__mro__ if "call" in vars(each))
+    return defines.__module__.split(".")[0] == "keras" and _symbolic(operation)
+
+
+def constructor_of(model: keras.Model) -> type:
+    """Return the class to construct a model alike with: its own, if that takes a graph.
+
+    A class whose constructor takes arguments of its own gives way to its Keras parent.
+    """
+    sequential = isinstance(model, keras.Sequential)
+    first = ["layers"] if sequential else ["inputs", "outputs", "name"]
+    spec = inspect.getfullargspec(type(model).__init__)  # type: ignore[misc]
+    if spec.args[1 : 1 + len(first)] == first or (spec.varargs and spec.varkw):
+        return type(model)
+    return keras.Sequential if sequential else keras.Model
 
 
 def read(model: keras.Model) -> Graph:
@@ -339,17 +356,11 @@ def _schedule(calls: list[Call], inputs: tuple[Any, ...]) -> Iterator[Call]:
         sorter.done(key)
 
 
-def _symbolic(model: keras.Sequential) -> bool:
+def _symbolic(model: keras.Model) -> bool:
     try:
         return bool(model.inputs) and bool(model.outputs)
     except (AttributeError, ValueError):
         return False
-
-
-def _takes(cls: type, first: list[str]) -> bool:
-    """Whether `cls` can be constructed as its Keras parent is: a user's subclass may not."""
-    spec = inspect.getfullargspec(cls.__init__)  # type: ignore[misc]
-    return spec.args[1 : 1 + len(first)] == first or bool(spec.varargs and spec.varkw)
 
 
 def _refusal(model: Any) -> str:
@@ -363,15 +374,7 @@ def _refusal(model: Any) -> str:
             f"The Sequential model '{model.name}' has no graph yet: its input shape is unknown. "
             "Give it one with `model.build(input_shape)` or by a `keras.Input` as its first layer."
         )
-    if isinstance(model, keras.Function | keras.Sequential):
-        return (
-            f"'{model.name}' is a {type(model).__name__} whose constructor takes arguments of its "
-            "own, so it cannot be rebuilt from its graph. Operate on "
-            "`keras.Model(model.input, model.output)`, which has the same layers and weights."
-        )
     return (
         f"'{model.name}' is a subclassed model ({type(model).__name__}): its call() is Python "
-        "code, not a graph, so it cannot be rewired. Express it with the functional API "
-        "(`keras.Model(inputs, outputs)`) and copy its weights, or put the layers into its "
-        "call() by hand."
+        "code, not a graph. `ablate.surgery.functional(model)` traces it where that is possible."
     )

@@ -26,6 +26,7 @@ from ablate.errors import SurgeryError, nearest
 from ablate.surgery import graph, kinds
 from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.kinds import kind_of
+from ablate.surgery.tracing import functional
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def select(
     Raises:
         SurgeryError: a selector matches nothing, a plain name is not unique, or nothing is left.
     """
-    return [each.host for each in resolve(model, where, except_)]
+    return [each.host for each in resolve(functional(model), where, except_)]
 
 
 def resolve(

@@ -25,6 +25,7 @@ from ablate.surgery.calibrate import estimate, undo
 from ablate.surgery.decisions import SiteDecision, plan_insertions, sibling_path
 from ablate.surgery.layer_factory import activation_of, linear, recipe_of
 from ablate.surgery.rebuild import Edits, rebuild
+from ablate.surgery.tracing import functional
 
 
 def insert(
@@ -129,7 +130,7 @@ def carry_out(
         entries.append(_entry(decision, decision.layer, decision.placement.label))
     for key, layers in between.items():
         edits.after[key] = [*layers, activations[key], *edits.after.get(key, [])]
-    new = rebuild(model, edits).model
+    new = rebuild(functional(model), edits).model
     record.add(new, entries)
     # The identities first: what the others measure is the function that remains with them.
     for measure, statistics_alone in ((undo, False), (estimate, True)):

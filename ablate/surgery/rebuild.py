@@ -83,7 +83,7 @@ def rebuild(model: keras.Model, edits: Edits | None = None, compiled: bool = Tru
     Raises:
         SurgeryError: the model or one of its layers cannot be rebuilt.
     """
-    work = _Rebuilding(edits or Edits())
+    work = Rebuilding(edits)
     new = work.model(model)
     for holder, name, initializer in work.held:
         setattr(holder, name, initializer)
@@ -150,11 +150,11 @@ def fed(call: Call) -> list[Any]:
     return list({id(each): each for each in flat if isinstance(each, keras.KerasTensor)}.values())
 
 
-class _Rebuilding:
+class Rebuilding:
     """The state of one rebuild: the layers made so far, each once however often it is shared."""
 
-    def __init__(self, edits: Edits):
-        self.edits = edits
+    def __init__(self, edits: Edits | None = None):
+        self.edits = edits = edits or Edits()
         self.made: dict[Any, Any] = {}
         self.held: list[tuple[Any, str, Any]] = []
         chains = (*edits.before.values(), *edits.after.values())
@@ -216,6 +216,10 @@ class _Rebuilding:
         inputs = keras.tree.map_structure(lambda tensor: given[id(tensor)], old.input)
         outputs = keras.tree.map_structure(lambda tensor: values[id(tensor)], old.output)
         self.tell_apart(read, outputs, feeds)
+        return self.construct(old, inputs, outputs)
+
+    def construct(self, old: keras.Model, inputs: Any, outputs: Any) -> keras.Model:
+        """Return the functional model with these inputs and outputs in the place of `old`."""
         return _constructed(old, inputs, outputs)
 
     def perform(
@@ -291,7 +295,7 @@ def free_name(name: str, taken: Container[str | None]) -> str:
 def _constructed(old: keras.Model, *arguments: Any) -> Any:
     try:
         with deep_graphs():
-            return type(old)(*arguments, name=old.name)
+            return graph.constructor_of(old)(*arguments, name=old.name)
     except TypeError as trouble:
         raise SurgeryError(
             f"The model '{old.name}' ({type(old).__name__}) cannot be constructed as its Keras "

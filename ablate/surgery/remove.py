@@ -20,6 +20,7 @@ from ablate.surgery.clone import Configure, copy_of
 from ablate.surgery.exchange import undo
 from ablate.surgery.graph import Call, Calls, Graph, calls_by_layer
 from ablate.surgery.rebuild import Edits, fed, rebuild
+from ablate.surgery.tracing import functional
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def take_out(
     give_bias: bool = False,
 ) -> Removed:
     """Do as `remove`, and return which hosts were given a bias, too."""
+    model = functional(model)
     if where is None:
         return Removed(_undone(model, except_), ())
     calls = calls_by_layer(model)

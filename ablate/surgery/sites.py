@@ -22,6 +22,7 @@ from ablate.surgery import hosts, kinds
 from ablate.surgery.graph import Call, Calls, Graph, calls_by_layer
 from ablate.surgery.hosts import Host
 from ablate.surgery.rebuild import fed
+from ablate.surgery.tracing import functional
 
 Side = Literal["before", "split", "after"]
 
@@ -78,6 +79,7 @@ def sites(
     """
     if at is not None and at not in POSITIONS:
         raise SurgeryError(f"at: expected one of {', '.join(POSITIONS)}. Received: {at!r}.")
+    model = functional(model)
     calls = calls_by_layer(model)
     found: list[Site] = []
     for selected in hosts.resolve(model, where, except_):

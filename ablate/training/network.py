@@ -130,6 +130,7 @@ def network(spec: Spec, splits: Splits) -> Network:
         base = models.base(spec.model, splits.spec, dtype=spec.train.dtype)
         _check_texts(base, splits)
         origin = models.origin(base)
+        base, opened = _opened(base, spec, splits)
         if not graph.is_container(base):
             return _as_it_is(base, spec, origin, splits)
         frozen = _freeze(base, spec)
@@ -161,7 +162,7 @@ def network(spec: Spec, splits: Splits) -> Network:
         measured=tuple(path for path, asked in inserted if asked == "statistics"),
         matched=edited.matched,
         before=edited.bare if edited.matched else None,
-        notes=(*origin.notes, *edited.notes),
+        notes=(*origin.notes, *opened, *edited.notes),
         cautions=origin.cautions,
         compiled=origin.compiled,
     )
@@ -183,6 +184,34 @@ def _check_texts(base: keras.Model, splits: Splits) -> None:
             f"{each.dtype}. Encode them in the data, or begin the model with keras.Input((1,), "
             "dtype='string') and a StringLookup, Hashing or TextVectorization that takes them."
         )
+
+
+def _opened(base: keras.Model, spec: Spec, splits: Splits) -> tuple[keras.Model, tuple[str, ...]]:
+    """Return the base with what can be traced in it as functional models, and what there is to say.
+
+    One that trains in a way of its own stays as it is: the functional model would not.
+    """
+    edits = (spec.insert, spec.remove, spec.replace, spec.change)
+    operated = any(edits) or spec.train.freeze is not None
+    lost = surgery.lost_methods(base)
+    if lost and operated:
+        raise SurgeryError(
+            f"'{base.name}' ({type(base).__name__}) has its own {some(lost)}, which a model "
+            "rebuilt with other layers would not have. Give them to a subclass of keras.Model that "
+            "is made of a graph, Own(inputs, outputs), without a constructor of its own."
+        )
+    if lost:
+        return base, ()
+    example = keras.tree.map_structure(lambda leaf: leaf[:3], splits.x_train)
+    try:
+        found = surgery.trace(base, None if graph.is_container(base) else example)
+    except SurgeryError:
+        if operated:
+            raise
+        return base, ()
+    whole = [f"'{each.name}' ({each.layer_class}): {each.reason}" for each in found.closed]
+    inside = (f"layers that are operated on as a whole: {some(whole)}",) if whole else ()
+    return found.model, (*found.notes, *(inside if operated else ()))
 
 
 def _kept(origin: models.Origin, base: keras.Model, edited: EditedBase) -> Keep:
@@ -214,9 +243,6 @@ def _leaves(paths: dict[Any, str]) -> tuple[tuple[str, keras.Layer], ...]:
 
 def _as_it_is(base: keras.Model, spec: Spec, origin: models.Origin, splits: Splits) -> Network:
     """Return a model whose graph cannot be read: it can be trained, and nothing else."""
-    edits = (spec.insert, spec.remove, spec.replace, spec.change)
-    if any(edits) or spec.train.freeze is not None:
-        graph.read(base)  # raises what says why, and what can be done
     if not base.built or not base.weights:
         base(keras.tree.map_structure(lambda leaf: leaf[:1], splits.x_train))
     layers = (("", base),)

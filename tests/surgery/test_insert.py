@@ -334,21 +334,26 @@ class Subclassed(keras.Model):
         return self.fc(x)
 
 
-class OwnConstructor(keras.Model):
-    def __init__(self, width, **kwargs):
-        inputs = keras.Input((3,))
-        super().__init__(inputs, layers.Dense(width)(inputs), **kwargs)
-
-
 def test_models_without_a_graph_get_an_error_that_says_what_to_do():
-    with pytest.raises(SurgeryError, match=r"subclassed model \(Subclassed\).*functional API"):
+    with pytest.raises(SurgeryError, match=r"subclassed model \(Subclassed\).*on data first"):
         insert(Subclassed(), "Dropout", rate=0.5)
-    with pytest.raises(SurgeryError, match=r"OwnConstructor.*keras.Model\(model.input"):
-        insert(OwnConstructor(4, name="own"), "Dropout", rate=0.5)
     with pytest.raises(SurgeryError, match=r"has no graph yet.*model.build"):
         insert(keras.Sequential([layers.Dense(2)]), "Dropout", rate=0.5)
     with pytest.raises(SurgeryError, match="Received: 'vgg16'"):
         insert("vgg16", "Dropout", rate=0.5)
+
+
+def test_a_graph_with_a_constructor_of_its_own_becomes_one_of_keras():
+    class OwnConstructor(keras.Model):
+        def __init__(self, width, **kwargs):
+            inputs = keras.Input((3,))
+            hidden = layers.Dense(width, name="fc")(inputs)
+            super().__init__(inputs, layers.Dense(2, name="head")(hidden), **kwargs)
+
+    model = randomized(OwnConstructor(4, name="own"))
+    new = insert(model, "Dropout", rate=0.5, where="fc")
+    assert type(new) is type(keras.Model(model.inputs, model.outputs)) and new.name == "own"
+    assert np.array_equal(new(draw(3, 3)), model(draw(3, 3)))
 
 
 def test_models_without_a_graph_inside_another_are_copied_whole():

@@ -287,7 +287,7 @@ def test_compiled_with_xla_and_weighed_by_class():
 
 
 class Subclassed(keras.Model):
-    """A model whose graph nobody can read, with a layer that draws."""
+    """A model of Python code, with a layer that draws."""
 
     def __init__(self):
         super().__init__()
@@ -300,7 +300,12 @@ class Subclassed(keras.Model):
         return self.out(self.drop(self.hidden(self.flat(x)), training=training))
 
 
-def test_a_subclassed_model_trains_as_it_is(monkeypatch, fresh):
+class OwnStep(Subclassed):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def test_a_subclassed_model_trains_like_any_other(monkeypatch, fresh):
     module = types.ModuleType("subclassed_of_a_test")
     module.model = Subclassed
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -313,5 +318,11 @@ def test_a_subclassed_model_trains_as_it_is(monkeypatch, fresh):
     model_cache.forget()
     (again,) = run(trial_of(spec, 1))
     assert again.curves == one.curves
+    ((inserted, _, _),) = run_group([trial_of(spec_of(DROPOUT, model=model, loss=loss))])
+    assert inserted.status == "completed" and inserted.parameters == zero.parameters
+    module.model = OwnStep
+    model_cache.forget()
+    (alone,) = run(trial_of(spec, 1))
+    assert alone.status == "completed"
     ((refused, _, _),) = run_group([trial_of(spec_of(DROPOUT, model=model, loss=loss))])
-    assert refused.status == "failed" and "Traceback" not in refused.error
+    assert refused.status == "failed" and "has its own train_step" in refused.error
