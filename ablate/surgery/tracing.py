@@ -320,6 +320,15 @@ class _Tracing:
             raise _Untrue(layer, _seen(trouble)) from trouble
         made.dtype_policy = layer.dtype_policy
         _set_flags([(made, layer.trainable), *flags[1:]])
+        handed = [
+            each.path
+            for call in graph.read(made).calls
+            for each in keras.tree.flatten((call.args, call.kwargs))
+            if isinstance(each, keras.Variable)
+        ]
+        if handed:
+            names = ", ".join(handed[:3])
+            raise _Untrue(layer, f"it uses weights outside of the layers that it calls ({names})")
 
         def pack(values: Sequence[Any]) -> Any:
             filled = list(leaves)

@@ -34,10 +34,13 @@ IMAGE = {"image_shape": (32, 32, 3), "patch_size": 8, "num_layers": 2, "num_head
          "hidden_dim": 8, "mlp_dim": 16, "intermediate_dim": 16, "hidden_size": 8}  # fmt: skip
 
 #: Families whose arguments are those of text models, as far as they have them.
-_TEXTS = """Albert Bart Bert Bloom DebertaV3 DistilBert Electra ESM2 ESM EdRec FNet Falcon GPT2
-GPTNeoX Gemma GptOss Llama3 Llama Mistral Mixtral Moonshine OPT Phi3 Qwen2 Qwen3 Qwen3Moe Qwen3_5
-Qwen3_5Moe Qwen QwenMoe RWKV7 Roberta RoformerV2 SmolLM3 SmolLM T5 Whisper XLMRoberta
-XLNet""".split()
+_TEXTS = (
+    "Albert", "Bart", "Bert", "Bloom", "DebertaV3", "DistilBert", "Electra", "ESM2", "ESM",
+    "EdRec", "FNet", "Falcon", "GPT2", "GPTNeoX", "Gemma", "GptOss", "Llama3", "Llama",
+    "Mistral", "Mixtral", "Moonshine", "OPT", "Phi3", "Qwen2", "Qwen3", "Qwen3Moe", "Qwen3_5",
+    "Qwen3_5Moe", "Qwen", "QwenMoe", "RWKV7", "Roberta", "RoformerV2", "SmolLM3", "SmolLM",
+    "T5", "Whisper", "XLMRoberta", "XLNet",
+)  # fmt: skip
 
 
 def _text(name: str) -> Any:
@@ -64,7 +67,8 @@ def _mit() -> Any:
     return _made("MiT", {
         "layerwise_depths": [1, 1], "num_layers": 2, "layerwise_num_heads": [1, 2],
         "layerwise_sr_ratios": [2, 1], "max_drop_path_rate": 0.1, "layerwise_patch_sizes": [7, 3],
-        "layerwise_strides": [4, 2], "image_shape": (32, 32, 3), "hidden_dims": [8, 8]})  # fmt: skip
+        "layerwise_strides": [4, 2], "image_shape": (32, 32, 3),
+        "hidden_dims": [8, 8]})  # fmt: skip
 
 
 def _vit() -> Any:

@@ -352,13 +352,26 @@ def test_a_composite_layer_that_does_not_trace_stays_whole():
     class Regularized(Stage):
         pass
 
+    class Reuses(layers.Layer):
+        """Takes the weights of a layer that the model calls as well."""
+
+        def __init__(self, other, **kwargs):
+            super().__init__(**kwargs)
+            self.other = other
+
+        def call(self, x):
+            return ops.matmul(x, self.other.kernel)
+
     inputs = keras.Input((9, 9, 4))
     x = Regularized(name="quiet", activity_regularizer="l2")(Stage(name="open")(inputs))
     x = Own(name="own")(layers.GlobalAveragePooling2D()(x))
+    shared = layers.Dense(4, name="shared")
+    x = Reuses(shared, name="reuses")(shared(x))
     found = trace(keras.Model(inputs, x))
     assert {each.name: each.reason for each in found.closed} == {
         "quiet": "it has an activity_regularizer of its own",
         "own": "the outputs of the traced graph differ at inference",
+        "reuses": "it uses weights outside of the layers that it calls (shared/kernel)",
     }
     assert ("open", "Stage") in found.opened
 

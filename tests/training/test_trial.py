@@ -325,4 +325,4 @@ def test_a_subclassed_model_trains_like_any_other(monkeypatch, fresh):
     (alone,) = run(trial_of(spec, 1))
     assert alone.status == "completed"
     ((refused, _, _),) = run_group([trial_of(spec_of(DROPOUT, model=model, loss=loss))])
-    assert refused.status == "failed" and "has its own train_step" in refused.error
+    assert refused.status == "failed" and "has its own 'train_step'" in refused.error
