@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from ablate.execution.run import run
     from ablate.execution.runner import Interrupted
+    from ablate.execution.screen import ScreenResults, screen
     from ablate.models import build
     from ablate.search.hypermodel import hypermodel
     from ablate.study.results import StudyResults
@@ -57,6 +58,7 @@ _HOMES = {
     ),
     "ablate.execution.run": ("run",),
     "ablate.execution.runner": ("Interrupted",),
+    "ablate.execution.screen": ("ScreenResults", "screen"),
     "ablate.models": ("build",),
     "ablate.search.hypermodel": ("hypermodel",),
     "ablate.study.schema.placement": ("Change", "Placement", "Removal", "Replacement"),
@@ -92,6 +94,7 @@ __all__ = [
     "Placement",
     "Removal",
     "Replacement",
+    "ScreenResults",
     "Site",
     "StoreError",
     "Study",
@@ -114,6 +117,7 @@ __all__ = [
     "remove",
     "replace",
     "run",
+    "screen",
     "sites",
 ]
 

@@ -38,6 +38,8 @@ from ablate.disk import (
     write_text,
 )
 from ablate.errors import StoreError
+from ablate.study.network import LayerNode, to_json
+from ablate.study.network import from_json as network_from_json
 from ablate.study.record_check import UnsoundRecord
 from ablate.study.tables import read_search_table, results_table, search_table
 from ablate.study.trial import Trial, TrialResult
@@ -61,6 +63,8 @@ class Store:
         self.tensorboard = self.root / "tensorboard"  # the logdir
         self.results_csv = self.root / "results.csv"  # a row per trial
         self.search_csv = self.root / "search.csv"  # a row per trial of a search
+        self.screen_csv = self.root / "screen.csv"  # a row per trial of a screening
+        self.network_file = self.root / "network.json"  # the layers that its map draws
         self.report_html = self.root / "report.html"
         self.report_markdown = self.root / "report.md"
         self.plots = self.root / "plots"  # those of the report
@@ -321,6 +325,21 @@ class Store:
     def write_search(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write search.csv: a row per trial that a search planned, keys as columns."""
         write_text(self.search_csv, search_table(rows))
+
+    def write_screen(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write screen.csv: a row per trial that a screening planned, keys as columns."""
+        write_text(self.screen_csv, search_table(rows))
+
+    def write_network(self, nodes: Sequence[LayerNode]) -> None:
+        """Write the layers of the base model."""
+        write_text(self.network_file, json.dumps(to_json(nodes), indent=1))
+
+    def read_network(self) -> tuple[LayerNode, ...]:
+        """Return the layers of the base model, none where they are not written."""
+        try:
+            return network_from_json(from_json(self.network_file.read_bytes()))
+        except (OSError, ValueError):
+            return ()
 
     def read_search(self) -> list[dict[str, str]]:
         """Return the rows of search.csv, none if there was no search or it cannot be read."""

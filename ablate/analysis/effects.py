@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ablate.analysis.crossed import Crossed
+from ablate.study.resolved import Origin
 
 #: Raised when a key of the JSON changes its meaning or goes away; new keys do not raise it.
 SCHEMA_VERSION = 2
@@ -99,7 +100,7 @@ class VariantSummary:
     failures: Failures
     metrics: Mapping[str, MetricSummary]
     factors: Mapping[str, str] = field(default_factory=dict)
-    origin: Literal["declared", "factorial", "leave_one_out"] = "declared"
+    origin: Origin = "declared"
     alias_of: str | None = None
     notes: tuple[str, ...] = ()  # of its trials, each once
     cautions: tuple[str, ...] = ()  # likewise

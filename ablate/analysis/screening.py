@@ -2,12 +2,13 @@
 
 A table of scores (runs, seeds) and the runs' levels come in. The effect of a site is the mean
 score of the runs in which it is on minus that of the runs in which it is off; seeds are blocks, so
-that what a seed does to all runs alike costs no precision:
+that what a seed does to all runs alike costs no precision. With every score there
 
     effect_j = 2/N · Σ_i x_ij · ȳ_i,   Var = 4·s²/(N·n),   s² = run-by-seed mean square,
 
-(N - 1)(n - 1) degrees of freedom. Lack of fit asks whether effects that simply add up explain the
-runs; where they do not, interactions of sites are there, and an effect is an average over them.
+with (N - 1)(n - 1) degrees of freedom. Where scores are missing the same comes from least squares
+on those that are there. Lack of fit asks whether effects that simply add up explain the runs; where
+they do not, interactions of sites are there, and an effect is an average over them.
 
 A site that may help is picked: in a screening of two seeds, keeping only significant sites drops
 real ones (regret 2.0 against 0.6 noise deviations in worlds with interactions).
@@ -15,17 +16,27 @@ real ones (regret 2.0 against 0.6 noise deviations in worlds with interactions).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from ablate.analysis.paired import holm
+from ablate.analysis.result_table import collect, headline
+from ablate.study.design import alias_strings
+from ablate.study.resolved import ResolvedVariant
+from ablate.study.schema.analysis import Analysis as Settings
+from ablate.study.screen_design import POSITION, Design
+from ablate.study.trial import TrialResult
+
+#: Below this p, effects that simply add up do not explain the runs.
+_LACKING = 0.05
 
 
 @dataclass(frozen=True)
 class SiteEffects:
-    """Per factor, in the metric's unit; `better` is the effect turned so that more is better.
+    """Per factor, in the metric's unit: the change when the site is on.
 
     `lack_of_fit` is the p of "effects simply add up", None where no run is left to tell (full
     designs of one factor, designs without spare runs). `curvature` compares the mean of all-on and
@@ -43,37 +54,56 @@ class SiteEffects:
     curvature: float
 
 
-def site_effects(runs: Sequence[Sequence[int]], scores: np.ndarray, confidence: float) -> (
-    SiteEffects | None
-):  # fmt: skip
+def site_effects(
+    runs: Sequence[Sequence[int]], scores: np.ndarray, confidence: float
+) -> SiteEffects | None:
     """Return the main effects of a screening.
 
     Args:
         runs: (N, k) levels -1 and +1; orthogonal columns, as `study.design` makes them.
-        scores: (N, n) of every run with every seed; no gaps.
+        scores: (N, n) of every run with every seed; NaN where there is none.
         confidence: of the intervals, per effect.
 
     Returns:
-        None under two seeds, when nothing tells the effects from noise.
+        None under two seeds, when nothing tells the effects from noise, and where too few scores
+        are there to tell the effects from each other.
     """
     from scipy import special
 
     x, y = np.asarray(runs, float), np.asarray(scores, float)
-    total, seeds = y.shape
-    if seeds < 2 or total < 2:
+    there = np.isfinite(y)
+    own, blocks = np.nonzero(there)
+    seeds = there.any(axis=0)
+    if seeds.sum() < 2:
         return None
-    mean = y.mean()
-    by_run = y.mean(axis=1)
-    effects = 2 / total * x.T @ by_run
-    degrees = (total - 1) * (seeds - 1)
-    left = y - by_run[:, None] - y.mean(axis=0) + mean
-    square = float((left**2).sum() / degrees)
-    error = 2 * np.sqrt(square / (total * seeds))
-    half = special.stdtrit(degrees, 0.5 + confidence / 2) * error
+    values = y[there]
+    block = (blocks[:, None] == np.flatnonzero(seeds)).astype(float)
+    trained = np.flatnonzero(there.any(axis=1))
+    # What a run and its seed explain together leaves pure error behind.
+    saturated = np.column_stack([own[:, None] == trained, block[:, 1:]]).astype(float)
+    means, error, rank = _fit(saturated, values)
+    degrees = len(values) - rank
+    additive = np.column_stack([block, x[own] / 2])
+    found, unexplained, additive_rank = _fit(additive, values)
+    if degrees < 1 or additive_rank < additive.shape[1]:
+        return None
+    rounding = 1e-12 * float(np.abs(values).max(initial=0))
+    square = error / degrees if error / degrees > rounding**2 else 0.0
+    effects = found[block.shape[1] :]
+    effects = np.where(np.abs(effects) > rounding, effects, 0.0)
+    spread = np.linalg.inv(additive.T @ additive).diagonal()[block.shape[1] :]
+    deviation = np.sqrt(square * spread)
+    half = special.stdtrit(degrees, 0.5 + confidence / 2) * deviation
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * special.stdtr(degrees, -np.abs(effects) / error)
+        p = 2 * special.stdtr(degrees, -np.abs(effects) / deviation)
     p = np.where(np.isfinite(p), p, np.where(effects == 0, 1.0, np.nan))
-    ends = np.all(x == 1, axis=1) | np.all(x == -1, axis=1)
+    spare = rank - additive_rank
+    lack = None
+    if spare > 0 and square > 0:
+        ratio = max(unexplained - error, 0.0) / spare / square
+        lack = float(special.fdtrc(spare, degrees, ratio))
+    by_run = means[: len(trained)]
+    ends = np.all(x[trained] == 1, axis=1) | np.all(x[trained] == -1, axis=1)
     return SiteEffects(
         effects=effects,
         low=effects - half,
@@ -81,10 +111,16 @@ def site_effects(runs: Sequence[Sequence[int]], scores: np.ndarray, confidence: 
         p=p,
         p_holm=holm(p),
         sd=float(np.sqrt(square)),
-        degrees=degrees,
-        lack_of_fit=_lack_of_fit(x, by_run, effects, square, seeds, degrees),
-        curvature=float(by_run[ends].mean() - mean) if ends.any() else 0.0,
+        degrees=int(degrees),
+        lack_of_fit=lack,
+        curvature=float(by_run[ends].mean() - by_run.mean()) if ends.any() else 0.0,
     )
+
+
+def _fit(design: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float, int]:
+    """Return least squares' coefficients, its residual sum of squares and the rank."""
+    found, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
+    return found, float(((values - design @ found) ** 2).sum()), int(rank)
 
 
 def picked(effects: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray]:
@@ -122,15 +158,195 @@ def one_at_a_time(factors: int, runs: int, seeds: int) -> int:
     return (factors + 1) * -(-runs * seeds // 2)
 
 
-def _lack_of_fit(
-    x: np.ndarray, by_run: np.ndarray, effects: np.ndarray, square: float, seeds: int, degrees: int
-) -> float | None:
+@dataclass(frozen=True)
+class Factor:
+    """A factor of a screening: its effect on the metric with its interval, and what it costs.
+
+    `effect` is None where it could not be told. `parameters` and `inference` (seconds for 1000
+    examples) are what the site adds on average; `lost` are the trainings without a score among
+    those with the site on, and off.
+    """
+
+    name: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_holm: float | None = None
+    parameters: float | None = None
+    inference: float | None = None
+    lost: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Pairs of sites whose interactions the runs cannot tell apart, and their joint effect."""
+
+    pairs: tuple[tuple[str, str], ...]
+    effect: float
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What a screening found on validation rows: for choosing, not for reporting.
+
+    `picked` and `runner_up` say which sites are on; `position` which of the compared positions is
+    picked. `ends` are the means of the runs with every site and with none. `reason` says why there
+    are no effects, where there are none.
+    """
+
+    metric: str
+    direction: str
+    confidence: float
+    factors: tuple[Factor, ...]
+    runs: int
+    seeds: tuple[int, ...]
+    trials: Mapping[str, int] = field(default_factory=dict)  # planned, completed, lost
+    sd: float | None = None
+    degrees: int = 0
+    lack_of_fit: float | None = None
+    interactions: tuple[Interaction, ...] = ()
+    located: bool = True  # whether single pairs' interactions can be told from the others'
+    curvature: float | None = None
+    ends: tuple[float | None, float | None] = (None, None)
+    picked: tuple[bool, ...] | None = None
+    runner_up: tuple[bool, ...] | None = None
+    position: int = 0
+    reason: str = ""
+
+    @property
+    def sites(self) -> tuple[Factor, ...]:
+        """The factors that are sites."""
+        return tuple(each for each in self.factors if each.name != POSITION)
+
+    @property
+    def interacts(self) -> bool:
+        """Whether effects that simply add up do not explain the runs."""
+        return self.lack_of_fit is not None and self.lack_of_fit < _LACKING
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the screening as a JSON document."""
+        return asdict(self)
+
+
+def screen(
+    design: Design,
+    resolved: Sequence[ResolvedVariant],
+    results: Sequence[TrialResult],
+    settings: Settings,
+    planned: int,
+) -> Screening:
+    """Return what the runs of a design say about each of its factors.
+
+    Args:
+        design: the factors and runs.
+        resolved: the variant of each run, in order.
+        results: the trials of the runs; those that are missing count as not there.
+        settings: the study's `analysis` section. The metric is taken on validation rows.
+        planned: trials planned.
+
+    Raises:
+        StudyError: no trial reports the metric on validation rows, or its direction is not known.
+    """
+    table = collect(results, resolved)
+    names = [name for name in table.metrics if name.startswith("val_")]
+    wish = settings.metric.removeprefix("test_").removeprefix("val_")
+    metric, direction = headline(names, wish, settings.direction, table.declared)
+    metric = metric if metric.startswith("val_") else f"val_{metric.removeprefix('test_')}"
+    seeds = table.seeds
+    scores = table.values(metric).T if names else np.full((len(resolved), len(seeds)), np.nan)
+    found = site_effects(design.runs, scores, settings.confidence) if len(seeds) > 1 else None
+    ended = [each for each in results if each.final or each.status == "failed"]
+    lost = [each for each in ended if each.metrics.get(metric) is None]
+    counts = {"planned": planned, "completed": len(ended) - len(lost), "lost": len(lost)}
+    row = {variant.name: index for index, variant in enumerate(resolved)}
+    factors = []
+    for index, name in enumerate(design.factors):
+        on = [design.runs[row[each.variant]][index] > 0 for each in lost]
+        factors.append(Factor(name, lost=(sum(on), len(on) - sum(on))))
+    blank = Screening(
+        metric, direction, settings.confidence, tuple(factors), len(design.runs), seeds, counts
+    )
+    if found is None:
+        why = "too few trainings have a score to tell the sites' effects from each other"
+        return replace(blank, reason=why)
+    parameters = _costs(design, resolved, results, lambda each: each.parameters)
+    inference = _costs(
+        design, resolved, results, lambda each: min(each.inference) if each.inference else None
+    )
+    turned = found.effects if direction == "max" else -found.effects
+    count = len(design.sites)
+    good, other = picked(turned[:count], "max")
+    with np.errstate(invalid="ignore"):
+        ends = [float(np.nanmean(scores[at])) if np.isfinite(scores[at]).any() else None
+                for at in (0, -1)]  # fmt: skip
+    return replace(
+        blank,
+        factors=tuple(
+            replace(
+                each,
+                effect=float(found.effects[i]),
+                low=float(found.low[i]),
+                high=float(found.high[i]),
+                p_holm=float(found.p_holm[i]),
+                parameters=parameters[i],
+                inference=inference[i],
+            )
+            for i, each in enumerate(factors)
+        ),
+        sd=found.sd,
+        degrees=found.degrees,
+        lack_of_fit=found.lack_of_fit,
+        curvature=found.curvature,
+        ends=(ends[0], ends[1]),
+        picked=tuple(bool(each) for each in good),
+        runner_up=tuple(bool(each) for each in other),
+        position=int(len(turned) > count and turned[count] < 0),
+        **_interactions(design, scores, found),
+    )
+
+
+def _interactions(design: Design, scores: np.ndarray, found: SiteEffects) -> dict[str, Any]:
+    """Return the groups of pairs whose interaction is there, where the runs can locate any."""
+    if found.lack_of_fit is None or found.lack_of_fit >= _LACKING or not np.isfinite(scores).all():
+        return {}
     from scipy import special
 
-    total, factors = x.shape
-    spare = total - 1 - factors
-    if spare < 1 or square <= 0:
-        return None
-    unexplained = by_run - by_run.mean() - x @ effects / 2
-    ratio = seeds * float((unexplained**2).sum()) / spare / square
-    return float(special.fdtrc(spare, degrees, ratio))
+    x, by_run = np.asarray(design.runs, float), scores.mean(axis=1)
+    groups = alias_strings(design.runs)
+    columns = [x[:, group[0][0]] * x[:, group[0][1]] for group in groups]
+    whole = [
+        all(abs(abs(column @ (x[:, i] * x[:, j])) - len(x)) < 0.5 for i, j in group)
+        for group, column in zip(groups, columns, strict=True)
+    ]
+    if not all(whole):  # partly confounded: no group's effect is its own
+        return {"located": False}
+    effects = np.array([2 / len(x) * column @ by_run for column in columns])
+    error = 2 * found.sd / np.sqrt(scores.size)
+    p = holm(2 * special.stdtr(found.degrees, -np.abs(effects) / error))
+    names = design.factors
+    return {
+        "interactions": tuple(
+            Interaction(tuple((names[i], names[j]) for i, j in groups[at]), float(effects[at]),
+                        float(p[at]))
+            for at in np.argsort(p) if p[at] < _LACKING
+        )
+    }  # fmt: skip
+
+
+def _costs(
+    design: Design,
+    resolved: Sequence[ResolvedVariant],
+    results: Sequence[TrialResult],
+    cost: Any,
+) -> list[float | None]:
+    """Return what each factor adds to a cost on average, None where that cannot be told."""
+    sums: dict[str, list[float]] = {each.name: [] for each in resolved}
+    for each in results:
+        if (value := cost(each)) is not None:
+            sums[each.variant].append(float(value))
+    if not all(sums.values()):
+        return [None] * len(design.factors)
+    by_run = np.array([np.median(sums[each.name]) for each in resolved])
+    x = np.asarray(design.runs, float)
+    return [float(each) for each in 2 / len(x) * x.T @ by_run]

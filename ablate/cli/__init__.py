@@ -28,6 +28,7 @@ COMMANDS = (
     "status",
     "report",
     "search",
+    "screen",
     "reproduce",
     "board",
     "inspect",

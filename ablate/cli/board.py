@@ -127,6 +127,14 @@ def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     from ablate.report.report_data import report_of
 
     found, earlier = Find(store.logs)(study), resolved_before(store)
+    if found.screen is not None:
+        from ablate.execution.screen import screened, write_events
+
+        results = screened(found, store)[0]
+        if results.confirmed is None or not results.confirmed.results:
+            raise StoreError(f"Study '{store.name}' has nothing confirmed under {store.logs}/ yet.")
+        shown = None if all_runs else events.RUNS
+        return str(write_events(results, store, limit=shown, illustrate=illustrate, anew=rebuild))
     made, points = with_searched(plan(found, store, earlier=earlier, recorded=True), store)
     outcome = made.outcome(made.results, store)
     if not outcome.results:

@@ -13,6 +13,7 @@ from ablate.cli.options import Find, json_option, logs_option
 
 if TYPE_CHECKING:
     from ablate.report import ReportData
+    from ablate.store import Store
 
 FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json")
 
@@ -82,13 +83,14 @@ def read(study: str, logs: Path) -> ReportData:
     found = Find(logs)(study)
     store = Store(logs, found.study)
     found = with_trained_model(found, logs, recorded=True)
-    made = plan(found, store, earlier=resolved_before(store), recorded=True)
     again = study if Path(study).is_file() else store.study_file.as_posix()
-    left_out = len(made.dropped)
-    warnings = (
-        f"{left_out} finished {'trial lies' if left_out == 1 else 'trials lie'} in {store.root} "
-        "that the study no longer asks for; nothing here is counted from them."
-    )
+    if found.screen is not None:
+        from ablate.execution.screen import report_on, screened
+
+        results, made, _ = screened(found, store)
+        warnings = _left_out(len(made.dropped), store)
+        return report_on(results, command=f"ablate screen {again}", warnings=warnings)
+    made = plan(found, store, earlier=resolved_before(store), recorded=True)
     outcome, verb = made.outcome(made.results, store), "run"
     searched = found_by_search(made.study, store, made.resolved)
     if searched is not None and not outcome.results and searched.confirmed.results:
@@ -96,8 +98,18 @@ def read(study: str, logs: Path) -> ReportData:
     return report_of(
         outcome,
         command=f"ablate {verb} {again}",
-        warnings=(warnings,) if left_out else (),
+        warnings=_left_out(len(made.dropped), store),
         sections=() if searched is None else (section(summarize(searched)),),
+    )
+
+
+def _left_out(count: int, store: Store) -> tuple[str, ...]:
+    """Return what is said of finished trials that the study no longer asks for."""
+    if not count:
+        return ()
+    return (
+        f"{count} finished {'trial lies' if count == 1 else 'trials lie'} in {store.root} that the "
+        "study no longer asks for; nothing here is counted from them.",
     )
 
 

@@ -53,6 +53,7 @@ class Board:
     """What the event files of a study hold besides its trials, and where the rest of a trial is.
 
     `texts` are Markdown by title, for the Text tab (the study file, the table, the certificate).
+    `images` are PNGs by title, for the Images tab (the map of a screening).
     `points` names the search point of a trial, by trial id; a trial without one is the study's.
     `limit` is how many runs to write at most, None for all. By trial id, `arrays` gives what its
     probes stored and `ended` when it ended, in seconds since 1970; `illustrate` draws its images.
@@ -62,6 +63,7 @@ class Board:
     baseline: str
     confidence: float = 0.95
     texts: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, bytes] = field(default_factory=dict)
     points: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = RUNS
     arrays: Callable[[str], Arrays] = lambda trial: {}

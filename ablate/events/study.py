@@ -26,6 +26,7 @@ def update(
     points: Mapping[str, str] | None = None,
     limit: int | None = RUNS,
     illustrate: Illustrate | None = None,
+    images: Mapping[str, bytes] | None = None,
     anew: bool = False,
 ) -> Written:
     """Write what is missing of a study's TensorBoard files, images too.
@@ -37,12 +38,14 @@ def update(
         points: the search point of a trial, by trial id.
         limit: how many TensorBoard runs to write at most; None for all.
         illustrate: draws a trial's images from its probe arrays.
+        images: PNGs of the whole study, by title.
         anew: write everything; the old files stay until the new ones are whole.
 
     Returns:
         what was written, and what was left out.
     """
     board = board_of(store, outcome, points, limit, illustrate)
+    board = replace(board, images=images or {})
     if analysis is not None:
         board = with_table(board, analysis)
     return (rebuild_tree if anew else refresh)(store.tensorboard, board, outcome.results)

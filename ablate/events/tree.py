@@ -27,7 +27,7 @@ from ablate.events.board import (
 )
 from ablate.events.files import Point, event_files, write
 from ablate.events.means import Band, bands, differences
-from ablate.events.summaries import text
+from ablate.events.summaries import image, text
 from ablate.events.trials import Columns, row, write_trial, written
 from ablate.study.trial import TrialResult
 
@@ -134,6 +134,9 @@ def write_summary(
     points = [
         Point(text(f"{board.study}/{title}", markdown.encode()), 0, now)
         for title, markdown in texts.items()
+    ]
+    points += [
+        Point(image(f"{board.study}/{each}", png), 0, now) for each, png in board.images.items()
     ]
     curves, paired = summary.charts
     if curves:

@@ -61,6 +61,13 @@ class Plan:
     possible: tuple[Trial, ...] = ()
     decided: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def samples(self) -> tuple[ResolvedVariant, ...]:
+        """The variants to build before training: those of all sites and none, in a screening."""
+        if self.study.screen is None or len(self.resolved) < 3:
+            return self.resolved
+        return (self.resolved[0], self.resolved[-1])
+
     def after(self, outcomes: Mapping[str, TrialResult]) -> Plan:
         """Return the plan once there are these outcomes, too: itself where seeds are fixed."""
         until = self.study.until
@@ -143,9 +150,8 @@ def plan(
     study = with_model(study, memory, look)
     if earlier is not None:
         study = carry_sites(study, earlier)
-    if look_inside is not None and (variant := wanted_sites(study)) is not None:
-        assert study.leave_one_out is not None  # or no site would be wanted
-        study = with_sites(study, look_inside(variant, study.leave_one_out))
+    if look_inside is not None and (wanted := wanted_sites(study)) is not None:
+        study = with_sites(study, look_inside(*wanted))
     everything = store.results()
     resolved = with_digests(
         study.resolved, study.seed_list, everything, memory,
@@ -248,7 +254,7 @@ def trials_of(
 
     With `seeds: {until: decided}` they are all that may be asked for.
     """
-    probes = tuple(study.probes)
+    probes = () if study.screen is not None else tuple(study.probes)  # they see what is confirmed
     seeds = study.seed_list if study.until is None else range(study.until.at_most)
     trials = []
     for variant in resolved:

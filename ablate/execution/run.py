@@ -70,22 +70,34 @@ def run(
         from ablate.report.terminal import console
 
         watchers = [Display(console())]
+    if study.screen is not None:
+        raise StudyError(
+            f"Study '{study.study}' screens sites. Run it as `ablate screen`, or"
+            " as ablate.screen(study)."
+        )
     with opened(study, logs, workers, executor, fresh, watchers) as (made, store, session):
         write_study(made, store)
-        recovered = recover(store, {trial.id: trial for trial in made.todo})
-        made = made.after(recovered)
-        todo = [t for t in made.todo if t.id not in recovered or not recovered[t.id].final]
-        kept = made.kept + len(made.todo) - len(todo)
-        if not todo:
-            tell(watchers, "begin", 0, kept, len(made.dropped))
-        else:
-            _train(made, todo, kept, store, session, watchers)
-        with suppress(OSError):
-            store.works.rmdir()  # unless something is still under way in it
-        made = made.after(store.results({trial.id for trial in made.possible}))
-        results = store.results({trial.id for trial in made.trials})
+        made, results = carry_out(made, store, session, watchers)
         store.write_results(made.trials, results)
         return made.outcome(results, store)
+
+
+def carry_out(
+    made: Plan, store: Store, session: Session, watchers: Sequence[Watcher]
+) -> tuple[Plan, dict[str, TrialResult]]:
+    """Train what a plan lacks; return the plan after it and the results of its trials by id."""
+    recovered = recover(store, {trial.id: trial for trial in made.todo})
+    made = made.after(recovered)
+    todo = [t for t in made.todo if t.id not in recovered or not recovered[t.id].final]
+    kept = made.kept + len(made.todo) - len(todo)
+    if not todo:
+        tell(watchers, "begin", 0, kept, len(made.dropped))
+    else:
+        _train(made, todo, kept, store, session, watchers)
+    with suppress(OSError):
+        store.works.rmdir()  # unless something is still under way in it
+    made = made.after(store.results({trial.id for trial in made.possible}))
+    return made, store.results({trial.id for trial in made.trials})
 
 
 @contextmanager
@@ -207,7 +219,9 @@ def _train(
     }
     # With seeds until decided, variants with nothing to do now may have something to do later.
     concerned = {trial.variant for trial in made.possible or todo}
-    built = session.preview([each for each in made.resolved if each.name in concerned])
+    built = session.preview(
+        [each for each in made.samples if each.name in concerned] or made.samples
+    )
     _check_metric(made.study, built)
     shown, points = with_searched(made, store)
     watchers = [*watchers, LiveEvents(store, shown, points=points)]

@@ -23,6 +23,7 @@ from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
 from ablate.reasons import sentence
 from ablate.store import Store
+from ablate.study.leave_one_out import wanted_sites
 from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
@@ -82,6 +83,7 @@ class StudyStatus:
     open_sites: bool = False  # leave-one-out variants are not known without building a model
     again: str = ""  # how many final trials are trained again, and what for
     until: str = ""  # with seeds until decided: how many there may be
+    screen: tuple[str, ...] = ()  # of a screening: its runs, their precision, what they cost
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as one JSON document."""
@@ -100,7 +102,7 @@ def preview(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
     store = Store(logs, study.study)
     study = with_trained_model(study, logs)
     if not build:
-        made = plan(study, store, earlier=resolved_before(store))
+        made = _own(plan(study, store, earlier=resolved_before(store)), store)
         return _status_of(made, store, {})
     # Workers take a while to import, and a quick plan needs none.
     from ablate.execution import worker
@@ -108,13 +110,22 @@ def preview(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
 
     execution = study.execution.model_copy(update={"executor": "serial"})
     with _with_inputs(study, store) as study, Session(store, execution) as session:
-        made = session.plan(study)
-        found = session.preview(made.resolved)
+        made = _own(session.plan(study), store)
+        found = session.preview(made.samples)
         epoch_seconds = {
             trial.variant: session.call(trial.spec, worker.epoch_seconds, trial)
             for trial in _samples(made)
         }
     return _status_of(made, store, {each.name: each for each in found}, epoch_seconds)
+
+
+def _own(made: Plan, store: Store) -> Plan:
+    """Return the plan; trials that confirm a screening's pick are no leftovers."""
+    if made.study.screen is None or not made.dropped:
+        return made
+    from ablate.execution.screen import screened
+
+    return replace(made, dropped=screened(made.study, store)[1].dropped)
 
 
 def progress(study: Study, *, logs: str | Path) -> StudyStatus:
@@ -134,7 +145,28 @@ def progress(study: Study, *, logs: str | Path) -> StudyStatus:
     left = tuple(t for t in made.todo if t.id not in handed or not handed[t.id].final)
     lacks = {trial.id: made.lacks[trial.id] for trial in left if trial.id in made.lacks}
     made = replace(made, todo=left, results={**made.results, **handed}, lacks=lacks)
-    return _status_of(made, store, {})
+    seen = _status_of(made, store, {})
+    return seen if study.screen is None else _with_confirmation(seen, study, store)
+
+
+def _with_confirmation(seen: StudyStatus, study: Study, store: Store) -> StudyStatus:
+    """Return the status of a screening, with the trials that confirm its pick."""
+    from ablate.execution.screen import screened
+
+    _, made, confirming = screened(study, store)
+    seen = replace(seen, dropped=len(made.dropped))
+    if confirming is None:
+        return seen
+    more = _status_of(confirming, store, {})
+    times = (seen.seconds, more.seconds)
+    return replace(
+        seen,
+        rows=(*seen.rows, *more.rows),
+        todo=seen.todo + more.todo,
+        seconds=None if None in times else sum(each or 0.0 for each in times),
+        failures=(*seen.failures, *more.failures),
+        running=(*seen.running, *more.running),
+    )
 
 
 @contextmanager
@@ -164,8 +196,6 @@ def _status_of(
     previews: Mapping[str, VariantPlan],
     epoch_seconds: Mapping[str, float] | None = None,
 ) -> StudyStatus:
-    from ablate.study.leave_one_out import wanted_sites
-
     todo = {trial.id for trial in made.todo}
     threads = made.study.train.threads
     assert isinstance(threads, int)
@@ -173,11 +203,10 @@ def _status_of(
     count = execution.workers if isinstance(execution.workers, int) else None
     workers = sum(pool.workers for pool in worker_pools(threads=threads, workers=count))
     seconds, basis = _estimate(made, workers, epoch_seconds or {})
+    rows = tuple(_row(made, variant, todo, previews.get(variant.name)) for variant in made.resolved)
     return StudyStatus(
         study=made.study.study,
-        rows=tuple(
-            _row(made, variant, todo, previews.get(variant.name)) for variant in made.resolved
-        ),
+        rows=rows if made.study.screen is None else _runs_together(made, rows),
         todo=len(todo),
         dropped=len(made.dropped),
         workers=workers,
@@ -193,6 +222,7 @@ def _status_of(
         open_sites=wanted_sites(made.study) is not None,
         again=trained_again(made.lacks[t.id] for t in made.todo if t.id in made.lacks),
         until=_until(made),
+        screen=_planned_screen(made),
     )
 
 
@@ -212,6 +242,47 @@ def _until(made: Plan) -> str:
             f"runs to {until.at_most} seeds."
         )
     return text
+
+
+def _runs_together(made: Plan, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the runs of a screening: those that were built, and the others as one row."""
+    shown = {variant.name for variant in made.samples} if rows[0].parameters is not None else set()
+    rest = [row for row in rows if row.variant not in shown]
+    statuses: Counter[str] = Counter()
+    for row in rest:
+        statuses.update(row.statuses)
+    together = Row(
+        variant=_networks(made, len(rest), bool(shown)),
+        trials=sum(row.trials for row in rest),
+        statuses=dict(statuses),
+        epochs=sum(row.epochs for row in rest),
+    )
+    kept = [replace(row, baseline=False) for row in rows if row.variant in shown]
+    return (*kept, together) if rest else tuple(kept)
+
+
+def _networks(made: Plan, count: int, others: bool) -> str:
+    if wanted_sites(made.study) is not None:
+        return "networks of the screening"
+    what = "other" if others else "network"
+    return f"{count} {what}{'' if count == 1 else 's'} of the screening"
+
+
+def _planned_screen(made: Plan) -> tuple[str, ...]:
+    """Return what a plan says of a screening whose sites are known."""
+    from ablate.analysis.screening import screen
+    from ablate.report.screening import planned
+    from ablate.study.screen_design import design_of
+
+    declared = made.study.screen
+    if declared is None or declared.found is None:
+        return ()
+    results = made.outcome(made.results, None).results
+    settings = made.study.analysis
+    found = screen(design_of(made.study), made.resolved, results, settings, 0) if results else None
+    sd, metric = (None, "") if found is None else (found.sd, found.metric)
+    seeds = len(made.study.seed_list)
+    return tuple(planned(design_of(made.study), seeds, declared.confirm_seeds, sd, metric))
 
 
 def _row(made: Plan, variant: ResolvedVariant, todo: set[str], built: VariantPlan | None) -> Row:

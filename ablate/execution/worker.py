@@ -24,6 +24,7 @@ from ablate.errors import AblateError
 from ablate.execution.file_channel import FileReporter, Reporter
 from ablate.execution.messages import Finished, Task
 from ablate.reasons import reason, sentence
+from ablate.study.network import LayerNode
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
@@ -177,6 +178,13 @@ def look_at_model(spec: Spec) -> dict[str, Any]:
     from ablate.training import brought_by_model
 
     return dict(brought_by_model(spec))
+
+
+def network_of(variant: ResolvedVariant) -> list[LayerNode]:
+    """Build the base model of a variant and return its layers, from input to output."""
+    from ablate.training import network_of as described
+
+    return list(described(variant))
 
 
 def read(spec: Spec) -> str:

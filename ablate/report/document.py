@@ -7,7 +7,7 @@ finding is written once. Nothing here knows what it is used for, or imports matp
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,13 +77,19 @@ class Plot:
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the report, such as what one probe measured."""
+    """A titled part of the report, such as what one probe measured.
+
+    One that `leads` stands before the rest. `drawing` is its plot in text, as lines of at most a
+    width, for a terminal.
+    """
 
     name: str  # an anchor: letters, digits, hyphens
     title: str
     text: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     plots: tuple[Plot, ...] = ()
+    leads: bool = False
+    drawing: Callable[[int], Sequence[str]] | None = None
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:

@@ -79,6 +79,12 @@ class Display(Watcher):
         )
         self._bar = self._progress.add_task("starting", total=1)
 
+    def stage(self, what: str) -> None:
+        """Say what comes, and count anew."""
+        self._console.print(what)
+        self._counts = dict.fromkeys(self._counts, 0)
+        self._epochs.clear()
+
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Say how many trials there are to train, are done, and are no longer planned."""
         self._total = todo

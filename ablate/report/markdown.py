@@ -36,16 +36,14 @@ def as_markdown(
     parts = [f"# {escape(analysis.study)}", " ".join(map(escape, analysis.answer))]
     parts += [f"*{escape(progress(report))}.*"]
     parts += [f"> **Beware:** {escape(each)}" for each in report.warnings]
+    parts += _sections([each for each in report.sections if each.leads], where)
     first, *others = tables.tables(report)
     parts += [as_table(first), *(_plot(each, where) for each in plots if each.name in where)]
     if analysis.guards:
         guards = [f"- {escape(each.words)}" for each in analysis.guards]
         parts += ["## What to beware of", "\n".join(guards)]
     parts += [as_table(each) for each in others]
-    for section in (*sections, *report.sections):
-        parts += [f"## {escape(section.title)}", *map(escape, section.text)]
-        parts += [as_table(each, level=3) for each in section.tables]
-        parts += [_plot(each, where, level=3) for each in section.plots if each.name in where]
+    parts += _sections([*sections, *(s for s in report.sections if not s.leads)], where)
     what = tables.what_variants_are(report)
     if what is not None:
         parts.append(as_table(what))
@@ -57,6 +55,15 @@ def as_markdown(
     if report.command:
         parts += ["## How to reproduce", fenced(report.command, "sh")]
     return "\n\n".join(each for each in parts if each) + "\n"
+
+
+def _sections(sections: Sequence[Section], where: Mapping[str, str]) -> list[str]:
+    parts = []
+    for section in sections:
+        parts += [f"## {escape(section.title)}", *map(escape, section.text)]
+        parts += [as_table(each, level=3) for each in section.tables]
+        parts += [_plot(each, where, level=3) for each in section.plots if each.name in where]
+    return parts
 
 
 def escape(text: str) -> str:

@@ -46,10 +46,12 @@ def print_preview(seen: Any, console: Console) -> None:
     console.print(table)
     for guard in _remarks(seen):
         console.print(escape(guard.words), highlight=False)
+    for line in seen.screen:
+        console.print(line, highlight=False)
     if seen.open_sites:
         console.print(
-            "The leave-one-out variants depend on the built model; plan without --quick lists "
-            "them.",
+            "Which sites there are depends on the built model; plan without --quick lists the "
+            "variants.",
             highlight=False,
         )
     if seen.until:

@@ -8,7 +8,7 @@ hands back: a figure with its words, and a titled group of words, tables and plo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,8 @@ class ReportData:
     `results` holds every planned trial that has a record; `resolved` the variants in their order;
     `study_text` the resolved study file; `arrays` gives what the probes of a trial measured, by
     trial id; `sections` are parts that others add (a search); `command` runs the study again;
-    `logs` is the folder the study was written under; `warnings` concern the reading itself.
+    `logs` is the folder the study was written under; `warnings` concern the reading itself;
+    `documents` are further parts of the JSON document.
     """
 
     analysis: Analysis
@@ -52,6 +53,7 @@ class ReportData:
     command: str = ""
     logs: str = ""
     warnings: tuple[str, ...] = ()
+    documents: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

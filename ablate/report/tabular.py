@@ -59,7 +59,8 @@ def _row(analysis: Analysis, variant: VariantSummary, metric: str) -> dict[str, 
 
 def as_json(report: ReportData) -> str:
     """Return the analysis as one JSON document; `schema_version` says how to read it."""
-    return json.dumps(report.analysis.to_json(), indent=2, allow_nan=False) + "\n"
+    document = {**report.analysis.to_json(), **report.documents}
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def _cell(value: float | None) -> str:

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from ablate.reasons import printable
 from ablate.report import formatting, tables
-from ablate.report.document import Column, Table
+from ablate.report.document import Column, Section, Table
 from ablate.report.names import broken
 from ablate.report.report_data import ReportData, report_of
 
@@ -83,7 +83,11 @@ class _Neutralised:
 
 def print_closing(results: StudyResults, *, logs: str | Path, quiet: bool = False) -> None:
     """Print what a run came to: the answer, the table, the guards, where to look further."""
-    report = report_of(results, logs=str(logs))
+    print_report(report_of(results, logs=str(logs)), quiet=quiet)
+
+
+def print_report(report: ReportData, *, quiet: bool = False) -> None:
+    """Print a report and where to look further."""
     screen = console()
     show(report, screen, brief=quiet)
     if not quiet:
@@ -111,6 +115,9 @@ def show(report: ReportData, screen: Console, *, brief: bool = False) -> None:
     analysis = report.analysis
     if not brief:
         _line(screen, Text(f"{analysis.study}: {progress(report)}", style="bold"))
+    for part in report.sections:
+        if part.leads:
+            _show_section(screen, part)
     for sentence in analysis.answer:
         _line(screen, sentence)
     for warning in report.warnings:
@@ -126,9 +133,9 @@ def show(report: ReportData, screen: Console, *, brief: bool = False) -> None:
     _show_guards(screen, report)
     if not brief:
         for part in report.sections:
-            screen.print()
-            _line(screen, Text(part.title, style="bold"))
-            _show_part(screen, part.text, part.tables)
+            if not part.leads:
+                screen.print()
+                _show_section(screen, part)
 
 
 def progress(report: ReportData) -> str:
@@ -154,6 +161,13 @@ def fitted(table: Table, width: int) -> tuple[Table, list[int]]:
         kept.remove(worst)
         left_out.append(worst)
     return table.with_columns(kept), sorted(left_out)
+
+
+def _show_section(screen: Console, part: Section) -> None:
+    _line(screen, Text(part.title, style="bold"))
+    for line in part.drawing(screen.width) if part.drawing is not None else ():
+        _line(screen, line)
+    _show_part(screen, part.text, part.tables)
 
 
 def _show_part(screen: Console, sentences: Sequence[str], shown: Sequence[Table]) -> None:

@@ -132,13 +132,16 @@ def _check_until(study: Declaration, until: Until) -> Iterator[Problem]:
 def _check_shape(study: Declaration) -> Iterator[Problem]:
     """Check that there is something to compare, said in one way."""
     rule = study.leave_one_out
+    if study.screen is not None:
+        yield from _check_screen(study)
+        return
     if study.variants and study.factors:
         text = "'factors' stand in place of 'variants'. Keep one of the two."
         yield Problem(("factors",), text)
     if not study.variants and not study.factors and rule is None:
         text = (
             "there is nothing to compare. Declare variants (as variants: {plain: {}, bn: {...}}), "
-            "factors, or leave_one_out."
+            "factors, leave_one_out, or screen."
         )
         yield Problem(("variants",), text)
     for factor, levels in study.factors.items():
@@ -158,6 +161,21 @@ def _check_shape(study: Declaration) -> Iterator[Problem]:
         text = f"'from: model' leaves out the model's own layers. Expected layer. Received: " \
             f"{rule.by!r}."  # fmt: skip
         yield Problem(("leave_one_out", "by"), text)
+
+
+def _check_screen(study: Declaration) -> Iterator[Problem]:
+    """Check that a screening stands alone, and that its seeds can tell an effect from noise."""
+    beside = ("variants", "factors", "leave_one_out", "search", "baseline", "expect")
+    for field in beside:
+        if getattr(study, field):
+            text = "'screen' says what is compared, in place of this. Keep one of the two."
+            yield Problem((field,), text)
+    if len(study.seed_list) < 2:
+        text = (
+            f"a screening needs at least 2 seeds, which tell its effects from noise. Received: "
+            f"{len(study.seed_list)}."
+        )
+        yield Problem(("seeds",), text)
 
 
 def _declared(study: Declaration) -> Iterator[tuple[Path, Variant]]:

@@ -17,6 +17,7 @@ from ablate.study.schema.data import Data
 from ablate.study.schema.execution import Execution
 from ablate.study.schema.model import Model
 from ablate.study.schema.probes import Probe
+from ablate.study.schema.screen import Screen
 from ablate.study.schema.search import Search
 from ablate.study.schema.seeds import Until
 from ablate.study.schema.strict import Name, Strict
@@ -72,6 +73,10 @@ class Declaration(Strict):
         default={},
         description="Named sets of overrides for `--profile`, with dotted paths as keys: "
         "`quick: {train.epochs: 2, seeds: 3}`.",
+    )
+    screen: Screen | None = Field(
+        default=None,
+        description="In place of `variants`: where layers should stand, each site on or off.",
     )
     search: Search | None = Field(
         default=None, description="A search over learning rates, rates and placements."

@@ -24,6 +24,7 @@ from ablate.study.inherit import Part, VariantResolver, inheritance_chain
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import Placement, Removal, shown
 from ablate.study.schema.variant import Found
+from ablate.study.screen_design import screen_variants
 from ablate.study.trial import Spec
 from ablate.study.validation import InvalidFields, Problem, invalid
 
@@ -45,6 +46,8 @@ def expand(study: Declaration) -> list[ResolvedVariant]:
             that exists has none: they were reported when it was made).
     """
     resolver = VariantResolver(study)
+    if study.screen is not None:
+        return _single(screen_variants(study, resolver), study)
     resolved = _crossed(study, resolver) if study.factors else _declared(study, resolver)
     resolved = _single(resolved, study)
     return _with_left_out(resolved, study, resolver)

@@ -30,6 +30,9 @@ class Event:
 class Watcher:
     """Someone who looks on while trials are trained: a display, the live TensorBoard files."""
 
+    def stage(self, what: str) -> None:
+        """A part of a run of several begins, `what` in a sentence; it begins trials of its own."""
+
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Trials to train, already done, and on disk but no longer planned."""
 

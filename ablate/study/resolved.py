@@ -8,6 +8,9 @@ from typing import Literal
 
 from ablate.study.trial import Spec
 
+#: How a variant came about.
+Origin = Literal["declared", "factorial", "leave_one_out", "screen"]
+
 
 @dataclass(frozen=True)
 class ResolvedVariant:
@@ -15,14 +18,15 @@ class ResolvedVariant:
 
     `factors` has the level of each factor in a factorial study. `alias_of` names the variant whose
     trials this one shares (a generated variant equal to another). A leave-one-out variant has
-    `origin` "leave_one_out", and `left_out` holds (from, what). `salt` tells declared duplicates of
-    an A/A study apart; their trials take it, so that their seeds differ.
+    `origin` "leave_one_out", and `left_out` holds (from, what); a run of a screening "screen".
+    `salt` tells declared duplicates of an A/A study apart; their trials take it, so that their
+    seeds differ.
     """
 
     name: str
     spec: Spec
     factors: Mapping[str, str] = field(default_factory=dict)
-    origin: Literal["declared", "factorial", "leave_one_out"] = "declared"
+    origin: Origin = "declared"
     alias_of: str | None = None
     left_out: tuple[str, str] | None = None
     salt: str = ""

@@ -88,8 +88,11 @@ class Study(Declaration):
     def with_leave_one_out(self, **update: Any) -> Study:
         """Return this study with `update` in its `leave_one_out`, checked anew."""
         assert self.leave_one_out is not None
-        rule = self.leave_one_out.model_copy(update=update)
-        made = Study(**{**self._fields(), "leave_one_out": rule})
+        return self.with_fields(leave_one_out=self.leave_one_out.model_copy(update=update))
+
+    def with_fields(self, **fields: Any) -> Study:
+        """Return this study with other values of some fields, checked anew."""
+        made = Study(**{**self._fields(), **fields})
         made._in_memory = self._in_memory
         return made
 

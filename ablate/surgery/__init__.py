@@ -26,6 +26,7 @@ from ablate.surgery.fold import Folding, FoldReport, fold, fold_report
 from ablate.surgery.hosts import Host, select
 from ablate.surgery.insert import insert
 from ablate.surgery.instrumented_model import InstrumentedModel, Watch
+from ablate.surgery.outline import outline
 from ablate.surgery.paths import canonical_paths
 from ablate.surgery.rebuild import Edits, RebuiltModel, rebuild
 from ablate.surgery.record import Changed, Inserted, changed, inserted
@@ -67,6 +68,7 @@ __all__ = [
     "insert",
     "inserted",
     "lost_methods",
+    "outline",
     "plan_changes",
     "plan_insertions",
     "plan_replacements",

@@ -10,7 +10,13 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
 
-from ablate.training.preview import brought_by_model, found_in, preview, seconds_per_epoch
+from ablate.training.preview import (
+    brought_by_model,
+    found_in,
+    network_of,
+    preview,
+    seconds_per_epoch,
+)
 from ablate.training.seeding import derive, order
 from ablate.training.setup import configure
 from ablate.training.trial import run_group
@@ -20,6 +26,7 @@ __all__ = [
     "configure",
     "derive",
     "found_in",
+    "network_of",
     "order",
     "preview",
     "run_group",

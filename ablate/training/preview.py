@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from ablate.models import dtype_policy
 from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.keras_objects import from_compilation
+from ablate.study.network import LayerNode
 from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import CANONICAL
@@ -106,6 +108,16 @@ def brought_by_model(spec: Spec) -> dict[str, Any]:
 
     settings, lost = from_compilation(origin.compiled or {}, own)
     return {"kept": origin.kept, "settings": settings, "lost": lost}
+
+
+def network_of(variant: ResolvedVariant) -> tuple[LayerNode, ...]:
+    """Return the layers of a variant's base model, called as `found_in` calls its hosts."""
+    bare = variant.spec.model_copy(update={"insert": []})
+    made = network(bare, rows_of(bare, 0).splits)
+    stable = _stable(made, variant.spec.model.call is not None)
+    return tuple(
+        replace(node, path=stable.get(node.path, node.path)) for node in surgery.outline(made.model)
+    )
 
 
 #: Steps that are timed.

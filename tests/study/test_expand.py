@@ -317,7 +317,7 @@ def test_sites_are_left_out_once_they_are_found() -> None:
     )
     wanted = wanted_sites(made)
     assert wanted is not None
-    assert wanted.name == "both"
+    assert (wanted[0].name, wanted[1].by) == ("both", "site")
     assert [each.name for each in made.resolved] == ["plain", "bn", "both"]
 
     found = [
@@ -365,7 +365,7 @@ def test_a_models_own_layers_are_left_out_alone() -> None:
 def test_from_model_alone_means_its_own_layers() -> None:
     made = study(leave_one_out={"from": "model"})
     assert made.leave_one_out is not None and made.leave_one_out.by == "layer"
-    assert wanted_sites(made) == made.resolved[0]
+    assert wanted_sites(made) == (made.resolved[0], made.leave_one_out)
     called_so = study(variants={"model": {"insert": [BN]}}, leave_one_out={"from": "model"})
     assert called_so.leave_one_out is not None and called_so.leave_one_out.by == "placement"
 

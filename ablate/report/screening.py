@@ -1,0 +1,298 @@
+"""A screening as a section of the report: the map of the network, and a row per site.
+
+Effects come from validation rows and are for choosing; what was picked is reported by the rest of
+the report, on fresh seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ablate.analysis.screening import Factor, half_width, one_at_a_time
+from ablate.report import formatting
+from ablate.report.document import Column, Plot, Section, Table
+from ablate.report.network_map import Row, ScreenReport, drawn
+from ablate.study.screen_design import POSITION, Design
+
+#: Letters of a bar of the map in text.
+_LINE, _DOT, _ZERO = "─", "●", "┊"
+
+
+def section(report: ScreenReport) -> Section:
+    """Return the screening's part of the report."""
+    from ablate.report.plots.network_map import draw_map
+
+    return Section(
+        "screening",
+        "Where they should stand",
+        tuple(sentences(report)),
+        (site_table(report),),
+        tuple(draw_map(report)),
+        leads=True,
+        drawing=lambda width: text_map(report, width),
+    )
+
+
+def sentences(report: ScreenReport) -> Iterator[str]:
+    """Yield what the screening says, estimates first."""
+    found, scale = report.found, report.scale
+    counts = found.trials
+    yield (
+        f"Screened {_sites(len(report.design.sites))} of {_layers(report.design)} in "
+        f"{len(report.design.runs)} networks with "
+        f"{formatting.counted(len(found.seeds), 'seed')} each, "
+        f"{formatting.counted(counts.get('planned', 0), 'training')}; effects are on "
+        f"{formatting.metric_title(found.metric)}, and for choosing only."
+    )
+    if report.pick is None:
+        left = counts.get("planned", 0) - counts.get("completed", 0) - counts.get("lost", 0)
+        if left > 0:
+            yield f"{formatting.counted(left, 'training')} to come; nothing is picked before."
+        elif found.reason:
+            yield f"No effects can be given: {found.reason}."
+        return
+    chosen = [each.name for i, each in enumerate(found.sites) if report.is_picked(i)]
+    on = formatting.listed([_host(report, each) for each in chosen], most=12)
+    way = "raises" if found.direction == "max" else "lowers"
+    metric = formatting.metric_title(found.metric)
+    if chosen:
+        share = f"{len(chosen)} of {len(found.sites)} sites"
+        yield f"Picked: {on}: {share}, those whose layer {way} it."
+    else:
+        yield f"Picked: none of the sites; no layer {way} {metric}."
+    for factor in found.factors:
+        if factor.name == POSITION:
+            positions = next(
+                each.positions
+                for each in report.design.screen.placements
+                if len(each.positions) > 1
+            )
+            first, second = (each.replace("_", " ") for each in positions)
+            yield (
+                f"Position: {first} rather than {second} "
+                f"{_estimate(factor, scale, found.confidence)}; picked: "
+                f"{(first, second)[found.position]}."
+            )
+    yield from _caveats(report, scale)
+    cheaper = one_at_a_time(len(found.factors), len(report.design.runs), len(found.seeds))
+    if len(found.factors) > 1:
+        yield (
+            f"It took {formatting.counted(report.trained, 'training')}"
+            + (f", {formatting.duration(report.seconds)} of work" if report.seconds else "")
+            + f"; one site at a time would take {formatting.counted(cheaper, 'training')} for "
+            "effects as precise as the screening's."
+        )
+
+
+def _caveats(report: ScreenReport, scale: formatting.Scale) -> Iterator[str]:
+    found = report.found
+    lost = found.trials.get("lost", 0)
+    if lost:
+        worst = max(found.sites, key=lambda each: abs(each.lost[0] - each.lost[1]))
+        yield (
+            f"{formatting.counted(lost, 'training')} of {found.trials['planned']} ended without a "
+            f"score and {'is' if lost == 1 else 'are'} left out of the effects: {worst.lost[0]} "
+            f"with {worst.name}, {worst.lost[1]} without it."
+        )
+    if found.interacts:
+        words = (
+            f"The sites interact (lack of fit, p = {formatting.probability(found.lack_of_fit)}): "
+            "each effect is an average over the other sites."
+        )
+        for each in found.interactions[:3]:
+            pairs = formatting.listed([f"{a} × {b}" for a, b in each.pairs], last="or", most=4)
+            words += f" Of {scale.difference(each.effect)} {scale.difference_unit}".rstrip()
+            words += f": {pairs}"
+            if (more := len(each.pairs) - 1) > 0:
+                trainings = more * len(found.seeds)
+                words += (
+                    f", which these runs cannot tell apart; at least {more} further "
+                    f"{'run' if more == 1 else 'runs'} ({trainings} trainings) could"
+                )
+            words += "."
+        if not found.located:
+            words += " This design cannot say which pairs."
+        yield words
+    if found.curvature is not None and None not in found.ends:
+        every, none = found.ends
+        unit, points = f" {scale.unit}".rstrip(), f" {scale.difference_unit}".rstrip()
+        yield (
+            f"With every site {scale.value(every)}{unit}, with none {scale.value(none)}{unit}; "
+            f"their mean lies {scale.difference(found.curvature)}{points} from the mean of all "
+            "networks."
+        )
+
+
+def site_table(report: ScreenReport) -> Table:
+    """Return the table of the sites: effect with its interval, costs, what was picked."""
+    found, scale = report.found, report.scale
+    order = sorted(
+        range(len(found.factors)),
+        key=lambda i: -(found.factors[i].effect or 0) * (1 if found.direction == "max" else -1),
+    )
+    lines = []
+    for index in order:
+        each = found.factors[index]
+        site = each.name != POSITION
+        lines.append((
+            each.name,
+            scale.difference(each.effect),
+            scale.interval(each.low, each.high, sign=True),
+            formatting.probability(each.p_holm),
+            formatting.signed(each.parameters, 0) if site else formatting.NONE,
+            formatting.signed(None if each.inference is None else each.inference * 1000, 2)
+            if site
+            else formatting.NONE,
+            ("picked" if report.is_picked(index) else "") if site else "",
+        ))  # fmt: skip
+    level = formatting.percent(found.confidence)
+    return Table(
+        "sites",
+        "What each site is worth",
+        (
+            Column("Site", "left"),
+            Column(scale.difference_titled("Effect")),
+            Column(f"{level} interval"),
+            Column("p (Holm)", drop=2),
+            Column("Parameters", drop=3),
+            Column("Inference (ms per 1000)", drop=4),
+            Column("", "left"),
+        ),
+        tuple(lines),
+        (
+            f"Effect: mean {formatting.metric_title(found.metric)} of the networks with the site "
+            "minus that of those without it, paired by seed.",
+        ),
+        tuple("better" if line[-1] else "" for line in lines),
+    )
+
+
+def text_map(report: ScreenReport, width: int) -> list[str]:
+    """Return the map as lines of text of at most `width` letters."""
+    made, scale = report.map_rows, report.scale
+    tracks = min(max(len(drawn(row, _DOT)) for row in made) + 1, max(width // 4, 4))
+    label = min(max(len(_label(row)) for row in made), max(width * 2 // 5 - tracks, 14))
+    texts = {
+        index: scale.difference(each.effect) for index, each in enumerate(report.found.factors)
+    }
+    number = max(map(len, texts.values()), default=0)
+    room = width - tracks - label - number - 12
+    bars = _bars(report, room) if room >= 12 else {}
+    lines = []
+    for row in made:
+        factors: Sequence[int | None] = row.factors or (None,)
+        for turn, index in enumerate(factors):
+            mark = "●" if row.factors else "○"
+            graph = drawn(row, mark) if turn == 0 else _passing(row)
+            name = _label(row) if turn == 0 and len(factors) == 1 else ""
+            if index is not None and len(factors) > 1:
+                name = (f"{row.label}: " if turn == 0 else "  ") + report.design.sites[index].layer
+            line = f"{_cut(graph, tracks):<{tracks}}{_cut(name, label):<{label}}"
+            if index is not None and report.found.factors[index].effect is not None:
+                line += f"  {texts[index]:>{number}}  {bars.get(index, '')}"
+                line += "  picked" if report.is_picked(index) else ""
+            lines.append(line.rstrip())
+    return lines
+
+
+def _passing(row: Row) -> str:
+    below = Row("", "", row.track, passes=tuple({*row.passes, *row.leaves}))
+    return drawn(below, " " if row.last else "│")
+
+
+def _bars(report: ScreenReport, room: int) -> dict[int, str]:
+    """Return the interval of each factor as a bar of `room` letters."""
+    known = {
+        i: each
+        for i, each in enumerate(report.found.factors)
+        if each.low is not None and each.high is not None and each.effect is not None
+    }
+    low = min([each.low or 0.0 for each in known.values()], default=0.0)
+    high = max([each.high or 0.0 for each in known.values()], default=0.0)
+    low, high = min(low, 0.0), max(high, 0.0)
+    at = _places(low, high, room)
+    bars = {}
+    for index, each in known.items():
+        cells = [" "] * room
+        for place in range(at(each.low or 0.0), at(each.high or 0.0) + 1):
+            cells[place] = _LINE
+        cells[at(0.0)] = "┼" if cells[at(0.0)] == _LINE else _ZERO
+        cells[at(each.effect or 0.0)] = _DOT
+        bars[index] = "".join(cells)
+    return bars
+
+
+def _places(low: float, high: float, room: int) -> Callable[[float], int]:
+    span = (high - low) or 1.0
+    return lambda value: min(int((value - low) / span * (room - 1) + 0.5), room - 1)
+
+
+def _label(row: Row) -> str:
+    return f"{row.label}  {row.kind}" if row.kind else row.label
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def _sites(count: int) -> str:
+    return formatting.counted(count, "site")
+
+
+def _layers(design: Design) -> str:
+    return formatting.listed(dict.fromkeys(each.layer for each in design.screen.placements))
+
+
+def _host(report: ScreenReport, name: str) -> str:
+    several = len({each.layer for each in report.design.screen.placements}) > 1
+    site = next(each for each in report.design.sites if each.layer == name)
+    return name if several else site.host
+
+
+def _estimate(factor: Factor, scale: formatting.Scale, confidence: float) -> str:
+    unit = f" {scale.difference_unit}" if scale.difference_unit else ""
+    return (
+        f"{scale.difference(factor.effect)}{unit} ({formatting.percent(confidence)} interval "
+        f"{scale.interval(factor.low, factor.high, sign=True)})"
+    )
+
+
+def planned(design: Design, seeds: int, confirm: int, sd: float | None, metric: str) -> list[str]:
+    """Return what `plan` says of a screening before anything is trained.
+
+    Args:
+        design: with its sites found.
+        seeds: of the screening.
+        confirm: fresh seeds of the confirmation.
+        sd: of a score about what its run and seed explain, from an earlier study; None: not known.
+        metric: the metric that effects are on.
+    """
+    runs, factors = len(design.runs), len(design.factors)
+    lines = [
+        f"{_sites(len(design.sites))}, {runs} networks x {formatting.counted(seeds, 'seed')} = "
+        f"{formatting.counted(runs * seeds, 'training')}; then up to 4 networks x "
+        f"{formatting.counted(confirm, 'fresh seed')} = {4 * confirm} at most."
+    ]
+    half = half_width(runs, seeds, 1.0 if sd is None else sd, 0.95)
+    if sd is None:
+        lines.append(
+            f"Every effect's 95 % interval will be ± {half:.2g} standard deviations of a single "
+            "training; a pilot says how much that is."
+        )
+    else:
+        scale = formatting.metric_scale(metric, [half], [half / 2])
+        lines.append(
+            f"Every effect's 95 % interval will be about ± {scale.value(half)} "
+            f"{scale.difference_unit}".rstrip()
+            + ", going by trainings that are done."
+        )
+    alone = one_at_a_time(factors, runs, seeds)
+    lines.append(f"One site at a time would take {alone} trainings for the same precision.")
+    return lines
+
+
+def plots_of(report: ScreenReport) -> list[Plot]:
+    """Return the map alone, for TensorBoard."""
+    from ablate.report.plots.network_map import draw_map
+
+    return list(draw_map(report))
