@@ -123,8 +123,8 @@ def notice(text: str) -> None:
     warnings.warn(Notice(text), stacklevel=3)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an npz file.
+def read_arrays(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
+    """Return the arrays of an npz file whose names begin with `prefix`.
 
     Raises:
         FileNotFoundError: there is none.
@@ -134,7 +134,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files if name.startswith(prefix)}
     except FileNotFoundError:
         if path.is_symlink():
             raise DamagedError("a link to nothing") from None

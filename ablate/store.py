@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ from ablate.disk import (
     write_text,
 )
 from ablate.errors import StoreError
+from ablate.study.looks import Look, Looks
 from ablate.study.network import LayerNode, to_json
 from ablate.study.network import from_json as network_from_json
 from ablate.study.record_check import UnsoundRecord
@@ -60,6 +62,7 @@ class Store:
         self.trials = self.root / "trials"  # final and failed ones
         self.works = self.root / "work"  # a folder for each trial in flight
         self.inputs = self.root / "inputs"  # live objects of the Python API, kept as files
+        self.looks_file = self.root / "looks.jsonl"  # differences that were shown, a line a look
         self.tensorboard = self.root / "tensorboard"  # the logdir
         self.results_csv = self.root / "results.csv"  # a row per trial
         self.search_csv = self.root / "search.csv"  # a row per trial of a search
@@ -275,6 +278,13 @@ class Store:
             self.refuse(self.arrays_file(trial), f"damaged: {error}")
             return {}
 
+    def rows(self, trial: str) -> dict[str, np.ndarray]:
+        """Return what a trial keeps of its test rows, one by one; empty if nothing."""
+        try:
+            return read_arrays(self.arrays_file(trial), prefix="rows/")
+        except (FileNotFoundError, DamagedError):
+            return {}  # an interval less; where probes need the file, they say what is wrong
+
     def has_arrays(self, trial: str) -> bool:
         """Whether what a trial's probes measured is there, and sound.
 
@@ -361,6 +371,38 @@ class Store:
     def searched(self) -> dict[str, str]:
         """Return the point of each trial that a search planned, by trial id."""
         return {row["trial"]: row["point"] for row in self.read_search() if row.get("trial")}
+
+    # Looks -----------------------------------------------------------------------------------
+
+    def looks(self) -> tuple[Look, ...]:
+        """Return the looks at the study's differences, in their order.
+
+        A line that is none, as one whose writing was cut off, is passed over.
+        """
+        try:
+            lines = self.looks_file.read_bytes().splitlines()
+        except OSError:
+            return ()
+        found = []
+        for line in lines:
+            with suppress(ValueError):
+                found.append(Look.from_json(from_json(line)))
+        return tuple(found)
+
+    def add_look(self, looks: Looks, results: Iterable[TrialResult], by: str) -> None:
+        """Note that `results` were shown, unless they show nothing that was not seen before.
+
+        Where nothing can be written, nothing is noted.
+        """
+        look = replace(looks, earlier=self.looks()).now(results, by)
+        if look is None:
+            return
+        line = json.dumps(look.to_json(), separators=(",", ":")).encode() + b"\n"
+        with suppress(OSError), self.looks_file.open("ab+") as stream:
+            if stream.tell():  # a line whose writing was cut off is ended first
+                stream.seek(-1, os.SEEK_END)
+                line = line if stream.read(1) == b"\n" else b"\n" + line
+            stream.write(line)
 
     # Digests ---------------------------------------------------------------------------------
 

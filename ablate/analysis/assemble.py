@@ -35,6 +35,7 @@ from ablate.analysis.guards import guard
 from ablate.analysis.opening import best_words, opening
 from ablate.analysis.paired import Kind, compare_sides, specialize
 from ablate.analysis.result_table import collect, headline
+from ablate.analysis.rows import RowArrays, with_rows
 from ablate.analysis.sentences import worded
 from ablate.analysis.speed import learning_speed
 from ablate.errors import StudyError, nearest
@@ -59,6 +60,8 @@ def analyze(
     measurements: Mapping[str, Mapping[tuple[str, int], float]] | None = None,
     seed: int = 0,
     looks: str = "",
+    order: Sequence[int] = (),
+    rows: RowArrays | None = None,
 ) -> Analysis:
     """Analyze a study: every variant described, and compared with the baseline by seed.
 
@@ -77,6 +80,9 @@ def analyze(
         seed: of the generator that resamples.
         looks: why the intervals have to hold however often one looks at the differences while
             seeds are added, as a clause; empty where the number of seeds was chosen beforehand.
+            A study that is not finished is one of those by itself.
+        order: seeds in the order in which they were first looked at; all others come after them.
+        rows: gives what a trial keeps of its test rows, by trial id (`rows.RowArrays`).
 
     Returns:
         The analysis. The same arguments give the same analysis, to the last bit.
@@ -86,17 +92,22 @@ def analyze(
             neither known nor given; or the margin is none for a share.
     """
     if isinstance(results, StudyResults):
+        settings = settings or results.study.analysis
+        if results.study.until is not None:  # each variant has seeds of its own
+            settings = settings.model_copy(update={"compare": "baseline"})
         return analyze(
             results.results,
             results.resolved,
             results.study.baseline_name,
-            settings or results.study.analysis,
+            settings,
             study=results.study.study,
             planned=results.planned,
             expect=results.study.expect,
             measurements=measurements,
             seed=seed,
-            looks=looks,
+            looks=looks or results.why_always_valid,
+            order=order or (() if results.looks is None else results.looks.order),
+            rows=rows,
         )
     settings = settings or Settings()
     names = [variant.name for variant in resolved]
@@ -110,16 +121,20 @@ def analyze(
     if (text := beyond_shares(metric, settings.margin)) is not None:
         raise StudyError(f"analysis.margin: {text}")
     context = AnalysisContext(
-        table, baseline, metric, direction, settings, np.random.default_rng(seed), looks=looks
-    )
+        table, baseline, metric, direction, settings, np.random.default_rng(seed), looks=looks,
+        order=tuple(order),
+    )  # fmt: skip
     counts = Counter(planned)
     for variant in resolved:
         if variant.alias_of is not None:
             counts.setdefault(variant.name, counts[variant.alias_of])
-    context = replace(context, failures=count_failures(context, counts))
+    failures = count_failures(context, counts)
+    if not looks and any(each.pending for each in failures.values()):
+        looks = "the study is not finished"
+    context = replace(context, failures=failures, looks=looks)
     # The order of what follows is that in which resampling draws.
-    pairs = _finished(_pairs(context), context)
-    effects = _finished(_effects(context, pairs), context)
+    pairs = _finished(with_rows(_pairs(context), context, rows), context)
+    effects = _finished(with_rows(_effects(context, pairs), context, rows), context)
     contrasts = _finished(factor_effects(context), context)
     simple = _finished(simple_effects(context, contrasts), context)
     context = replace(
@@ -128,7 +143,7 @@ def analyze(
         gaps=tuple(gaps(context)),
     )
     variants = _variants(context)
-    contributed = _finished(contributions(context), context)
+    contributed = _finished(with_rows(contributions(context), context, rows), context)
     costed = tuple(costs(context))
     best = find_best(context, costed)
     if best is not None:
@@ -141,6 +156,7 @@ def analyze(
         confidence=context.confidence,
         answer=opening(context, variants, [*contrasts, *simple], contributed, best),
         coverage=context.coverage,
+        looks=looks,
         seeds=table.seeds,
         trials=_trial_counts(context),
         variants=variants,

@@ -36,6 +36,7 @@ class AnalysisContext:
     effects: tuple[Effect, ...] = ()
     gaps: tuple[Gap, ...] = ()
     looks: str = ""
+    order: tuple[int, ...] = ()  # seeds in the order in which they were first looked at
 
     @property
     def confidence(self) -> float:
@@ -79,6 +80,7 @@ class AnalysisContext:
             confidence=self.confidence,
             rng=self.rng,
             interval=interval_for(self.table, self.reference, metric or self.metric, self.looks),
+            order=self.order,
             margin=self.settings.margin if metric in ("", self.metric) else None,
         )
 

@@ -39,6 +39,7 @@ class Crossed:
     of_seeds: float
     of_rows: float
     of_both: float
+    rows: int = 0  # or the groups of rows
 
 
 def crossed(differences: np.ndarray, confidence: float) -> Crossed | None:
@@ -76,6 +77,7 @@ def crossed(differences: np.ndarray, confidence: float) -> Crossed | None:
         of_seeds=max(a - e, 0.0) / rows,
         of_rows=max(b - e, 0.0) / seeds,
         of_both=e,
+        rows=rows,
     )
 
 

@@ -46,6 +46,7 @@ class Family:
         rng: for the bootstrap.
         interval: how intervals and tests are made.
         margin: differences nearer to zero do not matter, in the metric's unit; None: not said.
+        order: seeds in the order in which they were first looked at; all others come after them.
     """
 
     name: str
@@ -57,11 +58,20 @@ class Family:
     rng: np.random.Generator
     interval: Interval = FIXED
     margin: float | None = None
+    order: tuple[int, ...] = ()
 
     @property
     def alpha(self) -> float:
         """The level of the tests."""
         return 1 - self.confidence
+
+    @property
+    def added(self) -> list[int]:
+        """The rows in the order in which their seeds were added."""
+        place = {seed: at for at, seed in enumerate(self.order)}
+        return sorted(
+            range(len(self.seeds)), key=lambda row: place.get(self.seeds[row], len(place))
+        )
 
     @property
     def level(self) -> float:
@@ -97,11 +107,12 @@ def compare(
     stats = moments(differences, family.confidence, noise)
     interval, none = family.interval, np.full(stats.n.shape, np.nan)
     low, high = interval.ends(stats, family.alpha)
-    p = interval.p_difference(differences, stats)
+    added = differences[family.added]
+    p = interval.p_difference(added, stats)
     if family.margin is None:
         corrected, equivalence = holm(p, family.size), none
     else:
-        equivalence = interval.p_equivalence(differences, stats, family.margin)
+        equivalence = interval.p_equivalence(added, stats, family.margin)
         corrected, equivalence = adjust(p, equivalence, family.size)
     measured = {
         "mean": stats.mean,

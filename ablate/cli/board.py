@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ def command(
                 f"Run it first, such as: ablate run {stores[0][1]}"
             )
         try:
-            with serve(logdir, port) as serving:
+            with _looked_at(stores), serve(logdir, port) as serving:
                 opening = address(serving.url, runs_in(logdir), charts=has_charts(logdir))
                 if as_json:
                     echo_json({"url": opening, "logdir": str(logdir)})
@@ -108,6 +108,29 @@ def _bring_up_to_date(store: Store, study: str, *, rebuild: bool, all_runs: bool
         return f"shown as it is. {error}"
 
 
+@contextmanager
+def _looked_at(stores: list[tuple[Store, str]]) -> Iterator[None]:
+    """Note what of the studies' differences is shown, at the beginning and when it ends."""
+    from ablate.errors import AblateError
+    from ablate.execution.plan import plan, resolved_before
+
+    def note() -> None:
+        for store, study in stores:
+            with suppress(AblateError):  # of a study that cannot be read, nothing is shown either
+                made = plan(
+                    Find(store.logs)(study), store, earlier=resolved_before(store), recorded=True
+                )
+                outcome = made.outcome(made.results, store)
+                if outcome.looks is not None:
+                    store.add_look(outcome.looks, outcome.results, "board")
+
+    note()
+    try:
+        yield
+    finally:
+        note()
+
+
 def _being_run(store: Store) -> bool:
     """Whether something runs that will write event files soon."""
     from ablate.errors import StoreError
@@ -140,7 +163,7 @@ def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
     if not outcome.results:
         raise StoreError(f"Study '{store.name}' has no results under {store.logs}/ yet.")
     limit = None if all_runs else events.SEARCH_RUNS if points else events.RUNS
-    analysis = report_of(outcome).analysis
+    analysis = report_of(outcome, by="board").analysis
     written = events.update(
         store, outcome, analysis, points=points, limit=limit, illustrate=illustrate, anew=rebuild
     )

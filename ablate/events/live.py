@@ -86,7 +86,7 @@ class LiveEvents(Watcher):
             limit: how many TensorBoard runs to write at most; None for all.
         """
         self.trouble, self.written = "", Written(0, 0, 0)
-        self._root, self._plan = store.tensorboard, plan
+        self._root, self._plan, self._store = store.tensorboard, plan, store
         self._trials = list(plan.trials)
         self._results = dict(plan.results)
         self._board: Board = board_of(store, self._outcome(), points, limit)
@@ -163,7 +163,7 @@ class LiveEvents(Watcher):
         """Leave the board as `rebuild` would: means, texts, columns, shared trials."""
         for trial in list(self._open):
             self._close(trial)
-        outcome = self._outcome()
+        outcome = self._plan.outcome(self._results, self._store)
         if outcome.results:
             self._board = with_table(self._board, analyze(outcome))
         self._refresh()

@@ -26,6 +26,7 @@ from ablate.store import Store
 from ablate.study.checks import check_new_names
 from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
 from ablate.study.leave_one_out import carry_sites, wanted_sites, with_sites
+from ablate.study.looks import Looks
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
 from ablate.study.schema.data import example_shape
@@ -102,7 +103,33 @@ class Plan:
             results=tuple(_named(self.trials, results)),
             planned=Counter(trial.variant for trial in self.trials),
             folder=None if store is None else store.root,
+            looks=None if store is None else self._looks(store),
         )
+
+    def _looks(self, store: Store) -> Looks:
+        planned: dict[str, list[int]] = {each.name: [] for each in self.resolved}
+        for trial in self.trials:
+            planned[trial.variant].append(trial.seed)
+        return looks_at(
+            store, self.resolved, {name: tuple(own) for name, own in planned.items()},
+            self.study.numerics,
+        )  # fmt: skip
+
+
+def looks_at(
+    store: Store,
+    resolved: Sequence[ResolvedVariant],
+    planned: Mapping[str, tuple[int, ...]],
+    numerics: int | None,
+) -> Looks:
+    """Return the looks at a study so far; a variant's key is the identity of a trial of it."""
+    memory = store.read_digests()
+    keys = {
+        each.name: trial_ids(each.spec, [0], salt=each.salt, memory=memory, numerics=numerics)[0]
+        for each in resolved
+        if each.name in planned
+    }
+    return Looks({name: key[:16] for name, key in keys.items()}, planned, store.looks())
 
 
 def _named(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> list[TrialResult]:

@@ -79,7 +79,10 @@ def run(
         write_study(made, store)
         made, results = carry_out(made, store, session, watchers)
         store.write_results(made.trials, results)
-        return made.outcome(results, store)
+        outcome = made.outcome(results, store)
+        assert outcome.looks is not None  # they lie in a folder
+        store.add_look(outcome.looks, outcome.results, "run")
+        return outcome
 
 
 def carry_out(

@@ -81,8 +81,10 @@ def _together(
     chosen = list(results.values())
     everything = list((lone if len(reports) > 1 else resolved).values())
     analysis = analyze(
-        chosen, everything, first.analysis.baseline, settings, study=name, planned=planned
-    )
+        chosen, everything, first.analysis.baseline, settings, study=name, planned=planned,
+        looks=next((each.analysis.looks for each in reports if each.analysis.looks), ""),
+        rows=lambda trial: next((own for each in reports if (own := each.rows(trial))), {}),
+    )  # fmt: skip
     return _gathered(analysis, chosen, everything, reports, warnings)
 
 

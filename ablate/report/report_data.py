@@ -37,10 +37,10 @@ class ReportData:
     """All that a report may say.
 
     `results` holds every planned trial that has a record; `resolved` the variants in their order;
-    `study_text` the resolved study file; `arrays` gives what the probes of a trial measured, by
-    trial id; `sections` are parts that others add (a search); `command` runs the study again;
-    `logs` is the folder the study was written under; `warnings` concern the reading itself;
-    `documents` are further parts of the JSON document.
+    `study_text` the resolved study file; `arrays` gives what the probes of a trial measured, and
+    `rows` what it keeps of its test rows, by trial id; `sections` are parts that others add (a
+    search); `command` runs the study again; `logs` is the folder the study was written under;
+    `warnings` concern the reading itself; `documents` are further parts of the JSON document.
     """
 
     analysis: Analysis
@@ -49,6 +49,7 @@ class ReportData:
     study: Study | None = None
     study_text: str = ""
     arrays: Callable[[str], Mapping[str, np.ndarray]] = _no_arrays
+    rows: Callable[[str], Mapping[str, np.ndarray]] = _no_arrays
     sections: tuple[Section, ...] = ()
     command: str = ""
     logs: str = ""
@@ -100,11 +101,13 @@ class ReportData:
         return {key: tuple(values) for key, values in found.items()}
 
 
-def report_of(results: StudyResults, **rest: Any) -> ReportData:
+def report_of(results: StudyResults, *, by: str = "report", **rest: Any) -> ReportData:
     """Return the report of a study's results: they are analysed here.
 
-    `rest` are further fields of `ReportData`; the study's text, its probes' arrays and the command
-    that repeats it are found next to the results, where those lie in a folder.
+    Who asks for a report looks at the study's differences, which is noted with the results where
+    those lie in a folder. `by` says what shows it (`ablate.study.looks`); `rest` are further fields
+    of `ReportData`. The study's text, its probes' arrays and the command that repeats it are found
+    next to the results.
     """
     from ablate.analysis.assemble import analyze
     from ablate.report.measurements import measured
@@ -113,17 +116,14 @@ def report_of(results: StudyResults, **rest: Any) -> ReportData:
     found: dict[str, Any] = {"command": f"ablate run {study.study}"}
     if results.folder is not None:
         store = Store(results.folder.parent, results.folder.name)
-        found["arrays"] = store.arrays
+        found |= {"arrays": store.arrays, "rows": store.rows}
         if store.exists():
             found["study_text"] = store.read_study()
     analysis = analyze(
-        results.results,
-        results.resolved,
-        study.baseline_name,
-        study.analysis,
-        study=study.study,
-        planned=results.planned,
-        expect=study.expect,
+        results,
         measurements=measured(study.expect, results.results, found.get("arrays", _no_arrays)),
+        rows=found.get("rows"),
     )
+    if results.folder is not None and results.looks is not None:
+        store.add_look(results.looks, results.results, by)
     return ReportData(analysis, results.results, results.resolved, study, **(found | rest))

@@ -14,6 +14,7 @@ from typing import Any
 
 from ablate.analysis import Analysis, analyze
 from ablate.analysis.search import SearchPoint
+from ablate.execution.plan import looks_at
 from ablate.report.search_progress import SearchProgress, VariantProgress
 from ablate.search import search_table
 from ablate.search.search_table import Point, spec_at
@@ -108,28 +109,27 @@ class SearchResults:
         names = [variant.name for variant in resolved]
         wanted = self.study.baseline_name
         baseline = wanted if wanted in names or not names else names[0]
+        seeds = {name: tuple(chosen[name].trials) for name in names}
+        study = self.study.model_copy(
+            update={"baseline": baseline, "seeds": self.search.confirm_seeds}
+        )
+        looks = None
+        if self.folder is not None:
+            store = Store(self.folder.parent, self.folder.name)
+            looks = looks_at(store, resolved, seeds, self.study.numerics)
         return StudyResults(
-            study=self.study.model_copy(update={"baseline": baseline}),
+            study=study,
             resolved=resolved,
             results=results,
-            planned={variant.name: len(chosen[variant.name].trials) for variant in resolved},
+            planned={name: len(own) for name, own in seeds.items()},
             folder=self.folder,
+            looks=looks,
         )
 
     @cached_property
     def analysis(self) -> Analysis | None:
         """The analysis of the confirmed winners, None where there is none."""
-        confirmed = self.confirmed
-        if not confirmed.results:
-            return None
-        return analyze(
-            confirmed.results,
-            confirmed.resolved,
-            confirmed.study.baseline_name,
-            self.study.analysis,
-            study=self.study.study,
-            planned=confirmed.planned,
-        )
+        return analyze(self.confirmed) if self.confirmed.results else None
 
     def counts(self) -> dict[str, int]:
         """Return how many trials, tried or confirming, have each status."""

@@ -116,6 +116,10 @@ def _check_until(study: Declaration, until: Until) -> Iterator[Problem]:
         text = f"expected at most {SEARCH_SEEDS} seeds. Received: {until.at_most}."
         yield Problem(("seeds", "at_most"), text)
     at: Path = ("seeds", "until")
+    if study.analysis.compare == "all":
+        text = "not with analysis.compare: all, which asks for the same seeds of every variant. " \
+            "Give a number of seeds."  # fmt: skip
+        yield Problem(at, text)
     if study.factors:
         text = "not with factors: their effects are contrasts of all variants, which need the " \
             "same seeds. Give a number of seeds."  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablate.study.looks import Looks
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import TrialResult
@@ -21,7 +22,7 @@ class StudyResults:
     """The outcomes of a study's trials.
 
     `results` has one entry per variant and seed that has a record, in plan order; `planned` the
-    number of trials per variant.
+    number of trials per variant; `looks` what has been seen of the study before.
     """
 
     study: Study
@@ -29,6 +30,14 @@ class StudyResults:
     results: tuple[TrialResult, ...]
     planned: Mapping[str, int] = field(default_factory=dict)
     folder: Path | None = None
+    looks: Looks | None = None
+
+    @property
+    def why_always_valid(self) -> str:
+        """Why intervals have to hold at every look, as a clause; "" where they need not."""
+        if self.study.until is not None:
+            return "seeds were added until every variant was decided"
+        return "" if self.looks is None else self.looks.why(self.study.baseline_name)
 
     def counts(self) -> dict[str, int]:
         """Return how many trials have each status, `missing` for those without a record."""

@@ -95,6 +95,7 @@ def test_the_json_document_has_the_documented_keys() -> None:
         "speeds",
         "gaps",
         "expectations",
+        "looks",
     ]
     assert list(found["variants"][1])[:4] == ["name", "n", "failures", "metrics"]
     metric = found["variants"][1]["metrics"]["test_accuracy"]

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from ablate.analysis.anytime import p_values
 from ablate.analysis.descriptive import rounding
 from ablate.analysis.effects import Comparison, Direction, Effect
+from ablate.analysis.intervals import Interval
 from ablate.analysis.paired import Family, compare, correlate, holm, specialize
 
 
@@ -222,3 +224,16 @@ def test_bca_and_the_share_of_seeds_have_the_confidence() -> None:
         assert (found.improvement_low, found.improvement_high) == pytest.approx(
             (expected.low, expected.high)
         )
+
+
+def test_always_valid_p_take_seeds_in_the_order_in_which_they_were_seen():
+    differences = np.array([[0.5], [0.4], [0.6], [-3.0], [0.5], [0.55], [0.45], [0.5]])
+    family = Family(
+        "variants", 1, tuple(range(8)), "test_accuracy", "max", 0.95, np.random.default_rng(0),
+        interval=Interval("always_valid"), order=(4, 5, 6, 7),
+    )  # fmt: skip
+    (found,) = compare(differences, family)
+    expected = p_values(differences[[4, 5, 6, 7, 0, 1, 2, 3]])
+    assert found.p == expected[0]
+    assert found.p < p_values(differences)[0]
+    assert list(found.differences) == list(range(8))

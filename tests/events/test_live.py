@@ -23,6 +23,7 @@ def study() -> Study:
             "study": "mine",
             "data": {"name": "digits"},
             "model": {"name": "mlp"},
+            "train": {"threads": 1},
             "variants": {"plain": {}, "dropout": {"train": {"epochs": 3}}},
         }
     )

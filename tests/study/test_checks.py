@@ -226,6 +226,7 @@ def test_an_objective_may_be_a_declared_metric_or_an_outputs() -> None:
     [
         ({"data": {"name": "digits", "split": "per_seed"}}, "split: per_seed"),
         ({"data": {"name": "digits", "folds": 5}}, "folds"),
+        ({"analysis": {"compare": "all"}}, "analysis.compare: all"),
         (
             {"variants": {}, "factors": {"bn": {"off": {}, "on": {"train": {"epochs": 2}}}}},
             "factors",
