@@ -63,7 +63,7 @@ def test_json_and_csv_are_documents_and_nothing_else(tmp_path, capsys):
     logs = made(tmp_path)
     _, out, _ = report(capsys, "first", "--logs", logs, "--format", "json")
     document = json.loads(out)
-    assert (document["schema_version"], document["study"]) == (1, "first")
+    assert (document["schema_version"], document["study"]) == (2, "first")
     assert [each["name"] for each in document["variants"]] == ["plain", "bn"]
     assert json.loads(report(capsys, "first", "--logs", logs, "--json")[1]) == document
     rows = list(csv.DictReader(io.StringIO(report(capsys, "first", "--logs", logs, "--format",
