@@ -101,6 +101,11 @@ class VariantHyperModel(kt.HyperModel):
         """Return the compiled network at the point that `hp` holds."""
         keras.config.set_dtype_policy(self._policy)
         spec = self.spec(hp)
+        if spec.train.augment is not None:
+            raise StudyError(
+                "train.augment: a tuner of Keras's own calls `fit`, which cannot seed augmentation "
+                "for each step. `ablate search` can; here put the layers into the model."
+            )
         rows = rows_of(spec, self.seed)
         with seeded(derive(self.seed, "", "model")):
             made = network(spec, rows.splits)

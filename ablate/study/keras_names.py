@@ -44,6 +44,9 @@ LAYER_ARGUMENTS = {
     "FrozenAffine": frozenset({"axis", "trainable", "dtype"}),
 }
 
+#: The layers of Keras that augment, with their arguments.
+AUGMENTATIONS = _arguments("augmentations")
+
 #: Activations of Keras that take nothing but their input and keep its shape.
 ACTIVATIONS = tuple(_tables["activations"])
 

@@ -24,12 +24,17 @@ _NOT_NAMED = {
 }  # fmt: skip
 
 
+#: Layers that draw for the rows of training, and the one that makes room for a random crop.
+_AUGMENTING = ("AugMix", "CutMix", "GaussianNoise", "MixUp", "RandAugment", "ZeroPadding2D")
+
+
 def keras_tables() -> dict[str, Any]:
     """Return the tables: names, and for each what it takes (an argument of Keras's per text)."""
     activations = [name for name, each in vars(keras.activations).items()
                    if inspect.isfunction(each)]  # fmt: skip
     initializers = [n for n in dir(keras.initializers) if n[0].islower() and n[0] != "_"]
     layers = {name: getattr(keras.layers, name).__init__ for name in CHECKED_LAYERS}
+    augmenting = [*_AUGMENTING, *(n for n in dir(keras.layers) if n.startswith("Random"))]
     return {
         "optimizers": _taken(_OPTIMIZERS, {"learning_rate", "name", "kwargs"}),
         "losses": _taken(_LOSSES, {"reduction", "name", "dtype"}),
@@ -39,6 +44,10 @@ def keras_tables() -> dict[str, Any]:
         "initializers": _taken(
             {name: getattr(keras.initializers, name) for name in initializers},
             {"seed", "input_axes", "output_axes"},
+        ),
+        "augmentations": _taken(
+            {name: getattr(keras.layers, name).__init__ for name in sorted(augmenting)},
+            {"self", "kwargs", "name", "seed", "data_format"},
         ),
         "layers": {
             name: sorted({*taken, "trainable", "dtype"})

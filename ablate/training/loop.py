@@ -67,6 +67,7 @@ class Loop:
         batch_size: rows per step.
         epochs: the last epoch's number.
         order: gives the order of the rows in an epoch, counted from 0.
+        draws: gives where the generators of the augmentation begin in an epoch.
         rates: the learning rates.
         callbacks: Keras's and anyone's own.
         listener: hears what happens.
@@ -81,6 +82,7 @@ class Loop:
     batch_size: int
     epochs: int
     order: Callable[[int], Any]
+    draws: Callable[[int], np.ndarray]
     rates: Rates
     callbacks: keras.callbacks.CallbackList
     listener: Listener
@@ -128,7 +130,7 @@ class Loop:
         before, after = self._hooks(_TRAIN_HOOKS, "stop_training")
         done = self.program.train(
             self.train, self.order(epoch), rates, self.batch_size,
-            before=before, after=after,
+            draws=self.draws(epoch), before=before, after=after,
             rate=None if self.rates.scheduled else lambda: rate_of(model.optimizer),
             on_progress=lambda step: self.listener.on_progress(epoch + 1, step, self.steps),
         )  # fmt: skip

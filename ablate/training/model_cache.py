@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ import tensorflow as tf
 from ablate.models import dtype_policy
 from ablate.study.programs import program_key
 from ablate.study.trial import Spec
+from ablate.training.augmentation import Augmentation, augmentation_of
 from ablate.training.network import Network, network
 from ablate.training.objectives import compile_for
 from ablate.training.program import Program
@@ -109,13 +110,25 @@ def make(spec: Spec, rows: Rows, seed: Seed) -> PreparedModel:
     with seeded(derive(seed, "", "model")):
         made = network(spec, rows.splits)
     with dtype_policy(spec.train.dtype):
-        made = made.warned(compile_for(made.model, spec.train, rows.splits))
-        program = Program(made.model, gather_on_cpu=has_gpu() and rows.large)
+        made, augmentation = compiled(made, spec, rows)
+        large = has_gpu() and rows.large
+        program = Program(made.model, gather_on_cpu=large, augmentation=augmentation)
 
     def again() -> Iterable[tuple[str, keras.Layer]]:
         return network(spec, rows.splits).layers
 
     return PreparedModel(made, program, InitialState(made.layers, made.keep, again))
+
+
+def compiled(made: Network, spec: Spec, rows: Rows) -> tuple[Network, Augmentation]:
+    """Compile a network; return it with what its compilation gave, and its augmentation.
+
+    Raises:
+        StudyError: the loss, a metric or the augmentation is not as it should be.
+    """
+    augmentation = augmentation_of(spec.train, made.model, rows.splits, rows.train.specs)
+    cautions = compile_for(made.model, spec.train, augmentation.seen(rows.splits))
+    return replace(made.warned(cautions), notes=(*made.notes, *augmentation.notes)), augmentation
 
 
 _prepared: OrderedDict[str, PreparedModel] = OrderedDict()

@@ -28,10 +28,11 @@ from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
 from ablate.surgery.exchange import described
 from ablate.surgery.hosts import paths as named_layers
+from ablate.training.augmentation import Augmentation
 from ablate.training.callbacks import CallbackSet
-from ablate.training.model_cache import prepared_model
+from ablate.training.model_cache import compiled, prepared_model
 from ablate.training.network import Network, network
-from ablate.training.objectives import compile_for, loss_names
+from ablate.training.objectives import loss_names
 from ablate.training.rehearsal import rehearse
 from ablate.training.remarks import remarks
 from ablate.training.rows import Rows, rows_of, weighted
@@ -195,10 +196,10 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
     callbacks = CallbackSet.of(train, rows.validation is not None)
     examples = weighted(rows.train, rows.splits, train.class_weight)
     with dtype_policy(train.dtype):
-        made = made.warned(compile_for(made.model, train, rows.splits))
+        made, augmentation = compiled(made, spec, rows)
     try:
-        names = _try(made, rows, callbacks)
-        rehearse(made, spec, examples)
+        names = _try(made, rows, callbacks, augmentation)
+        rehearse(made, spec, examples, augmentation)
     except StudyError as error:
         raise _by_misfit(error, made) or error from error
     model, counts, found = made.model, rows.counts, remarks(made, rows, spec)
@@ -242,7 +243,7 @@ def _by_misfit(error: StudyError, made: Network) -> StudyError | None:
     )
 
 
-def _try(made: Network, rows: Rows, callbacks: CallbackSet) -> set[str]:
+def _try(made: Network, rows: Rows, callbacks: CallbackSet, augmentation: Augmentation) -> set[str]:
     """Take two rows through the model and its loss: what does not fit shows now.
 
     Returns:
@@ -251,7 +252,7 @@ def _try(made: Network, rows: Rows, callbacks: CallbackSet) -> set[str]:
     Raises:
         StudyError: the loss or a metric refuses, or a monitor is not reported.
     """
-    two = (rows.validation or rows.train).batch(0, 2)
+    two = augmentation.evaluated((rows.validation or rows.train).batch(0, 2))
     try:
         names = set(made.model.test_step(two))
     except AblateError:

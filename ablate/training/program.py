@@ -24,6 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ablate.training.augmentation import NONE, Augmentation
 from ablate.training.feed import Batch, Feed, InMemory, Piece, ready, specs_of
 from ablate.training.tracing import carried_from, gradients_forgotten, random_operations
 
@@ -61,10 +62,14 @@ class Program:
         model: built and compiled; its optimizer's learning rate is a number, not a schedule.
         gather_on_cpu: leave the rows in main memory and send each batch to the device, for
             data that would not fit there.
+        augmentation: what is done to batches before a step.
     """
 
-    def __init__(self, model: keras.Model, gather_on_cpu: bool = False) -> None:
+    def __init__(
+        self, model: keras.Model, gather_on_cpu: bool = False, augmentation: Augmentation = NONE
+    ) -> None:
         self.model = model
+        self.augmentation = augmentation
         self.traced = 0.0  # seconds spent tracing so far
         self._device = "/CPU:0" if gather_on_cpu else None
         self._trainers: dict[Any, Any] = {}
@@ -88,6 +93,7 @@ class Program:
         rates: np.ndarray,
         batch_size: int,
         *,
+        draws: np.ndarray | None = None,
         before: BatchHook | None = None,
         after: BatchLogs | None = None,
         rate: Callable[[], float] | None = None,
@@ -102,6 +108,7 @@ class Program:
             rates: the learning rate of each step and the one that is left behind after them,
                 float32 of length steps + 1.
             batch_size: rows per step.
+            draws: where the augmentation's generators begin in this epoch (`Augmentation.seeds`).
             before: called with the index of each step before it.
             after: called with the index and the running values after each step; returns
                 whether to stop.
@@ -112,6 +119,7 @@ class Program:
         feed = _feed(rows)
         function, scales = self._trainer(feed), _scalars(feed)
         scalars = tf.constant(rates)
+        states = tf.constant(self.augmentation.seeds("", 0) if draws is None else draws, tf.int64)
         base = tf.constant(self._iteration(), tf.int64)
         hooked = before is not None or after is not None
         stop, bad, finite, logs = 0, 0, True, {}
@@ -127,7 +135,7 @@ class Program:
                     scalars = tf.constant(rates)
                 began = time.perf_counter()
                 results, bad_step, all_finite = function(
-                    piece.data, scales, *_window(piece), scalars, base,
+                    piece.data, scales, *_window(piece), scalars, states, base,
                     tf.constant(start), tf.constant(stop), tf.constant(batch_size),
                 )  # fmt: skip
                 bad, finite = int(bad_step), bool(all_finite)
@@ -210,18 +218,24 @@ class Program:
 
     def _build_trainer(self, specs: Any, scaled: tuple[bool, ...]) -> Any:
         model = self.model
-        step = self._step(model.train_step)
-        carried = carried_from(step, _batch_specs(specs, scaled), model)
+        step, changed = self._step(model.train_step), self.augmentation.trained
+        size = len(self.augmentation.generators)
+        carried = carried_from(
+            lambda batch: step(changed(batch, tf.zeros(size, tf.int64), 0)),
+            _batch_specs(specs, scaled),
+            model,
+        )
 
         def train(  # type: ignore[no-untyped-def]
-            data, scales, indices, offset, total, rates, base, start, stop, batch_size
+            data, scales, indices, offset, total, rates, states, base, start, stop, batch_size
         ):
             self._reset_when(tf.equal(start, 0))
 
             def body(index, bad, logs):  # type: ignore[no-untyped-def]
                 rows = _taken(indices, index, batch_size, offset, total)
                 model.optimizer.learning_rate = rates[self._position(index, base)]
-                found = step(self._gather(data, rows, _by_leaf(scales, scaled)))
+                batch = self._gather(data, rows, _by_leaf(scales, scaled))
+                found = step(changed(batch, states, index))
                 finite = tf.math.is_finite(found["loss"]) if "loss" in found else True
                 kept = {name: tf.cast(found[name], tf.float32) for name in logs}
                 return index + 1, tf.where(finite, 0, index + 1), kept
@@ -245,7 +259,8 @@ class Program:
             autograph=False,
             input_signature=[
                 *_input_specs(specs, scaled), tf.TensorSpec((None,), tf.float32),
-                tf.TensorSpec((), tf.int64), _NUMBER, _NUMBER, _NUMBER,
+                tf.TensorSpec((size,), tf.int64), tf.TensorSpec((), tf.int64),
+                _NUMBER, _NUMBER, _NUMBER,
             ],
         )  # fmt: skip
         self._note_random_state(function.get_concrete_function())
@@ -254,7 +269,10 @@ class Program:
     def _build_evaluator(self, specs: Any, scaled: tuple[bool, ...]) -> Any:
         model = self.model
         step = self._step(model.test_step)
-        carried = carried_from(step, _batch_specs(specs, scaled), model, training=False)
+        seen = self.augmentation.evaluated
+        carried = carried_from(
+            lambda batch: step(seen(batch)), _batch_specs(specs, scaled), model, training=False
+        )
 
         def evaluate(  # type: ignore[no-untyped-def]
             data, scales, indices, offset, total, start, stop, batch_size
@@ -263,7 +281,7 @@ class Program:
 
             def body(index, logs):  # type: ignore[no-untyped-def]
                 rows = _taken(indices, index, batch_size, offset, total)
-                found = step(self._gather(data, rows, _by_leaf(scales, scaled)))
+                found = step(seen(self._gather(data, rows, _by_leaf(scales, scaled))))
                 return index + 1, {name: tf.cast(found[name], tf.float32) for name in logs}
 
             _, logs = tf.while_loop(
@@ -344,7 +362,7 @@ class Program:
         """
         own = {id(v.value) for v in (*self.model.variables, *self.model.optimizer.variables)}
         own |= {id(v.value) for metric in self.model.metrics for v in metric.variables}
-        own |= {id(v) for v in self.untracked_variables}
+        own |= {id(v) for v in (*self.untracked_variables, *self.augmentation.generators)}
         self.untracked_variables += [v for v in concrete.variables if id(v) not in own]
         found = random_operations(concrete.graph)
         self.unseedable = tuple(sorted(found | {*self.unseedable}))

@@ -20,11 +20,12 @@ from ablate.reasons import reason
 from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.hosts import paths as named_layers
-from ablate.training.feed import Feed
+from ablate.training.augmentation import NONE, Augmentation
+from ablate.training.feed import Batch, Feed, row_count
 from ablate.training.network import Network
 
 
-def rehearse(made: Network, spec: Spec, examples: Feed) -> None:
+def rehearse(made: Network, spec: Spec, examples: Feed, augmentation: Augmentation = NONE) -> None:
     """Take a full batch of the training rows, and then the last, through a step of training.
 
     The first is a whole step of Keras's. The last, where it is smaller, goes forward alone, the
@@ -34,6 +35,7 @@ def rehearse(made: Network, spec: Spec, examples: Feed) -> None:
         made: the network, compiled.
         spec: the variant.
         examples: the training rows.
+        augmentation: what is done to them.
 
     Raises:
         StudyError: a step fails; the message names the layer.
@@ -41,14 +43,17 @@ def rehearse(made: Network, spec: Spec, examples: Feed) -> None:
     if spec.train.epochs == 0:
         return
     rows, size = examples.rows, spec.train.batch_size
+
+    def batch(start: int, stop: int) -> Batch:
+        return augmentation.trained(examples.batch(start, stop), augmentation.seeds(0, 0), 0)
+
     with _unmoved(made.model, spec.model.call is not None):
-        _attempt(made, examples, 0, min(size, rows))
+        _attempt(made, batch(0, min(size, rows)), False)
         if rows > size and rows % size:
-            _attempt(made, examples, rows - rows % size, rows)
+            _attempt(made, batch(rows - rows % size, rows), True)
 
 
-def _attempt(made: Network, examples: Feed, start: int, stop: int) -> None:
-    batch = examples.batch(start, stop)
+def _attempt(made: Network, batch: Batch, last: bool) -> None:
     model = made.model
     own = any(
         getattr(type(model), each) is not getattr(keras.Model, each)
@@ -57,7 +62,7 @@ def _attempt(made: Network, examples: Feed, start: int, stop: int) -> None:
     filtered = keras.config.is_traceback_filtering_enabled()
     keras.config.disable_traceback_filtering()  # its frames tell which layer it was
     try:
-        if start == 0 or own:
+        if not last or own:
             model.train_step(batch)
         else:
             x, y, *weights = batch
@@ -66,7 +71,7 @@ def _attempt(made: Network, examples: Feed, start: int, stop: int) -> None:
     except AblateError:
         raise
     except Exception as error:
-        raise StudyError(_explained(error, made, stop - start, start > 0)) from error
+        raise StudyError(_explained(error, made, row_count(batch), last)) from error
     finally:
         if filtered:
             keras.config.enable_traceback_filtering()

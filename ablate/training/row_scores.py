@@ -98,7 +98,8 @@ def _values(
     """Return (rows,) float32; None where a metric does not take the outputs row by row."""
     found = []
     for start in range(0, rows.rows, batch_size):
-        x, y = rows.batch(start, min(start + batch_size, rows.rows))[:2]
+        batch = rows.batch(start, min(start + batch_size, rows.rows))
+        x, y, *_ = program.augmentation.evaluated(batch)
         outputs = program.outputs(x)
         if keras.tree.is_nested(outputs) or keras.tree.is_nested(y):
             return None

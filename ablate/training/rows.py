@@ -18,7 +18,9 @@ import tensorflow as tf
 from ablate.data import Part, Splits, Target, load, split
 from ablate.data.column import Column, has_columns
 from ablate.errors import StudyError
+from ablate.study.schema.augment import crop_of
 from ablate.study.trial import Spec
+from ablate.training.augmentation import cropped
 from ablate.training.blocks import BLOCK_BYTES, Blocks
 from ablate.training.feed import Batch, Feed, InMemory
 from ablate.training.setup import has_gpu
@@ -36,12 +38,17 @@ _REMEMBERED_BYTES = 2**29
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a trial: training, validation and test rows; None if not there."""
+    """The rows of a trial: training, validation and test rows; None if not there.
+
+    `splits` are as the network sees them at evaluation; `train` are the rows before augmentation,
+    which may be larger. `uncropped` are the splits that they come from.
+    """
 
     splits: Splits
     train: Feed
     validation: Feed | None
     test: Feed | None
+    uncropped: Splits | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -60,7 +67,7 @@ class Rows:
         return self.nbytes > DEVICE_BYTES
 
 
-_made: OrderedDict[tuple[int, ...], Rows] = OrderedDict()
+_made: OrderedDict[tuple[Any, ...], Rows] = OrderedDict()
 
 
 def rows_of(spec: Spec, seed: int) -> Rows:
@@ -72,22 +79,22 @@ def rows_of(spec: Spec, seed: int) -> Rows:
     splits = split(load(spec.data), spec.data, seed, spec.model.application)
     # A stream has the batches of its trials.
     wanted = (spec.train.batch_size, spec.train.steps_per_epoch)
-    key = (id(splits), *(wanted if splits.stream is not None else ()))
+    key = (id(splits), crop_of(spec.train.augment), *(wanted if splits.stream is not None else ()))
     if splits.stream is None and spec.train.steps_per_epoch is not None:
         raise StudyError(
             "train.steps_per_epoch bounds a pipeline (tf.data, PyDataset, a generator) that is "
             "made anew for each epoch. The rows here have numbers, and an epoch has all of them."
         )
     if key not in _made:
-        streamed = streams(spec, splits)
+        streamed, seen = streams(spec, splits), cropped(splits, spec.train)
+        given = {**seen.parts, "train": splits.parts["train"]}
         parts = {
-            name: None if part is None else _feed(part, streamed)
-            for name, part in splits.parts.items()
+            name: None if part is None else _feed(part, streamed) for name, part in given.items()
         }
         if splits.stream is not None:
             parts["train"] = _streamed(spec, splits)
         assert parts["train"] is not None
-        _made[key] = Rows(splits, parts["train"], parts["validation"], parts["test"])
+        _made[key] = Rows(seen, parts["train"], parts["validation"], parts["test"], splits)
     _made.move_to_end(key)
     while len(_made) > 1 and sum(each.nbytes for each in _made.values()) > _REMEMBERED_BYTES:
         _made.popitem(last=False)

@@ -129,6 +129,7 @@ class _Running:
             batch_size=train.batch_size,
             epochs=train.epochs,
             order=lambda epoch: examples.order(self.seed, epoch),
+            draws=lambda epoch: self.prepared.program.augmentation.seeds(self.seed, epoch),
             rates=rates,
             callbacks=self._callbacks(steps),
             listener=Listener(self._epoch, self._divergence, self._on_progress),
@@ -172,7 +173,7 @@ class _Running:
         ]
 
     def _context(self) -> Context:
-        splits = self.rows.splits
+        splits = self.prepared.program.augmentation.seen(self.rows.splits)
         x, y = (splits.x_val, splits.y_val) if splits.x_val is not None else (
             splits.x_train, splits.y_train,
         )  # fmt: skip

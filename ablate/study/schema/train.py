@@ -36,6 +36,7 @@ from ablate.study.keras_names import (
 )
 from ablate.study.keras_objects import as_text
 from ablate.study.metrics import RESERVED, alike, bare, by_output, reported_as
+from ablate.study.schema.augment import AugmentLayer, as_layer
 from ablate.study.schema.strict import OpenModel, Strict
 from ablate.study.validation import invalid
 
@@ -128,6 +129,13 @@ def _source(value: Any) -> str:
 Either = Annotated[
     Annotated[Named, Tag("named")] | Annotated[Called, Tag("called")], Discriminator(_source)
 ]
+Augment = list[
+    Annotated[
+        Annotated[AugmentLayer, Tag("named")] | Annotated[Called, Tag("called")],
+        Discriminator(_source),
+        BeforeValidator(as_layer, json_schema_input_type=AugmentLayer | Called | str),
+    ]
+]
 Loss = str | Either
 Losses = Annotated[
     Annotated[Loss, Tag("one")]
@@ -208,6 +216,13 @@ class Train(Strict):
     )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When to stop; the best weights are restored."
+    )
+    augment: Augment | None = Field(
+        default=None,
+        min_length=1,
+        description="Layers of Keras that change the training rows, one after the other, anew in "
+        "each step: [{layer: RandomFlip, mode: horizontal}, MixUp]; or your own by call, a layer "
+        "or a function of x, of x and y, with seed: {call: package.module:function}.",
     )
     max_norm: float | None = Field(
         default=None, gt=0, description="Bound on the norm of each unit's incoming weights."
