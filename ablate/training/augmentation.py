@@ -128,6 +128,11 @@ def cropped(splits: Splits, train: Train) -> Splits:
         raise StudyError(f"train.augment: RandomCrop crops images; an example has shape {shape}.")
     if size == shape[:2]:
         return splits
+    if splits.y_train is splits.x_train:
+        raise StudyError(
+            "train.augment: RandomCrop changes the inputs, which are the targets here (data.target: "
+            "inputs) and would be larger. Leave it out."
+        )
     if size[0] > shape[0] or size[1] > shape[1]:
         raise StudyError(
             f"train.augment: RandomCrop of {size[0]}×{size[1]} is larger than the images "

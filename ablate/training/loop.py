@@ -82,7 +82,7 @@ class Loop:
     batch_size: int
     epochs: int
     order: Callable[[int], Any]
-    draws: Callable[[int], np.ndarray]
+    draws: Callable[[int], Any]
     rates: Rates
     callbacks: keras.callbacks.CallbackList
     listener: Listener
