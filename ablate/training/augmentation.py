@@ -130,8 +130,8 @@ def cropped(splits: Splits, train: Train) -> Splits:
         return splits
     if splits.y_train is splits.x_train:
         raise StudyError(
-            "train.augment: RandomCrop changes the inputs, which are the targets here (data.target: "
-            "inputs) and would be larger. Leave it out."
+            "train.augment: RandomCrop changes the inputs, which are the targets here "
+            "(data.target: inputs) and would be larger. Leave it out."
         )
     if size[0] > shape[0] or size[1] > shape[1]:
         raise StudyError(
