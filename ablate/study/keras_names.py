@@ -40,7 +40,7 @@ _layers = _arguments("layers")
 LAYER_ARGUMENTS = {
     **{name: _layers[name] for name in CHECKED_LAYERS},
     "ClassicDropout": frozenset({"rate", "seed", "trainable", "dtype"}),
-    "GhostBatchNormalization": _layers["BatchNormalization"] | {"parts", "in_turn"},
+    "GhostBatchNormalization": _layers["BatchNormalization"] | {"parts", "moving"},
     "FrozenAffine": frozenset({"axis", "trainable", "dtype"}),
 }
 

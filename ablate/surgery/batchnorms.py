@@ -14,6 +14,9 @@ from keras import ops
 
 from ablate.study.schema.placement import PARTLY
 
+#: What the moving statistics of a `GhostBatchNormalization` may follow.
+MOVING = ("first", "mean", "in_turn")
+
 
 @keras.saving.register_keras_serializable(package="ablate")
 class GhostBatchNormalization(keras.layers.BatchNormalization):
@@ -24,31 +27,37 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
 
     .. math:: y = \gamma \frac{x - \mu_{p(x)}}{\sqrt{v_{p(x)} + \epsilon}} + \beta
 
-    That is what `parts` replicas without synchronization do to their shares of a batch, which is
-    also how the moving statistics follow: with momentum m they take in the parts' average once,
-    μ ← m μ + (1 − m) Σ μ_p / parts. With `in_turn=True` they take in one part after the other, as
-    when gradients are accumulated over `parts` steps: μ ← m μ + (1 − m) μ_p for each p. At
-    inference it is a BatchNormalization.
+    That is what `parts` replicas without synchronization do to their shares of a batch, or steps
+    over which gradients are accumulated. What the moving statistics follow is said by `moving`:
+
+    - `first`: the first part, as in the model that Keras saves of such replicas (each has moving
+      statistics of its own there), and in PyTorch's DistributedDataParallel;
+    - `mean`: the average of the parts;
+    - `in_turn`: one part after the other, as accumulated steps do: μ ← m μ + (1 − m) μ_p for each.
+
+    At inference it is a BatchNormalization.
 
     Args:
         parts: How many parts, at least 1 (which is a BatchNormalization).
-        in_turn: Whether the moving statistics take the parts in one by one.
+        moving: What the moving statistics follow.
         kwargs: The arguments of BatchNormalization, but neither `renorm` nor `synchronized`.
 
     Source: Hoffer, Hubara, Soudry, *Train longer, generalize better*, 2017, algorithm 1.
     """
 
-    def __init__(self, parts: int = 2, in_turn: bool = False, **kwargs: Any) -> None:
+    def __init__(self, parts: int = 2, moving: str = "first", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if isinstance(parts, bool) or not isinstance(parts, int) or parts < 1:
             raise ValueError(f"Expected a number of parts, at least 1. Received: parts={parts!r}")
+        if moving not in MOVING:
+            raise ValueError(f"Expected moving to be one of {MOVING}. Received: moving={moving!r}")
         for name in ("renorm", "synchronized"):
             if getattr(self, name):
                 raise ValueError(
                     f"The parts of a batch have statistics of their own, so {name} must be False."
                 )
         self.parts = parts
-        self.in_turn = in_turn
+        self.moving = moving
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if not (training and self.trainable) or self.parts == 1:
@@ -87,21 +96,22 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
         return ops.cast(y, self.compute_dtype)
 
     def _follow(self, count: Any, mean: Any, variance: Any) -> None:
-        """Let the moving statistics follow those of the parts that have any value."""
-        there = ops.cast(count > 0, mean.dtype)
+        """Let the moving statistics follow those of the parts, of shape (parts, channels)."""
+        there = ops.cast(count > 0, mean.dtype)  # the last parts of a small batch may be empty
         for moving, values in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            now = ops.cast(moving, values.dtype)
-            if self.in_turn:
+            now, keep = ops.cast(moving, values.dtype), self.momentum
+            if self.moving == "in_turn":
                 for part in range(self.parts):
-                    step = (1.0 - self.momentum) * there[part]
-                    now = now + step * (values[part] - now)
+                    now = now + (1.0 - keep) * there[part] * (values[part] - now)
             else:
-                average = ops.sum(values * there, axis=0) / ops.maximum(ops.sum(there, axis=0), 1)
-                now = now * self.momentum + average * (1.0 - self.momentum)
+                some = values[0]
+                if self.moving == "mean":
+                    some = ops.sum(values * there, axis=0) / ops.sum(there, axis=0)
+                now = now * keep + some * (1.0 - keep)
             moving.assign(now)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "parts": self.parts, "in_turn": self.in_turn}
+        return {**super().get_config(), "parts": self.parts, "moving": self.moving}
 
 
 @keras.saving.register_keras_serializable(package="ablate")
