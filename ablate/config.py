@@ -11,13 +11,16 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import StudyError, nearest
+from ablate.scripts.document import make_importable
+from ablate.scripts.study import Asked, asks_for_a_script, completed, document_of, is_script
+from ablate.store import Store
 from ablate.study.keras_names import LAYER_ARGUMENTS
 from ablate.study.overrides import put
 from ablate.study.schema.probes import Probe
@@ -37,28 +40,41 @@ def load_study(
     overrides: Sequence[str] | Mapping[str, Any] = (),
     profile: str | None = None,
     seeds: str | int | Sequence[int] | None = None,
+    *,
+    logs: str | os.PathLike[str] = "logs",
+    asked: Asked | None = None,
 ) -> Study:
     """Return the study that a file says.
 
     Args:
-        path: the study file (YAML).
+        path: the study file (YAML), or a training script (.py, .ipynb).
         overrides: `"train.epochs=3"`, values in YAML, later ones win; or a mapping of values by
             dotted path.
         profile: one of the file's `profiles`, laid upon it before the overrides.
         seeds: how many ("7", 7) or which ("0,2,5", [0, 2, 5]).
+        logs: where what a script hands to its fit is kept.
+        asked: what a command says of a script.
 
     Raises:
         StudyError: the file cannot be read, or something in it cannot be obeyed; every problem with
             its line, its field, what was expected, what was received and the nearest valid name.
     """
     source = FilePath(path)
+    if is_script(source):
+        document, lines = document_of(source), dict[Path, int]()
+        return _study(
+            document, lines, source.name, overrides, profile, seeds, FilePath(), logs, asked
+        )
     try:
         text = source.read_text(encoding="utf-8")
     except OSError as error:
         raise StudyError(f"{source}: cannot read a study file: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise StudyError(f"{source}: expected a text file in UTF-8.") from None
-    return parse_study(text, str(source), overrides, profile, seeds, folder=source.parent)
+    document, lines = _read(text, str(source))
+    return _study(
+        document, lines, str(source), overrides, profile, seeds, source.parent, logs, asked
+    )
 
 
 def parse_study(
@@ -72,6 +88,20 @@ def parse_study(
 ) -> Study:
     """Return the study that `text` says; as `load_study`, `source` being its name in messages."""
     document, lines = _read(text, source)
+    return _study(document, lines, source, overrides, profile, seeds, folder, "logs", None)
+
+
+def _study(
+    document: dict[str, Any],
+    lines: dict[Path, int],
+    source: str,
+    overrides: Sequence[str] | Mapping[str, Any],
+    profile: str | None,
+    seeds: str | int | Sequence[int] | None,
+    folder: FilePath | None,
+    logs: str | os.PathLike[str],
+    asked: Asked | None,
+) -> Study:
     origins: dict[Path, str] = {}
     problems: list[Problem] = []
     for said, key, value in _changes(document, overrides, profile, seeds, source):
@@ -81,6 +111,11 @@ def parse_study(
             problems.append(Problem((), str(error.args[0]), said))
     if problems:
         raise study_error(problems)
+    if isinstance(document.get("script"), Mapping):
+        inputs = Store(logs, str(document.get("study"))).inputs
+        if asks_for_a_script(document):
+            document = completed(document, folder or FilePath(), inputs, asked or Asked())
+        make_importable(inputs, document["script"].get("file"))
     _locate(document, folder)
     try:
         return Study.model_validate(document)
@@ -90,8 +125,10 @@ def parse_study(
         raise study_error(problems, place=place) from None
 
 
-def dump_study(study: Study, heading: str = "") -> str:
+def dump_study(study: Study, heading: str = "", without: Collection[str] = ()) -> str:
     """Return YAML that loads to an equal study; `heading` is written above it as a comment.
+
+    Sections `without` are left out: those that the study's script gives when it is loaded.
 
     `train` and `analysis` are written whole, defaults included, so that the file tells all that
     was decided; the rest as it was said.
@@ -104,9 +141,10 @@ def dump_study(study: Study, heading: str = "") -> str:
             f"study '{study.study}' holds objects, which no file can. "
             "Write study.materialised(folder) instead."
         )
+    document = {key: each for key, each in _document(study).items() if key not in without}
     out = io.StringIO()
     out.writelines(f"# {line}".rstrip() + "\n" for line in heading.splitlines())
-    _yaml().dump(_laid_out(_document(study)), out)
+    _yaml().dump(_laid_out(document), out)
     return out.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ablate.cli.echo import echo
+from ablate.cli.options import rehearse_option
 from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
@@ -78,16 +80,37 @@ profiles:
     show_default=True,
     help="A factory or application by name, a .keras file, or package.module:function.",
 )
-def command(file: Path, data: str, model: str) -> int:
+@click.option(
+    "--script",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="A training script (.py, .ipynb), in place of --data and --model: it is run up to its "
+    "fit call.",
+)
+@rehearse_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS]")
+def command(
+    file: Path,
+    data: str,
+    model: str,
+    script: Path | None,
+    arguments: tuple[str, ...],
+    *,
+    rehearse: bool,
+) -> int:
     """Write a commented study to FILE (study.yaml) to start from.
 
     Nothing is overwritten.
     """
     from ablate.config import parse_study
 
-    text = template(file, data, model)
-    # What --data or --model name is looked for before a file is written.
-    _check(parse_study(text, str(file)))
+    if script is None:
+        if arguments or rehearse:
+            raise StudyError("--rehearse and arguments after -- are for a --script.")
+        text = template(file, data, model)
+        # What --data or --model name is looked for before a file is written.
+        _check(parse_study(text, str(file)))
+    else:
+        text = _of_script(file, script, arguments, rehearse)
     if not file.parent.is_dir():
         raise StudyError(
             f"FILE: there is no folder '{file.parent}' for '{file.name}', and none is made. Make "
@@ -103,6 +126,40 @@ def command(file: Path, data: str, model: str) -> int:
         ) from None
     echo(f"Wrote {file}. Next: ablate run {file}")
     return 0
+
+
+_SCRIPT = """\
+A study of {script}. Model, data and training are those of its fit call, taken anew when it
+changes; what stands here wins: train: {{epochs: 5}}, say.
+  ablate plan {file}     what would be trained, layer by layer
+  ablate run {file}      train it; run it again to go on, or after adding seeds or variants
+
+{remarks}
+
+To leave out each BatchNormalization and Dropout that the model has, one at a time, write in place
+of variants:  leave_one_out: {{from: model}}
+"""
+
+
+def _of_script(file: Path, script: Path, arguments: tuple[str, ...], rehearse: bool) -> str:
+    """Return the text of a study of a training script."""
+    from ablate.config import dump_study, load_study
+    from ablate.scripts.study import Asked
+
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        echo(line, err=True)
+
+    study = load_study(script, asked=Asked(say, arguments, rehearse))
+    assert study.script is not None
+    relative = os.path.relpath(script, file.parent)
+    said = study.script.model_copy(update={"file": Path(relative).as_posix()})
+    study = study.model_copy(update={"script": said})
+    remarks = "\n".join(line for line in lines if not line.startswith(("Running ", "  ")))
+    heading = _SCRIPT.format(script=script.name, file=file.as_posix(), remarks=remarks)
+    return dump_study(study, heading, without=("data", "model", "train", "analysis"))
 
 
 def _check(study: Study) -> None:

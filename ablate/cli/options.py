@@ -13,17 +13,26 @@ import click
 from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
+    from ablate.store import Store
     from ablate.study.study import Study
 
 
 @dataclass(frozen=True)
 class Find:
-    """The way from a STUDY argument to its `Study`, changed as the options say."""
+    """The way from a STUDY argument to its `Study`, changed as the options say.
+
+    `runs` tells whether a script may be run to make its study; else what was captured of it the
+    last time is shown.
+    """
 
     logs: Path
     settings: tuple[str, ...] = ()
     profile: str | None = None
     seeds: str | None = None
+    runs: bool = False
+    arguments: tuple[str, ...] = ()
+    rehearse: bool = False
+    quiet: bool = False
 
     def __call__(self, study: str) -> Study:
         """Return the study that STUDY names: a file, or a folder under `logs`.
@@ -32,9 +41,18 @@ class Find:
             StudyError: neither is there, or the file is not valid.
         """
         from ablate.config import load_study
+        from ablate.scripts.study import Asked, is_script, name_of
         from ablate.store import Store, studies
 
         logs, place, folder = self.logs, Path(study), None
+        script = is_script(place) and place.is_file()
+        if script and not self.runs:
+            place = _stored(place, Store(logs, name_of(place)))
+        elif (self.arguments or self.rehearse) and not script and not _names_one(place):
+            raise StudyError(
+                "Arguments after -- and --rehearse are for a training script (.py, .ipynb), or a "
+                f"study that has one. Received: '{study}'."
+            )
         if not place.is_file():
             known = studies(logs)
             inside = place.is_dir() and place.parent.resolve() == logs.resolve()
@@ -52,13 +70,43 @@ class Find:
                     f"{nearest(study, [*known, *files])}{there}"
                 )
             place = Store(logs, folder).study_file
+        asked = Asked(_silent if self.quiet else _say, self.arguments, self.rehearse)
         found = load_study(
-            place, overrides=list(self.settings), profile=self.profile, seeds=self.seeds
+            place, list(self.settings), self.profile, self.seeds, logs=logs, asked=asked
         )
         if folder is not None and found.study != folder:
             # The folder was renamed, as `--fresh` does: what was trained lies in it all the same.
             return found.model_copy(update={"study": folder})
         return found
+
+
+def _names_one(place: Path) -> bool:
+    """Whether a study file has a `script`, as far as a glance tells."""
+    return place.is_file() and "script:" in place.read_text(encoding="utf-8", errors="replace")
+
+
+def _stored(script: Path, store: Store) -> Path:
+    """Return the file of the study that was made of a script.
+
+    Raises:
+        StudyError: there is none yet.
+    """
+    if not store.exists():
+        raise StudyError(
+            f"'{script}' was not run by `ablate` yet, so there is nothing of it under "
+            f"{store.logs}/. Run it first: ablate run {script}"
+        )
+    return store.study_file
+
+
+def _say(line: str) -> None:
+    from ablate.cli.echo import echo
+
+    echo(line, err=True)
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
 
 
 logs_option = click.option(
@@ -75,6 +123,16 @@ fresh_option = click.option(
     "--fresh", is_flag=True, help="Archive existing results and start over."
 )
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
+
+
+arguments_argument = click.argument(
+    "arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS]"
+)
+rehearse_option = click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Of a script: run on past its fits, one step each, to see all of them.",
+)
 
 
 def study_options(*, execution: bool) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -95,7 +153,12 @@ def study_options(*, execution: bool) -> Callable[[Callable[..., int]], Callable
         ) -> int:  # fmt: skip
             where = {name: rest.pop(name) for name in _EXECUTION_FIELDS if name in rest}
             changes = [f"execution.{k}={v}" for k, v in where.items() if v is not None]
-            find = Find(logs, (*settings, *changes), profile, seeds)
+            quiet = bool(rest.get("quiet") or rest.get("as_json"))
+            find = Find(
+                logs, (*settings, *changes), profile, seeds,
+                runs=True, arguments=rest.pop("arguments", ()), quiet=quiet,
+                rehearse=rest.pop("rehearse", False),
+            )  # fmt: skip
             return function(logs=logs, find=find, **rest)
 
         for option in reversed(options):

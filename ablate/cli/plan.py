@@ -7,12 +7,21 @@ from pathlib import Path
 import click
 
 from ablate.cli.echo import echo_json
-from ablate.cli.options import Find, json_option, quiet_option, study_options
+from ablate.cli.options import (
+    Find,
+    arguments_argument,
+    json_option,
+    quiet_option,
+    rehearse_option,
+    study_options,
+)
 
 
 @click.command("plan")
 @click.argument("study")
+@arguments_argument
 @study_options(execution=True)
+@rehearse_option
 @click.option("--quick", is_flag=True, help="Build no model: no layer names, no parameters.")
 @quiet_option
 @json_option

@@ -7,12 +7,22 @@ from pathlib import Path
 import click
 
 from ablate.cli.echo import echo_json
-from ablate.cli.options import Find, fresh_option, json_option, quiet_option, study_options
+from ablate.cli.options import (
+    Find,
+    arguments_argument,
+    fresh_option,
+    json_option,
+    quiet_option,
+    rehearse_option,
+    study_options,
+)
 
 
 @click.command("run")
 @click.argument("study")
+@arguments_argument
 @study_options(execution=True)
+@rehearse_option
 @fresh_option
 @quiet_option
 @json_option

@@ -7,11 +7,19 @@ from pathlib import Path
 import click
 
 from ablate.cli.echo import echo_json
-from ablate.cli.options import Find, fresh_option, json_option, quiet_option, study_options
+from ablate.cli.options import (
+    Find,
+    arguments_argument,
+    fresh_option,
+    json_option,
+    quiet_option,
+    study_options,
+)
 
 
 @click.command("search")
 @click.argument("study")
+@arguments_argument
 @study_options(execution=True)
 @fresh_option
 @quiet_option

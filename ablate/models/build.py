@@ -183,7 +183,7 @@ def _check_inputs(section: Model, model: keras.Model, spec: InputOutputSpec) -> 
         same = len(takes) == len(gives) and all(
             a is None or a == b for a, b in zip(takes, gives, strict=True)
         )
-        if not same:
+        if not same and not (takes == () and tuple(gives) == (1,)):  # Keras takes off a last 1
             hint = " Set data.add_channel: false." if tuple(gives) == (*takes, 1) else ""
             raise StudyError(
                 f"model: '{section.label}' takes examples of shape {takes}; one of the data has "

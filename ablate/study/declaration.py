@@ -18,6 +18,7 @@ from ablate.study.schema.execution import Execution
 from ablate.study.schema.model import Model
 from ablate.study.schema.probes import Probe
 from ablate.study.schema.screen import Screen
+from ablate.study.schema.script import Script
 from ablate.study.schema.search import Search
 from ablate.study.schema.seeds import Until
 from ablate.study.schema.strict import Name, Strict
@@ -38,6 +39,10 @@ class Declaration(Strict):
     study: Name = Field(description="The study's name, and its folder under `logs/`.")
     data: Data = Field(description="The examples: their source, split and scale.")
     model: Model = Field(description="The base model: a factory, a file or a call.")
+    script: Script | None = Field(
+        default=None,
+        description="In place of `model` and `data`: a training script, whose fit call has both.",
+    )
     train: Train = Field(default=Train(), description="How every trial is trained.")
     execution: Execution = Field(default=Execution(), description="Where trials run.")
     seeds: int | list[int] | Until = Field(

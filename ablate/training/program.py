@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from ablate.training.augmentation import NONE, Augmentation
 from ablate.training.feed import Batch, Feed, InMemory, Piece, ready, specs_of
-from ablate.training.tracing import carried_from, gradients_forgotten, random_operations
+from ablate.training.tracing import carried_from, flat_logs, gradients_forgotten, random_operations
 
 #: A call of the graph is meant to take no longer than this, so that Ctrl-C, progress and time
 #: limits are heard (seconds).
@@ -300,9 +300,14 @@ class Program:
 
     def _step(self, step: Callable[[Any], Any]) -> Any:
         """Return the step as `fit` compiles it: a function of its own where XLA is asked for."""
+
+        @tf.autograph.experimental.do_not_convert
+        def flat(data: Any) -> Any:
+            return flat_logs(step(data))
+
         if not self.model.jit_compile:
-            return tf.autograph.experimental.do_not_convert(step)
-        return tf.function(step, jit_compile=True, reduce_retracing=True, autograph=False)
+            return flat
+        return tf.function(flat, jit_compile=True, reduce_retracing=True, autograph=False)
 
     def _gather(self, data: Batch, rows: Any, scales: tuple[Any, ...]) -> Batch:
         """Return rows as the step takes them."""

@@ -39,6 +39,20 @@ def carried_from(
     return {name: tf.constant(0.0) for name in found}
 
 
+def flat_logs(logs: Any) -> Any:
+    """Return logs without mappings in them, as `fit` reports what a step of anyone's own returns.
+
+    >>> flat_logs({"loss": 1.0, "compile_metrics": {"mae": 2.0}})
+    {'loss': 1.0, 'mae': 2.0}
+    """
+    if not isinstance(logs, dict):
+        return logs
+    found: dict[str, Any] = {}
+    for name, value in logs.items():
+        found |= flat_logs(value) if isinstance(value, dict) else {name: value}
+    return found
+
+
 @contextmanager
 def gradients_forgotten() -> Iterator[None]:
     """Take back the gradients that TensorFlow registers, for ever, while a graph is traced.
