@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -114,6 +115,10 @@ PRIVATE = (
     Private(
         "_flatten_layers", "keras.Layer", model,
         "It lists a model's layers at every depth, subclassed models included; walk `_layers`.",
+    ),
+    Private(
+        "_current_frames", "sys", lambda: sys,
+        "It shows in which line a script is; without it, say only for how long it has been run.",
     ),
     Private("_tracker", "keras.Layer", lambda: model().layers[-1], TIES),
     Private("_trainable_variables", "keras.Layer", lambda: model().layers[-1], TIES),

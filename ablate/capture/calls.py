@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -138,13 +137,13 @@ def _frames(source: Source) -> tuple[list[tuple[str, int]], Mapping[str, Any]]:
     """Return the script's frames and the names of the innermost."""
     found: list[tuple[str, int]] = []
     namespace: Mapping[str, Any] = {}
-    frame = sys._getframe(2)
+    frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code.co_filename == str(source.file):
             found.append((frame.f_code.co_name, frame.f_lineno))
             if len(found) == 1:
                 namespace = {**frame.f_globals, **frame.f_locals}
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return found, namespace
 
 

@@ -24,7 +24,7 @@ from ablate.capture.rows import Rows, is_stream
 from ablate.data.reading import content_digest
 from ablate.errors import AblateError
 from ablate.models import file
-from ablate.models.creation import is_fresh
+from ablate.models.creation import kept_weights
 from ablate.reasons import sentence
 from ablate.study.keras_objects import as_text
 from ablate.study.validation import InvalidFields
@@ -61,8 +61,7 @@ def hand_over(call: FitCall, rows: Rows, folder: Path, *, trained: bool) -> dict
             **describe(model),
             "weights": weights_digest(model),
             "file": None,
-            "fresh": sum(map(is_fresh, model.weights)),
-            "kept": sum(not is_fresh(each) for each in model.weights),
+            "kept": kept_weights(model),
         },
         "data": _data(rows, folder),
         "settings": _settings(arguments, rows),

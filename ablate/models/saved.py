@@ -165,7 +165,9 @@ def _fresh(model: keras.Model) -> keras.Model:
     """Return the same network with weights drawn anew."""
     try:
         if graph.is_container(model):
-            leaves = {layer for layer, _ in paths(model) if not graph.is_container(layer)}
+            parts = (layer for layer, _ in paths(model) if not graph.is_container(layer))
+            # What a layer was adapted to (a vocabulary) is no initialization.
+            leaves = {layer for layer in parts if not hasattr(layer, "adapt")}
             return rebuild(model, Edits(fresh=leaves), compiled=False).model
         if isinstance(model, keras.Sequential | keras.Function):
             return keras.models.clone_model(model)

@@ -92,10 +92,11 @@ def _is_one_model(fits: Sequence[Fit]) -> bool:
 
 
 def _model(fit: Fit, folder: Path, own: str) -> dict[str, Any]:
-    file, kept, fresh = (fit.model.get(key) for key in ("file", "kept", "fresh"))
-    if file is None or (kept and fresh):  # of a file all weights are kept, or none
+    file, kept = fit.model.get("file"), fit.model["kept"]
+    if file is None:
         return {"call": f"{own}:model"}
-    return {"file": str(folder / file), "weights": "keep" if kept else "fresh"}
+    weights = {"weights": "keep", "kept": kept} if kept else {"weights": "fresh"}
+    return {"file": str(folder / file), **weights}
 
 
 def _data(fit: Fit, folder: Path, own: str) -> dict[str, Any]:

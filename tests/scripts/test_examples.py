@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ablate.errors import StudyError
 from ablate.training import model_cache, run_group
@@ -25,6 +26,17 @@ def removed(spec):
     return [each.where for each in spec.remove]
 
 
+class Texts(Batches):
+    """Batches that may hold texts, which Keras takes as tensors alone."""
+
+    def __getitem__(self, index):
+        return keras.tree.map_structure(_tensor_of_texts, super().__getitem__(index))
+
+
+def _tensor_of_texts(rows):
+    return tf.constant(rows) if rows.dtype.kind in "OSU" else rows
+
+
 def against_fit(study, tmp_path, seed=3, own=None):
     """Assert that a trial has the history and the weights of the script's own call of fit."""
     spec = study.resolved[0].spec
@@ -42,7 +54,7 @@ def against_fit(study, tmp_path, seed=3, own=None):
     call, _, _ = importlib.import_module(file.stem)._again._call(None)
     for mine, theirs in zip(call.model.variables, made.model.variables, strict=True):
         mine.assign(theirs)
-    batches = Batches(rows.train.batch(0, rows.train.rows), seed, spec.train.batch_size)
+    batches = Texts(rows.train.batch(0, rows.train.rows), seed, spec.train.batch_size)
 
     class Turn(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -60,7 +72,9 @@ def against_fit(study, tmp_path, seed=3, own=None):
         shuffle=False,
         validation_data=None
         if validation is None
-        else keras.tree.map_structure(np.asarray, validation.batch(0, validation.rows)),
+        else keras.tree.map_structure(
+            lambda leaf: _tensor_of_texts(np.asarray(leaf)), validation.batch(0, validation.rows)
+        ),
         validation_batch_size=spec.train.batch_size,
         callbacks=[*given, Turn()],
         verbose=0,
@@ -95,6 +109,7 @@ def test_a_perceptron_with_one_hot_labels(study_of, tmp_path):
     against_fit(study, tmp_path)
 
 
+@pytest.mark.slow
 def test_two_inputs_and_two_outputs(study_of, tmp_path):
     study, lines = study_of("two_ends.py")
     assert {name: removed(each) for name, each in variants(study).items()} == {
@@ -108,6 +123,7 @@ def test_two_inputs_and_two_outputs(study_of, tmp_path):
     against_fit(study, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_train_step_of_its_own(study_of, tmp_path):
     study, _ = study_of("custom_step.py")
     assert study.model.file is None and study.train.optimizer.name == "sgd"
@@ -115,6 +131,7 @@ def test_a_train_step_of_its_own(study_of, tmp_path):
     assert result.metrics["val_loss"] > 0
 
 
+@pytest.mark.slow
 def test_arguments_and_plots(study_of, tmp_path):
     draw = np.random.default_rng(0)
     np.savez("rows.npz", x=draw.normal(size=(50, 3)).astype("float32"), y=draw.normal(size=50))
@@ -128,6 +145,7 @@ def test_arguments_and_plots(study_of, tmp_path):
     assert "arguments.py:9" in str(error.value)
 
 
+@pytest.mark.slow
 def test_parts_of_the_scripts_own(study_of, tmp_path):
     study, _ = study_of("own_parts.py")
     assert list(variants(study)) == ["own", "without-bn", "without-dropout", "without-either"]
@@ -137,6 +155,7 @@ def test_parts_of_the_scripts_own(study_of, tmp_path):
     assert result.curves["counted"][1:] == [2.0, 3.0]
 
 
+@pytest.mark.slow
 def test_texts(study_of, tmp_path):
     study, lines = study_of("text.py")
     assert {name: removed(each) for name, each in variants(study).items()} == {
