@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ablate.data.column import LARGE, Column
+from ablate.data.column import LARGE, Column, has_columns
 from ablate.data.conversion import ARRAYS
 from ablate.data.nested import Tree, freeze, leaves, over, rows
 from ablate.data.remarks import gaps
@@ -55,6 +55,8 @@ def source(
         DataError: what does not fit, in which array, and what to do.
     """
     _check_names(name, arrays, labels)
+    # Inputs may be read when they are asked for; the rest is looked at as a whole.
+    arrays = {key: each if key.startswith("x_") else _whole(each) for key, each in arrays.items()}
     xs = {
         part: over(lambda leaf: as_input(leaf, tokens, add_channel), arrays[f"x_{part}"])
         for part in ("train", "val", "test")
@@ -92,6 +94,10 @@ def source(
         tokens=tokens,
         notes=notes,
     )
+
+
+def _whole(tree: Any) -> Any:
+    return over(np.asarray, tree) if has_columns(tree) else tree
 
 
 def _check_names(name: str, arrays: Mapping[str, Any], labels: bool) -> None:

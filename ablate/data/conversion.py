@@ -124,6 +124,8 @@ def tree(value: Any, name: str) -> Tree:
     Raises:
         DataError: it is none of these.
     """
+    if hasattr(value, "columns") and hasattr(value, "dtypes"):
+        return _of_table(value, name)
     if isinstance(value, Mapping):
         return {str(key): _array(each, f"{name}['{key}']") for key, each in value.items()}
     if isinstance(value, tuple) or (
@@ -131,6 +133,37 @@ def tree(value: Any, name: str) -> Tree:
     ):
         return [_array(each, f"{name}[{index}]") for index, each in enumerate(value)]
     return _array(value, name)
+
+
+def _of_table(table: Any, name: str) -> np.ndarray:
+    """Return the columns of a DataFrame side by side: numbers, or texts alone."""
+    columns = {str(key): table[key] for key in table.columns}
+    texts = [key for key, each in columns.items() if not _is_numeric(each.dtype)]
+    if not texts:
+        return np.asarray(table.to_numpy(dtype=float if _has_gaps(table) else None))
+    kinds = {key: str(columns[key].dtype) for key in texts}
+    categories = [key for key in texts if kinds[key] == "category"]
+    if len(texts) == len(columns) and not categories:
+        return np.asarray(table.to_numpy(dtype=object).astype(str))
+    first = categories[0] if categories else texts[0]
+    more = [key for key in texts if key != first]
+    raise DataError(
+        f"{name}: the column '{first}' is of type {kinds[first]}"
+        + (f" (so are {', '.join(more[:5])})" if more else "")
+        + ", which numbers beside it cannot be one input with. Encode it as numbers "
+        "(pandas.get_dummies, or .cat.codes), leave it out, or give it to the model as an input of "
+        f"its own, {{'numbers': …, '{first}': table['{first}'].astype(str)}}, where a "
+        "StringLookup, Hashing or TextVectorization inside the model takes it."
+    )
+
+
+def _is_numeric(dtype: Any) -> bool:
+    return getattr(dtype, "kind", "O") in "biuf" and str(dtype) != "category"
+
+
+def _has_gaps(table: Any) -> bool:
+    """Whether a DataFrame has types of its own, whose gaps no plain number can be."""
+    return any(not isinstance(each, np.dtype) for each in table.dtypes)
 
 
 def _array(value: Any, name: str) -> np.ndarray | Column:
@@ -178,6 +211,15 @@ def training_pipeline(value: Any) -> tuple[Any, Any]:
         names = ("test",) if len(value) == 2 else ("validation", "test")
         return value[0], dict(zip(names, value[1:], strict=True))
     return None, value
+
+
+def pipelines_in(value: Any) -> bool:
+    """Whether a pipeline is among what is handed over."""
+    if is_pipeline(value):
+        return True
+    if isinstance(value, Mapping):
+        return any(map(pipelines_in, value.values()))
+    return isinstance(value, tuple) and any(map(is_pipeline, value))
 
 
 def _are_parts(value: Any) -> bool:

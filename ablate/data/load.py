@@ -10,11 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ablate.data import npz
 from ablate.data.cache import Memory
 from ablate.data.called import check_digest
 from ablate.data.check import source
-from ablate.data.conversion import gather
+from ablate.data.conversion import FACTS, gather
+from ablate.data.live import unflat
 from ablate.data.nested import nbytes
 from ablate.data.remarks import remarked
 from ablate.data.source import Source
@@ -63,6 +66,8 @@ def _stamp(data: Data) -> list[Any]:
     if data.path is None and data.table is None:
         return []
     place = Path(str(data.path or data.table)).expanduser()
+    if place.is_dir():
+        return [_state(each) for each in sorted(place.rglob("*")) if each.is_file()]
     return [_state(place)] if place.is_file() else []
 
 
@@ -72,6 +77,11 @@ def _state(file: Path) -> list[Any]:
 
 
 def npz_file(data: Data, labels: bool) -> Source:
-    """Return the arrays of an npz file as a source."""
-    named: dict[str, Any] = gather(npz.read(str(data.path)), str(data.path), data.groups)
-    return source(str(data.path), named, labels=labels, **data.complete_arguments())
+    """Return the arrays of an npz file, or of a folder of npy files, as a source."""
+    named = gather(unflat(npz.read(str(data.path))), str(data.path), data.groups)
+    facts = {key: np.asarray(named.pop(key)).tolist() for key in FACTS if key in named}
+    if "class_names" in facts:
+        facts["class_names"] = tuple(map(str, facts["class_names"]))
+    given = data.complete_arguments()
+    kept = {key: each for key, each in given.items() if each not in (None, "auto", False)}
+    return source(str(data.path), named, labels=labels, **{**given, **facts, **kept})

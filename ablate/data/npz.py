@@ -7,13 +7,16 @@ through.
 
 from __future__ import annotations
 
+import json
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ablate.data.column import LARGE, in_file, mapped
 from ablate.data.source import listed
 from ablate.errors import DataError
 from ablate.reasons import sentence
@@ -43,7 +46,7 @@ def read(path: str, *, ragged: bool = False, field: str = "data.path") -> dict[s
     if not place.exists():
         raise DataError(f"{field}: there is no file '{path}' (looked at {place.absolute()}).")
     if place.is_dir():
-        raise DataError(f"{field}: '{path}' is a folder. Images in folders come by 'directory'.")
+        return _folder(place, path, field)
     if place.suffix.lower() in TABLES:
         raise DataError(f"{field}: '{path}' is a table. It comes by 'table', with its 'label'.")
     if is_image(place) or is_image(place, OTHER_IMAGES):
@@ -58,10 +61,69 @@ def read(path: str, *, ragged: bool = False, field: str = "data.path") -> dict[s
             arrays = {}
             for name in archive.namelist():
                 if name.endswith(".npy"):
-                    arrays[name[:-4]] = _member(archive, name, ragged)
+                    arrays[name[:-4]] = _mapped(place, archive, name) or _member(
+                        archive, name, ragged
+                    )
             return arrays
     except Exception as error:  # a damaged archive raises whatever its bytes lead to
         raise DataError(f"{field}: '{path}' {_trouble(place, name, error)}") from None
+
+
+def _folder(place: Path, path: str, field: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a folder of npy files; large ones are read when they are asked for."""
+    arrays: dict[str, Any] = {}
+    for file in sorted(place.rglob("*")):
+        name = file.relative_to(place).as_posix()
+        if file.name.startswith("."):
+            continue
+        try:
+            if name.endswith(".npy"):
+                array = np.load(file, mmap_mode="r", allow_pickle=False)
+                column = mapped(array, name) if array.nbytes > LARGE else None
+                arrays[name[:-4]] = np.array(array) if column is None else column
+            elif name.endswith(_LINKED):
+                facts = json.loads(file.read_text())
+                arrays[name.removesuffix(_LINKED)] = in_file(
+                    name, file.with_suffix(""), int(facts["offset"]), tuple(facts["shape"]),
+                    np.dtype(facts["dtype"]),
+                )  # fmt: skip
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            raise DataError(f"{field}: '{file}' cannot be read: {error}.") from None
+    if not arrays:
+        raise DataError(
+            f"{field}: '{path}' is a folder without npy files. Expected: x_train.npy, y_train.npy "
+            "and so on. Images in folders come by 'directory'."
+        )
+    return arrays
+
+
+#: What says how a file that is linked to is read.
+_LINKED = ".rows.json"
+
+
+def _mapped(place: Path, archive: zipfile.ZipFile, name: str) -> Any:
+    """Return a large array that lies in the archive as it is, to be read when it is asked for."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size <= LARGE:
+        return None
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version not in ((1, 0), (2, 0)):
+            return None
+        header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = header(stream)
+        begins = stream.tell()
+    if fortran or dtype.hasobject or not shape:
+        return None
+    with place.open("rb") as whole:
+        whole.seek(info.header_offset + 26)
+        lengths = struct.unpack("<HH", whole.read(4))
+    offset = info.header_offset + 30 + sum(lengths) + begins
+    return in_file(f"{place}: {name[:-4]}", place, offset, tuple(shape), dtype)
 
 
 def _trouble(place: Path, name: str, error: Exception) -> str:

@@ -9,6 +9,7 @@ digest of its source, its arguments), or a worker reads the rows now.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,8 +82,8 @@ def materialised(study: Study, folder: Path) -> Study:
         return study
     if study.in_memory.open_weights:
         study = _with_made_model(study, study.in_memory)
-    if not callable(study.in_memory.data):
-        return study.materialised(folder)
+    if not callable(study.in_memory.data) and "tensorflow" not in sys.modules:
+        return study.materialised(folder)  # arrays, which draw nothing
     from ablate.data.reading import seeded  # with Keras, which a driver needs for nothing else
 
     with seeded("live data"):

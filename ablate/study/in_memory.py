@@ -11,25 +11,28 @@ from __future__ import annotations
 import io
 import json
 import os
+import pkgutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from ablate.errors import StudyError
 from ablate.study.declaration import Declaration
-
-if TYPE_CHECKING:
-    import numpy as np
+from ablate.study.schema.data import Data
+from ablate.study.schema.sources import Arrays
 
 MODEL_FILE = "model.keras"
 DATA_FILE = "data.npz"
 
-_ARRAYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
-_SHORT = {"x": "x_train", "y": "y_train"}
+#: What writes data to a file; with the Keras half, so that it is named and not imported.
+_SAVE = "ablate.data.live:save"
+
+#: Names of parts that may be options too (a share, the name of an array), and of others.
+_BOTH, _ALONE = ("validation", "test", "groups"), ("train", "val")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,8 @@ def take(document: Any) -> tuple[Any, InMemory | None]:
     """Return `document` with placeholders for its objects in memory, and those objects.
 
     An object may stand for the whole `model` section or for its `file` or `call`, data
-    for the whole `data` section or for its `path` or `call`.
+    for the whole `data` section or for its `path` or `call`; in a mapping of arrays the options of
+    the section may stand beside them.
     """
     if not isinstance(document, Mapping):
         return document, None
@@ -61,8 +65,11 @@ def take(document: Any) -> tuple[Any, InMemory | None]:
     ):
         value = changed.get(section)
         if is_object(value):
+            options: dict[str, Any] = {}
+            if section == "data" and isinstance(value, Mapping):
+                options, value = _options(value)
             found[section] = value
-            changed[section] = {key: name}
+            changed[section] = {**options, key: name}
         elif isinstance(value, Mapping):
             rest = dict(value)
             for each in (key, "call"):
@@ -90,8 +97,9 @@ def materialise(
         path = _save_model(objects.model, target / MODEL_FILE)
         sections["model"] = study.model.model_copy(update={"file": str(path)})
     if objects.data is not None:
-        path = _save_data(objects.data, target / DATA_FILE)
-        sections["data"] = study.data.model_copy(update={"path": str(path)})
+        options = study.data.model_dump()
+        fields = pkgutil.resolve_name(_SAVE)(objects.data, options, target / DATA_FILE)
+        sections["data"] = study.data.model_copy(update=fields)
     return sections
 
 
@@ -105,17 +113,26 @@ def _is_model_source(value: Any) -> bool:
 
 
 def _is_data_source(value: Any) -> bool:
-    if isinstance(value, str | BaseModel | type) or value is None:
+    """Whether `value` is data, whatever its form: `ablate.data.live` says what it takes."""
+    if isinstance(value, str | BaseModel | type | int | float) or value is None:
         return False
     if isinstance(value, Mapping):
-        return any(key in value for key in (*_ARRAYS, "x", "y")) and not isinstance(
-            value.get("x_train", value.get("x")), str
-        )
-    return callable(value) or _is_array(value) or isinstance(value, tuple | list)
+        return any(_is_part(key, each) for key, each in value.items())
+    return True
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+def _is_part(key: Any, value: Any) -> bool:
+    """Whether a field of a mapping is data, and not an option that stands beside it."""
+    if str(key) in _BOTH or str(key) in _ALONE:
+        return not isinstance(value, str | int | float) and value is not None
+    return str(key).partition("_")[0] in ("x", "y", "weight", "groups", "sample")
+
+
+def _options(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a mapping as its options (split, limit, …) and the data that they stand beside."""
+    fields = {*Data.model_fields, *Arrays.model_fields} - {"classes", "task", "tokens"}
+    options = {key: each for key, each in data.items() if key in fields and not _is_part(key, each)}
+    return options, {key: each for key, each in data.items() if key not in options}
 
 
 def _save_model(model: Any, path: Path) -> Path:
@@ -147,72 +164,6 @@ def _undated(archive: Path) -> bytes:
                 content = json.dumps(facts, sort_keys=True).encode()
             target.writestr(zipfile.ZipInfo(name), content)
     return out.getvalue()
-
-
-def _save_data(data: Any, path: Path) -> Path:
-    import numpy as np
-
-    arrays = _arrays(data() if callable(data) else data)
-    out = io.BytesIO()
-    np.savez(out, **arrays)  # type: ignore[arg-type]
-    return _keep(path, out.getvalue())
-
-
-def _arrays(data: Any) -> dict[str, np.ndarray]:
-    """Return arrays by the names that an npz study file has.
-
-    Takes (x, y), ((x_train, y_train), (x_test, y_test)), the same with validation pairs in the
-    middle, or a mapping by name.
-    """
-    named: dict[str, Any]
-    if isinstance(data, Mapping):
-        named = {_SHORT.get(str(key), str(key)): each for key, each in data.items()}
-    elif isinstance(data, tuple | list) and _are_pairs(data) and len(data) in (2, 3):
-        splits = ("train", "test") if len(data) == 2 else ("train", "val", "test")
-        named = {
-            f"{axis}_{split}": each
-            for split, pair in zip(splits, data, strict=True)
-            for axis, each in zip("xy", pair, strict=True)
-        }
-    elif isinstance(data, tuple | list) and len(data) == 2:
-        named = {"x_train": data[0], "y_train": data[1]}
-    else:
-        raise StudyError(
-            "data: expected (x, y), ((x_train, y_train), (x_test, y_test)), a mapping of arrays, "
-            f"or a callable that returns one of these. Received: an object of type "
-            f"{type(data).__name__}."
-        )
-    unknown = [key for key in named if key not in _ARRAYS]
-    if unknown:
-        raise StudyError(
-            f"data: expected arrays called {', '.join(_ARRAYS)} (or x and y). "
-            f"Received: {', '.join(map(str, unknown))}."
-        )
-    return {key: _array(each, key) for key, each in named.items()}
-
-
-def _are_pairs(data: Sequence[Any]) -> bool:
-    return all(isinstance(each, tuple) and len(each) == 2 for each in data)
-
-
-def _array(value: Any, name: str) -> np.ndarray:
-    import numpy as np
-
-    if isinstance(value, Mapping) or (
-        isinstance(value, list | tuple) and value and all(_is_array(each) for each in value)
-    ):
-        raise StudyError(
-            f"data: '{name}' has several parts, and one array per name is what a file holds. For "
-            "a model of several inputs write a function in a module and say data={'call': "
-            "'package.module:function'}."
-        )
-    array = np.asarray(value)
-    if array.dtype == object:
-        raise StudyError(
-            f"data: '{name}' is not an array of numbers. Received: an object of type "
-            f"{type(value).__name__}."
-        )
-    return array
 
 
 def _keep(path: Path, content: bytes) -> Path:

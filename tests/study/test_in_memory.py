@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from ablate.config import dump_study
-from ablate.errors import StudyError
+from ablate.data import load
+from ablate.data.live import unflat
+from ablate.errors import DataError, StudyError
 from ablate.study.study import Study
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
@@ -105,16 +107,51 @@ def test_a_study_of_files_is_its_own_materialisation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (X, r"data: expected \(x, y\), .* Received: an object of type ndarray."),
-        ((X, Y, Y, Y), "data: expected .* Received: an object of type tuple."),
-        ({"x": X, "z": Y}, "data: expected arrays called x_train, .* Received: z."),
-        (([X, X], Y), "data: 'x_train' has several parts"),
-        (([object()], Y), "data: 'x_train' is not an array of numbers"),
+        ((X, Y, Y, Y), "data: expected .* Received: a tuple of 4."),
+        ({"x": X, "z": Y}, "data: 'z' is none of the arrays that are read"),
+        (([object()], Y), "data: x_train holds Python objects"),
     ],
 )
 def test_what_is_no_data_is_told(data: Any, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=expected):
+    with pytest.raises(DataError, match=expected):
         study(data=data).materialised(tmp_path)
+
+
+def test_options_stand_beside_live_data(tmp_path: Path) -> None:
+    data = {"x": X, "y": Y, "sample_weight": Y + 1.0, "groups": Y, "split": "ordered", "test": 0.5}
+    made = study(data=data).materialised(tmp_path).data
+    assert (made.split, made.test, made.groups) == ("ordered", 0.5, None)
+    found = load(made).train
+    assert found.weight is not None
+    assert found.groups is not None
+    assert (found.weight.tolist(), found.groups.tolist()) == ((Y + 1.0).tolist(), Y.tolist())
+
+
+def test_several_inputs_and_facts_are_kept(tmp_path: Path) -> None:
+    data = {
+        "train": ({"a": X, "b": X + 1}, Y),
+        "test": ([X, X + 2], Y),
+        "class_names": ["no", "yes"],
+    }
+    named = unflat(dict(np.load(str(study(data=data).materialised(tmp_path).data.path))))
+    assert {key: each.tolist() for key, each in named["x_train"].items()} == {
+        "a": X.tolist(),
+        "b": (X + 1).tolist(),
+    }
+    assert [each.tolist() for each in named["x_test"]] == [X.tolist(), (X + 2).tolist()]
+    assert named["class_names"].tolist() == ["no", "yes"]
+
+
+def test_a_memmap_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("conversion", "npz"):
+        monkeypatch.setattr(f"ablate.data.{place}.LARGE", 0)
+    x = np.memmap(tmp_path / "x.dat", "float32", "w+", offset=8, shape=(6, 2))
+    x[:] = X
+    made = study(data=(x[2:], Y[2:])).materialised(tmp_path / "inputs").data
+    assert made.path == str(tmp_path / "inputs" / "data")
+    assert (tmp_path / "inputs" / "data" / "x_train.rows").resolve() == tmp_path / "x.dat"
+    assert np.asarray(load(made).train.x).tolist() == X[2:].tolist()
+    assert study(data=(x[2:], Y[2:])).materialised(tmp_path / "inputs").data == made
 
 
 def test_what_is_no_model_is_told(tmp_path: Path) -> None:
