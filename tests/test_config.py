@@ -69,8 +69,8 @@ SLIPS = {
     "unknown key": (
         BASE + "sedes: 3\n",
         "s.yaml:9: sedes: unknown key. Did you mean 'seeds'? Expected one of: study, data, model, "
-        "script, train, execution, seeds, variants, factors, leave_one_out, screen, baseline, "
-        "allow_duplicates, probes, analysis, profiles, search, expect, numerics.",
+        "script, train, execution, seeds, variants, factors, leave_one_out, baseline, "
+        "allow_duplicates, probes, analysis, profiles, screen, search, expect, numerics.",
     ),
     "missing key": (
         BASE.replace("data: {name: digits}\n", ""),
