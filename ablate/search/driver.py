@@ -10,10 +10,11 @@ interrupted proposes the same points again and trains what is missing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ablate.analysis.until import replay
 from ablate.errors import StudyError, nearest
 from ablate.execution.again import is_complete
 from ablate.execution.plan import Plan, write_study
@@ -167,26 +168,59 @@ class _Search:
         again = True
         while again:  # a new point may have all its outcomes in the store already
             again = False
-            for name, proposals in self.proposals.items():
-                points = proposals.advance(self.results)
-                if proposals.finished and name not in self.confirming:
-                    points += self._confirm(name)
-                for point in points:
-                    wanted = self._missing(point)
-                    again |= not wanted and not point.confirms
-                    new.update({trial.id: trial for trial in wanted})
+            points = [p for each in self.proposals.values() for p in each.advance(self.results)]
+            for point in [*points, *self._confirmations()]:
+                wanted = self._missing(point)
+                again |= not wanted
+                new.update({trial.id: trial for trial in wanted})
         return list(new.values())
 
-    def _confirm(self, variant: str) -> list[Point]:
-        """Return the winner of a variant with its fresh seeds, nothing if there is none."""
-        winner = self.found().winner(variant)
-        if winner is None or not self.search.confirm_seeds:
-            return []
-        seeds = range(CONFIRM_SEEDS, CONFIRM_SEEDS + self.search.confirm_seeds)
-        trials = self._trials(variant, winner.values, seeds)
-        point = Point(variant, CONFIRMED, winner.values, trials)
-        self.confirming[variant] = point
-        return [point]
+    def _confirmations(self) -> list[Point]:
+        """Return the winners whose search has ended with the fresh seeds they are to have, those
+        whose seeds have grown."""
+        for name, proposals in self.proposals.items():
+            if not proposals.finished or name in self.confirming:
+                continue
+            winner = self.found().winner(name)
+            if winner is not None and self.search.confirm_seeds:
+                self.confirming[name] = Point(name, CONFIRMED, winner.values, {})
+        asked, grown = self._asked(), []
+        for name, point in self.confirming.items():
+            if len(point.trials) < asked[name]:
+                seeds = range(CONFIRM_SEEDS, CONFIRM_SEEDS + asked[name])
+                trials = self._trials(name, point.values, seeds)
+                self.confirming[name] = replace(point, trials=trials)
+                grown.append(self.confirming[name])
+        return grown
+
+    def _asked(self) -> Mapping[str, int]:
+        """Return how many fresh seeds each winner is to have by now."""
+        until = self.search.confirm_seeds
+        if isinstance(until, int):
+            return dict.fromkeys(self.confirming, until)
+        seeds = range(CONFIRM_SEEDS, CONFIRM_SEEDS + until.at_most)
+        without = [
+            name
+            for name, each in self.proposals.items()
+            if each.finished and name not in self.confirming
+        ]
+        there = [
+            replace(self.results[trial], variant=name, seed=seed)
+            for name, point in self.confirming.items()
+            for seed, trial in point.trials.items()
+            if trial in self.results
+        ]
+        # A variant without a winner is lost, and no other waits for it.
+        there += [
+            TrialResult("", name, seed, "failed")
+            for name in without
+            for seed in seeds[: until.at_least]
+        ]
+        names = [each.name for each in self.resolved if each.name not in without]
+        baseline = self.study.baseline_name
+        if baseline in without and names:
+            baseline = names[0]
+        return replay(there, self.resolved, baseline, self.study.analysis, until, seeds).asked
 
     def _missing(self, point: Point) -> list[Trial]:
         """Return the trials of a point that are to be trained; find the others in the store."""

@@ -175,8 +175,12 @@ def _progress_of(found: SearchResults, variant: ResolvedVariant) -> VariantProgr
         left += missing * spec_at(variant, point.values).train.epochs
     if planned is not None:
         left += max(planned - len(points), 0) * search.seeds * epochs
+    wanted = search.confirm_seeds
+    wanted = wanted if isinstance(wanted, int) else wanted.at_least
     if confirm is None:
-        left += search.confirm_seeds * epochs
+        left += wanted * epochs
+    else:
+        wanted = len(confirm.trials)
     return VariantProgress(
         variant=variant.name,
         tried=sum(
@@ -189,5 +193,5 @@ def _progress_of(found: SearchResults, variant: ResolvedVariant) -> VariantProgr
         spent=spent,
         left=left,
         confirmed=0 if confirm is None else sum(t in results for t in confirm.trials.values()),
-        confirm=search.confirm_seeds,
+        confirm=wanted,
     )

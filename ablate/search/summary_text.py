@@ -8,6 +8,7 @@ compared with the baseline's in pairs.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ablate.analysis.search import Searched, Tolerated
 from ablate.search.importance import importance
 from ablate.search.results import SearchResults
 from ablate.search.search_table import Point
+from ablate.search.selection import Selection, choose_again
 from ablate.study.metrics import is_share
 
 RATE = "train.learning_rate"
@@ -61,14 +63,16 @@ def summarize(found: SearchResults) -> Searched:
 def to_json(found: SearchResults) -> dict[str, Any]:
     """Return the search as one JSON document."""
     summary = summarize(found)
-    ranges, confirmed = summary.tolerated, summary.confirmed
+    ranges, confirmed, selection = summary.tolerated, summary.confirmed, selections(found)
     return {
         "study": found.study.study,
         "objective": found.search.objective,
         "direction": found.direction,
         "oracle": found.search.oracle,
         "variants": {
-            variant.name: _variant_json(found, variant.name) for variant in found.resolved
+            variant.name: _variant_json(found, variant.name)
+            | {"selection": None if (own := selection.get(variant.name)) is None else asdict(own)}
+            for variant in found.resolved
         },
         "learning_rates": None if ranges is None else ranges.to_json(),
         "importance": summary.importance,
@@ -102,10 +106,9 @@ def tolerances(found: SearchResults) -> Tolerated | None:
     other parameters vary, too, a rate counts with the best of what was tried there.
     """
     metric = _metric(found)
-    if metric is None or RATE not in found.search.space:
+    if metric is None or RATE not in found.search.space or _point_is_noise(found, metric):
         return None
-    tables = {variant.name: _table(found, variant.name, metric) for variant in found.resolved}
-    tables = {name: table for name, table in tables.items() if table}
+    tables = _tables(found, metric)
     ranges: dict[str, Tolerance] = {}
     seeds = sorted({seed for table in tables.values() for row in table.values() for seed in row})
     for name, table in tables.items():
@@ -130,6 +133,50 @@ def tolerances(found: SearchResults) -> Tolerated | None:
         ranges=ranges,
         effects=tuple(effects),
     )
+
+
+def selections(found: SearchResults) -> dict[str, Selection]:
+    """Return how each variant's choice varies with its search seeds, where it can be told."""
+    chosen = {}
+    for variant in found.resolved:
+        points = [found.scored(point) for point in found.of(variant.name)]
+        scores = np.full((len(points), found.search.seeds), np.nan)
+        for row, each in enumerate(points):
+            if each.eligible and each.score is not None:
+                scores[row] = each.scores
+        own = choose_again(scores, found.direction, np.random.default_rng(0))
+        if own is not None:
+            chosen[variant.name] = own
+    return chosen
+
+
+def _point_is_noise(found: SearchResults, metric: str) -> str:
+    """Say where a point of the metric is no more than the sampling error of the validation rows.
+
+    The standard error of a share p on N rows is √(p(1 - p)/N); "" where it is below a point.
+    """
+    rows = max((each.rows.get("validation", 0) for each in found.results.values()), default=0)
+    best = [
+        float(np.nanmax(list(values)))
+        for table in _tables(found, metric).values()
+        if np.isfinite(values := [v for row in table.values() for v in row.values()]).any()
+    ]
+    errors = [(p * (1 - p) / rows) ** 0.5 for p in best if rows and 0 <= p <= 1]
+    if not errors or max(errors) < POINT:
+        return ""
+    share = best[int(np.argmax(errors))]
+    return (
+        "The learning rates within a point of the best are not given: "
+        f"{rows} validation rows have a sampling error of {100 * max(errors):.1f} points near "
+        f"{100 * share:.0f} %, so that a point is noise. More validation rows (data.validation) "
+        "would tell."
+    )
+
+
+def _tables(found: SearchResults, metric: str) -> dict[str, dict[float, dict[int, float]]]:
+    """Return the metric by variant, rate and seed, of variants that have some."""
+    tables = {variant.name: _table(found, variant.name, metric) for variant in found.resolved}
+    return {name: table for name, table in tables.items() if table}
 
 
 def _metric(found: SearchResults) -> str | None:
@@ -163,6 +210,21 @@ def _sentences(found: SearchResults) -> list[str]:
     sentences = [_budget(found), _oracle(found)]
     if search.oracle == "hyperband":
         sentences.append(_FAVOURS)
+    if search.seeds == 1:
+        sentences.append(
+            "Beware: each point was tried with one seed, so that a winner may owe its place "
+            "to that seed. With search.seeds: 3 the report says how the choice varies."
+        )
+    sentences += _choices(found)
+    if any(point.confirms for point in found.points):
+        sentences.append(
+            "The confirmation trains the chosen points again on fresh seeds. What it leaves out: "
+            "other search seeds or other points might have chosen otherwise, which its intervals "
+            "do not show."
+        )
+    metric = _metric(found)
+    if metric is not None and RATE in search.space and (noise := _point_is_noise(found, metric)):
+        sentences.append(noise)
     listens = search.oracle not in ("random", "quasirandom", "grid")
     if listens and any(result.status == "diverged" for result in found.results.values()):
         sentences.append(RULE)
@@ -175,6 +237,25 @@ def _sentences(found: SearchResults) -> list[str]:
         sentences.append(
             f"No point of {', '.join(without)} completed with every seed: it has no winner."
         )
+    return sentences
+
+
+def _choices(found: SearchResults) -> list[str]:
+    """Say of each variant how its choice varies with the search seeds."""
+    metric, sentences = found.search.objective, []
+    for name, each in selections(found).items():
+        ordered = [point.name for point in found.of(name)]
+        (first, share), others = next(iter(each.shares.items())), len(each.shares) - 1
+        text = (
+            f"{name}: chosen again on resampled search seeds, point {ordered[first]} wins "
+            f"{100 * share:.0f} % of the time"
+        )
+        if others:
+            text += f", {others} other point{'s' * (others > 1)} the rest"
+        if each.low is not None and each.high is not None:
+            text += f"; on seeds left out the chosen point has a {metric} of {each.low:.4g} to " \
+                f"{each.high:.4g}"  # fmt: skip
+        sentences.append(f"{text}.")
     return sentences
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ablate.errors import StudyError
@@ -247,3 +249,59 @@ def test_a_study_without_a_search_says_what_is_missing(searched):
 def test_results_of_the_store_are_final(searched, tmp_path):
     searched(study({}, "plain", "bn"))
     assert {each.status for each in Store(tmp_path, "small").results().values()} <= FINAL
+
+
+UNTIL = {"until": "decided", "at_least": 4, "at_most": 9}
+
+
+def noisy(trial):
+    """Make up an outcome whose test accuracy is better with BN, by more than its noise."""
+    made = outcome(trial)
+    noise = np.random.default_rng(int(trial.id[:8], 16)).normal(0, 0.01)
+    bn = any(each.layer == "BatchNormalization" for each in trial.spec.insert)
+    return replace(made, metrics={**made.metrics, "test_accuracy": 0.8 + 0.05 * bn + noise})
+
+
+def test_winners_get_fresh_seeds_until_they_are_decided(searched, tmp_path):
+    small = study({"seeds": 2, "confirm_seeds": UNTIL})
+    results, executor = searched(small, outcomes=noisy)
+    counts = dict(results.confirmed.planned)
+    assert counts["bn"] < counts["dropout"] == counts["plain"] == 9
+    assert results.analysis.effect("bn").verdict == "better"
+    assert results.analysis.effect("bn").interval == "always_valid"
+    assert len(executor.trained) == len(set(executor.trained))
+    again, executor = searched(small, outcomes=noisy)
+    assert (executor.trained, points(again)) == ([], points(results))
+
+
+def test_a_killed_search_confirms_with_the_same_seeds(searched, tmp_path):
+    whole, _ = searched(study({"confirm_seeds": UNTIL}, study="whole"), outcomes=noisy)
+    for dies_after in (5, 17, 25):
+        _, _ = searched(study({"confirm_seeds": UNTIL}), outcomes=noisy, dies_after=dies_after)
+    results, _ = searched(study({"confirm_seeds": UNTIL}), outcomes=noisy)
+    assert [len(each.trials) for each in results.points] == [
+        len(each.trials) for each in whole.points
+    ]
+
+
+def test_nobody_waits_for_a_variant_without_a_winner(searched):
+    def losing(trial):
+        made = noisy(trial)
+        bn = any(each.layer == "BatchNormalization" for each in trial.spec.insert)
+        return replace(made, status="diverged", metrics={}) if bn else made
+
+    results, _ = searched(study({"confirm_seeds": UNTIL}), outcomes=losing)
+    assert dict(results.confirmed.planned) == {"plain": 9, "dropout": 9}
+
+
+def test_the_text_says_what_one_search_seed_leaves_open(searched):
+    one, _ = searched(study({}, "plain", "bn"))
+    text = " ".join(summarize(one).text)
+    assert "each point was tried with one seed" in text
+    assert "What it leaves out" in text
+    more, _ = searched(study({"seeds": 3}, "plain", "bn", study="more"))
+    text = " ".join(summarize(more).text)
+    assert "one seed" not in text
+    assert "plain: chosen again on resampled search seeds, point " in text
+    selection = to_json(more)["variants"]["plain"]["selection"]
+    assert sum(selection["shares"].values()) == pytest.approx(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from ablate.analysis.search import SearchPoint
 from ablate.search.importance import importance
 from ablate.search.results import SearchResults
 from ablate.search.search_table import Point
-from ablate.search.summary_text import tolerances
+from ablate.search.summary_text import summarize, tolerances
 from ablate.study.trial import TrialResult
 from tests.search.small import RATE, study
 
@@ -48,6 +50,21 @@ def test_the_range_of_rates_that_work_is_a_number_per_seed_with_a_paired_interva
     assert (effect.variant, effect.n, effect.mean) == ("bn", 3, pytest.approx(5 / 3))
     assert effect.low < 5 / 3 < effect.high
     assert found.words[0].startswith("bn ") and "decades" in found.words[0]
+
+
+def test_a_point_within_the_noise_of_the_validation_rows_is_refused():
+    def on(rows):
+        found = results({"plain": PLAIN, "bn": BN})
+        sized = {
+            name: replace(each, rows={"validation": rows}) for name, each in found.results.items()
+        }
+        return replace(found, results=sized)
+
+    assert tolerances(on(899)) is None  # the standard error of 90 % is a point at 900 rows
+    assert tolerances(on(901)) is not None
+    text = " ".join(summarize(on(300)).text)
+    assert "300 validation rows have a sampling error of 1.7 points near 90 %" in text
+    assert "so that a point is noise" not in " ".join(summarize(on(901)).text)
 
 
 def test_ranges_of_other_rates_are_not_compared():

@@ -8,11 +8,12 @@ A path names a field: `train.<field>` (dotted further into mappings, as
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from ablate.errors import nearest
+from ablate.study.schema.seeds import Until
 from ablate.study.schema.strict import Integers, Range, Strict
 from ablate.study.validation import InvalidFields, Problem, invalid, shown
 
@@ -117,7 +118,12 @@ class Search(Strict):
         "anyone's own Keras Tuner oracle.",
     )
     trials: int = Field(default=20, ge=1, description="Sampled points per variant.")
-    seeds: int = Field(default=1, ge=1, description="Seeds per point.")
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        description="Seeds per point. With one a winner may owe its place to its seed; from two on "
+        "the report says how the choice varies.",
+    )
     seed: int = Field(default=0, ge=0, description="Seed of the oracle.")
     objective: str = Field(
         default="val_loss", description="The validation metric that points are judged by."
@@ -130,8 +136,10 @@ class Search(Strict):
         description="Fields to vary: `train.<field>` or `insert.<placement name, else layer>."
         "<field>`; `present` is whether a placement is there at all.",
     )
-    confirm_seeds: int = Field(
-        default=5, ge=0, description="Fresh seeds for each variant's winner; only these count."
+    confirm_seeds: Annotated[int, Field(ge=0)] | Until = Field(
+        default=5,
+        description="Fresh seeds for each variant's winner; only these count. `{until: decided}` "
+        "adds them as `seeds` does.",
     )
 
     @model_validator(mode="after")
