@@ -23,12 +23,13 @@ from ablate.analysis.effects import (
     Analysis,
     Contribution,
     Effect,
+    FactorEffect,
     Failures,
     MetricSummary,
     VariantSummary,
 )
 from ablate.analysis.expectations import judge
-from ablate.analysis.factorial import factor_effects, factor_levels, simple_effects
+from ablate.analysis.factorial import cells_of, factor_effects, factor_levels, simple_effects
 from ablate.analysis.failures import count_failures
 from ablate.analysis.gap import gaps
 from ablate.analysis.guards import guard
@@ -180,7 +181,9 @@ def _finished(found: Sequence[Kind], context: AnalysisContext) -> tuple[Kind, ..
     chance = {name: set(each.collapsed_seeds) for name, each in context.failures.items()}
 
     def at_chance(each: Kind) -> int:
-        sides = list(chance)
+        sides: list[str] = []
+        if isinstance(each, FactorEffect):
+            sides = cells_of(each, context.table)
         if isinstance(each, Effect):
             sides = [each.variant, each.baseline]
         if isinstance(each, Contribution):

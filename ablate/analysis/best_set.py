@@ -74,6 +74,8 @@ def find_best(context: AnalysisContext, costs: Sequence[Cost]) -> BestSet | None
     order = np.argsort(-sign * values.mean(axis=0), kind="stable")
     ranked = [(names[each], bool(kept[each]), float(values[:, each].mean())) for each in order]
     members = tuple(name for name, own, _ in ranked if own)
+    costed = {each.variant: each for each in costs}
+    own_costs = [costed[name] for name in members]
     return BestSet(
         metric=context.metric,
         n=len(values),
@@ -81,7 +83,8 @@ def find_best(context: AnalysisContext, costs: Sequence[Cost]) -> BestSet | None
         ruled_out=tuple(name for name, own, _ in ranked if not own),
         without=tuple(each.name for each in context.trained if each.name not in names),
         means={name: mean for name, _, mean in ranked},
-        cheapest=_cheapest([each for each in costs if each.variant in members]),
+        fewest_parameters=_fewest_parameters(own_costs),
+        fastest=_fastest(own_costs),
     )
 
 
@@ -110,12 +113,18 @@ def compares_all(settings: Settings, resolved: Sequence[ResolvedVariant]) -> boo
     return any(each != found[0] for found in sites.values() for each in found)
 
 
-def _cheapest(costs: Sequence[Cost]) -> str | None:
-    """Return the member with the fewest parameters; among equals the fastest at inference."""
-    known = [each for each in costs if each.parameters is not None]
+def _fewest_parameters(costs: Sequence[Cost]) -> tuple[str, ...]:
+    known = [each.parameters for each in costs if each.parameters is not None]
+    return tuple(each.variant for each in costs if known and each.parameters == min(known))
 
-    def cost(each: Cost) -> tuple[float, float]:
-        seconds = np.inf if each.inference is None else each.inference.median
-        return float(each.parameters or 0), seconds
 
-    return min(known, key=cost).variant if known else None
+def _fastest(costs: Sequence[Cost]) -> str | None:
+    """Return whose inference is faster than any other's by more than their quartiles."""
+    timed = sorted(
+        ((each.inference, each.variant) for each in costs if each.inference is not None),
+        key=lambda pair: pair[0].median,
+    )
+    if len(timed) < max(2, len(costs)):
+        return None
+    (first, name), *others = timed
+    return name if all(first.high < other.low for other, _ in others) else None

@@ -75,13 +75,19 @@ def unequal_failures(context: AnalysisContext) -> Iterator[Guard]:
         f"{own.count} of {own.of} of {name} (Fisher's p = {1.0 if own.p is None else own.p:.2g})"
         for name, own in unequal
     ]
+    gone = any(context.failures[each.name].failures.count for each in context.trained)
+    compared = (
+        "What completed is compared, which flatters those that lost more."
+        if gone
+        else "Trials at chance are compared with the others."
+    )
     beyond = f"chance alone hardly explains {counted(sure)}" if sure else "chance could explain it"
     yield Guard(
         "unequal failures",
         "warning",
         f"Not all variants lost equally many trials: {reference.count} of {reference.of} of "
         f"{context.baseline} diverged, failed or ended at chance, {counted(others)}; {beyond}. "
-        "What completed is compared, which flatters those that lost more.",
+        + compared,
         (context.baseline, *(name for name, _ in unequal)),
     )
 
@@ -104,23 +110,23 @@ def undeclared_parameters(context: AnalysisContext) -> Iterator[Guard]:
     reference = counts.get(context.baseline)
     if not reference:
         return
+    undeclared, other_size = [], []
     for variant in context.trained:
-        own_count = counts.get(variant.name, reference)
-        if own_count == reference:
-            continue
-        share = own_count / reference - 1
-        severity: Severity = "note"
-        remark = ": what is compared is also a network of another size"
-        if not _weights_declared(variant, context.reference):
-            severity = "warning"
-            remark = ", though nothing that was declared adds or takes away weights"
-        elif abs(share) <= 0.05:
-            continue
-        text = (
-            f"{variant.name} has {own_count} parameters, {context.baseline} {reference} "
-            f"({share:+.1%}){remark}."
-        )
-        yield Guard("parameters", severity, text, (variant.name,))
+        share = counts.get(variant.name, reference) / reference - 1
+        if share and not _weights_declared(variant, context.reference):
+            undeclared.append((share, variant.name))
+        elif abs(share) > 0.05:
+            other_size.append((share, variant.name))
+    kinds: tuple[tuple[list[tuple[float, str]], Severity, str], ...] = (
+        (undeclared, "warning", "though nothing that was declared adds or takes away weights"),
+        (other_size, "note", "so that networks of another size are compared, too"),
+    )
+    for found, severity, remark in kinds:
+        if found:
+            found.sort(key=lambda each: -abs(each[0]))
+            parts = [f"{name} has {counts[name]} ({share:+.1%})" for share, name in found]
+            text = f"Parameters: {counted(parts)}, {context.baseline} {reference}, {remark}."
+            yield Guard("parameters", severity, text, tuple(name for _, name in found))
 
 
 #: What may add and take away weights, beside placements of layers that have some.
@@ -176,6 +182,7 @@ def undeclared_data(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of variants that did not see the rows that the baseline saw."""
     shared = {(each.seed): each for each in context.table.of(context.baseline) if each.rows}
     declared = _differing(context, lambda spec: spec.data)
+    found: dict[str, str] = {}
     for variant in context.trained:
         for each in context.table.of(variant.name):
             reference = shared.get(each.seed)
@@ -183,15 +190,20 @@ def undeclared_data(context: AnalysisContext) -> Iterator[Guard]:
                 continue
             same = dict(each.rows) == dict(reference.rows) and each.majority == reference.majority
             if not same and variant.name not in declared:
-                yield Guard(
-                    "data",
-                    "warning",
-                    f"{variant.name} and {context.baseline} did not see the same data with seed "
-                    f"{each.seed}, though no difference was declared: "
-                    f"{_seen(each)} against {_seen(reference)}.",
-                    (variant.name, context.baseline),
+                found[variant.name] = (
+                    f"with seed {each.seed}, though no difference was declared: "
+                    f"{_seen(each)} against {_seen(reference)}"
                 )
                 break
+    if found:
+        (first, what), *others = found.items()
+        more = f"; nor did {counted([name for name, _ in others])}" if others else ""
+        yield Guard(
+            "data",
+            "warning",
+            f"{first} and {context.baseline} did not see the same data {what}{more}.",
+            (*found, context.baseline),
+        )
 
 
 def _seen(result: TrialResult) -> str:

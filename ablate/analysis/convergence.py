@@ -32,20 +32,25 @@ def at_chance(context: AnalysisContext) -> Iterator[Guard]:
     least = "always naming the commonest class"
     if not isinstance(context.settings.collapse, str):
         least = f"analysis.collapse, {amount(context.metric, context.settings.collapse)}"
-    for variant in context.trained:
-        own = context.failures[variant.name]
-        if own.collapsed.count:
-            share = "every" if own.collapsed.count == own.collapsed.of else str(own.collapsed.count)
-            of = "" if share == "every" else f" of {own.collapsed.of}"
-            noun = "trial" if share == "every" or own.collapsed.of == 1 else "trials"
-            yield Guard(
-                "at chance",
-                "warning",
-                f"{share[:1].upper()}{share[1:]}{of} completed {noun} of {variant.name} ended at "
-                f"chance ({seeds_phrase(own.collapsed_seeds)}): the validation metric is no "
-                f"better than {least}. They count in its mean.",
-                (variant.name,),
-            )
+    found = {
+        variant.name: own
+        for variant in context.trained
+        if (own := context.failures[variant.name]).collapsed.count
+    }
+    if found:
+        parts = [
+            f"{each.collapsed.count} of {each.collapsed.of} completed trials of {name} "
+            f"({seeds_phrase(each.collapsed_seeds)})"
+            for name, each in found.items()
+        ]
+        yield Guard(
+            "at chance",
+            "warning",
+            f"Trials ended at chance: {counted(parts)}. Their validation metric is no better than "
+            f"{least}. They count in means and intervals, which suppose one cluster of values: "
+            "look at every seed.",
+            tuple(found),
+        )
 
 
 def chance_not_judged(context: AnalysisContext) -> Iterator[Guard]:
@@ -114,6 +119,7 @@ def moving_averages(context: AnalysisContext) -> Iterator[Guard]:
 
     Those of the base model count too, unless they came with the network's weights.
     """
+    parts, names = [], []
     for variant in context.trained:
         steps = [each.steps for each in context.table.completed(variant.name) if each.steps]
         momenta: dict[float, Any] = {
@@ -130,18 +136,24 @@ def moving_averages(context: AnalysisContext) -> Iterator[Guard]:
         left = momentum ** min(steps)
         if left > LEFT_OVER:
             of = "calibration" if momenta[momentum] else "initial values"
-            yield Guard(
-                "moving averages",
-                "warning",
-                f"The moving averages of {variant.name} have not converged: after {min(steps)} "
-                f"steps with momentum {momentum:g} they still hold {left:.0%} of their {of}, "
-                "which its validation and test metrics use. Lower the momentum or train longer.",
-                (variant.name,),
+            names.append(variant.name)
+            parts.append(
+                f"{variant.name} still hold {left:.0%} of their {of} after {min(steps)} steps with "
+                f"momentum {momentum:g}"
             )
+    if parts:
+        yield Guard(
+            "moving averages",
+            "warning",
+            "Moving averages, which validation and test metrics use, have not converged: those of "
+            f"{counted(parts)}. Lower the momentum or train longer.",
+            tuple(names),
+        )
 
 
 def early_stopping(context: AnalysisContext) -> Iterator[Guard]:
     """Warn where early stopping chose the last epoch there was."""
+    parts, names = [], []
     for variant in context.trained:
         done = context.table.completed(variant.name)
         last = [
@@ -152,15 +164,16 @@ def early_stopping(context: AnalysisContext) -> Iterator[Guard]:
             and each.best_epoch == each.epochs
         ]
         if last:
-            yield Guard(
-                "early stopping at the last epoch",
-                "warning",
-                f"Early stopping chose the last of {variant.spec.train.epochs} epochs in "
-                f"{len(last)} of {plural(len(done), 'trial')} of {variant.name}: training ended "
-                "before it stopped "
-                "to improve.",
-                (variant.name,),
-            )
+            names.append(variant.name)
+            parts.append(f"{len(last)} of {plural(len(done), 'trial')} of {variant.name}")
+    if parts:
+        yield Guard(
+            "early stopping at the last epoch",
+            "warning",
+            f"Early stopping chose the last epoch that there was in {counted(parts)}: training "
+            "ended before it stopped to improve.",
+            tuple(names),
+        )
 
 
 def never_overfits(context: AnalysisContext) -> Iterator[Guard]:

@@ -193,8 +193,8 @@ class FactorEffect(Comparison):
     y11 - y10 - y01 + y00.
 
     A factor of three numbers or more has a trend, too: the change along a fitted line from its
-    first level to its last (over the logarithm, where `trend` is "log"). A simple effect is a main
-    effect at single levels of the factors that it interacts with (`within`, "dropout=on").
+    smallest level to its largest (over the logarithm, where `trend` is "log"). A simple effect is
+    a main effect at single levels of the factors that it interacts with (`within`, "dropout=on").
     """
 
     name: str = ""  # "bn", "bn × dropout", "lr=high (against low)"
@@ -223,8 +223,9 @@ class BestSet:
     """The variants among which the best is, with the study's confidence (`analysis.best_set`).
 
     A variant that is not among them is beaten by one that is. `members` and `ruled_out` have the
-    best mean first; `without` completed no trial. `cheapest` is the member with the fewest
-    parameters, among equals the fastest at inference.
+    best mean first; `without` completed no trial. `fewest_parameters` are the members that have
+    them; `fastest` is the one whose inference is faster than any other member's by more than their
+    quartiles, if there is one.
     """
 
     metric: str
@@ -233,8 +234,9 @@ class BestSet:
     ruled_out: tuple[str, ...]
     without: tuple[str, ...] = ()
     means: Mapping[str, float] = field(default_factory=dict)  # over those seeds
-    cheapest: str | None = None
-    words: str = ""  # a sentence or two
+    fewest_parameters: tuple[str, ...] = ()
+    fastest: str | None = None
+    words: str = ""  # a few sentences
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ In goes an array with an axis for the seeds and one per factor, out come its con
 effect y1 - y0, for an interaction of two y11 - y10 - y01 + y00, of three the difference of two
 such; each averaged over the levels of the factors not involved. A factor with more than two levels
 gives a contrast for each level against its first, and, where its levels are numbers, a trend: the
-change from first to last along the line of least squares. A seed counts when it completed every
-cell of the contrast: those of the levels that it compares, with every level of the other factors.
+change from the smallest to the largest along the line of least squares. A seed counts when it
+completed every cell of the contrast: those of the levels that it compares, with every level of the
+other factors.
 
 Where factors interact, a main effect is an average that may hold nowhere; the simple effects are
 those at single levels of the factors that it interacts with.
@@ -123,6 +124,23 @@ def _estimated(
     ]
 
 
+def cells_of(effect: FactorEffect, results: ResultTable) -> list[str]:
+    """Return the variants that a contrast is made of."""
+    held = dict(each.split("=", 1) for each in effect.within)
+    ends = dict(
+        zip(effect.factors, zip(effect.levels, effect.references, strict=True), strict=True)
+    )
+    return [
+        variant.name
+        for variant in results.resolved
+        if all(variant.factors.get(name) == level for name, level in held.items())
+        and (
+            effect.trend is not None
+            or all(variant.factors.get(name) in both for name, both in ends.items())
+        )
+    ]
+
+
 def crossed_levels(results: ResultTable) -> dict[str, tuple[str, ...]]:
     """Return the levels of each factor that has more than one."""
     return {name: own for name, own in factor_levels(results).items() if len(own) > 1}
@@ -154,11 +172,11 @@ def all_trends(levels: Mapping[str, Sequence[str]]) -> Iterator[Contrast]:
             numbers = np.array([float(each) for each in own])
         except ValueError:
             continue
-        if len(own) > 2 and np.isfinite(numbers).all() and numbers[0] != numbers[-1]:
+        if len(own) > 2 and np.isfinite(numbers).all() and np.ptp(numbers) > 0:
             x = np.log(numbers) if _on_log_scale(numbers) else numbers
             centred = x - x.mean()
-            weights = (x[-1] - x[0]) * centred / (centred**2).sum()
-            yield Contrast((factor,), (len(own) - 1,), weights=tuple(weights.tolist()))
+            weights = np.ptp(x) * centred / (centred**2).sum()
+            yield Contrast((factor,), (int(numbers.argmax()),), weights=tuple(weights.tolist()))
 
 
 def _on_log_scale(numbers: np.ndarray) -> bool:
@@ -222,8 +240,10 @@ def _labels(contrast: Contrast, levels: Mapping[str, Sequence[str]]) -> dict[str
     ]
     within = [f"{every[each]}={levels[every[each]][at]}" for each, at in contrast.within.items()]
     name, trend = " × ".join(parts), None
+    references = [levels[name][0] for name in names]
     if contrast.weights:
         numbers = np.array([float(each) for each in levels[names[0]]])
+        references = [levels[names[0]][int(numbers.argmin())]]
         trend = "log" if _on_log_scale(numbers) else "linear"
         name = f"{names[0]} (trend)"
     held = {*contrast.factors, *contrast.within}
@@ -232,7 +252,7 @@ def _labels(contrast: Contrast, levels: Mapping[str, Sequence[str]]) -> dict[str
         "order": len(names),
         "factors": tuple(names),
         "levels": tuple(chosen),
-        "references": tuple(levels[name][0] for name in names),
+        "references": tuple(references),
         "averaged_over": tuple(each for at, each in enumerate(every) if at not in held),
         "trend": trend,
         "within": tuple(within),

@@ -16,7 +16,6 @@ from ablate.analysis import comparability, convergence
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.effects import Guard, Severity
 from ablate.analysis.formatting import amount, counted, figure, plural, seeds_phrase
-from ablate.analysis.opening import NAMED
 
 #: Coverage of a nominal 95 % t interval under skew, from lognormal differences at n = 3 to skewed
 #: contamination at n = 20: simulated in the tests of this package.
@@ -31,20 +30,9 @@ Texts = Sequence[tuple[int, Sequence[str]]]
 
 def guard(context: AnalysisContext) -> list[Guard]:
     """Return every guard that the study calls for: warnings first, then notes."""
-    found = [each for check in GUARDS for each in _abridged(list(check(context)))]
-    # Every text of a trial is one of its own: none is counted among others.
+    found = [each for check in GUARDS for each in check(context)]
     found += _of_trials(context)
     return sorted(found, key=lambda each: each.severity != "warning")
-
-
-def _abridged(guards: list[Guard]) -> list[Guard]:
-    """Tell the first few of a kind in full and only count the rest, in studies of many variants."""
-    if len(guards) <= NAMED + 1:
-        return guards
-    rest = guards[NAMED:]
-    names = tuple(dict.fromkeys(name for each in rest for name in each.variants))
-    text = f"The same ({rest[0].kind}) holds of {counted(names)}."
-    return [*guards[:NAMED], Guard(rest[0].kind, rest[0].severity, text, names)]
 
 
 def _few_seeds(context: AnalysisContext) -> Iterator[Guard]:
@@ -125,24 +113,33 @@ def _pairing(context: AnalysisContext) -> Iterator[Guard]:
 
 
 def _skew(context: AnalysisContext) -> Iterator[Guard]:
-    for each in context.effects:
-        sample = np.asarray(list(each.differences.values()))
-        if each.n < 8 or not each.sd:
-            continue
-        n = each.n
-        centred = sample - sample.mean()
-        moment = float((centred**3).mean() / (centred**2).mean() ** 1.5)
-        skewness = moment * np.sqrt(n * (n - 1)) / (n - 2)
-        error = np.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
-        if abs(skewness) > 2.5 * error:
-            yield Guard(
-                "skewed differences",
-                "note",
-                f"The differences of {each.variant} are skewed (skewness {skewness:.1f}): under "
-                f"skew a 95 % t interval covers the mean in {100 * COVERAGE_UNDER_SKEW[0]:.0f} to "
-                f"{100 * COVERAGE_UNDER_SKEW[1]:.0f} % of studies. Look at every seed.",
-                (each.variant,),
-            )
+    found = {
+        each.variant: skewness
+        for each in context.effects
+        if (skewness := _marked_skewness(np.asarray(list(each.differences.values())))) is not None
+    }
+    if found:
+        parts = [f"{name} ({value:.1f})".replace("-", "−") for name, value in found.items()]
+        yield Guard(
+            "skewed differences",
+            "note",
+            f"Differences are skewed, by their skewness, of {counted(parts)}: under skew a 95 % t "
+            f"interval covers the mean in {100 * COVERAGE_UNDER_SKEW[0]:.0f} to "
+            f"{100 * COVERAGE_UNDER_SKEW[1]:.0f} % of studies. Look at every seed.",
+            tuple(found),
+        )
+
+
+def _marked_skewness(sample: np.ndarray) -> float | None:
+    """Return the skewness where it is beyond what eight normal values or more would show."""
+    n = len(sample)
+    if n < 8 or not np.ptp(sample):
+        return None
+    centred = sample - sample.mean()
+    moment = float((centred**3).mean() / (centred**2).mean() ** 1.5)
+    skewness = moment * np.sqrt(n * (n - 1)) / (n - 2)
+    error = np.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
+    return float(skewness) if abs(skewness) > 2.5 * error else None
 
 
 def _unknown_direction(context: AnalysisContext) -> Iterator[Guard]:

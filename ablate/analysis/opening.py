@@ -62,9 +62,9 @@ def opening(
     if measured is None:
         return (lost, "No trial reported the metric.")
     names = {each.name: described(each, context.reference) for each in context.table.resolved}
-    found = _contributed(contributions, context)
-    found = found or _factorial(factor_effects, context)
-    found = found or _against(context.effects, context, names)
+    found = _contributed(contributions, context) or _factorial(factor_effects, context)
+    if contributions or not found:
+        found += _against(context.effects, context, names)
     if found:
         found = (*([best.words] if best else []), *found, context.coverage)
     else:
@@ -81,10 +81,11 @@ def opening(
 def _against(
     effects: Sequence[Effect], context: AnalysisContext, names: Mapping[str, str]
 ) -> tuple[str, ...]:
-    rows = [each for each in effects if each.family in ("variants", "pairs")] or list(effects)
+    rows = [each for each in effects if each.family in ("variants", "pairs")]
     if not rows:
         return ()
-    start = f"{_upper(pretty(context.metric))} against {context.baseline}"
+    lower = " (lower is better)" if context.direction == "min" else ""
+    start = f"{_upper(pretty(context.metric))}{lower} against {context.baseline}"
     return (_told(start, rows, context, lambda each: names[each.variant]),)
 
 
@@ -106,13 +107,24 @@ def best_words(best: BestSet, costs: Sequence[Cost], confidence: float) -> str:
         text += f" Ruled out: {listing([f'{name} ({means[name]})' for name in best.ruled_out])}."
     if best.without:
         text += f" Nothing is known of {listing(best.without)}."
-    cost = next((each for each in costs if each.variant == best.cheapest), None)
-    if cost is not None and len(members) > 1:
-        time = ""
-        if cost.inference is not None:
-            time = f", {1000 * cost.inference.median:.3g} ms per 1000 examples"
-        text += f" The cheapest of them is {best.cheapest} ({cost.parameters:,} parameters{time})."
-    return text
+    return text + _cheapest(best, {each.variant: each for each in costs})
+
+
+def _cheapest(best: BestSet, costs: Mapping[str, Cost]) -> str:
+    """Return which of several members costs least, as far as their costs differ."""
+    fewest, parts = best.fewest_parameters, []
+    if 0 < len(fewest) < len(best.members):
+        each = " each" if len(fewest) > 1 else ""
+        count = costs[fewest[0]].parameters
+        parts.append(f"{listing(fewest)} with the fewest parameters ({count:,}{each})")
+    if best.fastest is not None:
+        time = costs[best.fastest].inference
+        assert time is not None
+        parts.append(
+            f"{best.fastest} with the fastest inference ({1000 * time.median:.3g} ms per 1000 "
+            "examples)"
+        )
+    return f" The cheapest of these: {'; '.join(parts)}." if parts else ""
 
 
 def _contributed(parts: Sequence[Contribution], context: AnalysisContext) -> tuple[str, ...]:

@@ -73,7 +73,8 @@ def estimate(
         parts.append("the same with every seed")
     parts.append(plural(comparison.n, "seed"))
     if comparison.collapsed:
-        parts.append(f"{comparison.collapsed} with a side at chance")
+        count = "all" if comparison.collapsed == comparison.n else str(comparison.collapsed)
+        parts.append(f"{count} with a side at chance")
     if not brief and half is not None and comparison.p_holm is not None:
         rule = "after Holm" if comparison.margin is None else "corrected"
         parts.append(f"{p_words(comparison.p_holm)} {rule}" if comparison.family_size > 1
@@ -92,7 +93,13 @@ def conclusion(comparison: Comparison, confidence: float, *, brief: bool = False
         return f"described, as nothing can be inferred from {plural(comparison.n, 'seed')}"
     if verdict in ("better", "worse"):
         return _decided(comparison)
-    return verdict if brief else verdict + _why_inconclusive(comparison, confidence)
+    if brief:
+        return (
+            f"{verdict} after correction"
+            if _lost_to_correction(comparison, confidence)
+            else verdict
+        )
+    return verdict + _why_inconclusive(comparison, confidence)
 
 
 def half_width(comparison: Comparison) -> float | None:
@@ -118,7 +125,7 @@ def _why_inconclusive(comparison: Comparison, confidence: float) -> str:
         if comparison.sd == 0:
             return ", as without spread nothing can be inferred" if comparison.mean else ""
         return ", as an interval that holds at every look takes more seeds"
-    if comparison.p is not None and comparison.p <= 1 - confidence:
+    if _lost_to_correction(comparison, confidence):
         return (
             ": it leaves out 0 on its own, but not after correction for "
             f"{plural(comparison.family_size, 'comparison')}"
@@ -135,6 +142,15 @@ def _why_inconclusive(comparison: Comparison, confidence: float) -> str:
             f"equivalence within {margin} would take about {comparison.equivalence_seeds} seeds"
         )
     return "".join(f"; {each}" for each in parts)
+
+
+def _lost_to_correction(comparison: Comparison, confidence: float) -> bool:
+    """Whether the interval leaves out zero, and only the other comparisons keep it inconclusive."""
+    return (
+        comparison.verdict == "inconclusive"
+        and comparison.p is not None
+        and comparison.p <= 1 - confidence
+    )
 
 
 def _excludes_zero(comparison: Comparison) -> bool:

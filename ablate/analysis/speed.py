@@ -3,7 +3,8 @@
 After Ioffe & Szegedy 2015 (section 4.2.2), who count the steps that a network needs to match the
 best accuracy of the one without Batch Normalization. Here the target is per seed what the
 baseline of the same seed ended with on the validation curve, or a value that is given. A trial
-that never gets there, or that diverged, is censored: it counts as never, and is not left out.
+that never gets there, or that diverged, is censored: it counts as never, and is not left out. A
+baseline that ended at chance sets no target: any network would reach it.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ def learning_speed(context: AnalysisContext) -> list[LearningSpeed]:
     curve = _curve_name(table, context.metric)
     if curve is None:
         return []
+    at_chance: tuple[int, ...] = ()
+    if context.baseline in context.failures:
+        at_chance = context.failures[context.baseline].collapsed_seeds
     finals = {
         each.seed: ending
         for each in table.completed(context.baseline)
-        if (ending := final(each, curve)) is not None
+        if each.seed not in at_chance and (ending := final(each, curve)) is not None
     }
     targets = finals if target is None else dict.fromkeys(table.seeds, target)
     if not targets:

@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ablate.analysis.prospect import Prospect
 from ablate.execution.again import trained_again
 from ablate.execution.devices import worker_pools
 from ablate.execution.file_channel import collect
+from ablate.execution.pilot import prospect_of
 from ablate.execution.plan import Plan, plan, resolved_before
 from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
@@ -28,6 +30,9 @@ from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import Trial
+
+#: Raised when a key of the JSON of `plan` or `status` changes its meaning or goes away.
+STATUS_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,11 @@ class StudyStatus:
     again: str = ""  # how many final trials are trained again, and what for
     until: str = ""  # with seeds until decided: how many there may be
     screen: tuple[str, ...] = ()  # of a screening: its runs, their precision, what they cost
+    prospect: Prospect | None = None  # of a plan: what its seeds can show
 
     def to_json(self) -> dict[str, Any]:
-        """Return the status as one JSON document."""
-        return asdict(self)
+        """Return the status as one JSON document, its `schema_version` first."""
+        return {"schema_version": STATUS_VERSION} | asdict(self)
 
 
 def preview(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
@@ -103,7 +109,7 @@ def preview(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
     study = with_trained_model(study, logs)
     if not build:
         made = _own(plan(study, store, earlier=resolved_before(store)), store)
-        return _status_of(made, store, {})
+        return replace(_status_of(made, store, {}), prospect=prospect_of(made, store))
     # Workers take a while to import, and a quick plan needs none.
     from ablate.execution import worker
     from ablate.execution.run import Session
@@ -116,7 +122,8 @@ def preview(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
             trial.variant: session.call(trial.spec, worker.epoch_seconds, trial)
             for trial in _samples(made)
         }
-    return _status_of(made, store, {each.name: each for each in found}, epoch_seconds)
+    status = _status_of(made, store, {each.name: each for each in found}, epoch_seconds)
+    return replace(status, prospect=prospect_of(made, store))
 
 
 def _own(made: Plan, store: Store) -> Plan:

@@ -56,6 +56,8 @@ def print_preview(seen: Any, console: Console) -> None:
         )
     if seen.until:
         console.print(seen.until, highlight=False)
+    if seen.prospect is not None:
+        console.print(escape(seen.prospect.words), highlight=False)
     console.print(_left(seen), highlight=False)
 
 

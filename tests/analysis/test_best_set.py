@@ -91,7 +91,23 @@ def test_positions_open_with_the_best_set_and_its_cheapest_member():
     assert found.answer[0] == found.best.words
     assert found.best.words.startswith("The best of the 3 variants in test accuracy is among after")
     assert "Ruled out: plain (8" in found.best.words
-    assert found.best.words.endswith("is before (900 parameters, 11 ms per 1000 examples).")
+    assert (found.best.fewest_parameters, found.best.fastest) == (("before",), None)
+    assert found.best.words.endswith(
+        "The cheapest of these: before with the fewest parameters (900)."
+    )
+
+
+def test_a_member_is_the_fastest_only_beyond_the_quartiles_of_the_others():
+    times = {"plain": 0.03, "before": 0.02, "after": 0.01}
+    timed = [
+        replace(each, inference=tuple(times[each.variant] * np.linspace(0.9, 1.1, 5)))
+        for each in study(VALUES)
+    ]
+    found = analyze(timed, POSITIONS, "plain").best
+    assert found.fastest == "after"
+    assert found.words.endswith(
+        "The cheapest of these: after with the fastest inference (10 ms per 1000 examples)."
+    )
 
 
 def test_pairs_are_corrected_together_and_hold_the_baselines():

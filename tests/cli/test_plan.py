@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ablate.cli import run_cli
@@ -85,6 +86,20 @@ def test_what_is_done_is_counted(planned, file, tmp_path):
     found = json.loads(planned("--quick", "--json", "--seeds", "1,7")[1])
     assert (found["todo"], found["dropped"]) == (2, 4)
     assert {each["statuses"]["completed"] for each in found["rows"]} == {1}
+
+
+def test_it_says_what_the_seeds_can_show_from_those_that_are_trained(planned, file, tmp_path):
+    nothing = planned("--quick")[1]
+    assert "Nothing trained in this folder tells how large that is" in nothing.replace("\n", " ")
+    finish(load_study(file), tmp_path / "logs")
+    own = json.loads(planned("--quick", "--json", "--seeds", "8")[1])
+    assert own["schema_version"] == 1
+    other = json.loads(planned("--quick", "--json", "--set", "study=other")[1])
+    found = [each["prospect"] for each in (own, other)]
+    assert [each["pilot"] for each in found] == ["the seeds so far", "tiny"]
+    assert [(each["seeds"], each["comparisons"]) for each in found] == [(8, 1), (3, 1)]
+    sd = np.std([0.052, 0.048, 0.052], ddof=1)
+    assert [each["sd"] for each in found] == pytest.approx([sd, sd])
 
 
 def test_options_change_what_is_planned(planned):

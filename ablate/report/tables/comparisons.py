@@ -50,7 +50,9 @@ def factors(report: ReportData) -> Table | None:
         f"are per effect{holm_words(rows)}."
     ]
     if any(each.trend is not None for each in rows):
-        notes.append("A trend is the change from the first level to the last along a fitted line.")
+        notes.append(
+            "A trend is the change from the smallest level to the largest along a fitted line."
+        )
     if analysis.simple_effects:
         notes.append(
             "Factors interact: an average may hold at no level. Simple effects are those at single "

@@ -232,7 +232,9 @@ def _headline_notes(report: ReportData) -> tuple[str, ...]:
     analysis = report.analysis
     notes = []
     if any(each.failures.lost.count for each in analysis.variants):
-        notes.append("Means and differences are over the trials that completed.")
+        chance = any(each.failures.collapsed.count for each in analysis.variants)
+        also = ", those that ended at chance among them" if chance else ""
+        notes.append(f"Means and differences are over the trials that completed{also}.")
     effects = [each for each in analysis.effects if each.metric == analysis.metric]
     if any(each.low is not None for each in effects):
         notes.append(
