@@ -10,7 +10,7 @@ import click
 
 from ablate.cli.echo import echo
 from ablate.cli.options import json_option
-from ablate.cli.source import open_model, weights_option
+from ablate.cli.source import open_model, source_options
 from ablate.cli.surgical import some
 from ablate.study.positions import POSITIONS
 
@@ -50,7 +50,7 @@ _TOLD: dict[str, dict[str, Any]] = {
 )
 @click.option("--where", multiple=True, metavar="SELECTOR", help="Show only these. Repeatable.")
 @click.option("--except", "except_", multiple=True, metavar="SELECTOR", help="But not these.")
-@weights_option
+@source_options
 @json_option
 def command(
     source: str,

@@ -19,7 +19,7 @@ import click
 
 from ablate.cli.echo import echo
 from ablate.cli.options import json_option, quiet_option
-from ablate.cli.source import Opened, open_model, weights_option, writable, write
+from ablate.cli.source import Opened, open_model, source_options, writable, write
 from ablate.errors import DataError, StoreError, StudyError, SurgeryError
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def surgical(operate: Callable[..., None]) -> Callable[..., int]:
 
     @click.argument("source")
     @click.argument("out")
-    @weights_option
+    @source_options
     @click.option(
         "--check",
         metavar="IMAGES",

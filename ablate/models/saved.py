@@ -20,7 +20,7 @@ from ablate.models.outputs import outputs_of
 from ablate.models.replace_head import replace_head
 from ablate.reasons import reason, sentence
 from ablate.study.archives import compiled_in
-from ablate.study.calls import resolve
+from ablate.study.calls import import_module, resolve
 from ablate.study.schema.model import Model
 from ablate.study.specs import InputOutputSpec, Target
 from ablate.surgery import Edits, graph, rebuild
@@ -37,19 +37,23 @@ def from_file(model: Model, spec: InputOutputSpec) -> keras.Model:
             number of classes and no Dense layer to exchange.
     """
     path = Path(str(model.file)).expanduser()
-    loaded = _load(path, str(model.file))
+    for module in model.imports or ():
+        import_module(module, "model.imports")
+    translated: list[str] = []
+    loaded = _load(path, str(model.file), translated)
+    translated = [each.rstrip(".") for each in translated]
     if model.weights == "fresh":
         loaded = _fresh(loaded)
     target, shape = spec.targets, _one_output(loaded, spec)
     new = None if shape is None else _new_head(loaded, target, shape, model.own_head)
     if shape is None or new is None:
         notes = () if shape is None else _surplus(target, shape, path)
-        return note(loaded, _origin(loaded, model, path, notes=notes))
+        return note(loaded, _origin(loaded, model, path, notes=(*translated, *notes)))
     changed, name = replace_head(loaded, *new)
     alone = target.classes == 2 and target.shape and not target.one_hot
     kind = "numbers to predict" if target.task == "regression" else "labels" if alone else "classes"
     text = f"the data has {new[0]} {kind}, '{path.name}' gave {shape[-1]}: its last layer is new"
-    return note(changed, _origin(changed, model, path, (name,), (text,)))
+    return note(changed, _origin(changed, model, path, (name,), (*translated, text)))
 
 
 def _origin(
@@ -140,7 +144,7 @@ def _builds(made: keras.Model) -> bool:
     return isinstance(made, keras.Sequential) or type(made).build is not keras.Model.build
 
 
-def _load(path: Path, given: str) -> keras.Model:
+def _load(path: Path, given: str, notes: list[str]) -> keras.Model:
     if not path.exists():
         siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
         raise StudyError(
@@ -153,11 +157,11 @@ def _load(path: Path, given: str) -> keras.Model:
             "model.save wrote (.keras, .h5)."
         )
     try:
-        return file.load(path)
+        return file.load(path, notes=notes)
     except AblateError as error:
         raise StudyError(
-            f"model.file: {error} (A model with layers of your own is loaded by a function of "
-            "yours that knows them: model.call.)"
+            f"model.file: {error} (Layers of your own are also known to a function of yours that "
+            "loads the model: model.call.)"
         ) from error
 
 

@@ -40,20 +40,7 @@ def find(call: str, field: str) -> Any:
     module_name, colon, name = call.partition(":")
     if not (module_name and colon and name):
         raise StudyError(f"{field}: a call is written 'package.module:name'. Received: '{call}'.")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (module_name + ".").startswith(error.name + "."):
-            raise StudyError(
-                f"{field}: there is no module '{error.name}' for '{call}'. It is looked for in "
-                f"the current folder ({here}) and in the installed packages."
-            ) from None
-        raise StudyError(f"{field}: '{module_name}' needs a module: {error}.") from error
-    except Exception as error:
-        raise StudyError(f"{field}: importing '{module_name}' raised {reason(error)}") from error
+    found: Any = import_module(module_name, field, call)
     for part in name.split("."):
         if not hasattr(found, part):
             known = [each for each in vars(found) if not each.startswith("_")]
@@ -63,3 +50,25 @@ def find(call: str, field: str) -> Any:
             )
         found = getattr(found, part)
     return found
+
+
+def import_module(module: str, field: str, call: str | None = None) -> Any:
+    """Import a module from the current folder or an installed package, and return it.
+
+    Raises:
+        StudyError: there is no such module, or its import fails; `call` is what asks for it.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module + ".").startswith(error.name + "."):
+            raise StudyError(
+                f"{field}: there is no module '{error.name}' for '{call or module}'. It is looked "
+                f"for in the current folder ({here}) and in the installed packages."
+            ) from None
+        raise StudyError(f"{field}: '{module}' needs a module: {error}.") from error
+    except Exception as error:
+        raise StudyError(f"{field}: importing '{module}' raised {reason(error)}") from error

@@ -178,7 +178,7 @@ def _is_path(weights: str) -> bool:
 
 
 def _with_sources(value: Any, memory: Memory | None) -> Any:
-    """Set beside each `call` the digest of the source it names."""
+    """Set beside each `call` the digest of the source it names; so of modules to import."""
     if isinstance(value, list):
         return [_with_sources(each, memory) for each in value]
     if not isinstance(value, dict):
@@ -186,6 +186,8 @@ def _with_sources(value: Any, memory: Memory | None) -> Any:
     result = {key: _with_sources(each, memory) for key, each in value.items()}
     if isinstance(value.get("call"), str):
         result["call"] = {"name": value["call"], "source": source_digest(value["call"], memory)}
+    if isinstance(value.get("imports"), list):
+        result["imports"] = [source_digest(f"{each}:*", memory) for each in value["imports"]]
     return result
 
 

@@ -70,10 +70,11 @@ def with_unknown_class():
         (
             "class.keras",
             lambda path: with_unknown_class().save(path),
-            "needs a class or function that this process does not know: 'Unknown'",
+            "needs classes or functions that this process does not know: 'Unknown'",
         ),
         ("cut.keras", lambda path: cut(path), "is not a Keras model file, or not a whole one"),
         ("only.weights.h5", lambda path: network().save_weights(path), "holds weights only"),
+        ("pipe.keras", os.mkfifo, "no regular file"),
     ],
 )
 def test_what_is_no_model_is_told(tmp_path, name, make, words):
@@ -94,13 +95,24 @@ def cut(path):
         ("model.h5", "expected a name that ends in .keras"),
         ("nowhere/model.keras", "there is no folder"),
         ("there.keras", "is a folder"),
+        ("pipe.keras", "no regular file"),
+        ("a" * 300 + ".keras", "cannot be the name of a file"),
+        ("a" * 240 + ".keras", "cannot be the name of a file"),  # its certificate's is longer
     ],
 )
 def test_where_nothing_can_be_written_is_told(tmp_path, out, words):
     (tmp_path / "there.keras").mkdir()
+    os.mkfifo(tmp_path / "pipe.keras")
     with pytest.raises(StoreError) as error:
         writable(tmp_path / out)
     assert words in str(error.value)
+
+
+def test_no_name_is_no_place():
+    with pytest.raises(StoreError, match="expected the name of a .keras file"):
+        writable("")
+    with pytest.raises(SurgeryError, match="there is no file"):
+        open_model("a" * 300)
 
 
 def test_both_files_are_written_or_none(tmp_path, monkeypatch):

@@ -89,11 +89,11 @@ def layer_takes(key, value):
     ("key", "value", "reason"),
     [
         (
-            "groups",
+            "colour",
             1,
-            "Unrecognized keyword arguments passed to Dense: {'groups': 1} (in Dense 'd')",
+            "Unrecognized keyword arguments passed to Dense: {'colour': 1} (in Dense 'd')",
         ),
-        ("name", "a/b", "Argument `name` must be a string and cannot contain character `/`"),
+        ("units", -1, "Received an invalid value for `units`"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["keras", "h5"])

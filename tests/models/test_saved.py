@@ -9,6 +9,7 @@ import pytest
 from ablate.errors import StudyError
 from ablate.models import InputOutputSpec, Target, base, build, origin, output_activations
 from ablate.study.schema.model import Model
+from tests.models import former
 
 
 def goal(classes):
@@ -177,7 +178,7 @@ def test_files_that_are_no_model(tmp_path, saved):
     for file, says in (
         (tmp_path / "mine.kers", "Did you mean 'mine.keras'?"),
         (tmp_path / "broken.keras", "is not a .keras file"),
-        (tmp_path / "odd.keras", "needs a class or function.*'Odd'.*model.call"),
+        (tmp_path / "odd.keras", "needs classes or functions.*'Odd'.*model.call"),
         (tmp_path / "m.weights.h5", "weights without a model"),
     ):
         with pytest.raises(StudyError, match=says):
@@ -239,3 +240,37 @@ def test_a_function_gets_its_arguments_and_the_shapes(module):
 def test_functions_that_fail(module, fields, classes, says):
     with pytest.raises(StudyError, match=says):
         base(Model(**fields), goal(classes))
+
+
+def test_a_file_knows_the_classes_of_the_modules_that_a_study_imports(tmp_path, monkeypatch):
+    (tmp_path / "scaling_of_mine.py").write_text(
+        "import keras\n\n\n@keras.saving.register_keras_serializable('scaling')\n"
+        "class Twice(keras.layers.Layer):\n    def call(self, x):\n        return 2 * x\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import scaling_of_mine
+
+    inputs = keras.Input((4,))
+    x = scaling_of_mine.Twice(name="twice")(inputs)
+    keras.Model(inputs, keras.layers.Dense(3, name="out")(x)).save("mine.keras")
+    keras.saving.get_custom_objects().pop("scaling>Twice")
+    del sys.modules["scaling_of_mine"]
+    with pytest.raises(StudyError, match=r"'Twice'.*model\.imports"):
+        base(Model(file="mine.keras"), goal(3))
+    model = base(Model(file="mine.keras", imports=["scaling_of_mine"]), goal(3))
+    assert type(model.get_layer("twice")).__name__ == "Twice"
+    with pytest.raises(StudyError, match=r"model\.imports: there is no module 'no_such'"):
+        base(Model(file="mine.keras", imports=["no_such"]), goal(3))
+    with pytest.raises(StudyError, match="'imports' belongs to a file"):
+        Model(call="json:loads", imports=["json"])
+
+
+def test_what_was_translated_in_a_file_is_a_note(tmp_path):
+    former.depthwise_groups(tmp_path / "m.h5")
+    model = base(Model(file=str(tmp_path / "m.h5")), goal_of_images())
+    assert origin(model).notes[0].startswith("'m.h5' is of Keras 2.11.0, translated: groups")
+
+
+def goal_of_images():
+    return InputOutputSpec((8, 8, 3), Target("classification", (), 3))

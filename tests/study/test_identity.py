@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -370,3 +371,16 @@ def test_only_folders_that_are_read_otherwise_get_new_ids(images):
     assert of(images) == of(images, numerics=1)
     Image.new("RGB", (4, 3)).save(images / "ant" / "b.webp")
     assert of(images) != of(images, numerics=1)
+
+
+def test_modules_that_a_file_needs_count_by_their_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("own_of_identity.py").write_text("A = 1\n")
+    Path("m.keras").write_bytes(b"layers")
+    plain = spec(model={"file": "m.keras"})
+    needing = spec(model={"file": "m.keras", "imports": ["own_of_identity"]})
+    before = one(needing)
+    assert before != one(plain)
+    Path("own_of_identity.py").write_text("A = 22\n")
+    assert one(needing) != before

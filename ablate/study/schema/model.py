@@ -37,6 +37,10 @@ class Model(Chosen):
     call: str | None = Field(
         default=None, description="package.module:function, which returns a model."
     )
+    imports: list[str] | None = Field(
+        default=None,
+        description="Modules to import before a file is loaded, which register its classes.",
+    )
     study: str | None = Field(
         default=None,
         description="Another study's file: the network that a trial of it left (`train.save`), "
@@ -111,6 +115,8 @@ class Model(Chosen):
 
 def _check_source(model: Model) -> None:
     given = model.given_keys
+    if model.imports is not None and model.file is None:
+        raise invalid("'imports' belongs to a file, whose classes they register.", "imports")
     if not given:
         hint = next(filter(None, (nearest(key, Model._keys) for key in model.arguments)), "")
         raise invalid(
