@@ -109,7 +109,7 @@ def test_where_nothing_can_be_written_is_told(tmp_path, out, words):
 
 
 def test_no_name_is_no_place():
-    with pytest.raises(StoreError, match="expected the name of a .keras file"):
+    with pytest.raises(StoreError, match=r"expected the name of a \.keras file"):
         writable("")
     with pytest.raises(SurgeryError, match="there is no file"):
         open_model("a" * 300)
