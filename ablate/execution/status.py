@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.analysis.prospect import Prospect
+from ablate.errors import StudyError
 from ablate.execution.again import trained_again
 from ablate.execution.devices import worker_pools
 from ablate.execution.file_channel import collect
@@ -26,7 +27,7 @@ from ablate.execution.readings import materialised
 from ablate.reasons import sentence
 from ablate.store import Store
 from ablate.study.leave_one_out import wanted_sites
-from ablate.study.preview import VariantPlan
+from ablate.study.preview import AugmentedRows, VariantPlan
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import Trial
@@ -174,6 +175,32 @@ def _with_confirmation(seen: StudyStatus, study: Study, store: Store) -> StudySt
         failures=(*seen.failures, *more.failures),
         running=(*seen.running, *more.running),
     )
+
+
+def augmented(study: Study, *, logs: str | Path) -> list[AugmentedRows]:
+    """Return rows as each different augmentation of `study` makes them, under its first seed.
+
+    Raises:
+        StudyError, SurgeryError: the study cannot be obeyed, or nothing in it augments.
+    """
+    from ablate.execution import worker
+    from ablate.execution.run import Session
+
+    store = Store(logs, study.study)
+    study = with_trained_model(study, logs)
+    execution = study.execution.model_copy(update={"executor": "serial"})
+    with _with_inputs(study, store) as study, Session(store, execution) as session:
+        made = session.plan(study)
+        different: dict[str, Trial] = {}
+        for trial in made.trials:
+            if trial.spec.train.augment is not None:
+                key = trial.spec.train.model_dump_json(include={"augment"})
+                different.setdefault(key + trial.spec.data.model_dump_json(), trial)
+        if not different:
+            raise StudyError("--images: no variant has train.augment, so there is nothing to show")
+        return [
+            session.call(trial.spec, worker.augmented_rows, trial) for trial in different.values()
+        ]
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from ablate.execution.file_channel import FileReporter, Reporter
 from ablate.execution.messages import Finished, Task
 from ablate.reasons import reason, sentence
 from ablate.study.network import LayerNode
+from ablate.study.preview import AugmentedRows
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
@@ -193,6 +194,13 @@ def read(spec: Spec) -> str:
     from ablate.data.called import settled
 
     return settled(spec.data, load(spec.data))
+
+
+def augmented_rows(trial: Trial) -> AugmentedRows:
+    """Return rows of a trial as its augmentation makes them."""
+    from ablate.training.contact_sheet import augmented_rows as made
+
+    return made(trial)
 
 
 def epoch_seconds(trial: Trial) -> float:

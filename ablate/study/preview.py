@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,20 @@ class VariantPlan:
     cautions: tuple[str, ...] = ()
     weights: str = ""  # whether training starts from kept weights, or from fresh ones
     changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AugmentedRows:
+    """Rows of a variant's first batch: as they are, and as augmentation makes them.
+
+    `pixels` has arrays (rows, height, width, channels), the first before augmentation, one for each
+    draw after it; `labels` what each row's label is called there.
+    """
+
+    variant: str
+    seed: int
+    pixels: tuple[Any, ...]
+    labels: tuple[tuple[str, ...], ...]
 
 
 def weights_lines(named: Iterable[tuple[str, str]]) -> list[str]:

@@ -133,3 +133,21 @@ def test_a_file_that_is_not_there_is_named(planned):
     status, _, err = planned(study="nowhere.yaml")
     assert status == 2
     assert "'nowhere.yaml' is neither a study file nor a study under" in err
+
+
+def test_images_shows_rows_as_each_augmentation_makes_them(planned, here, tmp_path):
+    study = tmp_path / "augmented.yaml"
+    study.write_text(
+        "study: augmented\ndata: {name: digits, limit: 100}\nmodel: {name: mlp, units: [4]}\n"
+        "train: {epochs: 1, threads: 1, augment: [{layer: RandomFlip, mode: horizontal}]}\n"
+        "variants: {plain: {},\n"
+        "  bn: {insert: [{layer: BatchNormalization, at: before_activation}]},\n"
+        "  mixed: {train: {augment: [MixUp]}}}\n"
+    )
+    sheet = tmp_path / "sheets" / "rows.png"
+    status, out, _ = planned("--images", str(sheet), study=str(study))
+    assert status == 0 and "rows as plain sees them with seed 0" in out
+    assert {each.name for each in sheet.parent.iterdir()} == {"rows-plain.png", "rows-mixed.png"}
+    assert (sheet.parent / "rows-plain.png").read_bytes().startswith(b"\x89PNG")
+    status, _, err = planned("--images", str(sheet))
+    assert status == 2 and "no variant has train.augment" in err
