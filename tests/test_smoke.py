@@ -13,6 +13,7 @@ import pytest
 
 from ablate.config import load_study
 from ablate.execution.run import run
+from ablate.execution.screen import screen
 
 ROOT = Path(__file__).parents[1]
 #: Those of published results are run with their claims in tests/cli/test_reproduce.py; but one
@@ -64,6 +65,9 @@ def changes(path: Path, folder: Path) -> list[str]:
     if study == "vgg16_bn":
         asked += [f"data.directory={folder / 'images'}", "data.image_size=[32, 32]",
                   "model.weights=none"]  # fmt: skip
+    if study == "vgg16_where":
+        asked += [f"data.directory={folder / 'images'}", "data.image_size=[32, 32]",
+                  "model.weights=none", "screen.placements[0].where=block1_*"]  # fmt: skip
     if study == "your_model":
         asked += [f"model.file={folder / 'model.keras'}", f"data.path={folder / 'data.npz'}"]
     return asked
@@ -75,9 +79,14 @@ def test_it_runs(path, stand_ins, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where relative files are not
     profile = "quick" if "quick" in load_study(path).profiles else None
     study = load_study(path, overrides=changes(path, stand_ins), profile=profile)
-    first = study.seed_list[0]
-    study = study.model_copy(update={"seeds": [first]})
-    results = run(study, logs=tmp_path / "logs", executor="inline", watchers=())
+    logs = {"logs": tmp_path / "logs", "executor": "inline", "watchers": ()}
+    if study.screen is not None:
+        screened = screen(study.model_copy(update={"seeds": 2}), **logs)
+        assert screened.pick is not None
+        results = screened.confirmed
+    else:
+        first = study.seed_list[0]
+        results = run(study.model_copy(update={"seeds": [first]}), **logs)
     errors = [result.error for result in results.results if result.status == "failed"]
     assert not errors, errors[0]
     assert not results.counts().get("missing")

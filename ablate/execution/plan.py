@@ -81,9 +81,11 @@ class Plan:
         asked = replay(
             _named(self.possible, {k: each for k, each in results.items() if not lacks.get(k)}),
             self.resolved, self.study.baseline_name, self.study.analysis, until,
-            range(until.at_most),
+            until.seeds,
         )  # fmt: skip
-        trials = tuple(each for each in self.possible if each.seed < asked.asked[each.variant])
+        trials = tuple(
+            each for each in self.possible if each.seed - until.first < asked.asked[each.variant]
+        )
         done = {name for name, each in results.items() if each.final and not lacks.get(name)}
         todo = tuple(each for each in _once(trials) if each.id not in done)
         return replace(
@@ -284,7 +286,7 @@ def trials_of(
     With `seeds: {until: decided}` they are all that may be asked for.
     """
     probes = () if study.screen is not None else tuple(study.probes)  # they see what is confirmed
-    seeds = study.seed_list if study.until is None else range(study.until.at_most)
+    seeds = study.seed_list if study.until is None else study.until.seeds
     trials = []
     for variant in resolved:
         ids = trial_ids(

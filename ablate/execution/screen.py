@@ -197,7 +197,7 @@ def outcome_of(results: ScreenResults) -> StudyResults:
     resolved = tuple(sorted((each for each in results.runs.resolved if each.name in ends),
                             key=lambda each: ends.index(each.name)))  # fmt: skip
     assert results.study.screen is not None
-    planned = {each.name: results.study.screen.confirm_seeds for each in resolved}
+    planned = {each.name: results.study.screen.most_confirm_seeds for each in resolved}
     study = results.study.model_copy(update={"baseline": resolved[0].name})
     return StudyResults(study, resolved, (), planned, results.runs.folder)
 

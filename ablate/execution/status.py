@@ -316,7 +316,7 @@ def _planned_screen(made: Plan) -> tuple[str, ...]:
     found = screen(design_of(made.study), made.resolved, results, settings, 0) if results else None
     sd, metric = (None, "") if found is None else (found.sd, found.metric)
     seeds = len(made.study.seed_list)
-    return tuple(planned(design_of(made.study), seeds, declared.confirm_seeds, sd, metric))
+    return tuple(planned(design_of(made.study), seeds, declared.most_confirm_seeds, sd, metric))
 
 
 def _row(made: Plan, variant: ResolvedVariant, todo: set[str], built: VariantPlan | None) -> Row:

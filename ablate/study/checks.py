@@ -112,8 +112,11 @@ def _check_seeds(study: Declaration) -> Iterator[Problem]:
 
 def _check_until(study: Declaration, until: Until) -> Iterator[Problem]:
     """Refuse designs whose effects are no differences to a baseline with independent seeds."""
-    if until.at_most > SEARCH_SEEDS:
-        text = f"expected at most {SEARCH_SEEDS} seeds. Received: {until.at_most}."
+    if until.seeds.stop > SEARCH_SEEDS:
+        text = (
+            f"expected seeds up to {SEARCH_SEEDS - 1} (those above belong to searches). Received: "
+            f"{until.at_most} from {until.first} on."
+        )
         yield Problem(("seeds", "at_most"), text)
     at: Path = ("seeds", "until")
     if study.analysis.compare == "all":

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from ablate.errors import StudyError
 from ablate.study.design import ORDERS
+from ablate.study.schema.seeds import Until
 from ablate.study.schema.variant import Found
 from ablate.study.screen_design import ALL, NONE, design_of
 from ablate.study.study import Study
@@ -97,6 +98,14 @@ def confirmation(study: Study, pick: Pick) -> Study:
         for name, on in pick.on.items()
         if pick.same[name] == name
     }
-    seeds = list(range(CONFIRM_SEEDS, CONFIRM_SEEDS + study.screen.confirm_seeds))
+    asked = study.screen.confirm_seeds
+    seeds: list[int] | Until = (
+        list(range(CONFIRM_SEEDS, CONFIRM_SEEDS + asked))
+        if isinstance(asked, int)
+        else asked.model_copy(update={"first": CONFIRM_SEEDS})
+    )
+    if not isinstance(asked, int):  # each is decided against none, not against each other
+        analysis = study.analysis.model_copy(update={"compare": "baseline"})
+        study = study.with_fields(analysis=analysis)
     made = study.with_fields(screen=None, variants=variants, baseline=NONE, profiles={})
     return made.model_copy(update={"seeds": seeds})  # seeds that no file may declare

@@ -146,6 +146,20 @@ def test_it_goes_on_to_the_same_pick(pretend, stop):
     assert pretend()[1] == []
 
 
+def test_seeds_of_the_confirmation_until_decided(pretend):
+    until = {"until": "decided", "at_least": 4, "at_most": 9}
+    made = study(screen={"placements": [BN], "confirm_seeds": until})
+    results, trained = pretend(made)
+    counts = {name: int(each) for name, each in results.confirmed.planned.items()}
+    # Plainly better variants stop early; all of the sites together are worth 0.02.
+    assert counts["picked"] < 9 and max(counts.values()) == counts["none"]
+    fresh = {name: [s for v, s in trained if v == name and s >= 20000] for name in counts}
+    assert {name: sorted(each) for name, each in fresh.items()} == {
+        name: list(range(20000, 20000 + count)) for name, count in counts.items()
+    }
+    assert pretend(made)[1] == []
+
+
 def test_the_store_tells_how_far_it_is(pretend, tmp_path):
     pretend(stop_after=8)
     store = Store(tmp_path, "where")

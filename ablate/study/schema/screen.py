@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from ablate.study.positions import Position
 from ablate.study.schema.placement import Placement, Selector
+from ablate.study.schema.seeds import Until
 from ablate.study.schema.strict import OpenModel, Strict
 from ablate.study.schema.variant import Found
 from ablate.study.validation import invalid
@@ -77,17 +78,22 @@ class Screen(Strict):
         min_length=1,
         description="The layers to place; each site that one finds is a factor, on or off.",
     )
-    confirm_seeds: int = Field(
+    confirm_seeds: Annotated[int, Field(ge=2)] | Until = Field(
         default=8,
-        ge=2,
         description="Fresh seeds on which the picked sites, their runner-up, all and none are "
-        "trained; only those are reported on test rows.",
+        "trained, or `{until: decided}`; only those are reported on test rows.",
     )
     found: list[Found] | None = Field(
         default=None,
         description="Written by `ablate` itself: the sites that the placements found, so that a "
         "resolved study needs no model to say its runs.",
     )
+
+    @property
+    def most_confirm_seeds(self) -> int:
+        """How many fresh seeds a network may get."""
+        seeds = self.confirm_seeds
+        return seeds if isinstance(seeds, int) else seeds.at_most
 
     @property
     def compares_positions(self) -> bool:

@@ -16,8 +16,8 @@ FIRST_DECISION = 4
 class Until(Strict):
     """How many seeds, where the differences say how many are needed.
 
-    Seeds are 0, 1, 2, …. Each variant begins with `at_least`; `step` more are added to variants
-    that are inconclusive and to the baseline, up to `at_most`.
+    Seeds are `first`, `first` + 1, …. Each variant begins with `at_least`; `step` more are added
+    to variants that are inconclusive and to the baseline, up to `at_most`.
     """
 
     until: Literal["decided"] = Field(
@@ -27,6 +27,7 @@ class Until(Strict):
     at_least: int = Field(default=5, ge=1, description="Seeds of every variant to begin with.")
     at_most: int = Field(default=40, description="Seeds of a variant that is never decided.")
     step: int = Field(default=1, ge=1, description="Seeds added at a time.")
+    first: int = Field(default=0, ge=0, description="The first seed.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Until:
@@ -40,6 +41,11 @@ class Until(Strict):
             )
             raise invalid(text, "at_most")
         return self
+
+    @property
+    def seeds(self) -> range:
+        """The seeds that may be asked for, in the order in which they are added."""
+        return range(self.first, self.first + self.at_most)
 
     @property
     def stages(self) -> tuple[int, ...]:
