@@ -192,9 +192,11 @@ class Program:
         key = str(specs)
         if key not in self._networks:
             network = tf.autograph.experimental.do_not_convert(self.model)
-            self._networks[key] = tf.function(
+            function = tf.function(
                 lambda x: network(x, training=False), autograph=False, input_signature=[specs]
             )
+            # Concrete: TensorFlow would warn of a function that each program traces anew.
+            self._networks[key] = function.get_concrete_function()
         return self._networks[key](x)
 
     def _iteration(self) -> int:
