@@ -144,7 +144,10 @@ class VariantResolver:
         if key not in self._made:
             document = self._plain[name]
             for part in telling:
-                document = merge(document, getattr(part.variant, name))
+                over = getattr(part.variant, name)
+                if over.get("phases") and "epochs" not in over:
+                    document = {k: v for k, v in document.items() if k != "epochs"}
+                document = merge(document, over)
             try:
                 self._made[key] = _SECTIONS[name].model_validate(document)
             except ValidationError as error:

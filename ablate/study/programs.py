@@ -56,6 +56,11 @@ def program_key(spec: Spec) -> str:
     """
     document: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
     train = {key: value for key, value in document["train"].items() if key not in _OUTSIDE}
+    if train.get("phases"):
+        train["phases"] = [
+            {key: value for key, value in phase.items() if key not in _OUTSIDE}
+            for phase in train["phases"]
+        ]
     train["class_weight"] = spec.train.class_weight is not None
     document["train"] = train
     document["data"] = {key: value for key, value in document["data"].items() if key not in _VALUES}

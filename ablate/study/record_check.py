@@ -115,6 +115,7 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "majority": (_of(*_NUMBER_OR_NULL), "a number or null"),
     "seconds": (_mapping_of(*_NUMBER), "a mapping of numbers"),
     "inference": (_list_of(*_NUMBER), "a list of numbers"),
+    "phases": (_list_of(int), "a list of whole numbers"),
     "environment": (_mapping_of(str), "a mapping of texts"),
     "error": (_of(str, NoneType), "a text or null"),
     "notes": (_list_of(str), "a list of texts"),

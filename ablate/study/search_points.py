@@ -7,6 +7,7 @@ their hyperparameters are `ablate.search`'s work.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -65,7 +66,7 @@ def parameters_of(variant: ResolvedVariant, search: Search) -> dict[str, Dimensi
 def _has_field(variant: ResolvedVariant, path: str, dimension: Dimension) -> bool:
     if not path.startswith("train."):
         return False
-    if path.count(".") == 1:
+    if path.count(".") == 1 and "[" not in path:
         return True
     return any(_accepts(variant.spec, path, value) for value in dimension.samples())
 
@@ -108,13 +109,33 @@ def apply_point(spec: Spec, point: Mapping[str, Any]) -> Spec:
         edited.setdefault(prefix, {})[name] = value
     update: dict[str, Any] = {}
     if train:
-        update["train"] = Train(**merge(_fields(spec.train), train))
+        update["train"] = _searched(spec.train, train)
     for kind in {prefix.partition(".")[0] for prefix in edited}:
         own = [(each, edited.get(f"{kind}.{each.label}", {})) for each in getattr(spec, kind)]
         made = [_edited(each, change) for each, change in own]
         present = [each for each in made if each is not None]
         update[kind] = present if kind == "insert" else present or None
     return spec.model_copy(update=update)
+
+
+def _searched(train: Train, changes: dict[str, Any]) -> Train:
+    """Return the section with a point's fields, those of phases among them (`phases[1]`)."""
+    document = _fields(train)
+    for key in [key for key in changes if key.startswith("phases[")]:
+        over, index = changes.pop(key), _index(key)
+        phases = list(document.get("phases") or [])
+        if index is None or index >= len(phases):
+            raise StudyError(f"train.{key}: the variant has {len(phases)} phases, counted from 0.")
+        phases[index] = merge(phases[index], over)
+        document = {**document, "phases": phases}
+        document.pop("epochs", None)
+    return Train(**merge(document, changes))
+
+
+def _index(part: str) -> int | None:
+    """Return the index in `phases[1]`, None where there is none."""
+    found = re.fullmatch(r"\w+\[(\d+)\]", part)
+    return int(found[1]) if found else None
 
 
 def values_at(spec: Spec, path: str) -> tuple[Any, ...]:
@@ -132,6 +153,13 @@ def values_at(spec: Spec, path: str) -> tuple[Any, ...]:
         edits = [_fields(each) for each in edits_of(spec).get(prefix, ())]
         sections, keys = [{"present": True, **each} for each in edits], [last]
     for key in keys:
+        if (index := _index(key)) is not None:
+            key = key.partition("[")[0]
+            sections = [
+                {**each, key: each[key][index]}
+                for each in sections
+                if len(each.get(key) or ()) > index
+            ]
         sections = [each[key] for each in sections if isinstance(each, Mapping) and key in each]
     return tuple(each for at, each in enumerate(sections) if each not in sections[:at])
 
@@ -165,8 +193,7 @@ def check_path(path: str, prefixes: Mapping[str, set[str]]) -> None:
         InvalidFields: with the nearest valid name.
     """
     if path.startswith("train."):
-        name = path.split(".")[1]
-        fields = list(Train.model_fields)
+        name, fields = path.split(".")[1].partition("[")[0], list(Train.model_fields)
         if name not in fields:
             raise invalid(
                 f"'train' has no field '{name}'.{nearest(name, fields)} "

@@ -84,6 +84,7 @@ class TrialResult:
     curves: Mapping[str, list[float | None]] = field(default_factory=dict)
     epochs: int = 0  # trained
     best_epoch: int | None = None  # restored by early stopping
+    phases: tuple[int, ...] = ()  # the last epoch of each, where there are several
     steps: int = 0
     diverged: Mapping[str, int] | None = None
     parameters: int | None = None
@@ -122,7 +123,7 @@ class TrialResult:
         """
         check(document, STATUSES)
         known = {key: value for key, value in document.items() if key in cls.__dataclass_fields__}
-        for name in ("inference", "notes", "cautions", "probes", "measured", "seen"):
+        for name in ("inference", "notes", "cautions", "probes", "measured", "seen", "phases"):
             known[name] = tuple(known.get(name, ()))
         if known.get("drawn") is not None:
             known["drawn"] = tuple(known["drawn"])

@@ -18,7 +18,8 @@ from ablate.errors import StudyError, nearest
 from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.metrics import direction_of
-from ablate.study.schema.train import Called, EarlyStopping, Train
+from ablate.study.schema.optimizing import Called, EarlyStopping
+from ablate.study.schema.train import Train
 from ablate.training.loop import listens, listens_to_batches
 from ablate.training.schedules import plateau
 

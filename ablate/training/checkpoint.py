@@ -100,6 +100,16 @@ def read(folder: Path, variables: Sequence[keras.Variable]) -> Checkpoint | None
     return Checkpoint(values, state)
 
 
+def phase_ends(folder: Path) -> list[int]:
+    """Return the last epochs of the phases before that of the checkpoint; none if there is none."""
+    try:
+        arrays = read_arrays(folder / _FILE)
+        ends = unpack(json.loads(arrays.pop("state").tobytes()), arrays)["ends"]
+    except (DamagedError, OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        return []  # `read` says what is wrong with it
+    return ends if isinstance(ends, list) and all(isinstance(each, int) for each in ends) else []
+
+
 def remove(folder: Path) -> None:
     """Remove the checkpoint of a trial that is done."""
     with suppress(OSError):  # a folder in its place goes with the work folder

@@ -74,6 +74,7 @@ class Loop:
         clock: adds up how long it took.
         taken: steps taken before.
         seen: what names the rows of the epochs before, of a stream.
+        first: the number of the epoch before the first.
     """
 
     program: Program
@@ -89,6 +90,7 @@ class Loop:
     clock: Clock
     taken: int = 0  # steps so far
     seen: list[str] = field(default_factory=list)  # what names the rows of each epoch of a stream
+    first: int = 0
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -183,7 +185,7 @@ class Loop:
         optimizer = self.program.model.optimizer
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             return int(keras.ops.convert_to_numpy(optimizer.iterations))
-        return epoch * self.steps
+        return (epoch - self.first) * self.steps
 
     def _hooks(self, names: Sequence[str], flag: str) -> tuple[Any, Any]:
         """Return what to call before and after each step, None where no callback listens.

@@ -20,6 +20,7 @@ from ablate.data import Splits
 from ablate.data.nested import leaves
 from ablate.errors import StudyError, SurgeryError, some
 from ablate.study.keras_names import snake
+from ablate.study.phases import states_freezing
 from ablate.study.schema.placement import Placement
 from ablate.study.trial import Spec
 from ablate.surgery import graph
@@ -264,7 +265,10 @@ def _kept_as_it_is(origin: models.Origin) -> Keep:
 
 
 def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
-    if spec.train.freeze is None:
+    if states_freezing(spec.train):
+        for layer, _ in [(base, ""), *named_layers(base)]:
+            layer.trainable = True
+    if not spec.train.freeze:
         return ()
     try:
         chosen = surgery.select(base, at_hand(spec.train.freeze, base, base) or ())

@@ -22,7 +22,8 @@ from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.keras_names import is_own, loss_name, metric_name, optimizer_name, snake
 from ablate.study.metrics import alike, by_output
-from ablate.study.schema.train import Called, CalledMetric, Named, NamedMetric, Train
+from ablate.study.schema.optimizing import Called, Named
+from ablate.study.schema.train import CalledMetric, NamedMetric, Train
 
 
 def compile_for(model: keras.Model, train: Train, splits: Splits) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.keras_objects import from_compilation
 from ablate.study.network import LayerNode
+from ablate.study.phases import phases_of, spec_of_phase
 from ablate.study.preview import VariantPlan
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import CANONICAL
@@ -190,8 +191,24 @@ def _own(model: keras.Model) -> list[surgery.Host]:
 
 
 def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
-    spec, train = variant.spec, variant.spec.train
-    rows = rows_of(spec, seed)
+    spec = variant.spec
+    first, *further = phases_of(spec.train)
+    plan = _plan_phase(variant.name, spec_of_phase(spec, first), seed)
+    for index, train in enumerate(further, start=1):
+        try:
+            later = _plan_phase(variant.name, spec_of_phase(spec, train), seed)
+        except StudyError as error:
+            raise StudyError(f"train.phases[{index}]: {error}") from error
+        plan = replace(
+            plan,
+            notes=tuple(dict.fromkeys((*plan.notes, *later.notes))),
+            cautions=tuple(dict.fromkeys((*plan.cautions, *later.cautions))),
+        )
+    return plan
+
+
+def _plan_phase(name: str, spec: Spec, seed: int) -> VariantPlan:
+    train, rows = spec.train, rows_of(spec, seed)
     made = network(spec, rows.splits)
     callbacks = CallbackSet.of(train, rows.validation is not None)
     examples = weighted(rows.train, rows.splits, train.class_weight)
@@ -204,7 +221,7 @@ def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
         raise _by_misfit(error, made) or error from error
     model, counts, found = made.model, rows.counts, remarks(made, rows, spec)
     return VariantPlan(
-        name=variant.name,
+        name=name,
         inserted=tuple(
             f"{each.path}: {each.placement.layer} {each.stands}"
             for each in made.decisions

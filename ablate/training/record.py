@@ -111,8 +111,8 @@ class Record:
             "epochs": self.epochs,
             "seconds": {name: round(value, 4) for name, value in seconds.items()},
             "environment": setup.environment(),
-            "notes": tuple(self.notes),
-            "cautions": tuple(self.cautions),
+            "notes": tuple(dict.fromkeys(self.notes)),
+            "cautions": tuple(dict.fromkeys(self.cautions)),
         }
 
 

@@ -18,7 +18,8 @@ from keras.optimizers import schedules
 from ablate.errors import StudyError
 from ablate.reasons import reason
 from ablate.study.calls import resolve
-from ablate.study.schema.train import Called, Named, Train
+from ablate.study.schema.optimizing import Called, Named
+from ablate.study.schema.train import Train
 
 
 @keras.saving.register_keras_serializable(package="ablate")

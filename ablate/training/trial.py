@@ -22,7 +22,9 @@ from ablate.errors import AblateError
 from ablate.probes import Context
 from ablate.reasons import reason
 from ablate.study.metrics import SPLITS
+from ablate.study.phases import phases_of, spec_of_phase
 from ablate.study.progress import Event
+from ablate.study.schema.train import Train
 from ablate.study.trial import Trial, TrialResult, probe_key
 from ablate.training import checkpoint, model_cache, rows, setup
 from ablate.training.callbacks import CallbackSet, state_of
@@ -86,6 +88,7 @@ class _Running:
     folder: Path | None
     report: Report
     record: Record
+    taken: int = 0  # steps of the phases before
     _saved: float = 0.0
     _cost: float = 0.0  # seconds that the last checkpoint took
     _reported: float = 0.0
@@ -98,23 +101,60 @@ class _Running:
         setup.determine(train.deterministic)
         self.rows = rows.rows_of(self.trial.spec, self.trial.seed)
         self.seed = f"{self.trial.seed}/{self.trial.salt}" if self.trial.salt else self.trial.seed
-        self.callbacks = CallbackSet.of(train, self.rows.validation is not None)
-        self._prepare()
-        self.loop.begin()
-        self._trace()
+        self.sections = phases_of(train)
+        at, self.ends = self._reached()
+        self._enter(at)
         done = self._resume()
+        if done == 0 and at > 0:  # its checkpoint cannot be gone on from
+            self.ends = []
+            self._enter(0)
         self.report(Event(self.trial.id, "started", done, train.epochs))
         if done == 0:
             self._epoch_zero()
-        self.loop.go(done)
-        return self._finish()
+        while True:
+            self.loop.go(done)
+            self.taken, done = self.taken + self.loop.taken, self.record.epochs
+            self.ends.append(done)
+            if self.record.diverged or len(self.ends) == len(self.sections):
+                return self._finish()
+            self._enter(len(self.ends), [_array(each) for each in self.prepared.model.variables])
 
-    def _prepare(self) -> None:
+    def _reached(self) -> tuple[int, list[int]]:
+        """Return the phase that a checkpoint is of, and the last epochs of those before it."""
+        if self.folder is None or len(self.sections) == 1:
+            return 0, []
+        ends = checkpoint.phase_ends(self.folder)
+        return (len(ends), ends) if len(ends) < len(self.sections) else (0, [])
+
+    def _enter(self, at: int, carried: Sequence[np.ndarray] | None = None) -> None:
+        """Begin a phase: a network, an optimizer and callbacks of its own, the same weights.
+
+        Args:
+            at: which phase.
+            carried: the variables that the phase before left; None at the beginning, and where a
+                checkpoint has them.
+        """
+        train = self.sections[at]
+        self.spec = spec_of_phase(self.trial.spec, train)
+        self.callbacks = CallbackSet.of(train, self.rows.validation is not None)
+        measured = self.probing.state() if at and carried is not None else None
+        seen = self.loop.seen if carried is not None else []
+        self._prepare(train)
+        self.loop.seen = seen
+        self._carry(carried)
+        self.loop.begin()
+        self._trace(at, measured)
+
+    def _carry(self, values: Sequence[np.ndarray] | None) -> None:
+        """Give the model the variables that a phase before left."""
+        for variable, value in zip(self.prepared.model.variables, values or (), strict=False):
+            variable.assign(value)
+
+    def _prepare(self, train: Train) -> None:
         """Build or fetch the model, put it at its beginning, and make the loop around it."""
-        spec, train = self.trial.spec, self.trial.spec.train
         began = time.perf_counter()
         own = self.callbacks.own_program
-        self.prepared = model_cache.prepared_model(spec, self.rows, self.seed, own=own)
+        self.prepared = model_cache.prepared_model(self.spec, self.rows, self.seed, own=own)
         self.record.clock.add("build", began)
         began = time.perf_counter()
         examples = weighted(self.rows.train, self.rows.splits, train.class_weight)
@@ -122,46 +162,58 @@ class _Running:
         rates = Rates(train, steps)
         self.prepared.begin(self.seed, rates.first(train.learning_rate), self.rows)
         self.record.clock.add("seed", began)
+        first = self.ends[-1] if self.ends else 0
         self.loop = Loop(
             program=self.prepared.program,
             train=examples,
             validation=self.rows.validation,
             batch_size=train.batch_size,
-            epochs=train.epochs,
+            epochs=first + train.epochs,
+            first=first,
             order=lambda epoch: examples.order(self.seed, epoch),
             draws=lambda epoch: self.prepared.program.augmentation.seeds(self.seed, epoch),
             rates=rates,
-            callbacks=self._callbacks(steps),
+            callbacks=self._callbacks(steps, first + train.epochs),
             listener=Listener(self._epoch, self._divergence, self._on_progress),
             clock=self.record.clock,
         )
-        found = remarks(self.prepared.network, self.rows, self.trial.spec)
+        found = remarks(self.prepared.network, self.rows, self.spec)
         self.record.notes += found.notes
         self.record.cautions += found.cautions
         self.probing = Probing(self.trial.probes)
 
-    def _trace(self) -> None:
-        """Trace the program before anything is measured, so that all random state is known."""
+    def _trace(self, at: int, measured: Any) -> None:
+        """Trace the program before anything is measured, so that all random state is known.
+
+        Probes start at the initial weights, in whatever phase, and go on with what is `measured`.
+        """
         program, traced = self.prepared.program, self.prepared.program.traced
         program.prepare(self.loop.train)
-        self.prepared.seed_untracked_variables(self.seed)
+        self.prepared.seed_untracked_variables(f"{self.seed}/phase {at}" if at else self.seed)
         self.record.clock.add("trace", time.perf_counter() - (program.traced - traced))
         if program.unseedable:
             self.record.notes.append(
                 f"draws from a state of TensorFlow's own ({', '.join(program.unseedable)}): "
                 "each trial has a program of its own"
             )
-        if self.trial.probes:
-            self.probing.start(self._context(), self._state)
+        if not self.trial.probes:
+            return
+        now = [_array(each) for each in self.prepared.model.variables] if measured else None
+        for variable, value in self.prepared.initial_state.of(self.seed) if measured else ():
+            variable.value.assign(value)
+        self.probing.start(self._context(), self._state)
+        self._carry(now)
+        if measured:
+            self.probing.restore(measured)
 
-    def _callbacks(self, steps: int) -> keras.callbacks.CallbackList:
+    def _callbacks(self, steps: int, epochs: int) -> keras.callbacks.CallbackList:
         return keras.callbacks.CallbackList(
             self.callbacks.callbacks,
             add_history=True,
             add_progbar=False,
             model=self.prepared.model,
             verbose=0,
-            epochs=self.trial.spec.train.epochs,
+            epochs=epochs,
             steps=steps,
         )
 
@@ -229,7 +281,9 @@ class _Running:
         self._check_time(epoch - 1)
         if time.perf_counter() - self._reported > 1.0:
             self._reported = time.perf_counter()
-            event = Event(self.trial.id, "step", epoch, self.loop.epochs, {}, step, steps)
+            event = Event(
+                self.trial.id, "step", epoch, self.trial.spec.train.epochs, {}, step, steps
+            )
             self.report(event)
 
     def _measure(self, epoch: int, last: bool = False) -> None:
@@ -263,6 +317,8 @@ class _Running:
             "record": self.record.state(),
             "taken": self.loop.taken,
             "seen": self.loop.seen,
+            "taken_before": self.taken,
+            "ends": self.ends,
             "callbacks": [state_of(each) for each in callbacks],
             "probes": self.probing.state(),
         }
@@ -292,7 +348,7 @@ class _Running:
             vars(callback).update(each)
         self.record.restore(found.state["record"])
         self.probing.restore(found.state["probes"])
-        self.loop.taken = found.state["taken"]
+        self.loop.taken, self.taken = found.state["taken"], found.state["taken_before"]
         self.loop.seen = found.state["seen"]
         return self.record.epochs
 
@@ -306,6 +362,8 @@ class _Running:
         sound = (
             isinstance(state.get("taken"), int)
             and isinstance(state.get("seen"), list)
+            and isinstance(state.get("taken_before"), int)
+            and state.get("ends") == self.ends
             and isinstance(memories, list)
             and len(memories) == callbacks
             and all(isinstance(each, dict) for each in memories)
@@ -324,7 +382,8 @@ class _Running:
         row_metric, by_row = self._by_row(metrics)  # last: a network may draw in inference, too
         result = self.record.result(
             self.rows,
-            steps=self.loop.taken,
+            steps=self.taken,
+            phases=tuple(self.ends) if len(self.sections) > 1 else (),
             seen=tuple(self.loop.seen),
             parameters=int(self.prepared.model.count_params()),
             bn_momentum=_bn_momentum(self.prepared.model),
@@ -410,6 +469,10 @@ class _Running:
         if final is not None:
             model.set_weights(final)
         return path
+
+
+def _array(variable: Any) -> np.ndarray:
+    return np.array(variable.value.numpy())
 
 
 class _UntrackedVariable:

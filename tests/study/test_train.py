@@ -3,7 +3,8 @@
 import pytest
 
 from ablate.errors import StudyError
-from ablate.study.schema.train import CalledMetric, Named, Train
+from ablate.study.schema.optimizing import Named
+from ablate.study.schema.train import CalledMetric, Train
 
 
 def test_names_are_brought_to_one_spelling():
@@ -71,3 +72,16 @@ def test_slips_are_told_with_the_nearest_name(fields, said):
     with pytest.raises(StudyError) as told:
         Train(**fields)
     assert said in str(told.value)
+
+
+def test_phases_have_their_sum_of_epochs_and_inherit_the_rest():
+    two = [{"epochs": 2, "freeze": "conv"}, {"epochs": 3, "learning_rate": 0.1}]
+    assert Train(phases=two).epochs == 5 == Train(phases=two, epochs=5).epochs
+    with pytest.raises(StudyError, match=r"epochs: the phases have 5 epochs together\."):
+        Train(phases=two, epochs=6)
+    with pytest.raises(StudyError, match=r"phases\[0\]\.optimizer: There is no optimizer 'adan'"):
+        Train(phases=[{"epochs": 1, "optimizer": "adan"}])
+    with pytest.raises(StudyError, match=r"phases\[1\]\.epochs: missing"):
+        Train(phases=[{"epochs": 1}, {"freeze": "conv"}])
+    with pytest.raises(StudyError, match=r"phases\[0\]\.batch_size: unknown key"):
+        Train(phases=[{"epochs": 1, "batch_size": 2}])

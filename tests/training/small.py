@@ -17,7 +17,11 @@ def spec_of(*insert, model=None, data=None, remove=(), **train):
     return Spec(
         data={"name": "digits", "limit": 100, **(data or {})},
         model=model or {"name": "mlp", "units": [8]},
-        train={"epochs": 2, "learning_rate": 0.1, **train},
+        train={
+            key: each
+            for key, each in {"epochs": 2, "learning_rate": 0.1, **train}.items()
+            if each is not None
+        },
         insert=list(insert),
         remove=list(remove),
     )

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from ablate.study.phases import phases_of, spec_of_phase
 from ablate.study.schema.data import Data
 from ablate.training import model_cache, run_group
 from ablate.training.callbacks import CallbackSet
@@ -38,12 +39,23 @@ class Batches(keras.utils.PyDataset):
 
 
 def by_fit(spec, seed):
-    """Train a trial's model with `model.fit`; return its history and weights."""
-    train, rows = spec.train, rows_of(spec, seed)
-    made = model_cache.make(spec, rows, seed)
-    for variable, value in made.initial_state.of(seed):
-        variable.assign(value)
-    model = made.model
+    """Train a trial's model with `model.fit`, once for each phase; return history and weights."""
+    rows, curves, left = rows_of(spec, seed), {}, []
+    for train in phases_of(spec.train):
+        made = model_cache.make(spec_of_phase(spec, train), rows, seed)
+        for variable, value in made.initial_state.of(seed):
+            variable.assign(value)
+        for variable, value in zip(made.model.variables, left, strict=False):
+            variable.assign(value)
+        first = len(curves.get("loss", ()))
+        for name, curve in _fitted(made.model, train, rows, seed, first).items():
+            curves.setdefault(name, []).extend(curve)
+        left = [np.array(each) for each in made.model.variables]
+    return curves, made.model.get_weights()
+
+
+def _fitted(model, train, rows, seed, first):
+    """Fit a model for a phase that begins after epoch `first`; return the history."""
     compile_for(model, train, rows.splits)
     examples = weighted(rows.train, rows.splits, train.class_weight)
     batches = Batches(examples.batch(0, examples.rows), seed, train.batch_size)
@@ -66,7 +78,8 @@ def by_fit(spec, seed):
 
     history = model.fit(
         batches,
-        epochs=train.epochs,
+        initial_epoch=first,
+        epochs=first + train.epochs,
         shuffle=False,
         validation_data=keras.tree.map_structure(
             np.asarray, rows.validation.batch(0, rows.validation.rows)
@@ -75,7 +88,7 @@ def by_fit(spec, seed):
         callbacks=[*CallbackSet.of(train, True).callbacks, Turn()],
         verbose=0,
     )
-    return history.history, model.get_weights()
+    return history.history
 
 
 WEIGHTED = spec_of(
@@ -144,6 +157,23 @@ CASES = {
         epochs=5,
         callbacks=[{"call": f"{SMALL}:Score"}],
         early_stopping={"monitor": "val_score", "mode": "max", "patience": 1},
+    ),
+    "phases": spec_of(
+        BN,
+        DROPOUT,
+        model=CNN,
+        epochs=None,
+        optimizer={"name": "sgd", "momentum": 0.9},
+        schedule="cosine",
+        phases=[
+            {"epochs": 2, "freeze": "conv"},
+            {
+                "epochs": 3,
+                "learning_rate": 0.01,
+                "early_stopping": {"min_delta": 9.0, "patience": 1},
+            },
+            {"epochs": 1, "freeze": "dense[0]", "optimizer": keras.optimizers.Adam(0.003)},
+        ],
     ),
     "stop": spec_of(BN, epochs=3, callbacks=[{"call": "tests.training.small:Stop"}]),
 }

@@ -280,6 +280,21 @@ def test_what_callbacks_put_into_the_logs_are_metrics(tmp_path):
     )
 
 
+def test_phases_freeze_thaw_and_start_their_optimizer_fresh(tmp_path):
+    phases = [{"epochs": 1, "freeze": "dense1"}, {"epochs": 2, "learning_rate": 0.01}]
+    spec = spec_of(model={"name": "mlp", "units": [8]}, epochs=None, phases=phases, save="final")
+    ((result, _, path),) = run_group([trial_of(spec)], work=lambda trial: tmp_path)
+    assert (result.epochs, result.phases, result.steps) == (3, (1, 3), 12)
+    assert result.curves["learning_rate"] == [0.1, 0.1, 0.01, 0.01]
+    model = keras.saving.load_model(path)
+    assert int(model.optimizer.iterations) == 8 and model.get_layer("dense1").trainable
+    stopped = spec_of(epochs=None, phases=phases[:1])
+    ((frozen, _, path),) = run_group([trial_of(
+        stopped.model_copy(update={"train": stopped.train.model_copy(update={"save": "final"})})
+    )], work=lambda trial: tmp_path / "one")  # fmt: skip
+    assert frozen.phases == () and frozen.curves["val_loss"] == result.curves["val_loss"][:2]
+
+
 def test_compiled_with_xla_and_weighed_by_class():
     spec = spec_of(jit_compile=True, class_weight={0: 2.0, 3: 0.0}, epochs=1)
     (result,) = run(trial_of(spec))

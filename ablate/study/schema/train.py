@@ -10,7 +10,6 @@ one trial. What only a model can tell (does this loss fit this output?) is settl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,43 +21,32 @@ from pydantic import (
     model_validator,
 )
 
-from ablate.errors import nearest
 from ablate.study.keras_names import (
     LOSS_ARGUMENTS,
     LOSSES,
     METRICS,
-    OPTIMIZERS,
     SCHEDULES,
     is_own,
     loss_name,
-    optimizer_name,
     snake,
 )
 from ablate.study.keras_objects import as_text
 from ablate.study.metrics import RESERVED, alike, bare, by_output, reported_as
 from ablate.study.schema.augment import AugmentLayer, as_layer
-from ablate.study.schema.strict import OpenModel, Strict
+from ablate.study.schema.optimizing import (
+    Called,
+    EarlyStopping,
+    Either,
+    Named,
+    Optimizer,
+    Phase,
+    Schedule,
+    check_arguments,
+    no_such,
+    source_of,
+)
+from ablate.study.schema.strict import Strict
 from ablate.study.validation import invalid
-
-
-class Named(OpenModel):
-    """A Keras object by name, with its arguments beside the name."""
-
-    name: str = Field(description="Its name in Keras")
-
-
-class Called(OpenModel):
-    """Anyone's own object: `call: package.module:Class`, with its arguments beside it."""
-
-    call: str = Field(description="Where it is imported from: package.module:Class")
-
-    @field_validator("call")
-    @classmethod
-    def _check_call(cls, call: str) -> str:
-        if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", call) is None:
-            raise invalid(f"a call is written 'package.module:name'. Received: '{call}'.")
-        return call
-
 
 _AS = Field(
     default=None,
@@ -77,21 +65,6 @@ class CalledMetric(Called):
     """Anyone's own metric: a class, or a function of targets and outputs."""
 
     as_: str | None = _AS
-
-
-class EarlyStopping(Strict):
-    """Stop when `monitor` has not improved for `patience` epochs; restore the best weights."""
-
-    monitor: str = Field(default="val_loss", description="A name of the history: val_accuracy, …")
-    patience: int = Field(default=5, ge=0, description="Epochs without improvement to wait.")
-    min_delta: float = Field(default=0.0, ge=0, description="The least that counts as better.")
-    mode: Literal["auto", "min", "max"] = Field(
-        default="auto", description="Whether less or more is better; auto: by the name."
-    )
-
-
-def _as_named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
 
 
 def _as_integers(value: Any) -> Any:
@@ -121,18 +94,10 @@ def _as_metrics(value: Any) -> Any:
     return value
 
 
-def _source(value: Any) -> str:
-    called = "call" in value if isinstance(value, dict) else isinstance(value, Called)
-    return "called" if called else "named"
-
-
-Either = Annotated[
-    Annotated[Named, Tag("named")] | Annotated[Called, Tag("called")], Discriminator(_source)
-]
 Augment = list[
     Annotated[
         Annotated[AugmentLayer, Tag("named")] | Annotated[Called, Tag("called")],
-        Discriminator(_source),
+        Discriminator(source_of),
         BeforeValidator(as_layer, json_schema_input_type=AugmentLayer | Called | str),
     ]
 ]
@@ -147,7 +112,7 @@ Metric = (
     str
     | Annotated[
         Annotated[NamedMetric, Tag("named")] | Annotated[CalledMetric, Tag("called")],
-        Discriminator(_source),
+        Discriminator(source_of),
     ]
 )
 Metrics = list[Metric] | dict[str, list[Metric]] | list[list[Metric]]
@@ -167,9 +132,7 @@ class Train(Strict):
         ge=1,
         description="Steps of an epoch, for pipelines that never end or whose length is not known.",
     )
-    optimizer: Annotated[
-        Either, BeforeValidator(_as_named, json_schema_input_type=Named | Called | str)
-    ] = Field(
+    optimizer: Optimizer = Field(
         default=Named(name="sgd"),
         description="A Keras optimizer by name, its arguments beside it: "
         "{name: sgd, momentum: 0.9}; or a class of your own by call. Left out, that which a model "
@@ -178,10 +141,7 @@ class Train(Strict):
     learning_rate: float = Field(
         default=0.01, ge=0, allow_inf_nan=False, description="The (first) learning rate."
     )
-    schedule: Annotated[
-        Either | None,
-        BeforeValidator(_as_named, json_schema_input_type=Named | Called | str | None),
-    ] = Field(
+    schedule: Schedule | None = Field(
         default=None,
         description=f"How the rate changes: {', '.join(SCHEDULES)}. Lengths in steps or epochs; "
         "left out, they last for the whole training (cosine, polynomial) or one epoch. Or a class "
@@ -208,6 +168,12 @@ class Train(Strict):
         Metrics | None, BeforeValidator(_as_metrics, json_schema_input_type=Metric | Metrics | None)
     ] = Field(
         default=None, description="Metrics that the weights of rows or classes weigh, as metrics."
+    )
+    phases: list[Phase] | None = Field(
+        default=None,
+        min_length=1,
+        description="Parts of the training one after another, as freezing and then unfreezing "
+        "with a smaller rate; train.epochs, if given, is the sum of theirs.",
     )
     trust: bool = Field(
         default=False,
@@ -257,33 +223,9 @@ class Train(Strict):
             return document
         silent = ("optimizer", "learning_rate", "loss", "metrics")
         said = {k: v for k, v in document.items() if v is not None or k not in silent}
+        if "epochs" not in said and isinstance(said.get("phases"), list):
+            said["epochs"] = total_epochs(said["phases"]) or Train.model_fields["epochs"].default
         return as_text(said)
-
-    @field_validator("optimizer")
-    @classmethod
-    def _check_optimizer(cls, optimizer: Named | Called) -> Named | Called:
-        if isinstance(optimizer, Called) or is_own(optimizer.name):
-            return optimizer
-        name = optimizer_name(optimizer.name)
-        if name not in OPTIMIZERS:
-            raise invalid(_no_such("optimizer", optimizer.name, OPTIMIZERS, name))
-        _check_arguments(name, optimizer.arguments, OPTIMIZERS[name], "train.learning_rate")
-        return Named(**{**optimizer.arguments, "name": name})
-
-    @field_validator("schedule")
-    @classmethod
-    def _check_schedule(cls, schedule: Named | Called | None) -> Named | Called | None:
-        if schedule is None or isinstance(schedule, Called):
-            return schedule
-        name = snake(schedule.name).removesuffix("_decay")
-        if name not in SCHEDULES:
-            raise invalid(_no_such("schedule", schedule.name, SCHEDULES, name))
-        known, needed = SCHEDULES[name]
-        _check_arguments(name, schedule.arguments, known, "train.learning_rate")
-        for key in sorted(needed - set(schedule.arguments)):
-            raise invalid(f"'{name}' needs '{key}'.", key)
-        _check_schedule_values(name, schedule.arguments)
-        return Named(**{**schedule.arguments, "name": name})
 
     @field_validator("loss")
     @classmethod
@@ -302,12 +244,18 @@ class Train(Strict):
                 name = each if isinstance(each, str) else getattr(each, "name", None)
                 if name is None or is_own(name) or snake(name) in METRICS:
                     continue
-                raise invalid(_no_such("metric", name, METRICS, snake(name)), *path, index)
+                raise invalid(no_such("metric", name, METRICS, snake(name)), *path, index)
             _check_metric_names(found, *path)
         return metrics
 
     @model_validator(mode="after")
     def _check_together(self) -> Train:
+        if self.phases is not None and self.epochs != (total := total_epochs(self.phases)):
+            raise invalid(
+                f"the phases have {total} epochs together. Leave train.epochs out, or let it be "
+                f"their sum. Received: {self.epochs}.",
+                "epochs",
+            )
         name = getattr(self.optimizer, "name", None)
         own_steps = name == "adafactor" and self.optimizer.arguments.get("relative_step", True)
         if self.schedule is not None and own_steps:
@@ -317,6 +265,12 @@ class Train(Strict):
                 "schedule",
             )
         return self
+
+
+def total_epochs(phases: list[Any]) -> int:
+    """Return the epochs of phases together, as far as they are numbers."""
+    given = [p.get("epochs") if isinstance(p, dict) else getattr(p, "epochs", 0) for p in phases]
+    return sum(each for each in given if isinstance(each, int))
 
 
 def _one_loss(loss: Loss, *path: str | int) -> Loss:
@@ -331,8 +285,8 @@ def _one_loss(loss: Loss, *path: str | int) -> Loss:
         return loss
     name = loss_name(given)
     if name not in LOSSES:
-        raise invalid(_no_such("loss", given, LOSSES, name), *path)
-    _check_arguments(name, arguments, LOSSES[name] | LOSS_ARGUMENTS, "", *path)
+        raise invalid(no_such("loss", given, LOSSES, name), *path)
+    check_arguments(name, arguments, LOSSES[name] | LOSS_ARGUMENTS, "", *path)
     return Named(**{**arguments, "name": name}) if arguments else name
 
 
@@ -361,65 +315,3 @@ def _check_metric_names(metrics: list[Any], *path: str | int) -> None:
         if name in first:
             raise invalid(alike(name, first[name], each), *path, index)
         first[name] = each
-
-
-def _no_such(what: str, given: str, known: Iterable[str], name: str) -> str:
-    names = sorted(known)
-    return (
-        f"There is no {what} '{given}' in Keras.{nearest(name, names)} There are: "
-        f"{', '.join(names)}; one of your own is written package>Name, as registered."
-        if what != "schedule"
-        else f"There is no schedule '{given}'.{nearest(name, names)} There are: {', '.join(names)}."
-    )
-
-
-def _check_arguments(
-    name: str, arguments: Iterable[str], known: frozenset[str], rate: str, *path: str | int
-) -> None:
-    for key in arguments:
-        if key in known:
-            continue
-        if rate and key in ("learning_rate", "initial_learning_rate", "lr"):
-            raise invalid(
-                f"The learning rate is '{rate}', so that variants can change it.", *path, key
-            )
-        raise invalid(
-            f"'{name}' takes no '{key}'.{nearest(key, known)} "
-            f"It takes: {', '.join(sorted(known)) or 'nothing'}.",
-            *path,
-            key,
-        )
-
-
-def _check_schedule_values(name: str, arguments: dict[str, Any]) -> None:
-    """Check the numbers of a schedule, whose keys are known to be right."""
-    for length in ("decay", "warmup", "first_decay"):
-        if f"{length}_steps" in arguments and f"{length}_epochs" in arguments:
-            raise invalid(
-                f"Give '{length}_steps' or '{length}_epochs', not both.", f"{length}_epochs"
-            )
-    for key, value in arguments.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if key in ("staircase", "cycle"):
-            if not isinstance(value, bool):
-                raise invalid(f"expected true or false. Received: {value!r}.", key)
-        elif key in ("monitor", "mode"):
-            if not isinstance(value, str):
-                raise invalid(f"expected text. Received: {value!r}.", key)
-        elif name == "piecewise":
-            if not isinstance(value, list) or not all(isinstance(v, int | float) for v in value):
-                raise invalid(f"expected a list of numbers. Received: {value!r}.", key)
-        elif not number or value < 0:
-            raise invalid(f"expected a number of at least 0. Received: {value!r}.", key)
-    if name in ("warmup", "piecewise") and ("epochs" in arguments) == ("steps" in arguments):
-        raise invalid(f"'{name}' needs either 'epochs' or 'steps'.")
-    if name == "piecewise":
-        bounds = arguments.get("epochs", arguments.get("steps", []))
-        if len(arguments["factors"]) != len(bounds) + 1:
-            raise invalid(
-                f"expected one factor more than there are boundaries ({len(bounds) + 1}). "
-                f"Received: {len(arguments['factors'])}.",
-                "factors",
-            )
-    if name == "plateau" and not 0 < arguments.get("factor", 0.1) < 1:
-        raise invalid(f"expected above 0 and below 1. Received: {arguments['factor']}.", "factor")
