@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +106,19 @@ def _curves(result: TrialResult, part: str, ended: float) -> Iterator[Point]:
     seconds = result.seconds.get("total", 0.0)
     for epoch in range(length):
         logs = {name: each[epoch] for name, each in result.curves.items() if epoch < len(each)}
+        if result.phases:
+            logs["phase"] = float(phase_at(epoch, result.phases))
         at = ended - seconds * (1 - epoch / max(length - 1, 1))
         yield from epoch_points(logs, epoch, at)[part]
+
+
+def phase_at(epoch: int, ends: Sequence[int]) -> int:
+    """Return the phase, from 1, that an epoch belongs to; `ends` are their last epochs.
+
+    >>> [phase_at(epoch, (2, 5)) for epoch in range(6)]
+    [1, 1, 1, 2, 2, 2]
+    """
+    return 1 + sum(epoch > end for end in ends[:-1])
 
 
 def _session(board: Board, result: TrialResult, columns: Columns, ended: float) -> Iterator[Point]:

@@ -283,8 +283,11 @@ def variant_words(variant: ResolvedVariant, baseline: ResolvedVariant | None = N
 
 def _setting(value: Any) -> str:
     if isinstance(value, Mapping):
-        rest = [f"{key} {_setting(each)}" for key, each in value.items() if key != "name"]
+        said = {key: each for key, each in value.items() if key != "name" and each is not None}
+        rest = [f"{key.replace('_', ' ')} {_setting(each)}" for key, each in said.items()]
         return " ".join([str(value.get("name", "")), *rest]).strip()
+    if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+        return ", then ".join(_setting(each) for each in value)
     if isinstance(value, float):
         return f"{value:g}"
     return "none" if value is None else str(value)

@@ -193,7 +193,7 @@ def _opened(base: keras.Model, spec: Spec, splits: Splits) -> tuple[keras.Model,
     One that trains in a way of its own stays as it is: the functional model would not.
     """
     edits = (spec.insert, spec.remove, spec.replace, spec.change)
-    operated = any(edits) or spec.train.freeze is not None
+    operated = any(edits) or bool(spec.train.freeze)
     lost = surgery.lost_methods(base)
     if lost and operated:
         raise SurgeryError(

@@ -77,7 +77,7 @@ class Probing:
             if entries:
                 found[f"{name}/epochs"] = np.array([epoch for epoch, _ in entries])
             for key in dict.fromkeys(key for _, arrays in entries for key in arrays):
-                found[f"{name}/{key}"] = np.stack([arrays[key] for _, arrays in entries])
+                found[f"{name}/{key}"] = _stacked([arrays.get(key) for _, arrays in entries])
             with self._unmoved(probe), _named(name):
                 rest = probe.finish()
             found.update({f"{name}/{key}": np.asarray(each) for key, each in rest.items()})
@@ -130,6 +130,15 @@ def _named(probe: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise StudyError(f"Probe '{probe}': {reason(error)}") from error
+
+
+def _stacked(values: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Return measurements by epoch, NaN where a phase has none: of layers that are frozen in it."""
+    some = next(each for each in values if each is not None)
+    if all(each is not None for each in values):
+        return np.stack([each for each in values if each is not None])
+    nothing = np.full(some.shape, np.nan)
+    return np.stack([nothing if each is None else each for each in values])
 
 
 def _cut(context: Context, rows: int) -> Context:

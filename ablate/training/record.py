@@ -62,19 +62,21 @@ class Record:
             "curves": self.curves,
             "clock": clock,
             "before": self.elapsed,
+            "said": (self.notes, self.cautions),
         }
 
     def takes(self, state: Any) -> bool:
         """Whether `restore` can go on from `state`."""
         return (
             isinstance(state, dict)
-            and state.keys() == {"epochs", "curves", "clock", "before"}
+            and state.keys() == {"epochs", "curves", "clock", "before", "said"}
             and isinstance(state["epochs"], int)
             and 0 < state["epochs"] < self.trial.spec.train.epochs
             and isinstance(state["curves"], dict)
             and all(isinstance(each, list) for each in state["curves"].values())
             and isinstance(state["before"], float)
             and [type(each) for each in state["clock"]] == [dict, list]
+            and [type(each) for each in state["said"]] == [list, list]
         )
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -82,6 +84,8 @@ class Record:
         self.epochs, self.curves, self.before = state["epochs"], state["curves"], state["before"]
         self.clock.seconds.update(state["clock"][0])
         self.clock.inference = state["clock"][1]
+        self.notes = [*state["said"][0], *self.notes]  # those of phases before, too
+        self.cautions = [*state["said"][1], *self.cautions]
 
     def result(self, rows: Rows, **fields: Any) -> TrialResult:
         """Return the result of a trial that came to its end."""

@@ -264,7 +264,7 @@ class _Running:
         if epoch == 1:
             self.callbacks.check(logs, epoch)
         last = epoch == self.loop.epochs or bool(self.prepared.model.stop_training)
-        self._measure(epoch, last)
+        self._measure(epoch, last and len(self.ends) + 1 == len(self.sections))
         self._tell(epoch, logs)
         if not last:
             self._checkpoint()
@@ -294,14 +294,19 @@ class _Running:
 
     def _tell(self, epoch: int, logs: dict[str, Any]) -> None:
         self._reported = time.perf_counter()
-        self.report(Event(self.trial.id, "epoch", epoch, self.loop.epochs, numbers(logs)))
+        found = numbers(logs)
+        if len(self.sections) > 1:
+            found["phase"] = len(self.ends) + 1.0
+        epochs = self.trial.spec.train.epochs
+        self.report(Event(self.trial.id, "epoch", epoch, epochs, found))
 
     def _check_time(self, epochs: int) -> None:
         limit = self.trial.spec.train.time_limit
         spent = self.record.elapsed
         if limit is not None and spent > limit:
+            total = self.trial.spec.train.epochs
             raise TimeUp(
-                f"Stopped after {spent:.0f} s and {epochs} of {self.loop.epochs} epochs: "
+                f"Stopped after {spent:.0f} s and {epochs} of {total} epochs: "
                 f"train.time_limit is {limit:g} s."
             )
 

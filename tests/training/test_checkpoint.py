@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from ablate.study.schema.probes import Probe
 from ablate.training import checkpoint, model_cache, run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 
@@ -43,6 +44,37 @@ def test_an_interrupted_trial_goes_on_to_the_same_bits(tmp_path, monkeypatch, fr
     assert (events[0].kind, events[0].epoch) == ("started", 4)
     assert numbers(result) == numbers(whole)
     assert not (tmp_path / "checkpoint.npz").exists()
+
+
+def test_a_trial_that_is_interrupted_in_any_phase_goes_on_to_the_same_bits(
+    tmp_path, monkeypatch, fresh
+):
+    phases = [
+        {"epochs": 3, "freeze": "conv"},
+        {"epochs": 4, "learning_rate": 0.01, "early_stopping": {"min_delta": 9.0, "patience": 2}},
+        {"epochs": 3, "optimizer": "adam", "learning_rate": 0.003, "schedule": "cosine"},
+    ]
+    spec = spec_of(
+        BN,
+        DROPOUT,
+        model={"name": "cnn", "filters": [4], "dense": [8]},
+        epochs=None,
+        phases=phases,
+        callbacks=[{"call": "tests.training.small:Score"}],
+    )
+    trial = trial_of(spec, seed=4, probes=(Probe(name="activations"), Probe(name="gradients")))
+    ((whole, arrays, _),) = run_group([trial])
+    assert whole.status == "completed", whole.error
+    assert whole.phases == (3, 6, 9)
+    monkeypatch.setattr(checkpoint, "pause", lambda cost: 0.0)
+    for epoch in (2, 4, 6, 8, 9):
+        interrupted(trial, tmp_path, epoch)
+        model_cache.forget()  # as in a new process
+    ((result, found, _),) = run_group([trial], work=lambda trial: tmp_path)
+    assert numbers(result) == numbers(whole)
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 def test_a_small_trial_writes_none(tmp_path, monkeypatch, fresh):

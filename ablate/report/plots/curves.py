@@ -160,6 +160,7 @@ def _together(
             else ("Training (running, as fit reports it)", "Validation")[side]
         )
         axis.set_xlabel("Epoch")
+        _mark_phases(axis, report, stacks)
         _finish(axis, ending if below else whole)
         if below:
             axis.set_xlim(last / 2, last + last * 0.01)
@@ -176,7 +177,7 @@ def _together(
     return Plot(
         f"curve-{formatting.anchor(name.lower())}",
         _title(name),
-        _caption(stacks.values(), MOST_LINES),
+        _caption(stacks.values(), MOST_LINES) + _phases_caption(report, stacks),
         figure,
     )
 
@@ -202,6 +203,7 @@ def _apart(
         mean = mean_and_band(training * factor)[0] if training.size else np.empty(0)
         axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
         axis.set_title(titles[variant], fontsize=8)
+        _mark_phases(axis, report, [variant])
         _finish(axis, limits)
     height = figure.get_figheight()
     figure.supxlabel("Epoch", fontsize=9, y=0.06 / height, va="bottom")
@@ -209,11 +211,32 @@ def _apart(
     caption = _caption(stacks.values(), FEW_LINES) + (
         " Full line: validation; dotted line: training; grey line: the baseline's validation mean."
     )
+    caption += _phases_caption(report, stacks)
     if len(stacks) > len(shown):
         caption += (
             f" Of {len(stacks)} variants, the {len(shown)} furthest from the baseline are drawn."
         )
     return Plot(f"curve-{formatting.anchor(name.lower())}", _title(name), caption, figure)
+
+
+def _phase_ends(report: ReportData, variants: Iterable[str]) -> list[int]:
+    """Return the epochs after which a new phase began, of any trial of these variants."""
+    trials = (each for name in variants for each in report.by_variant.get(name, ()))
+    return sorted({end for each in trials for end in each.phases[:-1]})
+
+
+def _mark_phases(axis: Axes, report: ReportData, variants: Iterable[str]) -> None:
+    for end in _phase_ends(report, variants):
+        axis.axvline(end, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
+
+
+def _phases_caption(report: ReportData, variants: Iterable[str]) -> str:
+    ends = _phase_ends(report, variants)
+    return (
+        f" Upright lines: a new phase begins after epoch {formatting.listed(map(str, ends))}."
+        if ends
+        else ""
+    )
 
 
 def _limits(

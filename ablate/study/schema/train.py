@@ -223,8 +223,6 @@ class Train(Strict):
             return document
         silent = ("optimizer", "learning_rate", "loss", "metrics")
         said = {k: v for k, v in document.items() if v is not None or k not in silent}
-        if "epochs" not in said and isinstance(said.get("phases"), list):
-            said["epochs"] = total_epochs(said["phases"]) or Train.model_fields["epochs"].default
         return as_text(said)
 
     @field_validator("loss")
@@ -250,12 +248,16 @@ class Train(Strict):
 
     @model_validator(mode="after")
     def _check_together(self) -> Train:
-        if self.phases is not None and self.epochs != (total := total_epochs(self.phases)):
-            raise invalid(
-                f"the phases have {total} epochs together. Leave train.epochs out, or let it be "
-                f"their sum. Received: {self.epochs}.",
-                "epochs",
-            )
+        if self.phases is not None:
+            total = sum(each.epochs for each in self.phases)
+            if "epochs" not in self.model_fields_set:
+                self.__dict__["epochs"] = total  # nobody said it: it stays what the phases give
+            elif self.epochs != total:
+                raise invalid(
+                    f"the phases have {total} epochs together. Leave train.epochs out, or let it "
+                    f"be their sum. Received: {self.epochs}.",
+                    "epochs",
+                )
         name = getattr(self.optimizer, "name", None)
         own_steps = name == "adafactor" and self.optimizer.arguments.get("relative_step", True)
         if self.schedule is not None and own_steps:
@@ -265,12 +267,6 @@ class Train(Strict):
                 "schedule",
             )
         return self
-
-
-def total_epochs(phases: list[Any]) -> int:
-    """Return the epochs of phases together, as far as they are numbers."""
-    given = [p.get("epochs") if isinstance(p, dict) else getattr(p, "epochs", 0) for p in phases]
-    return sum(each for each in given if isinstance(each, int))
 
 
 def _one_loss(loss: Loss, *path: str | int) -> Loss:
