@@ -7,6 +7,7 @@ different environments, and validation rows that are the test rows.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -239,6 +240,40 @@ def _twins(result: TrialResult) -> list[tuple[float, float]]:
         if name.startswith("test_") and val is not None and test is not None:
             found.append((val, test))
     return found
+
+
+def unlike_rows(context: AnalysisContext) -> Iterator[Guard]:
+    """Warn where trials of one seed, data and batch size saw other rows in an epoch.
+
+    A pipeline of anyone's own is made anew for each epoch under seeds, and what an epoch saw is
+    recorded: trials of one seed must have seen the same.
+    """
+    first: dict[tuple[object, ...], TrialResult] = {}
+    differing: dict[str, list[tuple[int, int]]] = {}
+    for each in context.table.trials.values():
+        if not each.seen:
+            continue
+        data, train = each.spec.get("data", {}), each.spec.get("train", {})
+        key = (each.seed, json.dumps(data, sort_keys=True), train.get("batch_size"))
+        known = first.setdefault(key, each)
+        for epoch, (one, other) in enumerate(zip(known.seen, each.seen, strict=False), 1):
+            if one != other:
+                differing.setdefault(each.variant, []).append((each.seed, epoch))
+                break
+    if differing:
+        trials = [
+            f"{name} ({', '.join(f'seed {seed} from epoch {epoch} on' for seed, epoch in each)})"
+            for name, each in differing.items()
+        ]
+        yield Guard(
+            "unlike rows",
+            "warning",
+            f"Trials of one seed saw other training rows: {counted(trials)}. The pairing of seeds "
+            "does not hold for them: the pipeline draws from a source that no seed reaches, keeps "
+            "a state from one call to the next, or reads what has changed since. Seed what it "
+            "draws, or say data.load: memory.",
+            tuple(differing),
+        )
 
 
 def environment(context: AnalysisContext) -> Iterator[Guard]:

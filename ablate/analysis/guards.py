@@ -211,6 +211,7 @@ GUARDS: tuple[Callable[[AnalysisContext], Iterator[Guard]], ...] = (
     comparability.unequal_failures,
     convergence.at_chance,
     convergence.chance_not_judged,
+    comparability.unlike_rows,
     comparability.undeclared_data,
     comparability.undeclared_epochs,
     comparability.undeclared_parameters,

@@ -10,6 +10,7 @@ split and scaled without being read.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -203,6 +204,11 @@ def extremes(leaf: np.ndarray | Column, axes: tuple[int, ...] | None = None) -> 
     found = [(each.min(axis=axes), each.max(axis=axes)) for each in chunks(leaf)]
     low, high = zip(*found, strict=True)
     return np.min(low, axis=0), np.max(high, axis=0)
+
+
+def memory() -> int:
+    """Return the bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def has_columns(tree: Tree) -> bool:

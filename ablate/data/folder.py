@@ -8,15 +8,19 @@ What is not read is noted with the reason.
 
 from __future__ import annotations
 
+import math
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ablate.data.check import source
+from ablate.data.column import Column, memory
 from ablate.data.images import Facts, decoded, remarks_on
 from ablate.data.source import Source, listed
 from ablate.errors import DataError, nearest
@@ -63,9 +67,11 @@ def folder(data: Data, labels: bool = True) -> Source:
             raise DataError(_no_images(root, place, skipped))
     facts: dict[Path, Facts] = {}
     arrays: dict[str, Any] = {}
+    streamed = is_streamed(data, sum(map(len, images.values())))
     for part, of_part in folders.items():
         files = [file for each in of_part for file in images[each]]
-        arrays[f"x_{part}"] = _read(root, files, data, facts)
+        read = partial(_read, root, data=data, facts=facts)
+        arrays[f"x_{part}"] = _column(files, read, part) if streamed else read(files)
         counts = [len(images[each]) for each in of_part]
         arrays[f"y_{part}"] = np.repeat(np.arange(len(names)), counts)
     made = source(str(data.directory), arrays, labels=labels, classes=len(names), class_names=names)
@@ -188,6 +194,30 @@ def _no_images(root: Path, place: Path, skipped: Mapping[str, Sequence[str]]) ->
         f"every class folder. Found: {listed(there) or 'nothing'}. Remove the folder if it is no "
         "class, or add or convert its images."
     )
+
+
+def is_streamed(data: Data, files: int) -> bool:
+    """Whether images are decoded while it trains: as asked, or where they take too much memory.
+
+    Too much is over a quarter of the machine's memory for as many workers as it has cores.
+    """
+    if data.load is not None:
+        return data.load == "stream"
+    assert data.image_size is not None  # a directory has one
+    values = math.prod(data.image_size) * CHANNELS[data.complete_arguments()["color_mode"]]
+    return files * values * (os.cpu_count() or 1) > memory() / 4
+
+
+def _column(
+    files: Sequence[Path], read: Callable[[Sequence[Path]], np.ndarray], part: str
+) -> Column:
+    """Return the images of files as rows that are decoded when they are asked for."""
+    one = read(files[:1])
+
+    def rows(numbers: np.ndarray) -> np.ndarray:
+        return read([files[number] for number in numbers])
+
+    return Column(f"x_{part}", rows, len(files), one.shape[1:], one.dtype)
 
 
 def _read(root: Path, files: Sequence[Path], data: Data, facts: dict[Path, Facts]) -> np.ndarray:

@@ -37,6 +37,8 @@ def load(data: Data) -> Source:
         StudyError: a `call` names nothing that can be called.
     """
     document = {field: getattr(data, field) for field in _FIELDS} | data.complete_arguments()
+    if data.directory is not None:
+        document["load"] = data.load
     if data.call is not None:  # whether a pipeline is read once or made anew
         document["kept"] = data.load == "memory" or data.digest is not None
     key = json.dumps([document, _stamp(data)], sort_keys=True, default=str)

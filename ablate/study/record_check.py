@@ -122,6 +122,7 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "cautions": (_list_of(str), "a list of texts"),
     "attempts": (_count, "a whole number from 0"),
     "probes": (_list_of(str), "a list of texts"),
+    "seen": (_list_of(str), "a list of texts"),
     "measured": (_list_of(str), "a list of texts"),
     "saved": (_of(str, NoneType), "a text or null"),
     "row_metric": (_of(str, NoneType), "a text or null"),

@@ -31,7 +31,7 @@ from pydantic_core import CoreSchema
 from ablate.errors import StudyError, nearest
 from ablate.reasons import reason
 from ablate.study.schema.strict import OpenModel, Strict
-from ablate.study.validation import InvalidFields, Problem, problems_of
+from ablate.study.validation import InvalidFields, Problem, invalid, problems_of
 
 T = TypeVar("T", bound=Strict)
 
@@ -193,11 +193,34 @@ class Chosen(OpenModel):
         """What messages call it."""
         return str(getattr(self, self.given_keys[0]))
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keys beside the declared ones, as given, and of a `call` those under `arguments`."""
+        given = super().arguments
+        if self._apart:
+            del given["arguments"]
+        return given | self._apart
+
+    @property
+    def _apart(self) -> dict[str, Any]:
+        """What stands under `arguments`: of a function, what is a key of the section as well."""
+        given = super().arguments.get("arguments")
+        called = getattr(self, "call", None) is not None
+        return dict(given) if called and isinstance(given, Mapping) else {}
+
     def complete_arguments(self) -> dict[str, Any]:
         """Return the kind's arguments with its defaults filled in."""
         return self.kind.complete(self.arguments)
 
     def _check_arguments(self) -> None:
+        given = super().arguments
+        if getattr(self, "call", None) is not None and "arguments" in given:
+            apart = given["arguments"]
+            if not isinstance(apart, Mapping) or not all(isinstance(key, str) for key in apart):
+                raise invalid(f"expected a mapping of names. Received: {apart!r}.", "arguments")
+            for key in apart:
+                if key in given:
+                    raise invalid(f"'{key}' is given twice: here and beside it.", "arguments", key)
         self.kind.check(self.arguments, type(self).model_fields)
 
     @model_serializer(mode="wrap")
@@ -207,7 +230,8 @@ class Chosen(OpenModel):
         document: dict[str, Any] = handler(self)
         if not (info.exclude_unset or info.exclude_defaults):
             # What is left to a default is the same study as what spells it out.
-            document.update(self.complete_arguments())
+            complete = self.complete_arguments().items()
+            document.update({key: each for key, each in complete if key not in self._apart})
         return document
 
     @classmethod

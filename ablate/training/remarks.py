@@ -47,7 +47,7 @@ def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
     of_norms = remarks_on_norms(made, rows.counts["train"], spec.train)
     of_places = remarks_on_insertions(made)
     notes = [
-        *rows.splits.notes, *made.notes, *remarks_on_compilation(made), *of_places[0],
+        *rows.splits.notes, *rows.notes, *made.notes, *remarks_on_compilation(made), *of_places[0],
         *_dropout_before_norm(made), *of_norms[0],
     ]  # fmt: skip
     unscaled = rows.splits.unscaled

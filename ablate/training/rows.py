@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from ablate.data import Part, Splits, Target, load, split
-from ablate.data.column import Column, has_columns
+from ablate.data.column import Column, has_columns, memory
 from ablate.errors import StudyError
 from ablate.study.schema.augment import crop_of
 from ablate.study.trial import Spec
@@ -49,6 +49,7 @@ class Rows:
     validation: Feed | None
     test: Feed | None
     uncropped: Splits | None = None
+    notes: tuple[str, ...] = ()  # how the rows reach a step, where they are not held in memory
 
     @property
     def counts(self) -> dict[str, int]:
@@ -86,15 +87,15 @@ def rows_of(spec: Spec, seed: int) -> Rows:
             "made anew for each epoch. The rows here have numbers, and an epoch has all of them."
         )
     if key not in _made:
-        streamed, seen = streams(spec, splits), cropped(splits, spec.train)
+        (streamed, notes), seen = streams(spec, splits), cropped(splits, spec.train)
         given = {**seen.parts, "train": splits.parts["train"]}
         parts = {
             name: None if part is None else _feed(part, streamed) for name, part in given.items()
         }
         if splits.stream is not None:
-            parts["train"] = _streamed(spec, splits)
+            parts["train"], notes = _streamed(spec, splits), (*notes, _PIPELINE)
         assert parts["train"] is not None
-        _made[key] = Rows(seen, parts["train"], parts["validation"], parts["test"], splits)
+        _made[key] = Rows(seen, parts["train"], parts["validation"], parts["test"], splits, notes)
     _made.move_to_end(key)
     while len(_made) > 1 and sum(each.nbytes for each in _made.values()) > _REMEMBERED_BYTES:
         _made.popitem(last=False)
@@ -109,23 +110,30 @@ def _streamed(spec: Spec, splits: Splits) -> Feed:
     return StreamFeed(stream, size, steps, inputs=splits.y_train is splits.x_train)
 
 
-def streams(spec: Spec, splits: Splits) -> bool:
-    """Whether rows are read while it trains: as asked, or where they take too much memory.
+_PIPELINE = (
+    "training rows come from a pipeline, in an order of its own, made anew for each epoch; "
+    "validation and test rows are read once"
+)
 
-    Too much is over a quarter of the machine's memory for all of its workers.
+
+def streams(spec: Spec, splits: Splits) -> tuple[bool, tuple[str, ...]]:
+    """Whether rows are read while it trains, as asked or where memory is short, and a note of it.
+
+    Memory is short where they take over a quarter of the machine's for all of its workers.
     """
-    if spec.data.load is not None:
-        return spec.data.load == "stream"
     leaves = (leaf for part in splits.parts.values() if part for leaf in _leaves(part.x))
     size = sum(_undivided(leaf)[0].nbytes for leaf in leaves)
     threads = spec.train.threads if isinstance(spec.train.threads, int) else 1
     workers = max(1, (os.cpu_count() or 1) // threads)
-    return bool(size * workers > memory() / 4)
-
-
-def memory() -> int:
-    """Return the bytes of memory that this machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    short = bool(size * workers > memory() / 4)
+    streamed = short if spec.data.load is None else spec.data.load == "stream"
+    if not streamed:
+        return False, ()
+    why = "data.load: stream" if spec.data.load else f"the machine has {memory() / 2**30:.0f}"
+    return True, (
+        f"rows are read block by block while it trains: {size / 2**30:.2g} GiB for each of "
+        f"{workers} worker{'s' if workers > 1 else ''} ({why})",
+    )
 
 
 def _feed(part: Part, streamed: bool) -> Feed:

@@ -121,3 +121,17 @@ def test_neither_keras_nor_numpy_is_imported():
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_arguments_of_a_call_that_are_keys_of_the_section_stand_apart():
+    fields = {"call": "own:load", "rows": 5, "arguments": {"limit": 3, "path": "x.csv"}, "limit": 9}
+    data = Data(**fields)
+    assert data.arguments == {"rows": 5, "limit": 3, "path": "x.csv"}
+    assert (data.limit, data.path) == (9, None)
+    dumped = data.model_dump()
+    assert (dumped["limit"], dumped["rows"], dumped["path"]) == (9, 5, None)
+    assert Data(**{key: each for key, each in dumped.items() if each is not None}) == data
+    with pytest.raises(StudyError, match=r"data.arguments|arguments: expected a mapping"):
+        Data(call="own:load", arguments=[1])
+    with pytest.raises(StudyError, match="'rows' is given twice"):
+        Data(call="own:load", rows=1, arguments={"rows": 2})

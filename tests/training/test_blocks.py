@@ -4,13 +4,14 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ablate.data import split
 from ablate.study.schema.data import Data
-from ablate.training import blocks, model_cache, rows
+from ablate.training import blocks, model_cache, rows, run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 
-CNN = {"name": "cnn", "filters": [4], "dense": [8]}
+CNN = {"name": "cnn", "filters": [2], "dense": [4]}
 
 
 def images():
@@ -69,3 +70,21 @@ def test_any_size_of_block_gives_the_bits_of_memory(name, monkeypatch):
     for size in (1, 9000, 2**25):
         assert found(data | {"load": "memory"}, size, monkeypatch) == expected
     splitting.forget()
+
+
+def test_folders_are_decoded_while_it_trains_to_the_same_bits(tmp_path, monkeypatch):
+    x, y = images()
+    for number, (image, label) in enumerate(zip(x[:60], y, strict=False)):
+        place = tmp_path / "images" / f"class{label}"
+        place.mkdir(parents=True, exist_ok=True)
+        tf.io.write_file(str(place / f"{number}.png"), tf.io.encode_png(image))
+    data = {"directory": str(tmp_path / "images"), "image_size": [8, 8], "color_mode": "grayscale"}
+    expected = found(data, 2**25, monkeypatch)
+    assert found(data | {"load": "stream"}, 1000, monkeypatch) == expected
+    broken = next((tmp_path / "images").rglob("*.png"))
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:40])
+    spec = spec_of(model=CNN).model_copy(update={"data": Data(**data, load="stream")})
+    ((failed, _, _),) = run_group([trial_of(spec)])
+    assert failed.status == "failed"
+    assert f"the image '{broken.parent.name}/{broken.name}' cannot be read" in failed.error

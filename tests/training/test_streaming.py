@@ -115,7 +115,7 @@ def forgotten():
 
 
 def stream(name, data=None, **train):
-    made = spec_of(BN, DROPOUT, model={"name": "cnn", "filters": [4], "dense": [8]}, **train)
+    made = spec_of(BN, DROPOUT, model={"name": "mlp", "units": [8]}, **train)
     data = Data(call=f"{__name__}:{name}", **(data or {}))
     return made.model_copy(update={"data": data})
 

@@ -252,7 +252,9 @@ SOURCES.add(
         "ablate.data.folder:folder", ("image_size",),
     ),
     Kind(
-        "call", "call", None, None, "package.module:function, which returns the arrays.",
+        "call", "call", None, None,
+        "package.module:function, which returns arrays, a reader or a pipeline. Those of its "
+        "arguments that are keys of this section, too, stand under `arguments`.",
         "ablate.data.called:rows_of",
     ),
 )  # fmt: skip
