@@ -397,10 +397,6 @@ def test_one_warning_of_a_kind_names_every_variant() -> None:
     assert kinds.count("at chance") == kinds.count("moving averages") == 1
     assert all(set(names) <= set(each.variants) for each in found if each.kind == "at chance")
 
-    assert len(parameters) == 5
-    assert parameters[-1].text == "The same (parameters) holds of v4, v5, v6, v7 and 92 more."
-    assert len(parameters[-1].variants) == 96
-
 
 def test_trials_of_one_seed_that_saw_other_rows_are_a_failed_pairing() -> None:
     plain = [result("plain", s, v, seen=("aa", f"b{s}")) for s, v in enumerate(VALUES["plain"])]
