@@ -112,6 +112,29 @@ def _pairing(context: AnalysisContext) -> Iterator[Guard]:
         )
 
 
+def _margin(context: AnalysisContext) -> Iterator[Guard]:
+    """Say what these seeds could have shown of equivalence, where no margin was set."""
+    shown = {
+        each.variant: each.margin_shown
+        for each in context.effects
+        if each.margin_shown is not None and each.verdict == "inconclusive"
+    }
+    if context.settings.margin is not None or not shown:
+        return
+    ends = [
+        amount(context.metric, each, difference=True)
+        for each in (min(shown.values()), max(shown.values()))
+    ]
+    within = " to ".join(dict.fromkeys(ends))
+    yield Guard(
+        "margin",
+        "note",
+        "Inconclusive is not equivalent: without analysis.margin nothing is called so. Such seeds "
+        f"show equal variants equivalent within {within}, with 80 % power.",
+        tuple(shown),
+    )
+
+
 def _skew(context: AnalysisContext) -> Iterator[Guard]:
     found = {
         each.variant: skewness
@@ -222,6 +245,7 @@ GUARDS: tuple[Callable[[AnalysisContext], Iterator[Guard]], ...] = (
     convergence.never_overfits,
     comparability.environment,
     _skew,
+    _margin,
     _resolution,
     _pairing,
     _unknown_direction,

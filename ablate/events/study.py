@@ -97,7 +97,7 @@ def with_table(board: Board, analysis: Analysis) -> Board:
 
 def table(found: Analysis) -> str:
     """Return the answer in words and one row per variant."""
-    lines = [*found.answer, "", f"`{found.metric}` of each variant. {found.coverage}", ""]
+    lines = [*found.answer, "", f"`{found.metric}` of each variant.", ""]
     lines += [
         "| variant | seeds | lost | mean | interval | minus baseline | interval | p (Holm) |",
         "|---|---|---|---|---|---|---|---|",

@@ -406,3 +406,16 @@ def test_trials_of_one_seed_that_saw_other_rows_are_a_failed_pairing() -> None:
     found = guards([*plain, *other], [PLAIN, WITH_BN])["unlike rows"]
     assert (found.severity, found.variants) == ("warning", ("bn",))
     assert "bn (seed 1 from epoch 2 on)" in found.text
+
+
+def test_without_a_margin_it_is_said_what_these_seeds_could_have_shown() -> None:
+    base = np.array(noisy(0.94, 0.005, 6, 0))
+    values = {"plain": list(base), "bn": list(base + np.array(noisy(0, 0.01, 6, 1)))}
+    found = analyze(study(values), [PLAIN, WITH_BN], "plain")
+    effect = found.effect("bn")
+    assert effect is not None
+    assert effect.margin_shown is not None
+    text = next(each.text for each in found.guards if each.kind == "margin")
+    assert f"within {100 * effect.margin_shown:.1f} points, with 80 % power" in text
+    margined = analyze(study(values), [PLAIN, WITH_BN], "plain", Settings(margin=0.02))
+    assert "margin" not in {each.kind for each in margined.guards}

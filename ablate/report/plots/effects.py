@@ -91,7 +91,7 @@ def factor_effects(report: ReportData) -> Iterator[Plot]:
         "Main effects: the level named against the factor's first level, averaged over all "
         "others. Interactions (×): how much more one factor does with the other than without "
         f"it. A mark per seed; the diamond is the mean, the line its paired {level} interval; "
-        "a filled diamond stands after Holm's correction."
+        "a filled diamond differs from zero after correction for the comparisons."
     )
     if len(rows) > len(shown):
         caption += f" {len(rows) - len(shown)} more are in the table."
@@ -118,8 +118,8 @@ def contributions(report: ReportData) -> Iterator[Plot]:
     level = formatting.percent(analysis.confidence)
     caption = (
         f"{origin} minus the same without what is named, seed by seed. A mark per seed; the "
-        f"diamond is the mean, the line its paired {level} interval; a filled diamond stands "
-        "after Holm's correction."
+        f"diamond is the mean, the line its paired {level} interval; a filled diamond differs "
+        "from zero after correction for the comparisons."
     )
     if len(rows) > len(shown):
         caption += f" The first {len(shown)} of {len(rows)} are drawn."
@@ -171,8 +171,8 @@ def _caption(report: ReportData, left_out: int) -> str:
     parts = [
         f"Left, a mark for every seed; the bar is the mean and the line its {level} interval. "
         "Right, the difference to the baseline seed by seed; the diamond is its mean and the line "
-        f"the paired {level} interval, per comparison. A filled diamond stands after Holm's "
-        "correction, an open one is not told from zero. There is no interval under three seeds."
+        f"the paired {level} interval, per comparison. A filled diamond is better or worse "
+        "after correction for the comparisons, an open one is not. There is no interval under three seeds."
     ]
     if left_out:
         parts.append(

@@ -1,7 +1,7 @@
 """Forest plots: a row per variant or effect, a dot per seed, the mean and its interval.
 
-A filled diamond is a difference that holds after Holm's correction, an open one is not told from
-zero. Rows are drawn from the top; names are made to fit at their left.
+A filled diamond is better or worse after correction for the comparisons, an open one is not. Rows
+are drawn from the top; names are made to fit at their left.
 """
 
 from __future__ import annotations

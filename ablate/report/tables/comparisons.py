@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablate.analysis import Expectation, FactorEffect
+from ablate.analysis import Effect, Expectation, FactorEffect
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
@@ -20,6 +20,7 @@ from ablate.report.tables.cells import (
     Cells,
     difference_cells,
     holm_words,
+    interval_title,
     pairs_column,
     scale_of,
     share_text,
@@ -161,6 +162,18 @@ def evidence(report: ReportData) -> Table | None:
         if each.metric == analysis.metric and each.variant != analysis.baseline and each.n > 1
     ]
     scale = scale_of(analysis, analysis.metric)
+
+    def detectable(each: Effect) -> str:
+        if each.detectable is None:
+            return NONE
+        return f"{scale.value(each.detectable)} ({_ends(each, scale)})"
+
+    def needed(each: Effect) -> str:
+        if each.seeds_needed is None:
+            return NONE
+        least, most = whole(each.seeds_needed_low), whole(each.seeds_needed_high)
+        return f"{each.seeds_needed} ({least} to {'any number' if most == NONE else most})"
+
     large: tuple[Cells, ...] = (
         (
             Column("BCa interval", drop=5),
@@ -171,6 +184,14 @@ def evidence(report: ReportData) -> Table | None:
             lambda each: share_text(each.improvement, each.improvement_low, each.improvement_high),
         ),
     )
+    margin: Cells = (
+        (Column("Seeds for equivalence"), lambda each: whole(each.equivalence_seeds))
+        if any(each.margin is not None for each in rows)
+        else (
+            Column(scale.difference_titled("Margin it could show")),
+            lambda each: scale.value(each.margin_shown),
+        )
+    )
     return tabulated(
         "evidence",
         "How much this many seeds can tell",
@@ -180,22 +201,32 @@ def evidence(report: ReportData) -> Table | None:
             pairs_column("Pairs"),
             (Column("Cohen's d"), lambda each: figures(each.cohens_d, 2)),
             (Column("Correlation", drop=2), lambda each: fixed(each.correlation, 2)),
-            (
-                Column(scale.difference_titled("Smallest effect to find")),
-                lambda each: scale.value(each.detectable),
-            ),
-            (Column("Seeds needed"), lambda each: whole(each.seeds_needed)),
-            (Column("p (t)", drop=3), lambda each: probability(each.p)),
+            (Column(scale.difference_titled("Smallest effect to find")), detectable),
+            (Column("Seeds needed"), needed),
+            margin,
+            (Column("p (one test)", drop=3), lambda each: probability(each.p)),
             (Column("p (sign flip)", drop=4), lambda each: probability(each.sign_flip_p)),
             *(large if any(each.improvement is not None for each in rows) else ()),
         ),
         (
             "Correlation: what pairing by seed bought (near zero: nothing). Smallest effect to "
-            "find: with 80 % power at the spread observed. Seeds needed: for the observed effect, "
-            "with the same power. A check that this n does not allow has a dash.",
+            "find: with 80 % power at the spread observed and at the level that the verdict uses. "
+            "Seeds needed: for the observed effect, with the same power. In brackets the "
+            f"{interval_title(analysis)}s: few seeds leave both uncertain. "
+            + (
+                "Seeds for equivalence: to show equal variants equivalent within the margin. "
+                if margin[0].title == "Seeds for equivalence"
+                else "Margin it could show: within which equal variants would be shown equivalent. "
+            )
+            + "A check that this n does not allow has a dash.",
         ),
         detail=True,
     )
+
+
+def _ends(each: Effect, scale: Scale) -> str:
+    low, high = each.detectable_low, each.detectable_high
+    return f"{scale.value(low)} to {scale.value(high)}"
 
 
 def expectations(report: ReportData) -> Table | None:
