@@ -172,7 +172,8 @@ def _caption(report: ReportData, left_out: int) -> str:
         f"Left, a mark for every seed; the bar is the mean and the line its {level} interval. "
         "Right, the difference to the baseline seed by seed; the diamond is its mean and the line "
         f"the paired {level} interval, per comparison. A filled diamond is better or worse "
-        "after correction for the comparisons, an open one is not. There is no interval under three seeds."
+        "after correction for the comparisons, an open one is not. There is no interval under "
+        "three seeds."
     ]
     if left_out:
         parts.append(

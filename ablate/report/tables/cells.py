@@ -78,13 +78,17 @@ def interval_title(analysis: Analysis) -> str:
 
 def difference_cells(analysis: Analysis, scale: Scale, verdict: str = "Verdict") -> list[Cells]:
     """Return the columns difference, interval, p and verdict of a comparison."""
+    margin = any(each.margin is not None for each in analysis.effects)
     return [
         (Column(scale.difference_titled("Difference")), lambda each: scale.difference(each.mean)),
         (
             Column(interval_title(analysis), drop=2),
             lambda each: scale.interval(each.low, each.high, sign=True),
         ),
-        (Column("p (Holm)", drop=3), lambda each: probability(each.p_holm)),
+        (
+            Column("p (corrected)" if margin else "p (Holm)", drop=3),
+            lambda each: probability(each.p_holm),
+        ),
         (Column(verdict, "left"), verdict_text),
     ]
 
@@ -110,7 +114,10 @@ def verdict_mark(effect: Comparison | None) -> str:
 
 
 def holm_words(rows: Sequence[Comparison]) -> str:
-    """Return over how many comparisons Holm's p is taken, family by family; "" of a single test."""
+    """Return over how many comparisons p is corrected, family by family; "" of a single test.
+
+    Where an interval leaves out 0 and the verdict is inconclusive for that alone, it says why.
+    """
     # Every pair of variants is one family, whatever stands on its other side.
     families = {
         (each.family, "" if each.family == "pairs" else getattr(each, "baseline", "")): (
@@ -121,14 +128,29 @@ def holm_words(rows: Sequence[Comparison]) -> str:
     }
     if max(families.values(), default=0) < 2:
         return ""
+    rule = "corrected" if any(each.margin is not None for each in rows) else "Holm's"
     if len(families) == 1:
-        return f", p is Holm's over {next(iter(families.values()))} comparisons"
-    several = len({baseline for _, baseline in families}) > 1
-    sizes = [
-        f"over {counted(size, 'comparison')} ({family}{f' with {baseline}' if several else ''})"
-        for (family, baseline), size in families.items()
-    ]
-    return f", p is Holm's, each family for itself: {listed(sizes)}"
+        text = f", p is {rule} over {next(iter(families.values()))} comparisons"
+    else:
+        several = len({baseline for _, baseline in families}) > 1
+        sizes = [
+            f"over {counted(size, 'comparison')} ({family}{f' with {baseline}' if several else ''})"
+            for (family, baseline), size in families.items()
+        ]
+        text = f", p is {rule}, each family for itself: {listed(sizes)}"
+    if any(_alone(each) for each in rows):
+        text += (
+            ". The verdict follows p: an interval that leaves out 0 by itself may be no evidence "
+            "among so many"
+        )
+    return text
+
+
+def _alone(each: Comparison) -> bool:
+    """Whether an interval leaves out 0 and its verdict is inconclusive."""
+    if each.low is None or each.high is None or each.verdict != "inconclusive":
+        return False
+    return each.low > 0 or each.high < 0
 
 
 def share_text(share: float | None, low: float | None, high: float | None) -> str:

@@ -104,7 +104,8 @@ def best(report: ReportData) -> Table | None:
         (
             f"Sets made like this hold the best in {percent(analysis.confidence)} of studies. A "
             "variant is ruled out where another is ahead of it by a paired one-sided test, at a "
-            f"level divided by the number of rivals. Over the {found.n} seeds that all completed.",
+            f"level divided by the number of rivals, which asks less than a verdict on each pair. "
+            f"Over the {found.n} seeds that all completed.",
         ),
         mark=lambda name: "" if name in found.members else "worse",
     )
