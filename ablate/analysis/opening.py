@@ -192,7 +192,8 @@ def _size(effect: FactorEffect) -> float:
 def _effect_name(effect: FactorEffect) -> str:
     at = f" at {listing(effect.within)}" if effect.within else ""
     if effect.trend is not None:
-        return f"{effect.factors[0]} from {effect.references[0]} to {effect.levels[0]}"
+        line = "fitted line on a log scale" if effect.trend == "log" else "fitted line"
+        return f"{effect.factors[0]} from {effect.references[0]} to {effect.levels[0]} ({line})"
     if effect.order == 1:
         return f"{effect.factors[0]}={effect.levels[0]} (against {effect.references[0]}){at}"
     return effect.name

@@ -166,7 +166,7 @@ def test_a_factor_of_numbers_has_the_trend_of_least_squares() -> None:
     assert (found.trend, found.verdict, found.averaged_over) == ("linear", "worse", ("bn",))
     assert "along rate from 0 to 0.5, averaged over bn: test accuracy −2." in found.words
     assert found.words.endswith(": worse towards 0.5")
-    assert analysis.answer[0].startswith("Main effects on test accuracy: rate from 0 to 0.5 −2.")
+    assert analysis.answer[0].startswith("Main effects on test accuracy: rate from 0 to 0.5 (")
     assert "rate=0.2" not in analysis.answer[0]
 
 
