@@ -16,6 +16,16 @@ MODULES = sorted(
 )
 
 
+#: Pages whose examples run as they are printed.
+PAGES = [Path(__file__).parents[1] / "docs" / "surgery.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_the_examples_of_a_page_are_true(page: Path) -> None:
+    found = doctest.testfile(str(page), module_relative=False)
+    assert (found.failed, found.attempted > 0) == (0, True)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_in_docstrings_are_true(name: str) -> None:
     found = doctest.testmod(import_module(name))

@@ -74,7 +74,9 @@ def command(
             raise click.UsageError("--layer, --where and --except belong to a single model.")
         second = open_model(other, weights, usual="none")
         return _compared(opened.model, second.model, (opened.words, second.words), as_json)
-    model = opened.model
+    from ablate.surgery.tracing import functional
+
+    model = functional(opened.model)
     rows = _rows(model, list(where) or None, list(except_) or None)
     meanings = _meanings(model)
     planned = _planned(model, layer, at, where, except_) if layer else None

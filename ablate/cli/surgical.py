@@ -281,12 +281,15 @@ def edit_summary(
     from ablate.surgery.diagnostics import constant_means, constant_words
     from ablate.surgery.exchange import described
     from ablate.surgery.hosts import paths
+    from ablate.surgery.tracing import functional
 
     done = [each for each in decisions if each.skipped is None]
     skipped = [(each.host, each.skipped) for each in decisions if each.skipped is not None]
     lines = [f"In {opened.words}:", *(f"  {line}" for line in described(done))]
     lines += each_with_reason("skipped", skipped)
-    ours, theirs = ({path: each for each, path in paths(model)} for model in (opened.model, new))
+    ours, theirs = (
+        {path: each for each, path in paths(functional(m))} for m in (opened.model, new)
+    )
     hosts = {each.host for each in done}
     anew = [path for path in ours if path in hosts and not takes_over(ours[path], theirs[path])]
     warnings = [constant_words(*found) + "." for found in constant_means(new) if found[0] in hosts]

@@ -15,6 +15,7 @@ import numpy as np
 
 from ablate.surgery import exact, graph, hosts
 from ablate.surgery.conversion import variables
+from ablate.surgery.tracing import functional
 
 #: What a layer's configuration has that is no argument of its own.
 _NO_ARGUMENTS = ("name", "trainable", "build_config", "optional")
@@ -54,11 +55,12 @@ class Comparison:
 
 
 def compare(first: keras.Model, second: keras.Model) -> Comparison:
-    """Return what differs between two functional or Sequential models.
+    """Return what differs between two models.
 
     Raises:
-        SurgeryError: one of them is neither.
+        SurgeryError: the graph of one of them cannot be read.
     """
+    first, second = functional(first), functional(second)
     ours, theirs = ({path: each for each, path in hosts.paths(model)} for model in (first, second))
     reads = [_inputs(model) for model in (first, second)]
     both = [path for path in ours if path in theirs]

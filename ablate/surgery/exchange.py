@@ -104,8 +104,7 @@ def plan_changes(
         SurgeryError: as `change`; or two changes set one argument of one layer.
     """
     model = functional(model)
-    planner = _Planner(model)
-    return _planned(model, changes, planner.changed, base)
+    return _planned(model, changes, _Planner(model).changed, base)
 
 
 def plan_replacements(

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from ablate.surgery import insert, inserted, remove
+from ablate.surgery import change, changed, insert, inserted, remove, replace
 from ablate.surgery.graph import every
+from ablate.surgery.kinds import kind_of
 from ablate.surgery.rebuild import rebuild
 from tests.surgery.cases import CASES
 
@@ -83,6 +84,27 @@ def assert_goes_in_and_out(model, x, at, before, wanted):
     assert {operation.name for _, operation in every(new)} == names | added
     assert not names & added
     assert_same(state(remove(new)), before, calls=False)
+
+
+def test_layers_are_changed_and_replaced_and_come_back(case, tmp_path):
+    """Each edit that some layer of the case takes, one upon the other, undone from the last."""
+    name, model, x = case
+    before, wanted = state(model), outputs(model, x)
+    new = change(model, "all", trainable=False) if model.trainable_weights else model
+    kinds = {kind_of(layer) for _, layer in every(model) if isinstance(layer, keras.layers.Layer)}
+    if "dropout" in kinds:
+        new = change(new, "Dropout", rate=0.25)
+    if "norm" in kinds:
+        new = change(new, "norm", epsilon=0.01)
+        new = replace(new, "norm", "LayerNormalization")
+    assert_same(state(model), before, calls=False)
+    if name not in UNSAVED:
+        new.save(tmp_path / "new.keras")
+        new = keras.models.load_model(tmp_path / "new.keras")
+    if changed(new):
+        back = remove(new)
+        assert_same(state(back), before, calls=False)
+        assert equal(wanted, outputs(back, x))
 
 
 def test_normalization_changes_outputs_and_goes_without_a_trace(case, tmp_path):
