@@ -123,9 +123,10 @@ def _is_data_source(value: Any) -> bool:
 
 def _is_part(key: Any, value: Any) -> bool:
     """Whether a field of a mapping is data, and not an option that stands beside it."""
-    if str(key) in _BOTH or str(key) in _ALONE:
-        return not isinstance(value, str | int | float) and value is not None
-    return str(key).partition("_")[0] in ("x", "y", "weight", "groups", "sample")
+    known = str(key) in _BOTH or str(key) in _ALONE
+    array = str(key).partition("_")[0] in ("x", "y", "weight", "groups", "sample")
+    # A text names a column or a file, whatever its key.
+    return (known or array) and not isinstance(value, str | int | float) and value is not None
 
 
 def _options(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
