@@ -126,7 +126,13 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+#: Those that show nothing in a moment that others do not.
+LONG = {"chain", "cutmix", "padded crop"}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(each, marks=[pytest.mark.slow] * (each in LONG)) for each in CASES]
+)
 def test_a_trial_equals_fit_on_the_augmented_batches_to_the_bit(case, tmp_path):
     spec = spec_of(CASES[case], BN, DROPOUT, save="final")
     ((result, _, path),) = run_group([trial_of(spec, seed=3)], work=lambda trial: tmp_path)
