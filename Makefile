@@ -1,7 +1,7 @@
 # Everything a fresh machine needs: Python 3.11-3.13 and make.
 #   make demo       install, run configs/digits.yaml, print the table, write the report
 #   make test       the tests                     make test-slow   those that take long
-#   make test-long  every network of Keras        make test-backends   surgery and probes on JAX
+#   make test-long  networks of Keras, an A/A study   make test-backends   surgery and probes on JAX
 #   make lint       format, lint, types           make docs        the generated documents
 #   make bench      the measurements of benchmarks/
 #   make test-kills   a hundred kills and signals (KILLS=100), start-up included
@@ -23,8 +23,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
-# Every network of keras.applications takes a quarter of an hour and has a target of its own.
-LONG := tests/surgery/test_applications.py
+# Every network of keras.applications takes a quarter of an hour, and a study of 1600 trials minutes:
+# both have a target of their own.
+LONG := tests/surgery/test_applications.py tests/analysis/test_aa.py
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%)

@@ -121,6 +121,8 @@ def coverage_sentences(
     text += "." if anew else "; other rows may shift every variant."
     if interval.kind == "overlapping_splits":
         text += " They are Nadeau and Bengio's, as the seeds' rows come from one pool and overlap."
+        if looks:
+            text += f" They do not allow for looks on the way: {looks}."
     if interval.kind == "always_valid":
         text += f" They hold however often one looks, and are wider for it: {looks}."
     return text

@@ -350,6 +350,10 @@ def test_skewed_differences_are_reported_with_the_coverage_to_expect() -> None:
     skewed = base + np.array([0.001, -0.001] * 5 + [0.0, 0.09])
     found = guards(study({"plain": list(base), "bn": list(skewed)}), [PLAIN, WITH_BN])
     assert "81 to 93 % of studies" in found["skewed differences"].text
+    looked = guards(
+        study({"plain": list(base), "bn": list(skewed)}), [PLAIN, WITH_BN], looks="seeds were added"
+    )
+    assert "5 % (skewness 1) to 13 % (skewness 2)" in looked["skewed differences"].text
     even = base + np.linspace(-0.01, 0.02, 12)
     found = guards(study({"plain": list(base), "bn": list(even)}), [PLAIN, WITH_BN])
     assert "skewed differences" not in found
