@@ -118,7 +118,6 @@ def coverage_sentences(
         varied += ["initialization", "batch order"]
         kept = ""
     text = f"The intervals cover {listing(varied)}{kept}, {on}"
-    text += "." if anew else "; other rows may shift every variant."
     if interval.kind == "overlapping_splits":
         text += " They are Nadeau and Bengio's, as the seeds' rows come from one pool and overlap."
         if looks:

@@ -49,7 +49,7 @@ def test_whether_weights_are_kept(model: dict[str, object], kept: bool) -> None:
     assert weights_kept(arm("plain", model=model)) is kept
 
 
-SAME = "on these 360 test rows; other rows may shift every variant."
+SAME = "on these 360 test rows."
 UNKNOWN = "drawn anew with every seed, where the source has no test part of its own."
 
 

@@ -65,7 +65,7 @@ def answer(values: dict[str, list[float | None]], **more: object) -> tuple[str, 
     return analyze(study(values), resolved, "plain", **more).answer  # type: ignore[arg-type]
 
 
-ROWS = "on these 360 test rows; other rows may shift every variant."
+ROWS = "on these 360 test rows."
 
 
 def test_the_report_opens_with_each_difference_and_what_its_interval_covers() -> None:
