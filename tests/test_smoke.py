@@ -67,7 +67,11 @@ def changes(path: Path, folder: Path) -> list[str]:
                   "model.weights=none"]  # fmt: skip
     if study == "vgg16_where":
         asked += [f"data.directory={folder / 'images'}", "data.image_size=[32, 32]",
-                  "model.weights=none", "screen.placements[0].where=block1_*"]  # fmt: skip
+                  "model.weights=none"]  # fmt: skip
+    if "screen:" in text:  # two sites at most of each placement, and few seeds
+        asked += ["screen.placements[0].where=block1_*", "screen.confirm_seeds=2"]
+    if study == "where_dropout":
+        asked += ["screen.placements[0].where=block1_pool", "screen.placements[1].where=fc1"]
     if study == "your_model":
         asked += [f"model.file={folder / 'model.keras'}", f"data.path={folder / 'data.npz'}"]
     return asked
