@@ -70,6 +70,8 @@ def changes(path: Path, folder: Path) -> list[str]:
                   "model.weights=none"]  # fmt: skip
     if "screen:" in text:  # two sites at most of each placement, and few seeds
         asked += ["screen.placements[0].where=block1_*", "screen.confirm_seeds=2"]
+    if study == "vgg16_where":
+        asked += ["screen.placements[0].where=block1_conv1"]
     if study == "where_dropout":
         asked += ["screen.placements[0].where=block1_pool", "screen.placements[1].where=fc1"]
     if study == "your_model":
