@@ -117,7 +117,7 @@ def coverage_sentences(
     else:
         varied += ["initialization", "batch order"]
         kept = ""
-    text = f"The intervals cover {listing(varied)}{kept}, {on}"
+    text = f"The intervals cover {listing(varied)}{kept}, {on}."
     if interval.kind == "overlapping_splits":
         text += " They are Nadeau and Bengio's, as the seeds' rows come from one pool and overlap."
         if looks:
