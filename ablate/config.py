@@ -352,8 +352,10 @@ def _changes(
         yield "--seeds", "seeds", _seeds(seeds)
 
 
-def parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
     """Return the dotted path and the value of `path=value`, the value read as YAML.
+
+    `option` is what messages call it by.
 
     >>> parse_override("train.learning_rate=1e-4")
     ('train.learning_rate', 0.0001)
@@ -363,23 +365,23 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if len(key) > MOST_PATH:
         raise StudyError(
-            f"--set {key[:60]}…: a path of {len(key):,} characters leads nowhere. Expected "
+            f"{option} {key[:60]}…: a path of {len(key):,} characters leads nowhere. Expected "
             "path=value, as train.epochs=3."
         )
     if not equals or not key.strip():
         raise StudyError(
-            f"--set {text}: expected path=value, as train.epochs=3. Received: {text!r}."
+            f"{option} {text}: expected path=value, as train.epochs=3. Received: {text!r}."
         )
     from ruamel.yaml.error import YAMLError
 
     try:
-        _measure(value, f"--set {key.strip()}")
+        _measure(value, f"{option} {key.strip()}")
         return key.strip(), _simple(_yaml().load(value), (), {})
     except StudyError:
         raise
     except (YAMLError, ValueError):  # a number of 5000 digits is none that Python reads
         raise StudyError(
-            f"--set {text[:200]}: the value is not YAML. Received: {value[:200]!r}. Quote it if "
+            f"{option} {text[:200]}: the value is not YAML. Received: {value[:200]!r}. Quote it if "
             "it is text."
         ) from None
 

@@ -255,7 +255,7 @@ def stated(
     for each in arguments:
         if "=" not in each:
             raise SurgeryError(f"--arg: expected NAME=VALUE, as rate=0.5. Received: '{each}'.")
-        key, value = parse_override(each)
+        key, value = parse_override(each, "--arg")
         if key in given:
             raise SurgeryError(f"--arg {key}: that is not the layer's. Use --{key}.")
         given[key] = value

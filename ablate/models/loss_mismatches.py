@@ -146,7 +146,8 @@ def _activation(name: str, from_logits: bool, judged: Judged) -> Iterator[str]:
             "Leave from_logits out, or make the output linear."
         )
     if not from_logits and name in _PROBABILITIES and ends in _UNBOUNDED:
-        proper = "softmax" if name in _CHOICE else "sigmoid"
+        choice = name in _CHOICE or (name == "kl_divergence" and units != 1)  # of distributions
+        proper = "softmax" if choice else "sigmoid"
         logits = f"Say {{name: {name}, from_logits: true}}, or end" if name in _EITHER else "End"
         yield (
             f"{name} takes probabilities, and {where} ends in {ends}, whose values are "

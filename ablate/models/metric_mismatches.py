@@ -89,7 +89,12 @@ def _accuracy(
     if metric.startswith("binary"):
         yield from _binary_accuracy(name, arguments, judged)
         return
-    target, where = judged.target, judged.where
+    target, where, k = judged.target, judged.where, arguments.get("k", 5)
+    if "top_k" in metric and judged.units is not None and 1 < judged.units <= k:
+        yield (
+            f"'{name}' asks whether the class is among the {k} largest of {judged.units} units, "
+            f"which it always is. Say {{name: {name}, k: 1}}, or any k below {judged.units}."
+        )
     if judged.units == 1:
         yield f"'{name}' looks for the largest unit, and {where} has one. Use BinaryAccuracy."
     if metric.startswith("sparse"):

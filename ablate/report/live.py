@@ -88,6 +88,7 @@ class Display(Watcher):
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Say how many trials there are to train, are done, and are no longer planned."""
         self._total = todo
+        self._counts = dict.fromkeys(self._counts, 0)  # another study may have been run first
         self._began = time.monotonic()
         done = f" ({kept} already done)" if kept else ""
         text = (

@@ -7,6 +7,7 @@ best. Their state can be taken out and put back, for a checkpoint.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -184,6 +185,12 @@ def _refuse_overridden(callback: keras.callbacks.Callback, train: Train, field: 
             ") sets it anew for every step. Leave out the one or the other; a plateau is also "
             "train.schedule: {name: plateau}."
         )
+    if train.schedule is not None and _sets_absolute_rates(callback):
+        raise StudyError(
+            f"{field}: '{name}' sets the learning rate of every epoch from its number alone, over "
+            "what train.schedule (plateau) has lowered. Leave out the one or the other, or let its "
+            "function take the present rate, too: function(epoch, rate)."
+        )
     stops = isinstance(callback, callbacks.EarlyStopping) and callback.restore_best_weights
     if stops and train.early_stopping is not None:
         raise StudyError(
@@ -195,6 +202,19 @@ def _refuse_overridden(callback: keras.callbacks.Callback, train: Train, field: 
             f"{field}: '{name}' goes on from epochs that the trial did not train. Leave it out: a "
             "trial that is interrupted goes on from its last checkpoint anyway."
         )
+
+
+def _sets_absolute_rates(callback: keras.callbacks.Callback) -> bool:
+    """Whether a `LearningRateScheduler` has a function of the epoch alone."""
+    if not isinstance(callback, keras.callbacks.LearningRateScheduler):
+        return False
+    try:
+        inspect.signature(callback.schedule).bind(0, 0.1)
+    except TypeError:
+        return True
+    except ValueError:
+        pass  # a builtin: Keras finds out by calling it
+    return False
 
 
 def _acts_at_the_end(callback: keras.callbacks.Callback) -> bool:

@@ -46,8 +46,11 @@ def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
     """Return the remarks on a variant's network, compiled, and of its training rows."""
     of_norms = remarks_on_norms(made, rows.counts["train"], spec.train)
     of_places = remarks_on_insertions(made)
+    # A loss that is named says what the targets are: nothing was supposed of them.
+    supposed = spec.train.loss == "auto"
+    about_rows = [n for n in rows.splits.notes if supposed or "taken for numbers to pred" not in n]
     notes = [
-        *rows.splits.notes, *rows.notes, *made.notes, *remarks_on_compilation(made), *of_places[0],
+        *about_rows, *rows.notes, *made.notes, *remarks_on_compilation(made), *of_places[0],
         *_dropout_before_norm(made), *of_norms[0],
     ]  # fmt: skip
     unscaled = rows.splits.unscaled

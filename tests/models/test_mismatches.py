@@ -78,7 +78,7 @@ def test_what_is_meant_is_left_alone(loss, arguments, aim, ending):
         ("categorical_crossentropy", {}, ONE_HOT, ("relu", 3), "ends in relu", "from_logits: true"),
         ("binary_focal_crossentropy", {}, BINARY, ("tanh", 1), "ends in tanh", "sigmoid"),
         ("dice", {}, MASK, ("linear", 8, 8, 1), "ends in linear", "End the model in sigmoid"),
-        ("kl_divergence", {}, ONE_HOT, ("linear", 3), "ends in linear", "End the model in"),
+        ("kl_divergence", {}, ONE_HOT, ("linear", 3), "ends in linear", "End the model in softmax"),
         ("binary_crossentropy", LOGITS, BINARY, ("sigmoid", 1), "once more", "Leave from_logits"),
         ("categorical_crossentropy", LOGITS, ONE_HOT, ("softmax", 3), "once more", "out"),
         ("categorical_crossentropy", {}, ONE_HOT, ("sigmoid", 3), "ends in sigmoid", "softmax"),
@@ -259,3 +259,13 @@ def test_logits_of_one_choice_have_no_thresholds_of_their_own():
         assert "End the model in softmax" in metric_mismatch("AUC", arguments, choice)
     own = judged(LABELS, "linear", 4, scores=True)
     assert metric_mismatch("AUC", LOGITS, own) is None
+
+
+@pytest.mark.parametrize("arguments", [{}, {"k": 3}])
+def test_the_top_k_of_no_more_units_is_always_right(arguments):
+    for name, aim in (
+        ("SparseTopKCategoricalAccuracy", CLASSES),
+        ("top_k_categorical_accuracy", ONE_HOT),
+    ):
+        found = metric_mismatch(name, arguments, judged(aim, "softmax", 3))
+        assert f"among the {arguments.get('k', 5)} largest of 3 units, which it always is" in found

@@ -85,3 +85,5 @@ def test_phases_have_their_sum_of_epochs_and_inherit_the_rest():
         Train(phases=[{"epochs": 1}, {"freeze": "conv"}])
     with pytest.raises(StudyError, match=r"phases\[0\]\.batch_size: unknown key"):
         Train(phases=[{"epochs": 1, "batch_size": 2}])
+    with pytest.raises(StudyError, match="epochs: expected a number of at least 0 and at most"):
+        Train(epochs=10**28)

@@ -274,6 +274,26 @@ def test_what_auto_supposes_is_said_and_a_named_loss_supposes_nothing():
     assert plan.cautions == ()
 
 
+def whole_numbers():
+    x, y = two_classes()
+    return x, y.astype("float32")
+
+
+def test_a_loss_that_is_named_says_what_whole_numbers_are():
+    def notes(**train):
+        spec = binary_spec(model={"call": f"{__name__}:number"}, **train)
+        spec = spec.model_copy(update={"data": Data(call=f"{__name__}:whole_numbers")})
+        return preview([ResolvedVariant("mine", spec)])[0].notes
+
+    assert any("whole numbers as floats" in each for each in notes())
+    assert not any("whole numbers as floats" in each for each in notes(loss="mse"))
+
+
+def number():
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, keras.layers.Dense(1)(inputs))
+
+
 def test_losses_by_output_are_judged_and_metrics_where_they_fit_none():
     spec = binary_spec(model={"call": f"{__name__}:two_ends"})
     spec = spec.model_copy(update={"data": Data(call=f"{__name__}:two_targets")})

@@ -53,6 +53,13 @@ class Halving(keras.callbacks.LearningRateScheduler):
         super().__init__(lambda epoch, rate: rate / 2)
 
 
+class Steps(keras.callbacks.LearningRateScheduler):
+    """Keras's own, whose function knows the epoch alone."""
+
+    def __init__(self):
+        super().__init__(lambda epoch: 0.1 / (1 + epoch))
+
+
 def sets(hook, what):
     return [{"call": HERE + "Sets", "hook": hook, "what": what}]
 
@@ -71,6 +78,11 @@ STOPPING = {"call": "keras.callbacks:EarlyStopping", "monitor": "val_loss"}
     [
         (PLATEAU, {"schedule": "cosine"}, "'ReduceLROnPlateau' sets the learning rate"),
         ({"call": HERE + "Halving"}, {"schedule": "cosine"}, "'Halving' sets the learning rate"),
+        (
+            {"call": HERE + "Steps"},
+            {"schedule": "plateau"},
+            "'Steps' sets the learning rate of every epoch from its number alone",
+        ),
         (
             {**STOPPING, "restore_best_weights": True},
             {"early_stopping": {}},
@@ -93,6 +105,7 @@ def test_keras_callbacks_that_would_be_overridden_are_refused(callback, train, s
     ("callback", "train"),
     [
         (PLATEAU, {}),
+        ({"call": HERE + "Steps"}, {}),
         ({"call": HERE + "Halving"}, {"schedule": {"name": "plateau"}}),
         (STOPPING, {"early_stopping": {}}),
         ({**STOPPING, "restore_best_weights": True}, {}),

@@ -109,7 +109,7 @@ Schedule = Annotated[
 class Phase(Strict):
     """A part of the training with settings of its own; what it leaves out is as in `train`."""
 
-    epochs: int = Field(ge=1, description="Epochs of the phase.")
+    epochs: int = Field(ge=1, le=10**9, description="Epochs of the phase.")
     freeze: str | list[str] | None = Field(
         default=None,
         description="The layers of the base model not to train in this phase, and no others, also "

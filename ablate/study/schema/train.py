@@ -125,7 +125,7 @@ ClassWeight = Annotated[
 class Train(Strict):
     """The `train` section: how every trial is trained."""
 
-    epochs: int = Field(default=20, ge=0, description="Passes over the training rows.")
+    epochs: int = Field(default=20, ge=0, le=10**9, description="Passes over the training rows.")
     batch_size: int = Field(default=32, ge=1, description="Rows per step; the last may be fewer.")
     steps_per_epoch: int | None = Field(
         default=None,
