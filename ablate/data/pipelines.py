@@ -6,7 +6,7 @@ they can do, and give (x, y) or (x, y, weight) by batches or by rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -131,7 +131,7 @@ def _batched(spec: Any) -> bool:
 
 def batches(
     value: Any, name: str, batch_size: int, tree: ToTree, epoch: int = 0
-) -> Iterator[Members]:
+) -> Generator[Members, None, None]:
     """Yield batches; rows that come one by one are put together to `batch_size`.
 
     Raises:

@@ -8,7 +8,7 @@ see the same rows. What was seen is known by its digest. Validation and test par
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -59,7 +59,9 @@ class Stream:
     targets: Change | None = None
     scales: tuple[float | None, ...] = ()
 
-    def open(self, batch_size: int, *seed: object, epoch: int = 0) -> Iterator[Members]:
+    def open(
+        self, batch_size: int, *seed: object, epoch: int = 0
+    ) -> Generator[Members, None, None]:
         """Yield the batches of an epoch, read under `seed`.
 
         Raises:
