@@ -171,12 +171,12 @@ def _as_rows(element: Any) -> Any:
 def joined(parts: list[Members]) -> Members:
     """Return batches as one."""
 
-    def join(*trees: Any) -> Any:
-        if isinstance(trees[0], dict):
-            return {key: np.concatenate([each[key] for each in trees]) for key in trees[0]}
-        if isinstance(trees[0], list):
-            return [np.concatenate(each) for each in zip(*trees, strict=True)]
-        return np.concatenate(trees)
+    def join(*alike: Any) -> Any:
+        if isinstance(alike[0], dict):
+            return {key: np.concatenate([each[key] for each in alike]) for key in alike[0]}
+        if isinstance(alike[0], list):
+            return [np.concatenate(each) for each in zip(*alike, strict=True)]
+        return np.concatenate(alike)
 
     return tuple(join(*each) for each in zip(*parts, strict=True))
 
