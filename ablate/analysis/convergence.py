@@ -119,7 +119,7 @@ def moving_averages(context: AnalysisContext) -> Iterator[Guard]:
 
     Those of the base model count too, unless they came with the network's weights.
     """
-    parts, names = [], []
+    found: dict[str, list[str]] = {}
     for variant in context.trained:
         steps = [each.steps for each in context.table.completed(variant.name) if each.steps]
         momenta: dict[float, Any] = {
@@ -136,18 +136,16 @@ def moving_averages(context: AnalysisContext) -> Iterator[Guard]:
         left = momentum ** min(steps)
         if left > LEFT_OVER:
             of = "calibration" if momenta[momentum] else "initial values"
-            names.append(variant.name)
-            parts.append(
-                f"{variant.name} still hold {left:.0%} of their {of} after {min(steps)} steps with "
-                f"momentum {momentum:g}"
-            )
-    if parts:
+            what = f"hold {left:.0%} of their {of} after {min(steps)} steps with momentum"
+            found.setdefault(f"{what} {momentum:g}", []).append(variant.name)
+    if found:
+        parts = [f"those of {counted(names)} still {what}" for what, names in found.items()]
         yield Guard(
             "moving averages",
             "warning",
-            "Moving averages, which validation and test metrics use, have not converged: those of "
+            "Moving averages, which validation and test metrics use, have not converged: "
             f"{counted(parts)}. Lower the momentum or train longer.",
-            tuple(names),
+            tuple(name for names in found.values() for name in names),
         )
 
 

@@ -125,16 +125,16 @@ def _margin(context: AnalysisContext) -> Iterator[Guard]:
     }
     if context.settings.margin is not None or not shown:
         return
-    ends = [
-        amount(context.metric, each, difference=True)
-        for each in (min(shown.values()), max(shown.values()))
-    ]
-    within = " to ".join(dict.fromkeys(ends))
+    least, most = min(shown.values()), max(shown.values())
+    low = figure(context.metric, least, most)
+    within = amount(context.metric, most, most, difference=True)
+    if not within.startswith(low):
+        within = f"{low} to {within}"
     yield Guard(
         "margin",
         "note",
-        "Inconclusive is not equivalent: without analysis.margin nothing is called so. Such seeds "
-        f"show equal variants equivalent within {within}, with 80 % power.",
+        "Inconclusive is not equivalent, which nothing is called without analysis.margin. Seeds "
+        f"like these show equal variants equivalent within {within}, with 80 % power.",
         tuple(shown),
     )
 

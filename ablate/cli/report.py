@@ -75,7 +75,7 @@ def read(study: str, logs: Path) -> ReportData:
     from ablate.execution.pretrained import with_trained_model
     from ablate.execution.run import resolved_before
     from ablate.report import report_of
-    from ablate.report.search import section
+    from ablate.report.search import section, with_winners
     from ablate.search.results import found as found_by_search
     from ablate.search.summary_text import summarize
     from ablate.store import Store
@@ -95,12 +95,14 @@ def read(study: str, logs: Path) -> ReportData:
     searched = found_by_search(made.study, store, made.resolved)
     if searched is not None and not outcome.results and searched.confirmed.results:
         outcome, verb = searched.confirmed, "search"  # the study itself was never run
-    return report_of(
+    summary = None if searched is None else summarize(searched)
+    report = report_of(
         outcome,
         command=f"ablate {verb} {again}",
         warnings=_left_out(len(made.dropped), store),
-        sections=() if searched is None else (section(summarize(searched)),),
+        sections=() if summary is None else (section(summary),),
     )
+    return report if summary is None or verb == "run" else with_winners(report, summary)
 
 
 def _left_out(count: int, store: Store) -> tuple[str, ...]:

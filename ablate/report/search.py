@@ -6,6 +6,7 @@ tables, and the figures that `ablate.report.plots.search` draws.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ablate.analysis import Analysis
 from ablate.analysis.search import Searched, Tolerated
 from ablate.report import formatting
 from ablate.report.document import Column, Section, Table
+from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
 
@@ -32,6 +34,27 @@ def section(searched: Searched) -> Section:
         tuple(search_tables(searched)),
         tuple(plots(searched)),
     )
+
+
+def with_winners(report: ReportData, searched: Searched) -> ReportData:
+    """Return the report on the winners of a search, which opens with them."""
+    scores = [score for each in searched.points for score in each.scores]
+    scale = formatting.metric_scale(searched.objective, scores, [])
+    unit = f" {scale.unit}" if scale.unit else ""
+    parts = []
+    for variant in searched.variants:
+        best = searched.best(variant)
+        if best is None:
+            parts.append(f"{variant} none, as every point was lost")
+            continue
+        values = [f"{formatting.parameter(k)} {_value(v)}" for k, v in best.values.items()]
+        parts.append(f"{variant} {', '.join(values)} ({scale.value(best.score)}{unit})")
+    winners = (
+        f"Winners of the search by {formatting.metric_title(searched.objective)}: "
+        f"{'; '.join(parts)}. They are compared on fresh seeds."
+    )
+    answer = (winners, *report.analysis.answer)
+    return replace(report, analysis=replace(report.analysis, answer=answer))
 
 
 def search_tables(searched: Searched) -> list[Table]:

@@ -98,10 +98,10 @@ def print_search(
     searched: Searched, confirmed: StudyResults | None, *, quiet: bool = False
 ) -> None:
     """Print what a search came to: the confirmed winners, then how they were found."""
-    from ablate.report.search import search_tables
+    from ablate.report.search import search_tables, with_winners
 
     screen = console()
-    report = None if confirmed is None else report_of(confirmed)
+    report = None if confirmed is None else with_winners(report_of(confirmed), searched)
     if report is not None:
         show(report, screen, brief=True)
         screen.print()

@@ -9,7 +9,7 @@ import numpy as np
 
 from ablate.analysis import expected_best
 from ablate.analysis.search import Searched, SearchPoint
-from ablate.report.search import best_points, search_tables, section
+from ablate.report.search import best_points, search_tables, section, with_winners
 from ablate.report.terminal import console, show
 from tests.report.studies import study
 
@@ -83,3 +83,21 @@ def test_the_terminal_has_the_search_too():
     told = screen.getvalue()
     assert "Budget: 60 epochs were trained." in told
     assert all(table.title in told for table in search_tables(found))
+
+
+def test_a_report_on_winners_opens_with_them():
+    material = study()
+    points = tuple(
+        SearchPoint(variant, {"train.learning_rate": rate}, (score, score))
+        for variant in ("plain", "bn")
+        for rate, score in ((0.1, 0.9), (0.3, 0.95))
+    )
+    lost = SearchPoint("dropout", {"train.learning_rate": 0.1}, (), lost=2)
+    searched = Searched("val_accuracy", "max", (*points, lost))
+    found = with_winners(material, searched).analysis.answer
+    assert found[1:] == material.analysis.answer
+    assert found[0] == (
+        "Winners of the search by validation accuracy: plain learning_rate 0.300 (95.0 %); bn "
+        "learning_rate 0.300 (95.0 %); dropout none, as every point was lost. They are compared on "
+        "fresh seeds."
+    )
