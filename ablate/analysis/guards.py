@@ -15,7 +15,7 @@ import numpy as np
 from ablate.analysis import comparability, convergence
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.effects import Guard, Severity
-from ablate.analysis.formatting import amount, counted, figure, plural, seeds_phrase
+from ablate.analysis.formatting import amount, counted, figure, interval, plural, seeds_phrase
 
 #: Coverage of a nominal 95 % t interval under skew, from lognormal differences at n = 3 to skewed
 #: contamination at n = 20: simulated in the tests of this package.
@@ -103,6 +103,31 @@ def _remedy(part: str, drawn: Sequence[str] | None) -> str:
         f"The source brings its own {part} part, which no split redraws: only more {part} rows "
         "make it smaller."
     )
+
+
+def _other_rows(context: AnalysisContext) -> Iterator[Guard]:
+    """Say which differences that are decided on these test rows other rows may not show."""
+    found = [
+        each
+        for each in context.effects
+        if each.verdict in ("better", "worse")
+        and each.crossed is not None
+        and each.crossed.low <= 0 <= each.crossed.high
+    ]
+    if found:
+        parts = [
+            f"{each.variant} ({interval(context.metric, low, high, difference=True)})"
+            for each in found
+            if each.crossed is not None
+            for low, high in [(each.crossed.low, each.crossed.high)]
+        ]
+        yield Guard(
+            "other rows",
+            "warning",
+            f"On these test rows the verdict on {counted(parts)} stands; on other test rows it may "
+            "not: the interval for new seeds and new rows, behind each name, holds 0.",
+            tuple(each.variant for each in found),
+        )
 
 
 def _pairing(context: AnalysisContext) -> Iterator[Guard]:
@@ -260,6 +285,7 @@ GUARDS: tuple[Callable[[AnalysisContext], Iterator[Guard]], ...] = (
     _skew,
     _margin,
     _resolution,
+    _other_rows,
     _pairing,
     _unknown_direction,
 )

@@ -112,8 +112,9 @@ class Declaration(Strict):
     @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds that are planned from the beginning, in order."""
-        seeds = self.seeds.at_least if isinstance(self.seeds, Until) else self.seeds
-        return tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+        if isinstance(self.seeds, Until):
+            return tuple(self.seeds.seeds[: self.seeds.at_least])
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
 
     @property
     def until(self) -> Until | None:

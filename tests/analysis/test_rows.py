@@ -94,6 +94,18 @@ def test_there_is_none_without_the_same_rows_of_every_seed(tables, missing):
     assert analysed(tables, **missing).effect("bn").crossed is None
 
 
+def test_a_verdict_that_other_rows_may_not_bear_is_warned_of():
+    right = np.tile(np.arange(ROWS) % 3 > 0, (SEEDS, 1))  # wrong on rows 0, 3, 6, …
+    better = right.copy()
+    better[:, [0, 3]] = True  # the same two rows with every seed, and a third with some
+    better[[0, 3], 6] = True
+    found = analysed({"plain": right, "bn": better})
+    (guard,) = (each for each in found.guards if each.kind == "other rows")
+    assert found.effect("bn").verdict == "better"
+    assert guard.severity == "warning" and guard.variants == ("bn",)
+    assert "bn (" in guard.text
+
+
 def test_there_is_none_under_three_seeds(tables):
     few = {name: own[:2] for name, own in tables.items()}
     assert analysed(few).effect("bn").crossed is None

@@ -137,6 +137,14 @@ def test_a_number_of_seeds_takes_its_place(pretend, tmp_path):
     assert (counts(again), trained) == (counts(results), [])
 
 
+def test_seeds_may_begin_elsewhere(pretend):
+    made = study(seeds={**UNTIL, "first": 100})
+    assert made.seed_list == (100, 101, 102, 103)
+    results, trained = pretend(made)
+    assert {seed for _, seed in trained} == set(range(100, 109))
+    assert counts(results)["bn"] < counts(results)["plain"] == 9
+
+
 def test_a_failed_trial_is_tried_again_and_counts_as_lost_until_then(pretend, monkeypatch):
     honest = Pretending.receive
 
