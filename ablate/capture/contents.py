@@ -7,8 +7,10 @@ from typing import Any
 
 import keras
 
+from ablate.errors import SurgeryError
 from ablate.surgery import Host, canonical_paths, graph, kinds, select
 from ablate.surgery.dataflow import Dataflow
+from ablate.surgery.tracing import functional
 
 _DROPOUTS = (
     *(keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout),
@@ -17,8 +19,10 @@ _DROPOUTS = (
 )
 
 
-def describe(model: keras.Model) -> dict[str, Any]:
+def describe(model: keras.Model, example: Any = None) -> dict[str, Any]:
     """Return name, class, parameters and, where the graph can be read, what is in it.
+
+    A subclassed model is opened, where that is true to it; `example` is what it takes.
 
     `norms` and `dropouts` have a mapping for each BatchNormalization and each layer that drops:
     its path, class, whether it acts on the `input`, and `inside`, the outermost model nested in
@@ -31,14 +35,17 @@ def describe(model: keras.Model) -> dict[str, Any]:
         "class": type(model).__name__,
         "parameters": int(model.count_params()),
         "trainable": sum(int(keras.ops.size(each)) for each in model.trainable_variables),
-        "readable": graph.is_container(model),
+        "readable": True,
         "norms": [],
         "dropouts": [],
         "recurrent": [],
         "hosts": {},
         "frozen": [],
     }
-    if not found["readable"]:
+    try:
+        model = functional(model, example)
+    except SurgeryError as error:
+        found |= {"readable": False, "why": str(error)}
         layers = list(model._flatten_layers(include_self=False))
         found["norms"] = [_plain(each) for each in layers if _is_norm(each)]
         found["dropouts"] = [_plain(each) for each in layers if is_dropout(each)]

@@ -51,20 +51,20 @@ def hand_over(call: FitCall, rows: Rows, folder: Path, *, trained: bool) -> dict
     for those who do not train them again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    build(call)
+    example = build(call)
     model, arguments = call.model, call.arguments
     entry = {
         "number": call.number,
         "line": call.line,
         "method": call.method,
         "model": {
-            **describe(model),
+            **describe(model, example),
             "weights": weights_digest(model),
             "file": None,
             "kept": kept_weights(model),
         },
         "data": _data(rows, folder),
-        "settings": _settings(arguments, rows),
+        "settings": _settings(arguments, rows, example),
         "compiled": {**_compiled(model), "train": _train(model, call.namespace)},
         "callbacks": [
             _callback(each, call.namespace) for each in listed(arguments.get("callbacks"))
@@ -82,16 +82,17 @@ def hand_over(call: FitCall, rows: Rows, folder: Path, *, trained: bool) -> dict
     return entry
 
 
-def build(call: FitCall) -> None:
-    """Give a model its weights: a subclassed one has none before it saw a batch."""
-    model = call.model
-    if not model.built or not model.weights:
-        x = call.arguments["x"]
-        batch = next(iter(x)) if is_stream(x) else None
+def build(call: FitCall) -> Any:
+    """Give a model its weights, and return a batch; a subclassed one has none before it saw one."""
+    x = call.arguments["x"]
+    if is_stream(x):
+        batch = next(iter(x))
         first = batch[0] if isinstance(batch, tuple | list) else batch
-        if first is None:
-            first = keras.tree.map_structure(lambda leaf: np.asarray(leaf[:2]), x)
-        model(first)
+    else:
+        first = keras.tree.map_structure(lambda leaf: np.asarray(leaf[:2]), x)
+    if not call.model.built or not call.model.weights:
+        call.model(first)
+    return first
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -167,13 +168,14 @@ def _data(rows: Rows, folder: Path) -> dict[str, Any]:
     return entry
 
 
-def _settings(arguments: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
+def _settings(arguments: Mapping[str, Any], rows: Rows, example: Any) -> dict[str, Any]:
     """Return what `fit` is told of how to train, and what of it a trial does otherwise."""
     found: dict[str, Any] = {
         "epochs": max(0, int(arguments["epochs"]) - int(arguments["initial_epoch"] or 0))
     }
-    if not is_stream(arguments["x"]):
-        found["batch_size"] = int(arguments["batch_size"] or 32)
+    found["batch_size"] = int(arguments["batch_size"] or 32)
+    if is_stream(arguments["x"]):
+        found["batch_size"] = int(keras.tree.flatten(example)[0].shape[0])
     if weights := arguments.get("class_weight"):
         found["class_weight"] = {int(key): float(value) for key, value in weights.items()}
     if steps := arguments.get("steps_per_epoch"):

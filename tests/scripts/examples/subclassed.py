@@ -22,7 +22,7 @@ def main():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 4)).astype("float32")
     y = rng.integers(0, 3, size=64)
-    net = Classifier(np.array([8, 8]))
+    net = Classifier((8, 8))
     net.compile(
         optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
