@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -19,14 +20,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language in the README."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    """The fenced blocks of a language in a document, by default the README."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    """Every `ablate` command line of the README, as arguments."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+def commands(text: str = README) -> list[list[str]]:
+    """Every `ablate` command line of a document, as arguments."""
+    lines = [line for block in blocks("sh", text) for line in block.splitlines()]
     return [shlex.split(line)[1:] for line in lines if line.startswith("ablate ")]
 
 
@@ -59,7 +60,36 @@ def test_no_link_is_broken(document):
 def test_the_commands_run_in_order(tmp_path):
     """All of them, as written, in a copy of the checkout; training is cut short."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    for arguments in commands():
+    run_in_order(commands(), tmp_path)
+    assert (tmp_path / "logs" / "digits" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_page_on_scripts_is_so(tmp_path):
+    """Its commands run in order, and its study is one of that script."""
+    text = (ROOT / "docs" / "scripts.md").read_text(encoding="utf-8")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    run_in_order(commands(text), tmp_path)
+    (tmp_path / "edited.yaml").write_text(*blocks("yaml", text), encoding="utf-8")
+    words = ["plan", "edited.yaml", "--quick", "--json"]
+    done = ablate(words, tmp_path)
+    rows = json.loads(done.stdout)["rows"]
+    assert [each["variant"] for each in rows] == ["own", "bn-for-dropout"]
+    assert all(each["epochs"] == 25 for each in rows)
+
+
+def ablate(words, folder):
+    """Run a command in a folder; it must end well."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"ablate {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def run_in_order(lines, folder):
+    """Run commands as written, but for the length of their training."""
+    for arguments in lines:
         words = list(arguments)
         if "--executor" in words:
             continue  # needs a cluster; tests/execution has one
@@ -70,18 +100,16 @@ def test_the_commands_run_in_order(tmp_path):
         if words[0] == "search":
             words += ["--set", "search.trials=2", "--set", "search.seeds=1",
                       "--set", "search.confirm_seeds=2"]  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "ablate", *words], cwd=tmp_path, capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"ablate {' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    assert (tmp_path / "logs" / "digits" / "report.html").is_file()
+        ablate(words, folder)
 
 
 @pytest.mark.slow
-def test_the_python_example_runs(tmp_path):
-    (code,) = blocks("python")
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_the_python_examples_run(tmp_path, document):
+    """Its blocks are one program."""
+    code = "\n".join(blocks("python", (ROOT / document).read_text(encoding="utf-8")))
     done = subprocess.run(
         [sys.executable, "-"], input=code, cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "bn" in done.stdout
+    assert re.search(r"bn \(BN before the activation\) \+[\d.]+ points .*: better", done.stdout)

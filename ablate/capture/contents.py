@@ -52,7 +52,7 @@ def describe(model: keras.Model, example: Any = None) -> dict[str, Any]:
         return found
     hosts = select(model, "all")
     canonical = canonical_paths(model)
-    found["frozen"] = list(_frozen(model))
+    found["frozen"] = [f"path:{canonical[each]}" for each in _frozen(model)]
     on_input = set(_on_input(model))
     nested = {host.path: host.layer for host in hosts if host.kind == "model"}
     for host in hosts:
@@ -76,15 +76,13 @@ def describe(model: keras.Model, example: Any = None) -> dict[str, Any]:
     return found
 
 
-def _frozen(model: keras.Model, prefix: str = "") -> Iterator[str]:
-    """Yield the paths of what does not train: a nested model where nothing in it does."""
+def _frozen(model: keras.Model) -> Iterator[Any]:
+    """Yield what does not train: a nested model where nothing in it does."""
     for layer in model.layers:
-        inner = graph.is_container(layer)
-        weights = layer.weights
-        if weights and not layer.trainable_weights and not _only_states(layer):
-            yield f"{prefix}{layer.name}"
-        elif inner:
-            yield from _frozen(layer, f"{prefix}{layer.name}/")
+        if layer.weights and not layer.trainable_weights and not _only_states(layer):
+            yield layer
+        elif graph.is_container(layer):
+            yield from _frozen(layer)
 
 
 def _only_states(layer: Any) -> bool:

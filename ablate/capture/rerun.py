@@ -49,7 +49,7 @@ class Rerun:
         if name.startswith("__"):
             raise AttributeError(name)
         if name == "model":
-            return self._model
+            return lambda fit=None: self._call(fit)[0].model
         if name == "data":
             return lambda fit=None: self._data(fit)
         kind, _, index = name.rpartition("_")
@@ -65,14 +65,6 @@ class Rerun:
         if name not in self._namespace:
             raise AttributeError(f"the script has no '{name}'")
         return self._namespace[name]
-
-    def _model(self, fit: int | None = None, thawed: bool = False) -> keras.Model:
-        """Return the model of a fit; `thawed`, with all that its phases freeze in turn."""
-        model = self._call(fit)[0].model
-        if thawed:
-            for layer in model._flatten_layers(include_self=False):
-                layer.trainable = True
-        return model
 
     def _handed(self, what: str) -> Any:
         """Return the callbacks, the loss or the metrics, of one run for all of them."""

@@ -58,7 +58,6 @@ def sections(found: Captured, fits: Sequence[Fit], *, compared: bool = True) -> 
     if len(fits) > 1 and _is_one_model(fits):
         document["train"] |= {"phases": [_phase(each, first) for each in fits]}
         document["train"].pop("epochs", None)
-        document["model"] = {"call": f"{own}:model", "thawed": True}
     elif len(fits) > 1:
         document["model"] = {"call": f"{own}:model"}
         document["variants"] = dict(_own_variants(fits, first, own))
@@ -151,8 +150,7 @@ def _phase(fit: Fit, first: Fit) -> dict[str, Any]:
     for key in ("learning_rate", "schedule", "optimizer"):
         if train.get(key) is not None and train.get(key) != before.get(key):
             phase[key] = train[key]
-    if frozen := fit.model["frozen"]:
-        phase["freeze"] = list(frozen)
+    phase["freeze"] = list(fit.model["frozen"])  # [] trains all, whatever came frozen
     for each in fit.callbacks:
         if each["way"] == "early_stopping":
             phase["early_stopping"] = each["text"]
