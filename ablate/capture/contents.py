@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.surgery import Host, canonical_paths, graph, kinds, select
+from ablate.surgery import Host, canonical_paths, graph, kinds
 from ablate.surgery.dataflow import Dataflow
+from ablate.surgery.hosts import all_hosts
 from ablate.surgery.tracing import functional
 
 _DROPOUTS = (
@@ -50,7 +51,7 @@ def describe(model: keras.Model, example: Any = None) -> dict[str, Any]:
         found["norms"] = [_plain(each) for each in layers if _is_norm(each)]
         found["dropouts"] = [_plain(each) for each in layers if is_dropout(each)]
         return found
-    hosts = select(model, "all")
+    hosts = all_hosts(model)
     canonical = canonical_paths(model)
     found["frozen"] = [f"path:{canonical[each]}" for each in _frozen(model)]
     on_input = set(_on_input(model))
@@ -125,7 +126,7 @@ def _on_input(model: keras.Model) -> Iterator[Any]:
         )
 
     flow = Dataflow(model)
-    for host in select(model, "all"):
+    for host in all_hosts(model):
         if isinstance(host.layer, keras.layers.InputLayer):
             for call in flow.reached(host.layer, passes):
                 if call is not None and _is_norm(call.operation):

@@ -139,11 +139,9 @@ def evaluations(source: Source) -> list[tuple[int, list[ast.expr]]]:
 def own_loop(source: Source) -> tuple[int, str] | None:
     """Return where the text trains without `fit`, and how."""
     assert source.tree is not None
-    for node in ast.walk(source.tree):
-        name = _name(node) if isinstance(node, ast.Call) else None
-        if name in ("GradientTape", "apply_gradients", "train_on_batch"):
-            return node.lineno, str(name)
-    return None
+    ways = ("GradientTape", "apply_gradients", "train_on_batch")
+    found = ((each.lineno, str(_name(each))) for each in _calls(source.tree))
+    return min((each for each in found if each[1] in ways), default=None)
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:

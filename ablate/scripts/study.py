@@ -140,8 +140,9 @@ def remarks(fits: Sequence[Fit]) -> Iterator[str]:
     if frozen:
         inside = frozen[0].get("inside")
         yield (
-            f"{len(frozen)} frozen BatchNormalization{f' of {inside!r}' if inside else ''} stay in "
-            "every variant: the weights around them were trained with them."
+            f"{len(frozen)} frozen BatchNormalization{f' of {inside!r}' if inside else ''} "
+            f"{'stays' if len(frozen) == 1 else 'stay'} in every variant: the weights around "
+            "them were trained with them."
         )
 
 

@@ -1,7 +1,9 @@
 """Scripts in the style of tutorials: what is captured, and `fit` gives the trial's numbers."""
 
 import importlib
+import io
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +15,8 @@ from ablate.training import model_cache, run_group
 from ablate.training.rows import rows_of
 from tests.training.small import trial_of
 from tests.training.test_against_fit import Batches
+
+EXAMPLES = Path(__file__).parent / "examples"
 
 #: Names of old scripts, and what trials report.
 _TODAY = {"acc": "accuracy", "val_acc": "val_accuracy"}
@@ -194,3 +198,127 @@ def test_a_loop_of_its_own(study_of, tmp_path):
         study_of("own_loop.py")
     (model,) = (tmp_path / "logs").rglob("model-*.keras")
     assert str(model) in str(error.value) and "own_loop.py:10" in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_subclassed_model(study_of, tmp_path):
+    study, _ = study_of("subclassed.py")
+    assert {name: removed(each) for name, each in variants(study).items()} == {
+        "own": [],
+        "without-dropout": ["Dropout"],
+    }
+    against_fit(study, tmp_path)
+
+
+@pytest.mark.slow
+def test_transfer_learning_in_two_fits(study_of, tmp_path):
+    with pytest.raises(StudyError, match=r"there is another fit in transfer\.py:42"):
+        study_of("transfer.py")
+    study, lines = study_of("transfer.py", rehearse=True)
+    assert study.train.epochs == 5
+    first, second = study.train.phases
+    assert (first.epochs, first.freeze) == (3, ["path:base"])
+    assert (second.epochs, second.freeze, second.learning_rate) == (2, [], 1e-5)
+    assert set(study.model.kept) == {"base/conv", "base/bn"}
+    assert any("1 frozen BatchNormalization of 'base' stays" in line for line in lines)
+    spec = study.resolved[0].spec
+    spec = spec.model_copy(update={"train": spec.train.model_copy(update={"threads": 1})})
+    ((result, _, _),) = run_group([trial_of(spec)], work=lambda trial: tmp_path)
+    assert (result.status, result.epochs) == ("completed", 5), result.error
+    tuned, _ = study_of("transfer.py", **{"script.fit": 2})
+    assert tuned.model.weights == "keep" and tuned.train.learning_rate == 1e-5
+    assert {"base/conv", "dense"} <= {name.partition("_")[0] for name in tuned.model.kept}
+
+
+@pytest.mark.slow
+def test_a_folder_of_images_with_augmentation(study_of, tmp_path):
+    draw = np.random.default_rng(0)
+    for label in ("cats", "dogs"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for index in range(16):
+            pixels = draw.integers(0, 255, (20, 20, 3)).astype("float32")
+            keras.utils.save_img(str(tmp_path / "photos" / label / f"{index}.png"), pixels)
+    study, _ = study_of("image_folder.py", "photos")
+    assert study.train.batch_size == 8 and study.data.call.endswith(":data")
+    assert list(variants(study)) == ["own", "without-bn", "without-dropout", "without-either"]
+    assert study.train.metrics[0].as_ == "accuracy"
+    spec = study.resolved[0].spec
+    spec = spec.model_copy(update={"train": spec.train.model_copy(update={"threads": 1})})
+    twice = [
+        run_group([trial_of(spec, name=name)], work=lambda trial: tmp_path) for name in ("a", "b")
+    ]
+    one, other = (result for ((result, _, _),) in twice)
+    assert one.status == "completed", one.error
+    assert one.curves == other.curves and one.epochs == 2
+
+
+def test_what_was_captured_is_used_again_until_something_changes(study_of, tmp_path):
+    script = tmp_path / "train.py"
+    text = (
+        (EXAMPLES / "mlp_one_hot.py")
+        .read_text()
+        .replace("default_rng(0)", "default_rng(int(open('seed').read()))")
+    )
+    script.write_text(text)
+    (tmp_path / "seed").write_text("1")
+    first, lines = study_of(str(script))
+    assert lines[0].startswith("Running ")
+    again, lines = study_of(str(script))
+    assert again == first and not any(line.startswith("Running ") for line in lines)
+    script.write_text(f"{text}# a comment\n")
+    commented, lines = study_of(str(script))
+    assert lines[0].startswith("Running ")
+    assert commented.data == first.data
+    (module,) = (tmp_path / "logs" / "train" / "inputs").glob("capture.json")
+    assert json.loads(module.read_text())["script"]["file"] == str(script)
+
+
+def test_a_notebook(study_of, tmp_path):
+    cells = [
+        ["%matplotlib inline\n", "!pip install keras\n", "import keras\n", "import numpy as np"],
+        ["%%bash\n", "ls"],
+        [
+            "model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])\n",
+            "model.compile('sgd', 'mse')\n",
+        ],
+        ["%%time\n", "h = model.fit(np.load('x.npy'), np.zeros((30, 2)), epochs=2)"],
+        ["raise SystemExit"],
+    ]
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    np.save(folder / "x.npy", np.ones((30, 3)))
+    document = {"cells": [{"cell_type": "code", "source": each} for each in cells]}
+    (folder / "a net.ipynb").write_text(json.dumps(document))
+    study, lines = study_of(str(folder / "a net.ipynb"))
+    assert study.study == "a-net" and study.train.epochs == 2
+    assert any("a net.ipynb, cell 4, line 2: fit of" in line for line in lines)
+
+
+SCRIPTS = {
+    "sys.exit": ("import sys\nsys.exit('no data')", "train.py:2: the script ended itself"),
+    "no fit": ("print(1)", "it ran to its end without a fit of a Keras model"),
+    "input": ("input('which? ')", "It asks for input"),
+    "missing": ("import nothing_of_the_kind", "Install it where `ablate` runs"),
+    "file": ("open('rows.csv')", "Files are looked for from the folder where `ablate` is called"),
+    "never trained": (
+        "import keras\nm = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])",
+        "it builds a model and never trains it",
+    ),
+    "batches": (
+        "import keras, numpy as np\n"
+        "m = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])\n"
+        "m.compile('sgd', 'mse')\n"
+        "m.train_on_batch(np.ones((2, 2)), np.ones((2, 1)))",
+        "train.py:4: the script trains its model by `train_on_batch`",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SCRIPTS)
+def test_a_script_without_a_fit_is_refused_with_the_reason(study_of, tmp_path, case, monkeypatch):
+    text, said = SCRIPTS[case]
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    (tmp_path / "train.py").write_text(text)
+    with pytest.raises(StudyError) as error:
+        study_of(str(tmp_path / "train.py"))
+    assert said in str(error.value)
