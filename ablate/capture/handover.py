@@ -26,6 +26,7 @@ from ablate.errors import AblateError
 from ablate.models import file
 from ablate.models.creation import kept_weights
 from ablate.reasons import sentence
+from ablate.study.in_memory import without_accidents
 from ablate.study.keras_objects import as_text
 from ablate.study.validation import InvalidFields
 
@@ -113,6 +114,7 @@ def _save(model: keras.Model, place: Path) -> None:
     """
     try:
         model.save(place)
+        place.write_bytes(without_accidents(place))
         with zipfile.ZipFile(place) as archive:
             config = json.loads(archive.read("config.json"))
         if own := sorted(set(_own(config))):

@@ -11,7 +11,7 @@ from typing import Any
 from ablate.errors import StudyError, nearest, some
 from ablate.scripts.captured import ENDINGS, Fit
 from ablate.scripts.choice import chosen, contents
-from ablate.scripts.document import COMPARED, merged, sections, write_module
+from ablate.scripts.document import COMPARED, merged, module_of, sections, write_module
 from ablate.scripts.launch import capture
 from ablate.study.schema.script import Script
 
@@ -68,10 +68,11 @@ def completed(
     script = _found(Script(**document["script"]), folder, asked)
     found = capture(script, inputs.resolve(), asked.say)
     fits = chosen(found)
-    write_module(found)
     stated = {key: each for key, each in document.items() if key != "script"}
     compared = not any(stated.get(key) for key in COMPARED)
     made = merged(sections(found, fits, compared=compared), stated)
+    if f"{module_of(found)}:" in repr(made):
+        write_module(found)
     for line in (*remarks(fits), *budget(fits, made, Path(script.file).name)):
         asked.say(line)
     return {**made, "script": script.model_dump(exclude_defaults=True)}

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pkgutil
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -148,13 +149,16 @@ def _save_model(model: Any, path: Path) -> Path:
     draft = path.with_name(f".draft-{os.getpid()}-{path.name}")
     try:
         model.save(draft)
-        return _keep(path, _undated(draft))
+        return _keep(path, without_accidents(draft))
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _undated(archive: Path) -> bytes:
-    """Return the bytes of a .keras file without the times at which it was written."""
+def without_accidents(archive: Path) -> bytes:
+    """Return the bytes of a .keras file without what differs from one saving to the next.
+
+    That is the time of saving, and the addresses by which Keras says that layers share an object.
+    """
     out = io.BytesIO()
     with zipfile.ZipFile(archive) as source, zipfile.ZipFile(out, "w") as target:
         for name in sorted(source.namelist()):
@@ -163,8 +167,20 @@ def _undated(archive: Path) -> bytes:
                 facts = json.loads(content)
                 facts.pop("date_saved", None)
                 content = json.dumps(facts, sort_keys=True).encode()
+            elif name == "config.json":
+                content = _renumbered(content)
             target.writestr(zipfile.ZipInfo(name), content)
     return out.getvalue()
+
+
+def _renumbered(config: bytes) -> bytes:
+    """Return a configuration with its shared objects counted from 0, in order."""
+    found = re.findall(_SHARED, config)
+    numbers = {address: b"%d" % number for number, address in enumerate(dict.fromkeys(found))}
+    return re.sub(_SHARED, lambda match: b'"shared_object_id": ' + numbers[match[1]], config)
+
+
+_SHARED = re.compile(rb'"shared_object_id": (\d+)')
 
 
 def _keep(path: Path, content: bytes) -> Path:

@@ -1,6 +1,5 @@
 """Scripts in the style of tutorials: what is captured, and `fit` gives the trial's numbers."""
 
-import importlib
 import io
 import json
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ablate.capture.rerun import Rerun
 from ablate.errors import StudyError
 from ablate.training import model_cache, run_group
 from ablate.training.rows import rows_of
@@ -54,8 +54,8 @@ def against_fit(study, tmp_path, seed=3, own=None):
     for variable, value in made.initial_state.of(seed):
         variable.assign(value)
     inputs = next((tmp_path / "logs").glob("*/inputs"))
-    (file,) = inputs.glob("*_again_*.py")
-    call, _, _ = importlib.import_module(file.stem)._again._call(None)
+    source = json.loads((inputs / "capture.json").read_text())["source"]
+    call, _, _ = Rerun(inputs, source)._call(None)
     for mine, theirs in zip(call.model.variables, made.model.variables, strict=True):
         mine.assign(theirs)
     batches = Texts(rows.train.batch(0, rows.train.rows), seed, spec.train.batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
@@ -15,6 +16,7 @@ from ablate.config import dump_study
 from ablate.data import load
 from ablate.data.live import unflat
 from ablate.errors import DataError, StudyError
+from ablate.study.in_memory import without_accidents
 from ablate.study.study import Study
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
@@ -182,3 +184,20 @@ def test_a_keras_model_is_saved_the_same_every_time_and_loads(tmp_path: Path) ->
     loaded = keras.models.load_model(first)
     assert [w.tolist() for w in loaded.get_weights()] == [w.tolist() for w in model.get_weights()]
     assert [path.name for path in (tmp_path / "a").glob("*.keras")] == ["model.keras"]
+
+
+def test_addresses_of_shared_objects_are_no_part_of_a_file(tmp_path):
+    written = []
+    for first, second in ((140320, 7), (9, 140147)):
+        config = f'{{"a": {{"shared_object_id": {first}}}, "b": {{"shared_object_id": {second}}}, '
+        config += f'"c": {{"shared_object_id": {first}}}}}'
+        with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+            archive.writestr("metadata.json", json.dumps({"date_saved": str(first)}))
+            archive.writestr("config.json", config)
+        written.append(without_accidents(tmp_path / "m.keras"))
+    assert written[0] == written[1]
+    with zipfile.ZipFile(io.BytesIO(written[0])) as archive:
+        ids = [
+            each["shared_object_id"] for each in json.loads(archive.read("config.json")).values()
+        ]
+    assert ids == [0, 1, 0]
