@@ -21,9 +21,19 @@ from ablate.analysis.effects import (
     Failures,
     VariantSummary,
 )
-from ablate.analysis.formatting import amount, figure, level, listing, plural, plus, pretty
+from ablate.analysis.formatting import (
+    amount,
+    figure,
+    in_percent,
+    level,
+    listing,
+    plural,
+    plus,
+    pretty,
+)
 from ablate.analysis.paired import Kind
 from ablate.analysis.sentences import conclusion, estimate, half_width
+from ablate.study.expand import MODEL
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.placement import Placement
 
@@ -128,16 +138,39 @@ def _cheapest(best: BestSet, costs: Mapping[str, Cost]) -> str:
 
 
 def _contributed(parts: Sequence[Contribution], context: AnalysisContext) -> tuple[str, ...]:
-    """Return one sentence per whole of what its parts add."""
-    return tuple(
-        _told(
-            f"What each part adds to {pretty(context.metric)} of {origin}",
-            list(own),
-            context,
-            lambda each: each.what,
-        )
-        for origin, own in groupby(parts, key=lambda each: each.origin)
-    )
+    """Return one sentence per whole of what its parts add, or of what a model is without each."""
+    found = []
+    for origin, group in groupby(parts, key=lambda each: each.origin):
+        own = list(group)
+        if origin == MODEL and all(each.mean is not None for each in own) and len(own) <= TOLD:
+            found.append(_without(own, context))
+        else:
+            start = f"What each part adds to {pretty(context.metric)} of {origin}"
+            found.append(_told(start, own, context, lambda each: each.what))
+    return tuple(found)
+
+
+def _without(parts: Sequence[Contribution], context: AnalysisContext) -> str:
+    """Return what becomes of the metric without each layer that a model brings."""
+    told: list[str] = []
+    for each in parts:
+        mean = each.mean or 0.0
+        falls = mean >= 0  # the whole has more than what lacks the part
+        sign = 1 if falls else -1
+        unit = " points" if in_percent(each.metric) else ""
+        change = f"{'falls' if falls else 'rises'} by {figure(each.metric, abs(mean))}{unit}"
+        detail = f"{plural(each.n, 'seed')}"
+        if each.low is not None and each.high is not None:
+            ends = sorted((sign * each.low, sign * each.high))
+            shown = " to ".join(figure(each.metric, end) for end in ends)
+            named = "" if told else f"{level(context.confidence)} interval "
+            detail = f"{named}{shown}, {detail}"
+        verdict = conclusion(each, context.confidence, brief=True)
+        open_ = f": {verdict}" if each.verdict not in ("better", "worse") else ""
+        subject = f"Without {each.what} {pretty(context.metric)}"
+        subject = f"without {each.what} it" if told else subject
+        told.append(f"{subject} {change} ({detail}){open_}")
+    return f"{'; '.join(told)}."
 
 
 def _factorial(effects: Sequence[FactorEffect], context: AnalysisContext) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
     from ablate.study.study import Study
+
+#: Layers of a model's own that are left out one at a time.
+OWN = ("BatchNormalization", "Dropout")
 
 _TEMPLATE = """\
 # A study: one network, its variants, and what is the same for all of them.
@@ -38,31 +42,46 @@ model:
 train:
   epochs: 20
   batch_size: 32
-  optimizer: {{name: sgd, momentum: 0.9}}   # any Keras optimizer with its arguments
-  learning_rate: 0.05
+{optimizer}
 
 seeds: 5                       # every variant is trained once per seed; at least 3 for an interval
 
+{variants}# probes: [activations]        # measurements inside the network, written to TensorBoard
+
+profiles:
+  quick: {{train.epochs: 2, seeds: 3}}      # ablate run {file} --profile quick
+"""
+
+_VARIANTS = """\
 variants:
-  plain: {{}}                    # the network as it is
+  plain: {}                    # the network as it is
   bn:
     insert:
       # at: before, before_activation, after_activation or after each host;
       # where: a layer's name, a class (Conv2D), a kind (conv, dense, hidden), a glob, a list
-      - {{layer: BatchNormalization, at: before_activation, where: hidden}}
+      - {layer: BatchNormalization, at: before_activation, where: hidden}
   dropout:
     insert:
-      - {{layer: Dropout, rate: 0.5, at: after_activation, where: {dropout}}}
+      - {layer: Dropout, rate: 0.5, at: after_activation, where: DROPOUT}
   both:
     extends: [bn, dropout]     # a variant may also override train, model arguments or data
-  # bn-fast: {{extends: bn, train: {{learning_rate: 0.5}}}}
+  # bn-fast: {extends: bn, train: {learning_rate: 0.5}}
 
 baseline: plain                # what the others are compared with
 
-# probes: [activations]        # measurements inside the network, written to TensorBoard
+"""
 
-profiles:
-  quick: {{train.epochs: 2, seeds: 3}}      # ablate run {file} --profile quick
+#: Of a model that has BatchNormalization or Dropout already, the question is what each is worth.
+_OWN = """\
+# The model has BRINGS of its own. Each is left out in turn: how
+# much better or worse is the model without it?
+leave_one_out: {from: model}
+
+# In place of that, other rates and momenta:
+# factors:
+#   dropout: {own: {}, half: {change: [{where: Dropout, rate: 0.5}]}}
+#   momentum: {own: {}, fast: {change: [{where: BatchNormalization, momentum: 0.9}]}}
+
 """
 
 
@@ -211,9 +230,40 @@ def template(file: Path, data: str, model: str) -> str:
         name=name,
         data=_data(data),
         model=section + ("\n  filters: [16, 32]" if model == "cnn" else ""),
-        # A network with a hidden Dense layer gets its Dropout there, as is usual.
-        dropout="Dense" if model in ("cnn", "mlp", "lenet", "vgg") else "hidden",
+        optimizer=_optimizer(model),
+        variants=_variants(model),
     )
+
+
+def _optimizer(model: str) -> str:
+    """Return the lines on optimizer and rate; those of a model that came compiled are taken."""
+    from ablate.study.archives import compiled_in
+
+    if _is_saved(model) and compiled_in(Path(model).expanduser()) is not None:
+        return "  # optimizer, rate, loss and metrics are those that the model was compiled with"
+    return (
+        "  optimizer: {name: sgd, momentum: 0.9}   # any Keras optimizer with its arguments\n"
+        "  learning_rate: 0.05"
+    )
+
+
+def _is_saved(model: str) -> bool:
+    place = Path(model).expanduser()
+    return place.suffix.lower() in (".keras", ".h5", ".hdf5") and place.is_file()
+
+
+def _variants(model: str) -> str:
+    """Return what is compared: the parts that a saved model has, else BN and Dropout inserted."""
+    from ablate.study.archives import layer_classes
+
+    if _is_saved(model):
+        counts = Counter(layer_classes(Path(model).expanduser()))
+        own = [f"{counts[kind]} {kind}" for kind in OWN if counts[kind]]
+        if own:
+            return _OWN.replace("BRINGS", " and ".join(own))
+    # A network with a hidden Dense layer gets its Dropout there, as is usual.
+    where = "Dense" if model in ("cnn", "mlp", "lenet", "vgg") else "hidden"
+    return _VARIANTS.replace("DROPOUT", where)
 
 
 def _data(data: str) -> str:

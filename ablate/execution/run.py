@@ -30,7 +30,7 @@ from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.checks import beyond_shares, check_new_names
 from ablate.study.metrics import bare
-from ablate.study.preview import VariantPlan, weights_lines
+from ablate.study.preview import VariantPlan, offer_lines, weights_lines
 from ablate.study.programs import groups
 from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
@@ -232,7 +232,8 @@ def _train(
     if again:
         notice(again)
     tell(watchers, "begin", len(todo), kept, len(made.dropped))
-    tell(watchers, "built", weights_lines((each.name, each.weights) for each in built))
+    lines = weights_lines((each.name, each.weights) for each in built)
+    tell(watchers, "built", [*lines, *offer_lines(made.study, built)])
     grown = _Grown(made, store, {trial.id for trial in todo}, watchers)
     outcomes: dict[str, TrialResult] = {}
     try:

@@ -27,7 +27,7 @@ from ablate.execution.readings import materialised
 from ablate.reasons import sentence
 from ablate.store import Store
 from ablate.study.leave_one_out import wanted_sites
-from ablate.study.preview import AugmentedRows, VariantPlan
+from ablate.study.preview import AugmentedRows, VariantPlan, offer_lines
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import Trial
@@ -88,6 +88,7 @@ class StudyStatus:
     running: tuple[tuple[str, int], ...] = ()  # variant, seed
     open_sites: bool = False  # leave-one-out variants are not known without building a model
     again: str = ""  # how many final trials are trained again, and what for
+    offers: tuple[str, ...] = ()  # what could be asked of layers that the model brings
     until: str = ""  # with seeds until decided: how many there may be
     screen: tuple[str, ...] = ()  # of a screening: its runs, their precision, what they cost
     prospect: Prospect | None = None  # of a plan: what its seeds can show
@@ -254,6 +255,7 @@ def _status_of(
         ),
         running=tuple(_running(made.todo, store)),
         open_sites=wanted_sites(made.study) is not None,
+        offers=tuple(offer_lines(made.study, previews.values())),
         again=trained_again(made.lacks[t.id] for t in made.todo if t.id in made.lacks),
         until=_until(made),
         screen=_planned_screen(made),

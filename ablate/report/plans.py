@@ -27,7 +27,7 @@ def print_preview(seen: Any, console: Console) -> None:
     built = any(row.parameters is not None for row in seen.rows)
     console.print(f"[italic]Study {escape(seen.study)}[/italic]", highlight=False)
     rows = [(row.variant, row.weights) for row in seen.rows if row.alias_of is None]
-    for line in weights_lines(rows):
+    for line in [*weights_lines(rows), *seen.offers]:
         console.print(escape(line), highlight=False)
     table = Table(show_edge=False)
     table.add_column("variant", overflow="fold")

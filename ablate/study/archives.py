@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,23 @@ def keras_version(place: Path) -> str | None:
     """Return the version of Keras that wrote a file; both formats carry it."""
     found = _stored(place, "metadata.json", "keras_version", "keras_version")
     return found[:40] if isinstance(found, str) else None
+
+
+def layer_classes(place: Path) -> list[str]:
+    """Return the classes of all layers in a saved model, those of models inside it included."""
+    found = _stored(place, "config.json", "config", "model_config")
+    if isinstance(found, str):
+        with contextlib.suppress(ValueError):
+            found = json.loads(found).get("config")
+    return list(_classes(found))
+
+
+def _classes(config: Any) -> Iterator[str]:
+    layers = config.get("layers") if isinstance(config, dict) else None
+    for layer in layers if isinstance(layers, list) else ():
+        if isinstance(layer, dict):
+            yield str(layer.get("class_name"))
+            yield from _classes(layer.get("config"))
 
 
 def compiled_in(place: Path) -> dict[str, Any] | None:

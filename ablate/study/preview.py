@@ -32,6 +32,7 @@ class VariantPlan:
     notes: tuple[str, ...]
     metrics: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    brings: str = ""  # normalization and Dropout of a model that somebody brought
     weights: str = ""  # whether training starts from kept weights, or from fresh ones
     changed: tuple[str, ...] = ()
 
@@ -48,6 +49,25 @@ class AugmentedRows:
     seed: int
     pixels: tuple[Any, ...]
     labels: tuple[tuple[str, ...], ...]
+
+
+def offer_lines(study: Any, built: Iterable[Any]) -> list[str]:
+    """Return what could be asked of a model's own BatchNormalization and Dropout, if nothing is.
+
+    Args:
+        study: its variants and `leave_one_out` say what is asked.
+        built: what its variants became.
+    """
+    specs = [each.spec for each in study.resolved]
+    asked = any(spec.remove or spec.replace or spec.change for spec in specs)
+    brings = next((each.brings for each in built if each.brings), "")
+    if not brings or asked or study.leave_one_out is not None:
+        return []
+    return [
+        f"The model has {brings} of its own, in every variant. What each is worth tells "
+        "leave_one_out: {from: model}; other rates and momenta, change: [{where: Dropout, rate: "
+        "0.2}]."
+    ]
 
 
 def weights_lines(named: Iterable[tuple[str, str]]) -> list[str]:

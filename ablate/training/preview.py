@@ -244,8 +244,23 @@ def _plan_phase(name: str, spec: Spec, seed: int) -> VariantPlan:
         notes=found.notes,
         cautions=found.cautions,
         metrics=tuple(sorted(names)),
+        brings=_brings(made, spec),
         weights=made.weights,
     )
+
+
+def _brings(made: Network, spec: Spec) -> str:
+    """Say how many layers of BatchNormalization and Dropout a brought model has of its own."""
+    if spec.model.file is None and spec.model.call is None:
+        return ""
+    added = {each.path for each in made.decisions if each.path}
+    kinds = [
+        type(layer).__name__
+        for layer in made.model._flatten_layers(include_self=False)
+        if layer.name not in added and layer.path not in added
+    ]
+    counts = {kind: kinds.count(kind) for kind in ("BatchNormalization", "Dropout")}
+    return " and ".join(f"{count} {kind}" for kind, count in counts.items() if count)
 
 
 def _by_misfit(error: StudyError, made: Network) -> StudyError | None:

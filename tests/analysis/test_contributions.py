@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from ablate.analysis.contributions import contributions
+from ablate.analysis.opening import _contributed
 from tests.analysis.simulated import arm, context, noisy, study
 
 
@@ -51,3 +52,23 @@ def test_where_less_is_better_the_smallest_loss_ranks_first() -> None:
     values = {"full": [0.5, 0.6, 0.7], "a": [0.6, 0.72, 0.8], "b": [0.4, 0.5, 0.61]}
     found = contributions(context(study(values), resolved, baseline="full", direction="min"))
     assert [(each.what, each.verdict) for each in found] == [("a", "better"), ("b", "worse")]
+
+
+def test_what_becomes_of_a_model_without_each_of_its_layers_is_said() -> None:
+    whole = np.array([0.80, 0.81, 0.82, 0.80, 0.81])
+    values = {
+        "model": list(whole),
+        "model-without-dropout_1": list(whole - np.array([0.010, 0.006, 0.008, 0.009, 0.007])),
+        "model-without-bn": list(whole + np.array([0.05, -0.04, 0.03, -0.01, 0.01])),
+    }
+    resolved = [arm("model")]
+    resolved += [
+        arm(name, origin="leave_one_out", left_out=("model", name.removeprefix("model-without-")))
+        for name in list(values)[1:]
+    ]
+    made = context(study(values), resolved, baseline="model")
+    (words,) = _contributed(contributions(made), made)
+    assert words == (
+        "Without dropout_1 test accuracy falls by 0.8 points (95 % interval 0.6 to 1.0, 5 "
+        "seeds); without bn it rises by 0.8 points (−3.5 to 5.1, 5 seeds): inconclusive."
+    )

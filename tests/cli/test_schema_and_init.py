@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,22 @@ def test_init_writes_a_study_that_loads(
     assert [arm.name for arm in study.resolved] == ["plain", "bn", "dropout", "both"]
     assert study.study == "my-study"
     assert load_study(file, profile="quick").seeds == 3
+
+
+def test_init_of_a_model_that_has_dropout_asks_what_it_is_worth(tmp_path: Path) -> None:
+    layers = [{"class_name": "Dense", "config": {}}, {"class_name": "Dropout", "config": {}}]
+    inner = {"class_name": "Sequential", "config": {"layers": layers}}
+    config = {"config": {"layers": [inner, layers[1]]}, "compile_config": {"loss": "mse"}}
+    place = tmp_path / "m.keras"
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+    file = tmp_path / "mine.yaml"
+    result = CliRunner().invoke(init.command, [str(file), "--model", str(place)])
+    assert result.exit_code == 0, result.output
+    study = load_study(file)
+    assert study.leave_one_out is not None and study.leave_one_out.from_ == "model"
+    assert not study.variants and "optimizer" not in study.train.model_fields_set
+    assert "The model has 2 Dropout of its own." in file.read_text()
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
