@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ablate.config import load_study
 from ablate.errors import StudyError, nearest
@@ -53,7 +54,7 @@ def with_trained_model(
         trial = _trial(study.model, other, store, where, recorded)  # what it reads is known now
     file = store.model_file(trial.id)
     if file.is_file():
-        head = {"head": study.model.own_head}
+        head: dict[str, Any] = {"head": study.model.own_head}
         return _with(study, Model(file=str(file), weights="keep", **head))
     if train is not None:
         result = store.load(trial.id)

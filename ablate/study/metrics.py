@@ -131,7 +131,7 @@ def metric_key(metric: Any, kind: str = "", output: str | int | None = None) -> 
     name, call, renamed, arguments = _parts(metric)
     said = {"name": name if name is None or is_own(name) else metric_name(name), "call": call}
     document = {**said, "as": renamed, "arguments": arguments, "kind": kind}
-    kept = {key: value for key, value in document.items() if value}
+    kept: dict[str, Any] = {key: value for key, value in document.items() if value}
     kept |= {} if output is None else {"output": output}
     return json.dumps(kept, sort_keys=True, default=str)
 

@@ -35,7 +35,8 @@ def spec_of_phase(spec: Spec, train: Train) -> Spec:
 
 def states_freezing(train: Train) -> bool:
     """Whether a section is that of a phase which says itself what is frozen, and so what is not."""
-    return bool(train.phases) and len(train.phases) == 1 and train.phases[0].freeze is not None
+    phases = train.phases or []
+    return len(phases) == 1 and phases[0].freeze is not None
 
 
 def ends_of(train: Train) -> list[int]:
