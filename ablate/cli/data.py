@@ -153,6 +153,7 @@ def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
     import numpy as np
 
     from ablate.data import strata
+    from ablate.data.column import extremes, mean
     from ablate.data.nested import leaves
 
     total = splits.classes
@@ -161,15 +162,14 @@ def _parts(splits: Splits) -> dict[str, dict[str, Any] | None]:
         if part is None:
             continue
         arrays = [leaf for _, leaf in leaves(part.x) if leaf.dtype.kind != "U"]
+        ends = [extremes(each) for each in arrays]
         classes = None if total is None else strata(part.y, splits.targets)
         counts = None if classes is None else np.bincount(classes, minlength=total or 0)
         found[name] = {
             "rows": part.rows,
-            "least": min((float(each.min()) for each in arrays), default=None),
-            "largest": max((float(each.max()) for each in arrays), default=None),
-            "mean": float(np.mean([each.mean(dtype=np.float64) for each in arrays]))
-            if arrays
-            else None,
+            "least": min((float(low) for low, _ in ends), default=None),
+            "largest": max((float(high) for _, high in ends), default=None),
+            "mean": float(np.mean([mean(each) for each in arrays])) if arrays else None,
             "class_counts": None if counts is None else counts.tolist(),
         }
     return found

@@ -206,6 +206,14 @@ def extremes(leaf: np.ndarray | Column, axes: tuple[int, ...] | None = None) -> 
     return np.min(low, axis=0), np.max(high, axis=0)
 
 
+def mean(leaf: np.ndarray | Column) -> float:
+    """Return the mean of all values."""
+    if isinstance(leaf, np.ndarray):
+        return float(leaf.mean(dtype=np.float64))
+    count = len(leaf) * int(np.prod(leaf.shape[1:], dtype=np.int64))
+    return float(sum(each.sum(dtype=np.float64) for each in chunks(leaf)) / count)
+
+
 def memory() -> int:
     """Return the bytes of memory that this machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
