@@ -113,7 +113,8 @@ def _described(
     """Load and split, and return what there is to say, as plain values."""
     from ablate.study.schema.sources import KERAS_SETS
 
-    if application or data.directory or (data.kind.title in KERAS_SETS and not data.path):
+    reads_by_keras = data.kind.title in KERAS_SETS and not data.path
+    if application or data.directory or data.call or reads_by_keras:
         from ablate.suppress_stderr import quiet_start
 
         with quiet_start():
