@@ -172,6 +172,11 @@ def _column(name: str, arrays: Mapping[str, Any], key: str, x: Tree) -> np.ndarr
     """Return one value per row, None where there is no such array."""
     if arrays.get(key) is None:
         return None
+    if isinstance(arrays[key], dict | list):
+        raise DataError(
+            f"{name}: {key} has several parts. Expected: one array with a value for each row; what "
+            "each output counts is train.loss_weights."
+        )
     column = np.asarray(arrays[key])
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]

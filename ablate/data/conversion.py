@@ -19,6 +19,7 @@ from ablate.data.nested import Tree
 from ablate.data.pipelines import PATIENCE, batches, is_pipeline, joined, length
 from ablate.data.reader import is_reader, read_part
 from ablate.errors import DataError, nearest
+from ablate.study.schema.data import Data
 
 #: The arrays a source may have, and what may be given with them.
 ARRAYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
@@ -87,7 +88,7 @@ def _mapping(value: Mapping[Any, Any], where: str, groups: str | None) -> dict[s
         elif key in FACTS:
             named[key] = each
         else:
-            known = (*ARRAYS, *COLUMNS, *FACTS, *_PARTS, *_ALIASES)
+            known = (*ARRAYS, *COLUMNS, *FACTS, *_PARTS, *_ALIASES, *Data.model_fields)
             raise DataError(
                 f"{where}: '{key}' is none of the arrays that are read.{nearest(key, known)} "
                 f"Expected: {', '.join(ARRAYS)}."

@@ -14,6 +14,7 @@ import numpy as np
 from ablate.data.column import Column, chunks
 from ablate.data.nested import Tree, leaves
 from ablate.data.source import Part, Source, listed
+from ablate.data.targets import strata
 from ablate.study.specs import Target
 
 #: Bytes and rows of a part that are looked through for equal rows, at most half a second's work;
@@ -69,6 +70,24 @@ def absent(source: Source, train: Part, only: Sequence[int] | None) -> list[str]
             of = "" if name == "y_train" else f"{name}: "
             notes.append(f"{of}no training row of class {_classes(missing)}")
     return notes
+
+
+def sorted_by_class(source: Source, validation: Part | None, test: Part | None) -> list[str]:
+    """Warn of parts, cut off by the order of the rows, that lack most of the classes."""
+    classes = strata(source.train.y, source.target) if source.train.y is not None else None
+    if classes is None:
+        return []
+    whole, found = np.unique(classes), []
+    for name, part in (("validation", validation), ("test", test)):
+        if part is None:
+            continue
+        there = np.unique(strata(part.y, source.target))  # type: ignore[arg-type]
+        if len(there) <= len(whole) / 2 and part.rows >= 2 * len(whole):
+            found.append(
+                f"split: ordered: the {part.rows:,} {name} rows have {len(there)} of "
+                f"{len(whole)} classes. Are the rows sorted by class, and not by time?"
+            )
+    return found
 
 
 def equal_rows(

@@ -17,7 +17,7 @@ from ablate.data.cache import Memory
 from ablate.data.column import LARGE, Column, held
 from ablate.data.nested import Tree, freeze, leaves, names_of, nbytes, over, take
 from ablate.data.partition import partition, parts_taken
-from ablate.data.remarks import absent, equal_rows, unscaled
+from ablate.data.remarks import absent, equal_rows, sorted_by_class, unscaled
 from ablate.data.scale import Scaler, fit, shifted
 from ablate.data.source import Part, Source, Splits
 from ablate.data.streams import Stream, check_stream, prepared
@@ -93,6 +93,8 @@ def _split(source: Source, data: Data, seed: int, application: str | None) -> Sp
     if train is None:
         raise DataError(f"{source.name}: no row is left to train on.")
     notes += absent(source, train, data.only)
+    if data.split == "ordered":
+        cautions += sorted_by_class(source, raw["val"], raw["test"])
     equal = equal_rows(train, raw["val"], raw["test"])
     notes += equal[0]
     cautions += equal[1]

@@ -133,8 +133,8 @@ def _path(error: Mapping[str, Any], document: Any) -> Path:
         elif isinstance(here, BaseModel) and isinstance(part, str) and hasattr(here, part):
             path.append(part)
             here = getattr(here, part)
-        elif position == len(parts) - 1 and error["type"] not in _FORMS:
-            path.append(part)
+        elif position == len(parts) - 1 and error["type"] not in (*_FORMS, "value_error"):
+            path.append(part)  # a key that is missing; our own errors say theirs themselves
     return tuple(path)
 
 

@@ -136,3 +136,11 @@ def test_groups_that_the_sources_own_parts_share_are_a_caution():
     more = {"x_test": X[:3] + 9, "y_test": Y[:3], "groups_test": np.array([0, 1, 99])}
     found = split(mine(np.arange(ROWS) // 2, **more), data())
     assert found.cautions == ("2 groups of the test part have training rows, too: 0, 1",)
+
+
+def test_ordered_rows_that_are_sorted_by_class_are_a_caution():
+    found = split(mine(y=np.repeat([0, 1], 30)), data(split="ordered", validation=0.25))
+    assert [text.partition(":")[0] for text in found.cautions] == ["split"] * 2
+    assert "the 12 test rows have 1 of 2 classes" in found.cautions[1]
+    shuffled = split(mine(y=np.arange(ROWS) % 2), data(split="ordered", validation=0.25))
+    assert shuffled.cautions == ()

@@ -51,7 +51,7 @@ def test_what_cannot_be_meant_is_refused_with_its_line(entry, says):
     )
     with pytest.raises(StudyError, match=says) as found:
         parse_study(text)
-    assert "train.augment" in str(found.value)
+    assert "train.augment[0]" in str(found.value) and "named" not in str(found.value)
 
 
 def test_an_empty_list_says_nothing_and_is_refused():
