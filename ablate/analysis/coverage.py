@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ablate.analysis.anytime import FIRST_LOOK
+from ablate.analysis.descriptive import MINIMUM_SEEDS
 from ablate.analysis.formatting import listing
 from ablate.analysis.intervals import FIXED, Interval
 from ablate.analysis.result_table import ResultTable
@@ -102,8 +104,10 @@ def coverage_sentences(
     on = f"on {where} drawn anew with every seed" if anew else f"on these {where}"
     if anew and drawn is None:
         on += f", where the source has no {held_out} part of its own"
-    if seeds < 3:
-        return f"Measured {on}, without an interval, which takes 3 seeds."
+    least = FIRST_LOOK if interval.kind == "always_valid" else MINIMUM_SEEDS
+    if seeds < least:
+        why = f", as it holds at every look ({looks})" if least > MINIMUM_SEEDS else ""
+        return f"Measured {on}, without an interval, which takes {least} seeds{why}."
     varied = []
     if anew:
         varied.append("the split")

@@ -31,7 +31,8 @@ class Interval:
     def standard_error(self, n: np.ndarray | int) -> np.ndarray:
         """Return the standard error of the mean of `n` differences, in their deviations."""
         n = np.asarray(n, float)
-        return overlap.widening(n, 1.0, self.test_share) / np.sqrt(n)
+        with np.errstate(divide="ignore"):
+            return overlap.widening(n, 1.0, self.test_share) / np.sqrt(n)
 
     def half_width(self, n: np.ndarray | int, alpha: float) -> np.ndarray:
         """Return half the width of the 1 - α interval, in deviations of the differences.

@@ -178,8 +178,9 @@ def _factorial(effects: Sequence[FactorEffect], context: AnalysisContext) -> tup
 
     A trend stands for the levels of its factor; the table has them.
     """
-    known = [each for each in effects if each.verdict != "missing" and not each.within]
-    if not known:
+    # Where a cell was lost there is no trend, and the levels speak for their factor.
+    known = [e for e in effects if not e.within and (e.trend is None or e.mean is not None)]
+    if all(each.verdict == "missing" for each in known):
         return ()
     trends = {each.factors[0] for each in known if each.trend is not None}
     main = [
@@ -257,7 +258,7 @@ def _told(
             parts.append(f"{name(each)} {value}, {each.verdict}")
     missing = [name(each) for each in comparisons if each.mean is None]
     if missing:
-        parts.append(f"{listing(missing)}: not compared, for want of seeds completed on both sides")
+        parts.append(f"{listing(missing)}: not estimated, for want of completed seeds")
     return f"{start}: {'; '.join(parts)}."
 
 

@@ -88,7 +88,7 @@ def conclusion(comparison: Comparison, confidence: float, *, brief: bool = False
     if verdict == "equivalent":
         margin = amount(comparison.metric, comparison.margin or 0.0, difference=True)
         text = f"equivalent within {margin}"
-        return text if brief or not _excludes_zero(comparison) else f"{text}, though not equal"
+        return f"{text}, though not equal" if _excludes_zero(comparison) else text
     if verdict == "described" and not brief:
         return f"described, as nothing can be inferred from {plural(comparison.n, 'seed')}"
     if verdict in ("better", "worse"):

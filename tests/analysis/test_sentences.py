@@ -231,3 +231,24 @@ def test_a_factorial_study_without_a_cell_falls_back_on_its_variants() -> None:
     analysis = factorial(0.0, missing=True)
     assert "bn=on,dropout=on never did" in analysis.factor_effects[0].words  # type: ignore[attr-defined]
     assert "bn=on,dropout=off +" in analysis.answer[1]  # type: ignore[attr-defined]
+
+
+def test_a_lost_cell_leaves_no_factor_unsaid() -> None:
+    values, resolved = {}, []
+    for rate, bn in product(("0", "0.2", "0.5"), ("off", "on")):
+        name = f"rate={rate},bn={bn}"
+        resolved.append(arm(name, factors={"rate": rate, "bn": bn}, origin="factorial"))
+        values[name] = shifted(*noisy(0, 0.001, 5, len(resolved)))
+    values["rate=0.5,bn=on"] = [None] * 5  # type: ignore[list-item]
+    found = analyze(study(values), resolved, resolved[0].name).answer  # type: ignore[arg-type]
+    assert "rate=0.2 (against 0)" in found[1]
+    assert "rate=0.5 (against 0) and bn=on (against off): not estimated" in found[1]
+
+
+def test_an_interval_that_holds_at_every_look_takes_four_seeds() -> None:
+    values = {"plain": list(PLAIN[:3]), "bn": shifted(0.01, 0.02, 0.015)}
+    found = analyze(study(values), ARMS[:2], "plain", looks="seeds were added")  # type: ignore[arg-type]
+    assert found.coverage == (
+        "Measured on these 360 test rows, without an interval, which takes 4 seeds, as it holds "
+        "at every look (seeds were added)."
+    )

@@ -97,7 +97,7 @@ def test_a_report_on_winners_opens_with_them():
     found = with_winners(material, searched).analysis.answer
     assert found[1:] == material.analysis.answer
     assert found[0] == (
-        "Winners of the search by validation accuracy: plain learning_rate 0.300 (95.0 %); bn "
-        "learning_rate 0.300 (95.0 %); dropout none, as every point was lost. They are compared on "
-        "fresh seeds."
+        "Winners of the search by validation accuracy: plain learning_rate 0.300 (95.00 %); bn "
+        "learning_rate 0.300 (95.00 %); dropout none, as every point was lost. They are compared "
+        "on fresh seeds."
     )
