@@ -70,26 +70,39 @@ def replay(
         )
     except StudyError:
         metric, direction = settings.metric, "max"  # nothing can be decided, and a report says so
-    source = table.source(baseline)
-    families = [[table.names[c] for c in own] for own in table.families(baseline).values()]
-    found = [
-        _Family(
-            _scores(table, source, metric, seeds),
+    asked: dict[str, int] = {table.source(baseline): until.at_least}
+    decided: dict[str, str] = {}
+    for base, names, size in _families(table, baseline):
+        found = _Family(
+            _scores(table, base, metric, seeds),
             {name: _scores(table, name, metric, seeds) for name in names},
-            until,
-            1 - settings.confidence,
-            settings.margin,
-            direction,
-        ).replay()
-        for names in families
+            until, 1 - settings.confidence, settings.margin, direction, size,
+        ).replay()  # fmt: skip
+        decided |= found.decided
+        # The other side of a comparison has as many seeds as the comparison asks for.
+        for name, count in [*found.asked.items(), (base, max(found.asked.values()))]:
+            asked[name] = max(asked.get(name, 0), count)
+    return Replay({name: asked[table.source(name)] for name in table.names}, decided)
+
+
+def _families(table: ResultTable, baseline: str) -> list[tuple[str, list[str], int]]:
+    """Return what is decided together: the common side, the variants, the comparisons declared.
+
+    Declared variants are held against the baseline, what lacks a part against what it was left out
+    of, as the report does with contributions.
+    """
+    found: dict[tuple[str, bool], list[ResolvedVariant]] = {}
+    for variant in table.resolved:
+        origin = variant.left_out[0] if variant.left_out is not None else None
+        left_out = origin is not None and origin in table.names
+        side = table.source(str(origin) if left_out else baseline)
+        if variant.name != side and (left_out or variant.alias_of is None):
+            found.setdefault((side, left_out), []).append(variant)
+    return [
+        (side, [each.name for each in own if each.alias_of is None], len(own))
+        for (side, _), own in found.items()
+        if any(each.alias_of is None for each in own)
     ]
-    asked = {name: count for each in found for name, count in each.asked.items()}
-    most = max(asked.values(), default=until.at_least)
-    own = {source: most, **asked}
-    return Replay(
-        asked={name: own[table.source(name)] for name in table.names},
-        decided={name: each for one in found for name, each in one.decided.items()},
-    )
 
 
 _ALWAYS_VALID = Interval("always_valid")
@@ -120,6 +133,7 @@ class _Family:
     alpha: float
     margin: float | None
     direction: Direction
+    size: int  # the comparisons declared
 
     def replay(self) -> Replay:
         """Decide stage by stage, as far as the outcomes reach."""
@@ -189,9 +203,9 @@ class _Family:
         names = list(self.scores)
         means, p, equivalence = self._tests(names, [asked[name] for name in names])
         if self.margin is None:
-            p = holm(p, len(names))
+            p = holm(p, self.size)
         else:
-            p, equivalence = adjust(p, equivalence, len(names))
+            p, equivalence = adjust(p, equivalence, self.size)
         found = {}
         for index, name in enumerate(names):
             if name in decided:

@@ -135,14 +135,15 @@ def test_an_alias_has_the_seeds_of_its_source():
     assert asked.asked["base"] == asked.asked["plain"] == 20
 
 
-def test_left_out_ones_are_decided_in_a_family_of_their_own():
-    variants = [*VARIANTS[:2], arm("less", origin="leave_one_out")]
-    records = simulated(bn=0.02, less=-0.02)
-    asked, _ = trained(records, lambda missing: missing, variants=variants)
-    declared = [each for each in records if each.variant != "less"]
-    alone, _ = trained(declared, lambda missing: missing, variants=VARIANTS[:2])
-    assert asked.asked["bn"] == alone.asked["bn"]
-    assert asked.decided == {"bn": "better", "less": "worse"}
+def test_what_lacks_a_part_is_held_against_what_it_was_left_out_of():
+    variants = [*VARIANTS[:2], arm("less", origin="leave_one_out", left_out=("bn", "dense1"))]
+    records = simulated(bn=0.03, less=0.03)
+    asked, there = trained(records, lambda missing: missing, variants=variants)
+    assert asked.decided == {"bn": "better", "less": "inconclusive"}
+    assert asked.asked == {"plain": 5, "bn": 20, "less": 20}
+    found = analyze(there, variants, "plain", looks="seeds were added until decided")
+    (part,) = (each for each in found.contributions if each.metric == found.metric)
+    assert (part.n, part.verdict) == (20, "inconclusive")
 
 
 @pytest.mark.parametrize("margin", [None, 0.02])
