@@ -112,7 +112,7 @@ def _shared(source: Source) -> tuple[str, ...]:
         both = np.intersect1d(part.groups, source.train.groups)
         if len(both):
             found.append(
-                f"{len(both)} groups of the {name} part have training rows, too: {listed(both)}"
+                f"{len(both)} groups of the {name} part have training rows, too: {listed(both.tolist())}"
             )
     return tuple(found)
 
@@ -181,8 +181,8 @@ def _by_group(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Divide rows so that those of one group are in one part; return them, and what to say."""
     wanted = np.ones(1)
-    for part in shares.values():  # a share is one of what the parts before it left
-        wanted = np.append(wanted[:-1], wanted[-1] * np.array([part, 1 - part]))
+    for share in shares.values():  # of what the parts before it left
+        wanted = np.append(wanted[:-1], wanted[-1] * np.array([share, 1 - share]))
     found = _bins(rows, wanted, groups, classes, (seed, "split", "groups"))
     names = [*shares, "train"]
     _check_bins(name, found, len(names), groups[rows], f"{len(names)} parts")

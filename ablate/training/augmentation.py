@@ -89,7 +89,7 @@ class Augmentation:
         """Return a batch as it is evaluated: nothing drawn, centres where there is a crop."""
         x, y, *rest = batch
         if self.example is not None and tuple(x.shape[1:]) != self.example:
-            x = _centre(x, self.example[:2])
+            x = _centre(x, (self.example[0], self.example[1]))
         return (x, self.labels(y), *rest)
 
     def seen(self, splits: Splits) -> Splits:
@@ -101,7 +101,7 @@ class Augmentation:
             count = self.labels.classes
             names = target.class_names if count == target.classes else None
             target = Target("classification", (count,), count, names, one_hot=True)
-        parts = {
+        parts: dict[str, Any] = {
             name: None if y is None else self.labels(tf.convert_to_tensor(y)).numpy()
             for name, y in (
                 ("y_train", splits.y_train), ("y_val", splits.y_val), ("y_test", splits.y_test)
@@ -144,10 +144,11 @@ def cropped(splits: Splits, train: Train) -> Splits:
             return leaf.changed(lambda rows: _centre(rows, size))
         return _centre(leaf, size)
 
-    parts = {name: getattr(splits, name) for name in ("x_train", "x_val", "x_test")}
-    return replace(
-        splits, **{name: None if each is None else over(crop, each) for name, each in parts.items()}
-    )
+    parts: dict[str, Any] = {}
+    for name in ("x_train", "x_val", "x_test"):
+        x = getattr(splits, name)
+        parts[name] = None if x is None else over(crop, x)
+    return replace(splits, **parts)
 
 
 def augmentation_of(train: Train, model: keras.Model, splits: Splits, specs: Batch) -> Augmentation:
