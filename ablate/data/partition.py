@@ -112,7 +112,8 @@ def _shared(source: Source) -> tuple[str, ...]:
         both = np.intersect1d(part.groups, source.train.groups)
         if len(both):
             found.append(
-                f"{len(both)} groups of the {name} part have training rows, too: {listed(both.tolist())}"
+                f"{len(both)} groups of the {name} part have training rows, too: "
+                f"{listed(both.tolist())}"
             )
     return tuple(found)
 
