@@ -157,4 +157,6 @@ def _longest(table: Table, index: int) -> int:
 
 
 def _comment(text: str) -> str:
-    return " ".join(text.split()).encode("ascii", "replace").decode("ascii")
+    """Return a text for a comment: signs of numbers survive, whatever else is not ASCII is "?"."""
+    plain = text.translate(str.maketrans({"−": "-", "×": "x", "±": "+-"}))
+    return " ".join(plain.split()).encode("ascii", "replace").decode("ascii")

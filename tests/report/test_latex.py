@@ -60,3 +60,9 @@ def test_it_compiles(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert (tmp_path / "all.pdf").stat().st_size > 10_000
+
+
+def test_the_comment_keeps_the_signs_of_its_numbers(digits):
+    first = as_latex(digits).splitlines()[0]
+    assert first.isascii() and "?" not in first
+    assert "-0." in first
