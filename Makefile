@@ -1,6 +1,7 @@
 # Everything a fresh machine needs: Python 3.11-3.13 and make.
 #   make demo       install, run configs/digits.yaml, print the table, write the report
 #   make test       the tests                     make test-slow   those that take long
+#   make test-hub   every family of KerasHub that is built without a download
 #   make test-long  networks of Keras, an A/A study   make test-backends   surgery and probes on JAX
 #   make lint       format, lint, types           make docs        the generated documents
 #   make bench      the measurements of benchmarks/
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 STUDY ?= configs/digits.yaml
 SOURCES := ablate tests benchmarks
 
-.PHONY: demo test test-slow test-long test-kills test-backends lint docs bench clean
+.PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate run $(STUDY)
@@ -26,15 +27,24 @@ test: $(VENV)/.installed-dev
 # Every network of keras.applications takes a quarter of an hour, and a study of 1600 trials minutes:
 # both have a target of their own.
 LONG := tests/surgery/test_applications.py tests/analysis/test_aa.py
+HUB := tests/surgery/test_hub.py
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%)
+	$(BIN)/python -m pytest -m slow --timeout=1800 $(LONG:%=--ignore=%) --ignore=$(HUB)
 
 test-kills: $(VENV)/.installed-dev
 	ABLATE_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m slow --timeout=0 tests/execution/test_stress.py
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow --timeout=3600 $(LONG)
+
+# KerasHub brings TensorFlow Text and tokenizers: three minutes, and an extra of its own.
+test-hub: $(VENV)/.installed-hub
+	$(BIN)/python -m pytest -m slow --timeout=600 $(HUB)
+
+# The table of docs/models.md, from a run over all families.
+docs-hub: $(VENV)/.installed-hub
+	$(BIN)/python -m tests.surgery.families
 
 # What is not tied to TensorFlow, on another backend; BACKEND=torch needs PyTorch installed by hand.
 # JAX stays beside the environment: TensorFlow imports it wherever it is found, in every process.
@@ -79,6 +89,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[dev,ray,slurm]"
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-hub: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet -e ".[hub]"
+	@touch $@
 
 $(VENV)/.installed-jax: $(VENV)/.installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/constraints.txt

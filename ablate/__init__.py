@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         remove,
         replace,
         sites,
+        task_around,
     )
 
 _HOMES = {
@@ -77,6 +78,7 @@ _HOMES = {
         "remove",
         "replace",
         "sites",
+        "task_around",
     ),
 }
 #: What returns or is a value that shows itself; how it looks is `ablate.report`'s work.
@@ -119,6 +121,7 @@ __all__ = [
     "run",
     "screen",
     "sites",
+    "task_around",
 ]
 
 

@@ -111,6 +111,10 @@ PRIVATE = (
     Private("_inbound_nodes", "keras.Operation", lambda: model().layers[0], GRAPH),
     Private("_outbound_nodes", "keras.Operation", lambda: model().layers[0], GRAPH),
     Private("_keras_mask", "keras.KerasTensor", masked, GRAPH),
+    Private(
+        "_auto_config", "keras.Layer", lambda: model().layers[-1],
+        "clone copies layers whose get_config forgets arguments by it; refuse those instead.",
+    ),
     Private("_layers", "keras.Layer", lambda: model().layers[-1], GRAPH),
     Private(
         "_flatten_layers", "keras.Layer", model,

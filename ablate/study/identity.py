@@ -30,7 +30,7 @@ from ablate.study.trial import FILE_FIELDS, Spec
 #: last layer of a file stays where its shape fits, `loss: auto` sees through more layers, hosts get
 #: the bias back that a removed BatchNormalization made needless, and subclassed models and
 #: composite layers are opened, whose weights are then drawn layer by layer. Since 3, `scale:
-#: standard` sums over 4096 rows at a time.
+#: standard` sums over 4096 rows at a time, and the first batches of a calibration run eagerly.
 NUMERICS = 3
 
 #: What studies were trained under whose files do not say: those of 0.1.
@@ -88,8 +88,10 @@ def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     when the last layer of a file is replaced, the networks that are brought along (`loss: auto`
     sees their activation through more layers, composite layers are opened), and what the removal
     of layers other than Dropout leaves: all other trials keep their ids. The rise to 3 changed the
-    means and deviations of more than 4096 rows.
+    means and deviations of more than 4096 rows, and in the last bits what layers are calibrated to.
     """
+    if numerics == 3 and any(each.calibrate for each in spec.insert):
+        return 3
     if numerics == 3:
         known = {"digits": 1797}.get(str(spec.data.name), spec.data.arguments.get("size"))
         if spec.data.scale == "standard" and not (isinstance(known, int) and known <= 4096):

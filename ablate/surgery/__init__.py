@@ -32,6 +32,7 @@ from ablate.surgery.rebuild import Edits, RebuiltModel, rebuild
 from ablate.surgery.record import Changed, Inserted, changed, inserted
 from ablate.surgery.remove import remove
 from ablate.surgery.sites import Site, sites
+from ablate.surgery.task_around import task_around
 from ablate.surgery.tracing import Traced, functional, lost_methods, trace
 
 __all__ = [
@@ -77,5 +78,6 @@ __all__ = [
     "replace",
     "select",
     "sites",
+    "task_around",
     "trace",
 ]

@@ -24,7 +24,7 @@ from ablate.surgery.instrumented_model import (
     Watch,
     held,
     largest_row,
-    run,
+    runner,
     runs_on,
 )
 from ablate.surgery.rebuild import rebuild
@@ -269,10 +269,11 @@ def moments(
     step = max(1, STEP_BYTES // largest_row(model, layers))
     rows = batch_size if training else min(batch_size, step)
     found = [Moments.none(1)] * len(layers)
+    outputs = runner(instrumented)
     with graph.losses_held(model), held(graph.states_of(model)):
         for part, count in batches(model, x, rows, progress):
             with runs_on(model, count):
-                watched = run(instrumented, part)[0]
+                watched = outputs(part)[0]
             for place, calls in enumerate(watched):
                 for packed in calls:
                     found[place] = merge(found[place], Moments.unpack(packed))

@@ -21,7 +21,14 @@ from ablate.surgery import baked, graph, record
 from ablate.surgery.batches import Batch, Progress, batches, fixed_rows
 from ablate.surgery.calibrate import normalizations
 from ablate.surgery.certificate import PATHS, Certificate, Difference, Drift, LayerDifference
-from ablate.surgery.instrumented_model import InstrumentedModel, all_rows, held, run, runs_on
+from ablate.surgery.instrumented_model import (
+    InstrumentedModel,
+    all_rows,
+    held,
+    run,
+    runner,
+    runs_on,
+)
 
 #: Eager execution keeps every activation of a model alive; it gets as many rows at once as
 #: stay under this many bytes.
@@ -218,24 +225,26 @@ class _Inside:
             self.still = InstrumentedModel(model, watches, outputs=bool(self.normalizing))
         if self.normalizing:
             self.moving = InstrumentedModel(model, outputs=True, training=self.normalizing)
+        self.run_still = None if self.still is None else runner(self.still)
+        self.run_moving = None if self.moving is None else runner(self.moving)
         self.batch_size, self.rows = batch_size, 0
         self.gap = Comparison()
 
     def add(self, part: Batch, count: int) -> None:
         """Take in one batch."""
-        if self.still is None:
+        if self.run_still is None:
             return
-        watched, outputs = run(self.still, part)
+        watched, outputs = self.run_still(part)
         for place, calls in enumerate(watched):
             for new in calls:
                 self.seen[place] = _joined(self.seen[place], new)
         # A last batch that is not full has statistics of another size.
-        if self.moving is None or (count < self.batch_size and self.rows):
+        if self.run_moving is None or (count < self.batch_size and self.rows):
             return
         self.rows = count
         # The next batch, on any path, must not meet the averages that this one moves.
         with held([v for layer in self.normalizing for v in layer.non_trainable_variables]):
-            self.gap.add(outputs, run(self.moving, part)[1])
+            self.gap.add(outputs, self.run_moving(part)[1])
 
     def differences(self) -> tuple[LayerDifference, ...]:
         """Return one difference for each layer that returns tensors of its input's shape."""

@@ -7,6 +7,8 @@ are. State is copied variable by variable once the copy has been built.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +16,7 @@ from typing import Any
 
 import keras
 
-from ablate.errors import SurgeryError
+from ablate.errors import Notice, SurgeryError
 from ablate.reasons import reason
 from ablate.surgery import graph
 
@@ -157,6 +159,8 @@ def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer
         except SurgeryError:
             raise
         except Exception as trouble:
+            if (made := _as_constructed(layer, configure)) is not None:
+                return made
             raise SurgeryError(
                 f"Layer '{layer.name}' ({type(layer).__name__}) cannot be rebuilt from its own "
                 "configuration, which surgery has to do to leave the given model as it is. Give "
@@ -167,6 +171,44 @@ def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer
         if key in config and config[key] is None:
             setattr(made, key, function)
     return made
+
+
+def _as_constructed(layer: keras.Layer, configure: Configure | None) -> keras.Layer | None:
+    """Return a layer anew whose configuration and constructor disagree, None where that fails.
+
+    Keras notes what plain arguments a constructor was given; else the configuration is tried
+    without what the constructor refuses. What is saved of such a layer cannot be loaded.
+    """
+    if configure is not None:
+        return None
+    taken = {"name", "dtype", "trainable"}
+    for each in type(layer).__mro__:
+        if "__init__" in vars(each) and each.__module__.split(".")[0] != "keras":
+            taken |= set(inspect.signature(each.__init__).parameters)
+    offers = []
+    if (noted := getattr(layer, "_auto_config", None)) is not None:
+        offers.append({**noted.config, "name": layer.name, "dtype": layer.dtype_policy})
+    with contextlib.suppress(Exception):
+        offers.append({k: v for k, v in layer.get_config().items() if k in taken})
+    if not offers and type(layer).__module__.split(".")[0] == "keras":
+        own = inspect.signature(
+            type(layer)
+        ).parameters  # such as a dtype policy kept it from saying
+        known = {key: getattr(layer, key) for key in own if hasattr(layer, key)}
+        offers.append({**known, "name": layer.name, "dtype": layer.dtype_policy})
+    for arguments in offers:
+        if any(isinstance(each, keras.Layer) for each in keras.tree.flatten(arguments)):
+            continue  # the copy would share it with the given layer
+        with contextlib.suppress(Exception), keras.saving.custom_object_scope(_names(layer)):
+            made = type(layer).from_config(arguments)
+            warnings.warn(
+                f"'{layer.name}' ({type(layer).__name__}) returns other arguments in get_config() "
+                "than its constructor takes: a file of this model cannot be loaded.",
+                Notice,
+                stacklevel=2,
+            )
+            return made
+    return None
 
 
 def _unbuilt(config: Any) -> Any:

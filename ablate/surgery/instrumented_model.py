@@ -8,7 +8,9 @@ can be left out, or run as in training while the others run as at inference.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
 import logging
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,6 +26,9 @@ from ablate.surgery import exact, graph
 from ablate.surgery.batches import structure
 from ablate.surgery.graph import Call, Graph
 from ablate.surgery.rebuild import evaluate, fed
+
+#: Batches that run eagerly before it pays to trace: tracing a chain of 300 layers takes as long.
+EAGER_BATCHES = 16
 
 #: What is made of one call of a layer: `watch(input, output, mask)` returns a tensor.
 Watch = Callable[[Any, Any, Any], Any]
@@ -82,9 +87,7 @@ class InstrumentedModel(keras.Model):
             if id(operation) in self._left_out:
                 results = [tensor]
             else:
-                if isinstance(operation, keras.Layer) and (
-                    "training" in inspect.signature(operation.call).parameters
-                ):
+                if isinstance(operation, keras.Layer) and _takes_training(type(operation)):
                     # As keras.Model does: what holds for the whole overrides what was recorded.
                     kwargs = {**kwargs, "training": id(operation) in self._in_training}
                 results = keras.tree.flatten(operation(*args, **kwargs))
@@ -99,6 +102,11 @@ class InstrumentedModel(keras.Model):
         return [values[id(tensor)] for tensor in read.outputs]
 
 
+@functools.cache
+def _takes_training(cls: type[keras.Layer]) -> bool:
+    return "training" in inspect.signature(cls.call).parameters
+
+
 def run(model: keras.Model, part: Any) -> Any:
     """Return a model's outputs for one batch, as arrays, in graph execution.
 
@@ -111,6 +119,22 @@ def run(model: keras.Model, part: Any) -> Any:
         return model.predict_on_batch(part)
     finally:
         logger.removeFilter(_no_note_of_retracing)
+
+
+def runner(model: keras.Model) -> Callable[[Any], Any]:
+    """Return a function of a batch that gives a model's outputs as arrays.
+
+    The first batches run eagerly, as most of the time of a short pass went into tracing; those
+    of a long one in graph execution.
+    """
+    done = itertools.count()
+
+    def outputs(part: Any) -> Any:
+        if next(done) >= EAGER_BATCHES:
+            return run(model, part)
+        return keras.tree.map_structure(ops.convert_to_numpy, model(part))
+
+    return outputs
 
 
 @contextmanager

@@ -113,7 +113,10 @@ def evaluate(
     feeds: Sequence[Any],
     perform: Callable[[Call, tuple[Any, ...], dict[str, Any]], Sequence[Any]],
 ) -> dict[int, Any]:
-    """Carry out the calls of a graph; return the value of every tensor, by `id` of the old one.
+    """Carry out the calls of a graph; return the values of its outputs, by `id` of the old ones.
+
+    A value is dropped once the last call that takes it is done, so that memory holds no more of
+    a large model than it must.
 
     Args:
         read: The graph.
@@ -121,10 +124,15 @@ def evaluate(
         perform: Takes a call with its arguments filled in; returns a value for each output.
     """
     values = {id(tensor): value for tensor, value in zip(read.inputs, feeds, strict=True)}
+    last = {id(tensor): call.key for call in read.calls for tensor in call.inputs}
+    kept = {id(tensor) for tensor in read.outputs}
     for call in read.calls:
         args, kwargs = fill(call, values)
         for tensor, value in zip(call.outputs, perform(call, args, kwargs), strict=True):
             values[id(tensor)] = value
+        for key in {id(tensor) for tensor in (*call.inputs, *call.outputs)} - kept:
+            if last.get(key, call.key) == call.key:
+                del values[key]
     return values
 
 

@@ -22,7 +22,8 @@ TEXT = {"vocabulary_size": 20, "vocab_size": 20, "num_layers": 2, "num_heads": 2
         "encoder_num_heads": 2, "decoder_num_heads": 2, "attention_bias": False,
         "attention_dropout": 0.1, "rope_layer_enabled_list": [True, True], "mlp_bias": False,
         "layer_types": ["full_attention"] * 2, "layer_norm_epsilon": 1e-5, "rope_theta": 1e4,
-        "max_position_embeddings": 12, "partial_rotary_factor": 1.0}  # fmt: skip
+        "max_position_embeddings": 12, "partial_rotary_factor": 1.0,
+        "rotary_percentage": 0.5}  # fmt: skip
 GEMMAS = {"vocabulary_size": 20} | {
     f"{side}_{key}": value
     for side in ("encoder", "decoder")
@@ -37,7 +38,7 @@ IMAGE = {"image_shape": (32, 32, 3), "patch_size": 8, "num_layers": 2, "num_head
 _TEXTS = (
     "Albert", "Bart", "Bert", "Bloom", "DebertaV3", "DistilBert", "Electra", "ESM2", "ESM",
     "EdRec", "FNet", "Falcon", "GPT2", "GPTNeoX", "Gemma", "GptOss", "Llama3", "Llama",
-    "Mistral", "Mixtral", "Moonshine", "OPT", "Phi3", "Qwen2", "Qwen3", "Qwen3Moe", "Qwen3_5",
+    "Mistral", "Mixtral", "OPT", "Phi3", "Qwen2", "Qwen3", "Qwen3Moe", "Qwen3_5",
     "Qwen3_5Moe", "Qwen", "QwenMoe", "RWKV7", "Roberta", "RoformerV2", "SmolLM3", "SmolLM",
     "T5", "Whisper", "XLMRoberta", "XLNet",
 )  # fmt: skip
@@ -65,10 +66,10 @@ def _resnet(**own: Any) -> Any:
 
 def _mit() -> Any:
     return _made("MiT", {
-        "layerwise_depths": [1, 1], "num_layers": 2, "layerwise_num_heads": [1, 2],
-        "layerwise_sr_ratios": [2, 1], "max_drop_path_rate": 0.1, "layerwise_patch_sizes": [7, 3],
-        "layerwise_strides": [4, 2], "image_shape": (32, 32, 3),
-        "hidden_dims": [8, 8]})  # fmt: skip
+        "layerwise_depths": [1] * 4, "num_layers": 4, "layerwise_num_heads": [1, 2, 2, 2],
+        "layerwise_sr_ratios": [8, 4, 2, 1], "max_drop_path_rate": 0.1,
+        "layerwise_patch_sizes": [7, 3, 3, 3], "layerwise_strides": [4, 2, 2, 2],
+        "image_shape": (64, 64, 3), "hidden_dims": [8, 16, 24, 32]})  # fmt: skip
 
 
 def _vit() -> Any:
@@ -88,17 +89,14 @@ FAMILIES = {name: (lambda name=name: _text(name)) for name in _TEXTS} | {
     "Xception": lambda: _made("Xception", {"stackwise_conv_filters": [[4, 8], [8, 8]],
                                            "stackwise_pooling": [True, False],
                                            "image_shape": (32, 32, 3)}),
-    "CSPNet": lambda: _made("CSPNet", {
-        "stem_filters": 8, "stem_kernel_size": 3, "stem_strides": 2, "stackwise_depth": [1, 1],
-        "stackwise_strides": [1, 2], "stackwise_num_filters": [8, 16], "block_type": "dark_block",
-        "image_shape": (32, 32, 3)}),
     "EfficientNet": lambda: _made("EfficientNet", {
+        "stackwise_width_coefficients": [1.0, 1.0], "stackwise_depth_coefficients": [1.0, 1.0],
         "stackwise_kernel_sizes": [3, 3], "stackwise_num_repeats": [1, 2],
         "stackwise_input_filters": [8, 8], "stackwise_output_filters": [8, 16],
         "stackwise_expansion_ratios": [1, 2], "stackwise_strides": [1, 2],
-        "stackwise_squeeze_and_excite_ratios": [0.25, 0.25],
-        "stackwise_block_types": ["v1", "v1"], "image_shape": (32, 32, 3), "width_coefficient": 1.0,
-        "depth_coefficient": 1.0, "min_depth": 8}),
+        "stackwise_squeeze_and_excite_ratios": [0.25, 0.25], "num_features": 16,
+        "stackwise_block_types": ["v1", "v1"], "stackwise_force_input_filters": [0, 0],
+        "stackwise_nores_option": [False, False], "input_shape": (32, 32, 3)}),
     "MobileNet": lambda: _made("MobileNet", {
         "stackwise_expansion": [[8], [16, 16]], "stackwise_num_blocks": [1, 2],
         "stackwise_num_filters": [[8], [16, 16]], "stackwise_kernel_size": [[3], [3, 3]],
@@ -117,7 +115,7 @@ FAMILIES = {name: (lambda name=name: _text(name)) for name in _TEXTS} | {
     "MiT": _mit,
     "SegFormer": lambda: _made("SegFormer", {"image_encoder": _mit(), "projection_filters": 8}),
     "DeepLabV3": lambda: _made("DeepLabV3", {
-        "image_encoder": _resnet(), "low_level_feature_key": "P2", "upsampling_size": 8,
+        "image_encoder": _resnet(), "low_level_feature_key": "P2", "upsampling_size": 4,
         "spatial_pyramid_pooling_key": "P4", "projection_filters": 8, "dilation_rates": [6],
         "image_shape": (32, 32, 3)}),
     "RetinaNet": lambda: _made("RetinaNet", {
@@ -137,13 +135,8 @@ FAMILIES = {name: (lambda name=name: _text(name)) for name in _TEXTS} | {
     "VideoPrism": lambda: _made("VideoPrism", {
         **IMAGE, "num_frames": 2, "num_spatial_layers": 1, "num_temporal_layers": 1,
         "num_auxiliary_layers": 0}),
-    "BASNet": lambda: _made("BASNet", {
-        "image_encoder": _resnet(stackwise_num_filters=[64, 64, 64, 64],
-                                 stackwise_num_blocks=[2] * 4, stackwise_num_strides=[1, 2, 2, 2],
-                                 image_shape=(64, 64, 3)),
-        "num_classes": 1, "image_shape": (64, 64, 3), "projection_filters": 8}),
     "DepthAnything": lambda: _made("DepthAnything", {
-        "image_encoder": _made("DINOV2", {**IMAGE, "num_layers": 4, "image_shape": (32, 32, 3)}),
+        "image_encoder": _made("DINOV2", {**IMAGE, "num_layers": 4, "image_shape": (64, 64, 3)}),
         "reassemble_factors": [4, 2, 1, 0.5], "neck_hidden_dims": [8] * 4, "fusion_hidden_dim": 8,
         "head_hidden_dim": 8, "head_in_index": -1, "feature_keys": ["stage1", "stage2", "stage3",
                                                                    "stage4"]}),
@@ -161,13 +154,26 @@ FAMILIES = {name: (lambda name=name: _text(name)) for name in _TEXTS} | {
 }  # fmt: skip
 
 
+#: Families that surgery refuses, and the reason it gives.
+REFUSED = dict.fromkeys(
+    ("Llama", "Llama3", "Qwen3", "MiT", "SegFormer", "DeiT", "SwinTransformer"),
+    r"cannot be rebuilt from its own configuration|rebuilt from its own configuration has other",
+)
+
+#: Families with layers that Keras cannot load from a file after surgery has opened the others.
+NOT_LOADED = {"DebertaV3", "RWKV7", "ViT", "PARSeq"}
+
+#: Tasks that are not built without a tokenizer or another model.
+_NEEDY = {"PARSeqCausalLM", "Gemma4AssistantCausalLM"}
+
+
 def tasks(name: str, backbone: keras.Model) -> Iterator[tuple[str, Any]]:
     """Yield each task that KerasHub has for a family, built around `backbone`."""
     import keras_hub
 
     for key in sorted(dir(keras_hub.models)):
         task = getattr(keras_hub.models, key)
-        if not (inspect.isclass(task) and issubclass(task, keras_hub.models.Task)):
+        if key in _NEEDY or not (inspect.isclass(task) and issubclass(task, keras_hub.models.Task)):
             continue
         if getattr(task, "backbone_cls", None) is type(backbone):
             takes = inspect.signature(task.__init__).parameters
@@ -176,3 +182,45 @@ def tasks(name: str, backbone: keras.Model) -> Iterator[tuple[str, Any]]:
             if "pooling" in takes and "Image" in key:
                 chosen["pooling"] = "avg"
             yield key, lambda task=task, chosen=chosen: task(backbone=backbone, **chosen)
+
+
+def table() -> str:
+    """Return the table of what surgery reaches in each family, from a run over all of them."""
+    from ablate.errors import AblateError
+    from ablate.surgery import insert, trace
+    from ablate.surgery.hosts import all_hosts
+
+    lines = [
+        "| family | layers reached | conv, dense | normalizations | stays whole | surgery |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, build in FAMILIES.items():
+        backbone = build()
+        found = trace(backbone)
+        kinds = [host.kind for host in all_hosts(found.model)]
+        whole = ", ".join(sorted({each.layer_class for each in found.closed})) or "–"
+        try:
+            insert(backbone, "Dropout", rate=0.1, where="all")
+            said = "yes; no file of it loads" if name in NOT_LOADED else "yes"
+        except AblateError as trouble:
+            said = "refused: " + str(trouble).split(", which")[0].split(". Expected")[0]
+        hidden = kinds.count("conv") + kinds.count("dense")
+        lines.append(
+            f"| {name} | {len(kinds)} | {hidden} | {kinds.count('norm')} | {whole} | {said} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import warnings
+    from pathlib import Path
+
+    warnings.simplefilter("ignore")
+    keras.utils.set_random_seed(0)
+    place = Path("docs/models.md")
+    before, _, after = place.read_text().partition("<!-- families -->\n")
+    _, _, after = after.partition("<!-- end of families -->\n")
+    place.write_text(
+        f"{before}<!-- families -->\n{table()}\n<!-- end of families -->\n{after}",
+        encoding="utf-8",
+    )
