@@ -114,10 +114,18 @@ class Study(Declaration):
         )
 
     def __repr__(self) -> str:
-        trials = sum(each.alias_of is None for each in self.resolved) * len(self.seed_list)
+        own, seeds = sum(each.alias_of is None for each in self.resolved), len(self.seed_list)
+        if self.until is not None:
+            most = self.until.at_most
+            return (
+                f"Study({self.study!r}: {_count(len(self.resolved), 'variant')} x {seeds} to "
+                f"{_count(most, 'seed')} = {own * seeds} to {_count(own * most, 'trial')}, "
+                f"baseline {self.baseline_name!r})"
+            )
+        trials = own * seeds
         return (
             f"Study({self.study!r}: {_count(len(self.resolved), 'variant')} x "
-            f"{_count(len(self.seed_list), 'seed')} = {_count(trials, 'trial')}, "
+            f"{_count(seeds, 'seed')} = {_count(trials, 'trial')}, "
             f"baseline {self.baseline_name!r})"
         )
 

@@ -137,6 +137,12 @@ def test_a_number_of_seeds_takes_its_place(pretend, tmp_path):
     assert (counts(again), trained) == (counts(results), [])
 
 
+def test_a_study_says_how_many_seeds_it_may_take():
+    assert repr(study()) == (
+        "Study('small': 3 variants x 4 to 9 seeds = 12 to 27 trials, baseline 'plain')"
+    )
+
+
 def test_seeds_may_begin_elsewhere(pretend):
     made = study(seeds={**UNTIL, "first": 100})
     assert made.seed_list == (100, 101, 102, 103)
