@@ -54,7 +54,7 @@ def hand_over(call: FitCall, rows: Rows, folder: Path, *, trained: bool) -> dict
     folder.mkdir(parents=True, exist_ok=True)
     example = build(call)
     model, arguments = call.model, call.arguments
-    entry = {
+    entry: dict[str, Any] = {
         "number": call.number,
         "line": call.line,
         "method": call.method,
@@ -279,6 +279,11 @@ def _train(model: keras.Model, namespace: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: an optimizer that no other process could make.
     """
     given = COMPILED.get(model, {})
+    if any(isinstance(each, str) for each in keras.tree.flatten(given.get("loss_weights"))):
+        raise ValueError(
+            f"compile has {given['loss_weights']} as its loss_weights, the third argument since "
+            "Keras 3. Write metrics=… by name"
+        )
     try:
         train = _as_text({"optimizer": model.optimizer}, namespace)
     except InvalidFields as error:

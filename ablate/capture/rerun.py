@@ -184,7 +184,7 @@ def _as_function(made: Any) -> Any:
     def function(y_true: Any, y_pred: Any) -> Any:
         return made(y_true, y_pred)
 
-    function.__name__ = getattr(made, "__name__", None) or getattr(made, "name", "function")
+    function.__name__ = str(getattr(made, "__name__", getattr(made, "name", "function")))
     return function
 
 

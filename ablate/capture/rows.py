@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,9 +42,9 @@ class Rows:
 
     def count(self, part: str) -> int | None:
         """Return how many rows a part has (train, val, test), None if there is no telling."""
-        found: Iterator[Any] = (leaf for _, leaf in leaves(self.named.get(f"x_{part}"), "x"))
-        first = next(found, None)
-        return int(first.shape[0]) if hasattr(first, "shape") else None
+        found = (leaf for _, leaf in leaves(self.named.get(f"x_{part}"), "x"))
+        shape = getattr(next(found, None), "shape", None)
+        return int(shape[0]) if shape else None
 
 
 def rows_of(arguments: Mapping[str, Any], evaluated: tuple[str, Any, Any] | None = None) -> Rows:

@@ -42,7 +42,7 @@ class Run:
         self._source, self._request, self._stopped = source, request, stopped
         self._folder = Path(request["folder"])
         self._fits: list[dict[str, Any]] = []
-        self._models: list[tuple[keras.Model, set[int]]] = []
+        self._models: list[keras.Model] = []
         self._names: dict[str, Any] = {}
         self._end: dict[str, Any] | None = None
         self._read = {} if read is None else read
@@ -115,13 +115,14 @@ class Run:
     def _entry(self, call: FitCall) -> dict[str, Any]:
         """Return the entry of a fit, with the numbers of earlier ones of the same model."""
         variables = {id(each) for each in call.model.weights}
+        earlier = enumerate(self._models, 1)  # one that was not built yet has its weights by now
         entry = {
             "number": call.number,
             "line": call.line,
             "place": self._source.place(call.line),
-            "shares": [i for i, (_, own) in enumerate(self._models, 1) if own & variables],
+            "shares": [i for i, model in earlier if variables & {id(v) for v in model.weights}],
         }
-        self._models.append((call.model, variables))
+        self._models.append(call.model)
         self._fits.append(entry)
         return entry
 

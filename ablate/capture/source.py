@@ -156,8 +156,7 @@ def _name(call: ast.AST) -> str | None:
 def _loop_around(tree: ast.AST, line: int) -> int | None:
     """Return the line of the outermost loop around a line, within the function that it is in."""
     for node in ast.walk(tree):
-        inside = node.lineno <= line <= (node.end_lineno or 0) if hasattr(node, "lineno") else False
-        if not (inside and isinstance(node, _LOOPS)):
+        if not (isinstance(node, _LOOPS) and node.lineno <= line <= (node.end_lineno or 0)):
             continue
         between = [
             each

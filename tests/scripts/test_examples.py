@@ -294,6 +294,31 @@ def test_a_notebook(study_of, tmp_path):
     assert any("a net.ipynb, cell 4, line 2: fit of" in line for line in lines)
 
 
+def test_one_model_fitted_again_on_other_rows(study_of, tmp_path):
+    (tmp_path / "again.py").write_text(
+        "import keras, numpy as np\n"
+        "x = np.random.rand(30, 3)\n"
+        "m = keras.Sequential([keras.layers.Dense(2), keras.layers.Dense(1)])\n"
+        "m.compile('sgd', 'mse')\n"
+        "for i in range(2):\n"
+        "    m.fit(x[i * 10:], x[i * 10:, :1], verbose=0)\n"
+    )
+    with pytest.raises(StudyError, match="One and the same model is fitted again") as error:
+        study_of(str(tmp_path / "again.py"), rehearse=True)
+    assert "fit 2, again.py:6:" in str(error.value) and "(that of fit 1)" in str(error.value)
+
+
+def test_metrics_in_the_third_place(study_of, tmp_path):
+    (tmp_path / "third.py").write_text(
+        "import keras, numpy as np\n"
+        "m = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])\n"
+        "m.compile('sgd', 'mse', ['mae'])\n"
+        "m.fit(np.ones((9, 3)), np.ones(9))\n"
+    )
+    with pytest.raises(StudyError, match=r"Write metrics=… by name"):
+        study_of(str(tmp_path / "third.py"))
+
+
 SCRIPTS = {
     "sys.exit": ("import sys\nsys.exit('no data')", "train.py:2: the script ended itself"),
     "no fit": ("print(1)", "it ran to its end without a fit of a Keras model"),
