@@ -56,7 +56,7 @@ def decoded(
         interpolation: how to resize.
         crop: crop to the aspect ratio of `size` before resizing.
         root: what file names in messages are relative to.
-        facts: receives what is changed or lost, by file.
+        facts: receives what is changed or lost, by file; what it has is not read again.
 
     Raises:
         DataError: a file is no whole image; every such file among `files` is counted.
@@ -70,7 +70,8 @@ def decoded(
         if not content:
             return "the file is empty"
         try:
-            own = _facts(content, channels)
+            known = None if facts is None else facts.get(file)
+            own = known or _facts(content, channels)
             image = _turned(_pixels(content, channels), own.orientation)
             return _resized(image, size, interpolation, crop), own
         except Exception as error:
@@ -84,7 +85,7 @@ def decoded(
                 if isinstance(made, str):
                     wrong.append((file, made))
                 elif not wrong:
-                    if facts is not None and made[1] != Facts():
+                    if facts is not None:
                         facts[file] = made[1]
                     yield made[0]
     if wrong:
