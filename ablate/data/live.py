@@ -148,12 +148,11 @@ def _import_path(data: Any) -> str | None:
     """Return `module:name` of a function that workers can import, None if they cannot."""
     if not inspect.isfunction(data) or data.__qualname__ != data.__name__:
         return None
-    module = data.__module__
-    if module == "__main__":
-        module = _script(sys.modules["__main__"])
-    if module is None or (found := sys.modules.get(data.__module__)) is None:
+    here, name = str(data.__module__), str(data.__name__)
+    module = _script(sys.modules["__main__"]) if here == "__main__" else here
+    if module is None or getattr(sys.modules.get(here), name, None) is not data:
         return None
-    return f"{module}:{data.__name__}" if getattr(found, data.__name__, None) is data else None
+    return f"{module}:{name}"
 
 
 def _script(main: Any) -> str | None:

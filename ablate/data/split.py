@@ -224,8 +224,8 @@ def _ready(part: Part | None, scalers: Tree, data: Data) -> tuple[Tree, Tree]:
     def prepare(leaf: np.ndarray | Column, scaler: Scaler) -> np.ndarray | Column:
         if isinstance(leaf, Column):
             divisor = scaler.divisor if leaf.dtype == np.uint8 else None
-            x = leaf.changed(scaler.apply, divisor)
-            return x if data.binarize is None else x.changed(binary)
+            scaled = leaf.changed(scaler.apply, divisor)
+            return scaled if data.binarize is None else scaled.changed(binary)
         x = scaler.apply(leaf)
         return x if data.binarize is None else binary(x)
 

@@ -78,11 +78,12 @@ def materialised(study: Study, folder: Path) -> Study:
     Rows that a function returns are read under seeds, as those of a `call` are. The file that
     keeps them is all that workers see, and its digest is in the ids.
     """
-    if study.in_memory is None:
+    objects = study.in_memory
+    if objects is None:
         return study
-    if study.in_memory.open_weights:
-        study = _with_made_model(study, study.in_memory)
-    if not callable(study.in_memory.data) and "tensorflow" not in sys.modules:
+    if objects.open_weights:
+        study = _with_made_model(study, objects)
+    if not callable(objects.data) and "tensorflow" not in sys.modules:
         return study.materialised(folder)  # arrays, which draw nothing
     from ablate.data.reading import seeded  # with Keras, which a driver needs for nothing else
 
