@@ -17,7 +17,7 @@ MODULES = sorted(
 
 
 #: Pages whose examples run as they are printed.
-PAGES = [Path(__file__).parents[1] / "docs" / "surgery.md"]
+PAGES = [PACKAGE.parent / "docs" / name for name in ("surgery.md", "training.md")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
