@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ablate.analysis.crossed import Crossed
 from ablate.report import ReportData, tables
 from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.resolved import ResolvedVariant
@@ -134,6 +135,15 @@ def test_costs_speeds_gaps_and_evidence_are_there(digits):
     assert {"headline", "evidence", "metrics", "gaps", "speeds", "costs"} == set(made)
     assert column(made["costs"], "Parameters") == ["25,000", "25,200", "25,200", "25,400"]
     assert column(made["evidence"], "Pairs") == ["5", "5", "5"]
+
+
+def test_the_interval_for_other_rows_stands_beside(digits):
+    analysis = digits.analysis
+    wide = Crossed(0.0, -0.05, 0.05, 4.0, 0.1, 0.1, 0.1)
+    effects = tuple(replace(each, crossed=wide) for each in analysis.effects)
+    table = tables.tables(replace(digits, analysis=replace(analysis, effects=effects)))
+    (found,) = (each for each in table if each.name == "evidence")
+    assert column(found, "Interval for other test rows as well") == ["−5.00 to +5.00"] * 3
 
 
 def test_what_the_variants_are_needs_their_arms(digits):

@@ -185,6 +185,16 @@ def evidence(report: ReportData) -> Table | None:
             lambda each: share_text(each.improvement, each.improvement_low, each.improvement_high),
         ),
     )
+    other_rows: tuple[Cells, ...] = (
+        (
+            Column("Interval for other test rows as well", drop=2),
+            lambda each: (
+                NONE
+                if each.crossed is None
+                else scale.interval(each.crossed.low, each.crossed.high, sign=True)
+            ),
+        ),
+    )
     margin: Cells = (
         (Column("Seeds for equivalence"), lambda each: whole(each.equivalence_seeds))
         if any(each.margin is not None for each in rows)
@@ -207,6 +217,7 @@ def evidence(report: ReportData) -> Table | None:
             margin,
             (Column("p (one test)", drop=3), lambda each: probability(each.p)),
             (Column("p (sign flip)", drop=4), lambda each: probability(each.sign_flip_p)),
+            *(other_rows if any(each.crossed is not None for each in rows) else ()),
             *(large if any(each.improvement is not None for each in rows) else ()),
         ),
         (
