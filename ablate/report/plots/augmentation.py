@@ -16,7 +16,7 @@ def contact_sheet(rows: AugmentedRows) -> Figure:
     """Draw a row of the batch per line: as it is, then one draw after the other."""
     columns, count = len(rows.pixels), len(rows.pixels[0])
     low, high = float(rows.pixels[0].min()), float(rows.pixels[0].max())
-    heads = ["as it is", "first step", *(f"draw {index}" for index in range(2, columns))]
+    titles = ["as it is", "first step", *(f"draw {index}" for index in range(2, columns))]
     with themed():
         figure = blank(columns * _IMAGE + 0.2, count * (_IMAGE + _LABEL) + 0.4)
         axes = figure.subplots(count, columns, squeeze=False)
@@ -27,6 +27,6 @@ def contact_sheet(rows: AugmentedRows) -> Figure:
                 grey = image.shape[-1] != 3
                 axis.imshow(image[..., 0] if grey else image, cmap="gray", vmin=0, vmax=1)
                 axis.set_axis_off()
-                title = f"{heads[column]}\n{labels[index]}" if index == 0 else labels[index]
+                title = f"{titles[column]}\n{labels[index]}" if index == 0 else labels[index]
                 axis.set_title(title, fontsize=6, pad=2)
     return figure
