@@ -113,3 +113,12 @@ def test_the_python_examples_run(tmp_path, document):
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"bn \(BN before the activation\) \+[\d.]+ points .*: better", done.stdout)
+
+
+def test_the_example_of_opened_models_runs(tmp_path):
+    code = "\n".join(blocks("python", (ROOT / "docs/models.md").read_text(encoding="utf-8")))
+    done = subprocess.run(
+        [sys.executable, "-"], input=code, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(('block', 'Block'), ('net', 'Net'))"

@@ -96,7 +96,7 @@ def _readable(place: Path) -> Iterator[tuple[Path, list[str]]]:
                 copy.symlink_to(place.absolute())
             if not copy.exists():
                 shutil.copyfile(place, copy)
-        elif hdf5:
+        elif hdf5 or document is None:
             _write_hdf5(place, copy, document)
         else:
             said += _write_archive(place, copy, document)

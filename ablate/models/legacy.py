@@ -229,10 +229,10 @@ def _taken(cls: type) -> set[str]:
     names = {"name", "dtype", "trainable", "batch_input_shape", "input_shape", "input_dim"}
     for each in cls.__mro__:
         if each is not keras.Layer and "__init__" in vars(each):
-            names |= set(inspect.signature(each.__init__).parameters)
+            names |= set(inspect.signature(vars(each)["__init__"]).parameters)
             if not any(
                 p.kind is inspect.Parameter.VAR_KEYWORD
-                for p in inspect.signature(each.__init__).parameters.values()
+                for p in inspect.signature(vars(each)["__init__"]).parameters.values()
             ):
                 break
     return names - {"self", "args", "kwargs"}

@@ -184,7 +184,7 @@ def _as_constructed(layer: keras.Layer, configure: Configure | None) -> keras.La
     taken = {"name", "dtype", "trainable"}
     for each in type(layer).__mro__:
         if "__init__" in vars(each) and each.__module__.split(".")[0] != "keras":
-            taken |= set(inspect.signature(each.__init__).parameters)
+            taken |= set(inspect.signature(vars(each)["__init__"]).parameters)
     offers = []
     if (noted := getattr(layer, "_auto_config", None)) is not None:
         offers.append({**noted.config, "name": layer.name, "dtype": layer.dtype_policy})

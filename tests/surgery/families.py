@@ -156,7 +156,7 @@ FAMILIES = {name: (lambda name=name: _text(name)) for name in _TEXTS} | {
 
 #: Families that surgery refuses, and the reason it gives.
 REFUSED = dict.fromkeys(
-    ("Llama", "Llama3", "Qwen3", "MiT", "SegFormer", "DeiT", "SwinTransformer"),
+    ("Llama", "Llama3", "Qwen3", "SwinTransformer", "T5Gemma", "T5Gemma2"),
     r"cannot be rebuilt from its own configuration|rebuilt from its own configuration has other",
 )
 
