@@ -129,7 +129,7 @@ class VariantResolver:
         for part in parts:
             insert += [each for each in part.variant.insert if each not in insert]
             remove += [each for each in part.variant.remove if each not in remove]
-        edits = {
+        edits: dict[str, Any] = {
             "replace": _overridden([each for part in parts for each in part.variant.replace]),
             "change": _overridden([each for part in parts for each in part.variant.change]),
         }

@@ -203,11 +203,11 @@ def check_path(path: str, prefixes: Mapping[str, set[str]]) -> None:
     prefix, _, name = path.rpartition(".")
     if prefix not in prefixes or not is_edit(path):
         raise slip_for(path, prefixes)
-    fields = EDITS[path.partition(".")[0]]
+    of_edit = EDITS[path.partition(".")[0]]
     for layer in sorted(prefixes[prefix]):
         own = LAYER_ARGUMENTS.get(layer)
-        if own is not None and name not in own and name not in fields:
-            known = [*fields, *sorted(own)]
+        if own is not None and name not in own and name not in of_edit:
+            known = [*of_edit, *sorted(own)]
             raise invalid(
                 f"a placement of {layer} has no field '{name}'.{nearest(name, known)} "
                 f"It has: {', '.join(known)}."

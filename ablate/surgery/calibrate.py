@@ -8,7 +8,7 @@ statistics of other data, keeping the model's function or its parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -201,7 +201,11 @@ def keep_moments(
     in_order = {layer: place for place, layer in enumerate(graph.calls_by_layer(model))}
     pairs = sorted(pairs, key=lambda pair: in_order[pair[0]])
     targets = moments(model, [old for old, _ in pairs], images, output=True, **options)
-    for (old, layer), target in zip(pairs, targets, strict=True):
+    layers = [layer for _, layer in pairs]
+    # Traced once: a trace of a deep network takes longer than a pass over many images.
+    watches = {each: _moments_watch(_axis(each), True) for each in layers}
+    outputs = runner(InstrumentedModel(new, watches))
+    for place, ((old, layer), target) in enumerate(zip(pairs, targets, strict=True)):
         if isinstance(layer, keras.layers.BatchNormalization):
             found = moments(new, [layer], images, **options)[0]
             dtype = layer.moving_mean.dtype
@@ -214,7 +218,7 @@ def keep_moments(
         gamma = np.abs(np.broadcast_to(exact.value(layer.gamma).astype("float64"), sign.shape))
         layer.gamma.assign(np.ones_like(sign))
         layer.beta.assign(np.zeros_like(sign))
-        found = moments(new, [layer], images, output=True, **options)[0]
+        found = moments(new, layers, images, watched=outputs, only=place, **options)[0]
         varies = found.variance > CONSTANT
         wanted = np.sqrt(target.variance / np.where(varies, found.variance, 1.0))
         gamma = sign * np.where(varies, wanted, gamma)
@@ -241,6 +245,8 @@ def moments(
     x: Any,
     *,
     output: bool = False,
+    watched: Callable[[Any], Any] | None = None,
+    only: int | None = None,
     leave_out: bool = False,
     training: bool = False,
     batch_size: int = 32,
@@ -254,30 +260,34 @@ def moments(
             of all its calls.
         x: The images.
         output: Whether the output is measured rather than the input.
+        watched: The `runner` of a model that measures these layers already: no need of another.
+        only: The place of the only layer of interest.
         leave_out: Whether the layers are passed over, or do their work.
         training: Whether the layers normalize by the statistics of their batch meanwhile.
         batch_size: The most rows run at once.
         progress: Called after each batch with the rows done and the rows in all, or None.
     """
-    instrumented = InstrumentedModel(
-        model,
-        {layer: _moments_watch(_axis(layer), output) for layer in layers},
-        leave_out=layers if leave_out else (),
-        training=layers if training else (),
+    outputs = watched or runner(
+        InstrumentedModel(
+            model,
+            {layer: _moments_watch(_axis(layer), output) for layer in layers},
+            leave_out=layers if leave_out else (),
+            training=layers if training else (),
+        )
     )
     # A batch that normalizes together must stay whole; another may be cut to save memory.
     step = max(1, STEP_BYTES // largest_row(model, layers))
     rows = batch_size if training else min(batch_size, step)
-    found = [Moments.none(1)] * len(layers)
-    outputs = runner(instrumented)
+    chosen = list(range(len(layers))) if only is None else [only]
+    found = [Moments.none(1)] * len(chosen)
     with graph.losses_held(model), held(graph.states_of(model)):
         for part, count in batches(model, x, rows, progress):
             with runs_on(model, count):
-                watched = outputs(part)[0]
-            for place, calls in enumerate(watched):
-                for packed in calls:
+                seen = outputs(part)[0]
+            for place, index in enumerate(chosen):
+                for packed in seen[index]:
                     found[place] = merge(found[place], Moments.unpack(packed))
-    return [_checked(layer, each) for layer, each in zip(layers, found, strict=True)]
+    return [_checked(layers[i], each) for i, each in zip(chosen, found, strict=True)]
 
 
 def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:

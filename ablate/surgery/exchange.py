@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
+from functools import partial
 from typing import Any
 
 import keras
@@ -206,7 +207,7 @@ def undo(entries: Sequence[record.Entry], edits: Edits) -> None:
             edits.replace[entry.layer] = _deserialized(was)
         elif was.arguments:
             back = [(tuple(place), value) for place, value in was.arguments]
-            edits.replace[entry.layer] = copy_of(entry.layer, lambda c, b=back: _with(c, b))
+            edits.replace[entry.layer] = copy_of(entry.layer, partial(_with, places=back))
 
 
 def _planned(
@@ -272,7 +273,7 @@ class _Planner:
         after = {key: named_initializer(key, each) for key, each in asked.arguments.items()}
         how = after.get("trainable")
         skipped = self._immovable(host, after.keys() != {"trainable"} or how in PARTLY)
-        if after.keys() == {"trainable"} and not layer.weights:
+        if after.keys() == {"trainable"} and not layer.weights and how not in PARTLY:
             skipped = _NOTHING_LEARNS
         if "activation" in after and host.path in self.split:
             skipped = (
@@ -360,9 +361,9 @@ class _Planner:
                 return f"it would not take a tensor of shape {shapes}: {reason(trouble)}".rstrip(
                     "."
                 )
-            shapes = [[tuple(each.shape) for each in many] for many in (call.outputs, results)]
-            if shapes[0] != shapes[1]:
-                return f"its output would change from {shapes[0]} to {shapes[1]}"
+            now, then = ([tuple(each.shape) for each in many] for many in (call.outputs, results))
+            if now != then:
+                return f"its output would change from {now} to {then}"
             ours, theirs = conversion.variables(old), conversion.variables(new)
             for key in ours.keys() & theirs.keys() if same else ():
                 if ours[key].shape != theirs[key].shape:

@@ -95,8 +95,8 @@ def resolve(
     paths in `model` now: others may have taken their places.
     """
     if base is not None and base is not model:
-        named = {each.host.path: each.named for each in resolve(base, where, except_)}
-        return [Selected(h, named[h.path]) for h in all_hosts(model) if h.path in named]
+        by_path = {each.host.path: each.named for each in resolve(base, where, except_)}
+        return [Selected(h, by_path[h.path]) for h in all_hosts(model) if h.path in by_path]
     hosts = all_hosts(model)
     found: dict[str, bool] = {}
     for selector in _listed(where):

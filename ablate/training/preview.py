@@ -227,11 +227,7 @@ def _plan_phase(name: str, spec: Spec, seed: int) -> VariantPlan:
             for each in made.decisions
             if each.path
         ),
-        skipped=tuple(
-            f"{each.host}: {each.skipped}"
-            for each in (*made.edits, *made.decisions)
-            if each.skipped is not None
-        ),
+        skipped=_skipped(made),
         removed=made.removed,
         changed=tuple(described(made.edits)),
         frozen=made.frozen,
@@ -261,6 +257,11 @@ def _brings(made: Network, spec: Spec) -> str:
     ]
     counts = {kind: kinds.count(kind) for kind in ("BatchNormalization", "Dropout")}
     return " and ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+
+
+def _skipped(made: Network) -> tuple[str, ...]:
+    decisions: list[surgery.LayerDecision | surgery.SiteDecision] = [*made.edits, *made.decisions]
+    return tuple(f"{each.host}: {each.skipped}" for each in decisions if each.skipped is not None)
 
 
 def _by_misfit(error: StudyError, made: Network) -> StudyError | None:

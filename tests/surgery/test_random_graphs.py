@@ -91,18 +91,24 @@ class Block(layers.Layer):
 class Back(layers.Layer):
     """Multiplies by the transposed kernel of a Dense layer that is in the graph, too."""
 
-    def __init__(self, dense, **kwargs):
+    def __init__(self, dense, features, **kwargs):
         super().__init__(**kwargs)
-        self.dense = dense
+        self.dense, self.features = dense, features
+
+    def build(self, shape):
+        if not self.dense.built:
+            self.dense.build((None, self.features))
+        super().build(shape)
 
     def call(self, x):
         return ops.matmul(x, ops.transpose(self.dense.kernel))
 
     def compute_output_shape(self, shape):
-        return (*shape[:-1], self.dense.kernel.shape[0])
+        return (*shape[:-1], self.features)
 
     def get_config(self):
-        return {**super().get_config(), "dense": keras.saving.serialize_keras_object(self.dense)}
+        dense = keras.saving.serialize_keras_object(self.dense)
+        return {**super().get_config(), "dense": dense, "features": self.features}
 
     @classmethod
     def from_config(cls, config):
@@ -129,7 +135,7 @@ def nested(draw, x, tensors, activation):
 
 def tied(draw, x, tensors, activation):
     dense = layers.Dense(draw(st.integers(1, 5)), activation=activation)
-    return Back(dense)(dense(x))
+    return Back(dense, x.shape[-1])(dense(x))
 
 
 STEPS = {
