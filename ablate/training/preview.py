@@ -192,18 +192,20 @@ def _own(model: keras.Model) -> list[surgery.Host]:
 
 def _plan(variant: ResolvedVariant, seed: int) -> VariantPlan:
     spec = variant.spec
-    first, *further = phases_of(spec.train)
-    plan = _plan_phase(variant.name, spec_of_phase(spec, first), seed)
-    for index, train in enumerate(further, start=1):
+    plan: VariantPlan | None = None
+    for index, train in enumerate(phases_of(spec.train)):
         try:
-            later = _plan_phase(variant.name, spec_of_phase(spec, train), seed)
+            found = _plan_phase(variant.name, spec_of_phase(spec, train), seed)
         except StudyError as error:
+            if spec.train.phases is None:
+                raise
             raise StudyError(f"train.phases[{index}]: {error}") from error
-        plan = replace(
+        plan = found if plan is None else replace(
             plan,
-            notes=tuple(dict.fromkeys((*plan.notes, *later.notes))),
-            cautions=tuple(dict.fromkeys((*plan.cautions, *later.cautions))),
-        )
+            notes=tuple(dict.fromkeys((*plan.notes, *found.notes))),
+            cautions=tuple(dict.fromkeys((*plan.cautions, *found.cautions))),
+        )  # fmt: skip
+    assert plan is not None
     return plan
 
 

@@ -313,3 +313,12 @@ def test_losses_by_output_are_judged_and_metrics_where_they_fit_none():
     ]
     with pytest.raises(StudyError, match=r"train\.metrics\[0\]: 'categorical_accuracy' looks for"):
         planned(metrics=["categorical_accuracy"])
+
+
+def test_a_mistake_in_a_phase_names_the_phase():
+    wrong = {"epochs": 1, "freeze": "no"}
+    for at, phases in enumerate(([wrong], [{"epochs": 1}, wrong])):
+        with pytest.raises(
+            StudyError, match=rf"train\.phases\[{at}\]: train\.freeze: 'no' matches"
+        ):
+            preview([ResolvedVariant("mine", spec_of(epochs=None, phases=phases))])
