@@ -72,7 +72,10 @@ def test_short_forms_are_brought_to_one() -> None:
         ),
         (lambda: Placement(layer="X", at="befor"), "Placement: at: expected one of before, "),
         (lambda: Placement(layer="X", where=[]), "Placement: where: expected at least one"),
-        (lambda: Train(epochs=-1), "Train: epochs: expected a number of at least 0. Received: -1."),
+        (
+            lambda: Train(epochs=-1),
+            "Train: epochs: expected a number of at least 0 and at most 1e+09. Received: -1.",
+        ),
     ],
 )
 def test_a_slip_in_python_is_told_as_in_a_file(make: Any, expected: str) -> None:
