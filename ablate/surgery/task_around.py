@@ -139,6 +139,8 @@ def _copy_own_layers(
     for layer in task.layers:
         if id(layer) in inside or not layer.variables:
             continue
+        if layer.name not in new and not layer.weights:
+            continue  # a Dropout that the task's configuration does not tell
         if layer.name not in new:
             raise SurgeryError(
                 f"The new {type(task).__name__} has no layer '{layer.name}', whose weights belong "
