@@ -76,8 +76,8 @@ class Block(layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.norm = layers.BatchNormalization(name="norm")
-        self.drop = layers.Dropout(0.5, name="drop")
+        self.norm = layers.BatchNormalization(name="own_bn")
+        self.drop = layers.Dropout(0.5, name="own_dropout")
 
     def build(self, shape):
         self.norm.build(shape)
