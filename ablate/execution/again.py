@@ -117,7 +117,7 @@ def _recorded(result: TrialResult) -> tuple[str, ...]:
 
 
 def _keys(metrics: Any, weighted: Any = None) -> tuple[str, ...]:
-    own = (_AUTO,) if isinstance(metrics, str) else ()
+    own: tuple[str, ...] = (_AUTO,) if isinstance(metrics, str) else ()
     for kind, given in (("", metrics), ("weighted", weighted)):
         for path, found in by_output(given):
             own += tuple(metric_key(each, kind, *path) for each in found)

@@ -158,5 +158,5 @@ def _longest(table: Table, index: int) -> int:
 
 def _comment(text: str) -> str:
     """Return a text for a comment: signs of numbers survive, whatever else is not ASCII is "?"."""
-    plain = text.translate(str.maketrans({"−": "-", "×": "x", "±": "+-"}))
+    plain = text.replace("−", "-").replace("×", "x").replace("±", "+-")
     return " ".join(plain.split()).encode("ascii", "replace").decode("ascii")

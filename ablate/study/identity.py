@@ -133,8 +133,8 @@ def identity_spec(
         if kind.implementation and not kind.implementation.startswith("ablate."):
             # Code of others may change under its name, as that of a `call` may.
             document[section]["implementation"] = source_digest(kind.implementation, memory)
-    for kind in ("insert", "replace", "change"):
-        for edit in document.get(kind, ()):
+    for edits in ("insert", "replace", "change"):
+        for edit in document.get(edits, ()):
             edit.pop("name", None)  # what a placement is called decides nothing
     for section, key in FILE_FIELDS:
         place = document[section].get(key)

@@ -87,7 +87,8 @@ class InstrumentedModel(keras.Model):
             if id(operation) in self._left_out:
                 results = [tensor]
             else:
-                if isinstance(operation, keras.Layer) and _takes_training(type(operation)):
+                kind: Any = type(operation)
+                if isinstance(operation, keras.Layer) and _takes_training(kind):
                     # As keras.Model does: what holds for the whole overrides what was recorded.
                     kwargs = {**kwargs, "training": id(operation) in self._in_training}
                 results = keras.tree.flatten(operation(*args, **kwargs))
