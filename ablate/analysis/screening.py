@@ -40,7 +40,8 @@ class SiteEffects:
 
     `lack_of_fit` is the p of "effects simply add up", None where no run is left to tell (full
     designs of one factor, designs without spare runs). `curvature` compares the mean of all-on and
-    all-off with the mean of all runs: sites that saturate show there.
+    all-off with the mean of all runs: sites that saturate show there; `curvature_half` is half the
+    width of its interval.
     """
 
     effects: np.ndarray
@@ -51,7 +52,8 @@ class SiteEffects:
     sd: float  # of a single score about what its run and its seed explain
     degrees: int
     lack_of_fit: float | None
-    curvature: float
+    curvature: float | None
+    curvature_half: float
 
 
 def site_effects(
@@ -104,6 +106,9 @@ def site_effects(
         lack = float(special.fdtrc(spare, degrees, ratio))
     by_run = means[: len(trained)]
     ends = np.all(x[trained] == 1, axis=1) | np.all(x[trained] == -1, axis=1)
+    contrast = np.zeros(saturated.shape[1])
+    contrast[: len(trained)] = ends / max(ends.sum(), 1) - 1 / len(trained)
+    variance = square * contrast @ np.linalg.pinv(saturated.T @ saturated) @ contrast
     return SiteEffects(
         effects=effects,
         low=effects - half,
@@ -113,7 +118,8 @@ def site_effects(
         sd=float(np.sqrt(square)),
         degrees=int(degrees),
         lack_of_fit=lack,
-        curvature=float(by_run[ends].mean() - by_run.mean()) if ends.any() else 0.0,
+        curvature=float(by_run[ends].mean() - by_run.mean()) if ends.sum() == 2 else None,
+        curvature_half=float(special.stdtrit(degrees, 0.5 + confidence / 2) * np.sqrt(variance)),
     )
 
 
@@ -163,8 +169,8 @@ class Factor:
     """A factor of a screening: its effect on the metric with its interval, and what it costs.
 
     `effect` is None where it could not be told. `parameters` and `inference` (seconds for 1000
-    examples) are what the site adds on average; `lost` are the trainings without a score among
-    those with the site on, and off.
+    examples) are what the site adds on average, `inference_half` half the width of that one's
+    interval; `lost` are the trainings without a score among those with the site on, and off.
     """
 
     name: str
@@ -174,6 +180,7 @@ class Factor:
     p_holm: float | None = None
     parameters: float | None = None
     inference: float | None = None
+    inference_half: float | None = None
     lost: tuple[int, int] = (0, 0)
 
 
@@ -208,6 +215,7 @@ class Screening:
     interactions: tuple[Interaction, ...] = ()
     located: bool = True  # whether single pairs' interactions can be told from the others'
     curvature: float | None = None
+    curvature_half: float | None = None
     ends: tuple[float | None, float | None] = (None, None)
     picked: tuple[bool, ...] | None = None
     runner_up: tuple[bool, ...] | None = None
@@ -270,10 +278,18 @@ def screen(
     if found is None:
         why = "too few trainings have a score to tell the sites' effects from each other"
         return replace(blank, reason=why)
-    parameters = _costs(design, resolved, results, lambda each: each.parameters)
-    inference = _costs(
-        design, resolved, results, lambda each: min(each.inference) if each.inference else None
+    counts_by_run = {each.variant: each.parameters for each in results}
+    parameters = [counts_by_run.get(each.name) for each in resolved]
+    added = (
+        [None] * len(factors)
+        if None in parameters
+        else (2 / len(parameters) * np.asarray(design.runs).T @ np.array(parameters)).tolist()
     )
+    times = np.full(scores.shape, np.nan)
+    for each in results:
+        if each.inference:
+            times[row[each.variant], seeds.index(each.seed)] = min(each.inference)
+    inference = site_effects(design.runs, times, settings.confidence)
     turned = found.effects if direction == "max" else -found.effects
     count = len(design.sites)
     good, other = picked(turned[:count], "max")
@@ -289,8 +305,11 @@ def screen(
                 low=float(found.low[i]),
                 high=float(found.high[i]),
                 p_holm=float(found.p_holm[i]),
-                parameters=parameters[i],
-                inference=inference[i],
+                parameters=added[i],
+                inference=None if inference is None else float(inference.effects[i]),
+                inference_half=None
+                if inference is None
+                else float(inference.high[i] - inference.effects[i]),
             )
             for i, each in enumerate(factors)
         ),
@@ -298,6 +317,7 @@ def screen(
         degrees=found.degrees,
         lack_of_fit=found.lack_of_fit,
         curvature=found.curvature,
+        curvature_half=found.curvature_half,
         ends=(ends[0], ends[1]),
         picked=tuple(bool(each) for each in good),
         runner_up=tuple(bool(each) for each in other),
@@ -332,21 +352,3 @@ def _interactions(design: Design, scores: np.ndarray, found: SiteEffects) -> dic
             for at in np.argsort(p) if p[at] < _LACKING
         )
     }  # fmt: skip
-
-
-def _costs(
-    design: Design,
-    resolved: Sequence[ResolvedVariant],
-    results: Sequence[TrialResult],
-    cost: Any,
-) -> list[float | None]:
-    """Return what each factor adds to a cost on average, None where that cannot be told."""
-    sums: dict[str, list[float]] = {each.name: [] for each in resolved}
-    for each in results:
-        if (value := cost(each)) is not None:
-            sums[each.variant].append(float(value))
-    if not all(sums.values()):
-        return [None] * len(design.factors)
-    by_run = np.array([np.median(sums[each.name]) for each in resolved])
-    x = np.asarray(design.runs, float)
-    return [float(each) for each in 2 / len(x) * x.T @ by_run]

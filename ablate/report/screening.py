@@ -53,13 +53,16 @@ def sentences(report: ScreenReport) -> Iterator[str]:
         return
     chosen = [each.name for i, each in enumerate(found.sites) if report.is_picked(i)]
     on = formatting.listed([_host(report, each) for each in chosen], most=12)
-    way = "raises" if found.direction == "max" else "lowers"
-    metric = formatting.metric_title(found.metric)
+    way = "above" if found.direction == "max" else "below"
+    sure = [each for each in found.sites if (each.p_holm or 0.0) < 1 - found.confidence]
+    which = "none of them is" if not sure else f"{len(sure)} of all are"
     if chosen:
-        share = f"{len(chosen)} of {len(found.sites)} sites"
-        yield f"Picked: {on}: {share}, those whose layer {way} it."
+        yield (
+            f"Picked: {on}: {len(chosen)} of {len(found.sites)} sites, those whose estimated "
+            f"effect is {way} 0; {which} beyond noise after correction."
+        )
     else:
-        yield f"Picked: none of the sites; no layer {way} {metric}."
+        yield f"Picked: none of the sites; no estimated effect is {way} 0."
     for factor in found.factors:
         if factor.name == POSITION:
             positions = next(
@@ -77,10 +80,10 @@ def sentences(report: ScreenReport) -> Iterator[str]:
     cheaper = one_at_a_time(len(found.factors), len(report.design.runs), len(found.seeds))
     if len(found.factors) > 1:
         yield (
-            f"It took {formatting.counted(report.trained, 'training')}"
+            f"It took {formatting.counted(report.trained, 'training')}, the confirmation included"
             + (f", {formatting.duration(report.seconds)} of work" if report.seconds else "")
-            + f"; one site at a time would take {formatting.counted(cheaper, 'training')} for "
-            "effects as precise as the screening's."
+            + f". One site at a time would take {formatting.counted(cheaper, 'training')} for the "
+            f"effects that these {counts.get('planned', 0)} gave."
         )
 
 
@@ -113,13 +116,22 @@ def _caveats(report: ScreenReport, scale: formatting.Scale) -> Iterator[str]:
         if not found.located:
             words += " This design cannot say which pairs."
         yield words
-    if found.curvature is not None and None not in found.ends:
+    elif found.lack_of_fit is not None:
+        yield (
+            "No sign that sites interact (lack of fit, p = "
+            f"{formatting.probability(found.lack_of_fit)})."
+        )
+    if found.curvature is not None and found.curvature_half is not None:
         every, none = found.ends
         unit, points = f" {scale.unit}".rstrip(), f" {scale.difference_unit}".rstrip()
+        half = found.curvature_half
+        interval = scale.interval(found.curvature - half, found.curvature + half, sign=True)
+        saturates = abs(found.curvature) > half
         yield (
             f"With every site {scale.value(every)}{unit}, with none {scale.value(none)}{unit}; "
-            f"their mean lies {scale.difference(found.curvature)}{points} from the mean of all "
-            "networks."
+            f"their mean is {scale.difference(found.curvature)}{points} ({interval}) against that "
+            "of all networks: "
+            + ("what sites add does not simply add up." if saturates else "as sums would be.")
         )
 
 
@@ -140,9 +152,7 @@ def site_table(report: ScreenReport) -> Table:
             scale.interval(each.low, each.high, sign=True),
             formatting.probability(each.p_holm),
             formatting.signed(each.parameters, 0) if site else formatting.NONE,
-            formatting.signed(None if each.inference is None else each.inference * 1000, 2)
-            if site
-            else formatting.NONE,
+            _milliseconds(each) if site else formatting.NONE,
             ("picked" if report.is_picked(index) else "") if site else "",
         ))  # fmt: skip
     level = formatting.percent(found.confidence)
@@ -165,6 +175,14 @@ def site_table(report: ScreenReport) -> Table:
         ),
         tuple("better" if line[-1] else "" for line in lines),
     )
+
+
+def _milliseconds(factor: Factor) -> str:
+    """Return what a site adds to the time of inference, with half its interval's width."""
+    if factor.inference is None:
+        return formatting.NONE
+    half = "" if factor.inference_half is None else f" ± {factor.inference_half * 1000:.0f}"
+    return f"{formatting.signed(factor.inference * 1000, 0)}{half}"
 
 
 def text_map(report: ScreenReport, width: int) -> list[str]:
@@ -192,6 +210,16 @@ def text_map(report: ScreenReport, width: int) -> list[str]:
                 line += f"  {texts[index]:>{number}}  {bars.get(index, '')}"
                 line += "  picked" if report.is_picked(index) else ""
             lines.append(line.rstrip())
+    if bars:
+        low, high = _ends(report)
+        ends = scale.difference(low), scale.difference(high)
+        axis = f"{ends[0]}{ends[1]:>{max(room - len(ends[0]), len(ends[1]) + 1)}}"
+        unit = f" {scale.difference_unit}" if scale.difference_unit else ""
+        level = formatting.percent(report.found.confidence)
+        lines += [
+            f"{'':{tracks + label + number + 4}}{axis}{unit}",
+            _cut(f"● a layer with a site; right: ● its effect, ─ {level} interval, ┊ 0", width),
+        ]
     return lines
 
 
@@ -207,10 +235,7 @@ def _bars(report: ScreenReport, room: int) -> dict[int, str]:
         for i, each in enumerate(report.found.factors)
         if each.low is not None and each.high is not None and each.effect is not None
     }
-    low = min([each.low or 0.0 for each in known.values()], default=0.0)
-    high = max([each.high or 0.0 for each in known.values()], default=0.0)
-    low, high = min(low, 0.0), max(high, 0.0)
-    at = _places(low, high, room)
+    at = _places(*_ends(report), room)
     bars = {}
     for index, each in known.items():
         cells = [" "] * room
@@ -220,6 +245,15 @@ def _bars(report: ScreenReport, room: int) -> dict[int, str]:
         cells[at(each.effect or 0.0)] = _DOT
         bars[index] = "".join(cells)
     return bars
+
+
+def _ends(report: ScreenReport) -> tuple[float, float]:
+    """Return the ends of the bars' axis, 0 between them."""
+    factors = report.found.factors
+    return (
+        min([0.0, *(each.low or 0.0 for each in factors)]),
+        max([0.0, *(each.high or 0.0 for each in factors)]),
+    )
 
 
 def _places(low: float, high: float, room: int) -> Callable[[float], int]:

@@ -115,11 +115,12 @@ def show(report: ReportData, screen: Console, *, brief: bool = False) -> None:
     analysis = report.analysis
     if not brief:
         _line(screen, Text(f"{analysis.study}: {progress(report)}", style="bold"))
-    for part in report.sections:
-        if part.leads:
-            _show_section(screen, part)
     for sentence in analysis.answer:
         _line(screen, sentence)
+    for part in report.sections:
+        if part.leads:
+            screen.print()
+            _show_section(screen, part)
     for warning in report.warnings:
         _line(screen, Text(f"Beware: {warning}", style="yellow"))
     shown = _show_table(screen, tables.headline(report))
