@@ -232,8 +232,10 @@ def _check_rows(study: Study) -> None:
     if study.data.path is None:
         return
     place = Path(study.data.path).expanduser()
-    if place.is_dir() or (place.suffix and place.suffix != ".npz"):
-        return  # a folder of npy files, or none of those that are read: loading it says so
+    if place.is_dir() and any(place.glob("*.npy")):
+        return  # a folder of arrays
+    if place.suffix not in ("", ".npz"):
+        return  # none of those that are read: loading it says so
     try:
         check_archive(place, whole=False)
     except DamagedError as error:

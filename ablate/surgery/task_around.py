@@ -31,10 +31,11 @@ def task_around(task: keras.Model, backbone: keras.Model) -> keras.Model:
         SurgeryError: `task` has no backbone, its class cannot be constructed around the other
             one, or weights of its head do not fit.
 
-    Example:
-        >>> task = keras_hub.models.ImageClassifier.from_preset("…")     # doctest: +SKIP
-        >>> new = insert(task.backbone, "Dropout", rate=0.1, where="conv")      # doctest: +SKIP
-        >>> task_around(task, new).predict(images)      # doctest: +SKIP
+    Example (weights of a preset are downloaded)::
+
+        task = keras_hub.models.ImageClassifier.from_preset("…")
+        new = insert(task.backbone, "Dropout", rate=0.1, where="conv")
+        task_around(task, new).predict(images)
     """
     former = getattr(task, "backbone", None)
     if not isinstance(former, keras.Model) or not hasattr(task, "preprocessor"):
