@@ -67,15 +67,17 @@ def test_a_plain_rebuild_is_a_copy(case):
 
 
 def test_dropout_everywhere_and_back(case):
-    _, model, x = case
+    name, model, x = case
     before, wanted = state(model), outputs(model, x)
     for at in POSITIONS:
-        assert_goes_in_and_out(model, x, at, before, wanted)
+        assert_goes_in_and_out(model, x, at, before, wanted, opened=name == "custom_layer")
 
 
-def assert_goes_in_and_out(model, x, at, before, wanted):
+def assert_goes_in_and_out(model, x, at, before, wanted, opened):
     new = insert(model, "Dropout", rate=0.5, at=at, where="all")
-    assert_same(state(model), before)
+    # A composite layer is opened once around the given layers themselves, which are then called in
+    # a second graph; what the model computes, saves and lists is the same.
+    assert_same(state(model), before, calls=not opened)
     record = inserted(new)
     assert record
     assert equal(wanted, outputs(new, x))
