@@ -59,7 +59,8 @@ def changes(path: Path, folder: Path) -> list[str]:
     """What has to be set for a study to run here, soon."""
     text = path.read_text(encoding="utf-8")
     study = path.stem
-    asked = list(SHORT)
+    # Where there are phases, those of the variants say how many epochs there are.
+    asked = [each for each in SHORT if "phases:" not in text or "epochs" not in each]
     if "name: mnist" in text:
         asked += [f"data.path={folder / 'mnist.npz'}"]
     if study == "vgg16_bn":

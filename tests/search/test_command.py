@@ -91,7 +91,7 @@ def test_a_search_that_was_killed_goes_on_to_the_same_end(config, tmp_path, caps
     assert "All 6 trials completed" in capsys.readouterr().out
     assert run_cli(["report", "tiny", "--format", "html", *logs]) == 0
     page = (killed / "tiny" / "report.html").read_text()
-    assert all(each in page for each in ("Search", "The range of learning rates that work"))
+    assert "Search" in page and "so that a point is noise" in page  # of few validation rows
     assert {"search-budget.svg", "search-train-learning-rate.svg"} <= {
         each.name for each in (killed / "tiny" / "plots").iterdir()
     }
