@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ablate.analysis.screening import Factor, half_width, one_at_a_time
 from ablate.report import formatting
-from ablate.report.document import Column, Plot, Section, Table
+from ablate.report.document import Column, Section, Table
 from ablate.report.network_map import Row, ScreenReport, drawn
 from ablate.study.screen_design import POSITION, Design
 
@@ -315,18 +315,12 @@ def planned(design: Design, seeds: int, confirm: int, sd: float | None, metric: 
         )
     else:
         scale = formatting.metric_scale(metric, [half], [half / 2])
+        source = "trainings that are done" if metric else f"screen.sd of {sd:g}"
+        unit = f" {scale.difference_unit}" if scale.difference_unit else ""
         lines.append(
-            f"Every effect's 95 % interval will be about ± {scale.value(half)} "
-            f"{scale.difference_unit}".rstrip()
-            + ", going by trainings that are done."
+            f"Every effect's 95 % interval will be about ± {scale.value(half)}{unit}, going by "
+            f"{source}."
         )
     alone = one_at_a_time(factors, runs, seeds)
     lines.append(f"One site at a time would take {alone} trainings for the same precision.")
     return lines
-
-
-def plots_of(report: ScreenReport) -> list[Plot]:
-    """Return the map alone, for TensorBoard."""
-    from ablate.report.plots.network_map import draw_map
-
-    return list(draw_map(report))

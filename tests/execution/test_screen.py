@@ -237,6 +237,18 @@ def test_a_run_names_the_command(tmp_path):
         screen(study(screen=None, variants={"plain": {}}), logs=tmp_path, watchers=[])
 
 
+def test_a_plan_says_how_wide_the_intervals_will_be(pretend, tmp_path):
+    stated = study(screen={"placements": [BN], "sd": 0.01})
+    pretend(stated, stop_after=0)
+    lines = preview(stated, logs=tmp_path, build=False).screen
+    assert "16 networks x 2 seeds = 32 trainings" in lines[0]
+    # t(15 degrees) · 2 · 0.01 / sqrt(32)
+    assert "about ± 0.0075, going by screen.sd of 0.01" in lines[1]
+    pretend(stated)
+    lines = preview(stated, logs=tmp_path, build=False).screen
+    assert "points, going by trainings that are done" in lines[1]
+
+
 def test_a_quick_plan_says_that_sites_are_not_known(tmp_path):
     seen = preview(study(), logs=tmp_path, build=False)
     assert seen.open_sites and seen.screen == ()

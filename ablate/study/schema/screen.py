@@ -83,6 +83,12 @@ class Screen(Strict):
         description="Fresh seeds on which the picked sites, their runner-up, all and none are "
         "trained, or `{until: decided}`; only those are reported on test rows.",
     )
+    sd: float | None = Field(
+        default=None,
+        gt=0,
+        description="Standard deviation of the score of a single training, where it is known: "
+        "`plan` tells by it how wide the intervals will be. Else trainings that are done tell.",
+    )
     found: list[Found] | None = Field(
         default=None,
         description="Written by `ablate` itself: the sites that the placements found, so that a "
