@@ -119,7 +119,11 @@ def _fewest_parameters(costs: Sequence[Cost]) -> tuple[str, ...]:
 
 
 def _fastest(costs: Sequence[Cost]) -> str | None:
-    """Return whose inference is faster than any other's by more than their quartiles."""
+    """Return whose inference is faster than any other's by more than their quartiles.
+
+    Times of one variant share the minutes in which its trials ran, and what else the machine did
+    then: one that has more parameters than another and is timed faster is not believed.
+    """
     timed = sorted(
         ((each.inference, each.variant) for each in costs if each.inference is not None),
         key=lambda pair: pair[0].median,
@@ -127,4 +131,7 @@ def _fastest(costs: Sequence[Cost]) -> str | None:
     if len(timed) < max(2, len(costs)):
         return None
     (first, name), *others = timed
+    parameters = {each.variant: each.parameters or 0 for each in costs}
+    if parameters[name] > min(parameters.values()):
+        return None
     return name if all(first.high < other.low for other, _ in others) else None

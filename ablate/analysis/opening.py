@@ -123,7 +123,7 @@ def best_words(best: BestSet, costs: Sequence[Cost], confidence: float) -> str:
 def _cheapest(best: BestSet, costs: Mapping[str, Cost]) -> str:
     """Return which of several members costs least, as far as their costs differ."""
     fewest, parts = best.fewest_parameters, []
-    if 0 < len(fewest) < len(best.members):
+    if 0 < 2 * len(fewest) <= len(best.members):  # most of the members are no advice
         each = " each" if len(fewest) > 1 else ""
         count = costs[fewest[0]].parameters
         parts.append(f"{listing(fewest)} with the fewest parameters ({count:,}{each})")

@@ -105,6 +105,8 @@ def test_a_member_is_the_fastest_only_beyond_the_quartiles_of_the_others():
     ]
     found = analyze(timed, POSITIONS, "plain").best
     assert found.fastest == "after"
+    larger = [replace(each, parameters=1 + (each.variant == "after")) for each in timed]
+    assert analyze(larger, POSITIONS, "plain").best.fastest is None
     assert found.words.endswith(
         "The cheapest of these: after with the fastest inference (10 ms per 1000 examples)."
     )
