@@ -65,9 +65,35 @@ def factor_effects(context: AnalysisContext) -> list[FactorEffect]:
     """
     levels = crossed_levels(context.table)
     sizes = [len(own) for own in levels.values()]
-    contrasts = [*all_trends(levels), *all_contrasts(sizes)] if levels else []
+    trends = [each for each in all_trends(levels) if not _bends(each.factors[0], levels, context)]
+    contrasts = [*trends, *all_contrasts(sizes)] if levels else []
     contrasts.sort(key=lambda each: len(each.factors))
     return _estimated(contrasts, levels, context, "factors")
+
+
+def _bends(factor: int, levels: Mapping[str, Sequence[str]], context: AnalysisContext) -> bool:
+    """Whether the levels leave their fitted line by more than the seeds explain: no trend then.
+
+    Each level's distance from the line is tested over the seeds, with Bonferroni over the levels.
+    """
+    from scipy import special
+
+    table = cells(context.table, context.metric, levels)
+    means = np.moveaxis(table, factor + 1, -1).reshape(len(table), -1, table.shape[factor + 1])
+    by_level = means.mean(axis=1)
+    by_level = by_level[np.isfinite(by_level).all(axis=1)]
+    count = len(by_level)
+    if count < 3:
+        return False
+    numbers = np.array([float(each) for each in list(levels.values())[factor]])
+    x = np.log(numbers) if _on_log_scale(numbers) else numbers
+    line = np.column_stack([np.ones_like(x), x])
+    off = by_level - by_level @ line @ np.linalg.inv(line.T @ line) @ line.T
+    error = off.std(axis=0, ddof=1) / np.sqrt(count)
+    size = np.abs(by_level).max() * 1e-9
+    t = np.abs(off.mean(axis=0)) / np.maximum(error, size)
+    p = 2 * special.stdtr(count - 1, -t)
+    return bool(p.min() * len(numbers) < 1 - context.confidence)
 
 
 def simple_effects(context: AnalysisContext, effects: Sequence[FactorEffect]) -> list[FactorEffect]:

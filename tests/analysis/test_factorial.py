@@ -178,6 +178,14 @@ def test_a_trend_over_decades_is_one_of_logarithms() -> None:
     assert found.mean == pytest.approx(0.02, abs=0.002)
 
 
+def test_levels_that_leave_their_line_have_no_trend() -> None:
+    worth = {"2": 0.90, "8": 0.93, "32": 0.91, "256": 0.74}
+    levels = {"batch": tuple(worth), "bn": ("off", "on")}
+    analysis, _ = grid(lambda batch, bn: worth[batch], levels)
+    assert all(each.trend is None for each in analysis.factor_effects)
+    assert "batch=256" in analysis.answer[0]
+
+
 def test_words_and_two_numbers_have_no_trend() -> None:
     for own in (("low", "mid", "high"), ("0.1", "0.2"), ("0.1", "none", "0.3")):
         analysis, _ = grid(lambda lr, bn: 0.9, {"lr": own, "bn": ("off", "on")})
