@@ -6,7 +6,7 @@ The graphs have branches, skips, shared layers, nested models, composite layers,
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
@@ -22,6 +22,7 @@ bounded = settings(
     deadline=None,
     derandomize=True,
     database=None,
+    phases=[Phase.explicit, Phase.generate],  # shrinking a graph takes minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
