@@ -1,5 +1,5 @@
 # Everything a fresh machine needs: Python 3.11-3.13 and make.
-#   make demo       install, run configs/digits.yaml, print the table, write the report
+#   make demo       install, screen configs/where_bn.yaml, print map and table, write the report
 #   make test       the tests                     make test-slow   those that take long
 #   make test-hub   every family of KerasHub that is built without a download
 #   make test-long  networks of Keras, an A/A study   make test-backends   surgery and probes on JAX
@@ -12,13 +12,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && \
 	echo $$p && break; done)
-STUDY ?= configs/digits.yaml
+STUDY ?= configs/where_bn.yaml
 SOURCES := ablate tests benchmarks
 
 .PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends lint docs bench clean
 
 demo: $(VENV)/.installed
-	$(BIN)/ablate run $(STUDY)
+	$(BIN)/ablate $(if $(shell grep -l '^screen:' $(STUDY)),screen,run) $(STUDY)
 	$(BIN)/ablate report $(STUDY) --format html
 
 test: $(VENV)/.installed-dev
