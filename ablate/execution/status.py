@@ -316,8 +316,9 @@ def _planned_screen(made: Plan) -> tuple[str, ...]:
     results = made.outcome(made.results, None).results
     settings = made.study.analysis
     found = screen(design_of(made.study), made.resolved, results, settings, 0) if results else None
-    known = found is not None and found.sd is not None
-    sd, metric = (found.sd, found.metric) if found is not None and known else (declared.sd, "")
+    sd, metric = declared.sd, ""
+    if found is not None and found.sd is not None:
+        sd, metric = found.sd, found.metric
     seeds = len(made.study.seed_list)
     return tuple(planned(design_of(made.study), seeds, declared.most_confirm_seeds, sd, metric))
 

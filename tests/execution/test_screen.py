@@ -9,11 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablate.cli import run_cli
+from ablate.cli import board, run_cli
 from ablate.errors import StudyError
 from ablate.execution import run as running
 from ablate.execution import worker
-from ablate.execution.messages import Done, Executor, Finished
 from ablate.execution.plan import resolved_before
 from ablate.execution.run import run
 from ablate.execution.runner import Interrupted
@@ -21,10 +20,10 @@ from ablate.execution.screen import report_on, screen, screened
 from ablate.execution.status import preview, progress
 from ablate.store import Store
 from ablate.study.network import LayerNode
-from ablate.study.preview import VariantPlan
 from ablate.study.schema.variant import Found
 from ablate.study.study import Study
 from tests.execution.finished import record
+from tests.execution.pretending import Pretending, previews
 
 #: What a layer at each host adds to the accuracy.
 WORTH = {"dense1": 0.04, "dense2": -0.03, "dense3": 0.02, "dense4": 0.0, "dense5": -0.01}
@@ -59,51 +58,20 @@ def outcome(trial, broken=()):
     return replace(made, metrics=metrics)
 
 
-class Pretending(Executor):
-    """Trains nothing; builds nothing."""
+def found(variant, rule):
+    return [Found(host=host, layer=f"{host}_bn", placement=0) for host in WORTH]
 
-    slots = 2
 
-    def __init__(self, stop_after=None, broken=()):
-        self.trained, self.tasks = [], []
-        self.stop_after, self.broken = stop_after, broken
+def layers(variant):
+    names = ["input", *WORTH, "output"]
+    return [LayerNode(n, "Dense", inputs=(i - 1,) if i else ()) for i, n in enumerate(names)]
 
-    def call(self, function, *arguments):
-        if function is worker.look_inside:
-            return [Found(host=h, layer=f"{h}_bn", placement=0) for h in WORTH]
-        if function is worker.network_of:
-            names = ["input", *WORTH, "output"]
-            return [
-                LayerNode(n, "Dense", inputs=(i - 1,) if i else ()) for i, n in enumerate(names)
-            ]
-        assert function is worker.preview
-        names = ("val_accuracy", "test_accuracy")
-        return [
-            VariantPlan(each.name, (), (), (), (), 10, 10, "softmax", "loss", {}, 1, (), names)
-            for each in arguments[0]
-        ]
 
-    def submit(self, task):
-        self.tasks.append((task, list(task.trials)))
-
-    def receive(self):
-        if self.stop_after is not None and len(self.trained) >= self.stop_after:
-            self.stop_after = None
-            raise KeyboardInterrupt
-        found = []
-        for task, left in self.tasks[: self.slots]:
-            trial = left.pop(0)
-            self.trained.append((trial.variant, trial.seed))
-            found.append(Finished(outcome(trial, self.broken)))
-            if not left:
-                found.append(Done(task))
-        self.tasks = [each for each in self.tasks if each[1]]
-        return found
-
-    def stop(self, task): ...
-
-    def close(self):
-        self.tasks = []
+ANSWERS = {
+    worker.look_inside: found,
+    worker.network_of: layers,
+    worker.preview: previews("val_accuracy", "test_accuracy"),
+}
 
 
 @pytest.fixture
@@ -111,7 +79,7 @@ def pretend(tmp_path, monkeypatch):
     """Run a screening without training; return its results and what was trained."""
 
     def go(made=None, stop_after=None, broken=()):
-        executor = Pretending(stop_after, broken)
+        executor = Pretending(lambda trial: outcome(trial, broken), ANSWERS, stop_after)
         monkeypatch.setattr(running, "make_executor", lambda *_: executor)
         try:
             return screen(made or study(), logs=tmp_path, watchers=[]), executor.trained
@@ -227,7 +195,8 @@ def test_the_commands_know_it(pretend, tmp_path, capsys):
     assert "● dense1" in capsys.readouterr().out
     assert run_cli(["status", "where", *logs]) == 0
     assert "networks of the screening" in capsys.readouterr().out
-    assert run_cli(["board", "where", "--rebuild", "--help", *logs]) == 0
+    written = board._write(Store(tmp_path, "where"), "where", rebuild=True, all_runs=False)
+    assert "runs" in written
 
 
 def test_a_run_names_the_command(tmp_path):

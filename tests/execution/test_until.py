@@ -10,15 +10,17 @@ import pytest
 from ablate.errors import StudyError
 from ablate.execution import run as running
 from ablate.execution import worker
-from ablate.execution.messages import Done, Executor, Finished
+from ablate.execution.messages import Finished
 from ablate.execution.plan import plan, resolved_before
 from ablate.execution.run import run
 from ablate.execution.runner import Interrupted
 from ablate.execution.status import progress
 from ablate.store import Store
-from ablate.study.preview import VariantPlan
 from ablate.study.schema.seeds import Until
 from tests.execution.finished import BN, record, small
+from tests.execution.pretending import Pretending, previews
+
+ANSWERS = {worker.preview: previews("test_accuracy", "test_loss")}
 
 UNTIL = {"until": "decided", "at_least": 4, "at_most": 9}
 
@@ -37,51 +39,12 @@ def outcome(trial):
     return replace(made, metrics={**made.metrics, "test_accuracy": accuracy})
 
 
-class Pretending(Executor):
-    """Trains nothing: two tasks at once, a trial per look."""
-
-    slots = 2
-
-    def __init__(self, stop_after=None):
-        self.trained, self.tasks, self.stop_after = [], [], stop_after
-
-    def call(self, function, *arguments):
-        assert function is worker.preview
-        names = ("test_accuracy", "test_loss")
-        return [
-            VariantPlan(each.name, (), (), (), (), 10, 10, "softmax", "loss", {}, 1, (), names)
-            for each in arguments[0]
-        ]
-
-    def submit(self, task):
-        self.tasks.append((task, list(task.trials)))
-
-    def receive(self):
-        if self.stop_after is not None and len(self.trained) >= self.stop_after:
-            self.stop_after = None
-            raise KeyboardInterrupt
-        found = []
-        for task, left in self.tasks[: self.slots]:
-            trial = left.pop(0)
-            self.trained.append((trial.variant, trial.seed))
-            found.append(Finished(outcome(trial)))
-            if not left:
-                found.append(Done(task))
-        self.tasks = [each for each in self.tasks if each[1]]
-        return found
-
-    def stop(self, task): ...
-
-    def close(self):
-        self.tasks = []
-
-
 @pytest.fixture
 def pretend(tmp_path, monkeypatch):
     """Run a study without training; return its results and what was trained."""
 
     def go(made=None, stop_after=None, **more):
-        executor = Pretending(stop_after)
+        executor = Pretending(outcome, ANSWERS, stop_after)
         monkeypatch.setattr(running, "make_executor", lambda *_: executor)
         try:
             return run(made or study(), logs=tmp_path, watchers=more.pop("watchers", []), **more), (
