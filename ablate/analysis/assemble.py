@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -149,13 +149,15 @@ def analyze(
     best = find_best(context, costed)
     if best is not None:
         best = replace(best, words=best_words(best, costed, context.confidence))
+    answers = opening(context, variants, [*contrasts, *simple], contributed, best)
     return Analysis(
         study=study,
         baseline=baseline,
         metric=metric,
         direction=direction,
         confidence=context.confidence,
-        answer=opening(context, variants, [*contrasts, *simple], contributed, best),
+        answer=tuple(chain.from_iterable(answers.values())),
+        answers=answers,
         coverage=context.coverage,
         looks=looks,
         seeds=table.seeds,

@@ -366,6 +366,8 @@ class Analysis:
     gaps: tuple[Gap, ...]
     expectations: tuple[Expectation, ...]
     looks: str = ""  # why intervals hold at every look, as a clause; "" where they need not
+    #: The sentences of `answer` by what they are about (`opening`).
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def variant(self, name: str) -> VariantSummary:
         """Return the summary of the variant called `name`; KeyError when there is none."""
@@ -397,9 +399,9 @@ class Analysis:
 
         - `schema_version`: 2. `study`, `baseline`, `metric`, `direction` (max or min),
           `confidence`.
-        - `answer`: the opening sentences; `coverage`: what the intervals cover; `looks`: why they
-          hold at every look, "" where they are for a fixed number of seeds; `seeds`; `trials`:
-          counts by what became of them.
+        - `answer`: the opening sentences; `answers`: the same by what they are about;
+          `coverage`: what the intervals cover; `looks`: why they hold at every look, "" where they
+          are for a fixed number of seeds; `seeds`; `trials`: counts by what became of them.
         - `variants`: a list of name, n, failures (by kind: count, of, rate, low, high, p), metrics
           {name: {values by seed, n, mean, sd, low, high}}, factors, origin, alias_of, notes.
         - `effects`: a list of variant, baseline and every field of `Comparison` (metric, n, mean,

@@ -57,8 +57,12 @@ def opening(
     factor_effects: Sequence[FactorEffect] = (),
     contributions: Sequence[Contribution] = (),
     best: BestSet | None = None,
-) -> tuple[str, ...]:
+) -> dict[str, tuple[str, ...]]:
     """Return the opening sentences: the differences, what their intervals cover, what was lost.
+
+    Keyed in their order by what they are about: the questions of the design (`best`,
+    `contributions`, `factors`, `variants`), `coverage` and `trials`; `only` where a single variant
+    completed.
 
     Args:
         context: with the failures and the effects on the headline metric.
@@ -70,22 +74,27 @@ def opening(
     lost = failure_sentence({e.name: e.failures for e in variants if e.alias_of is None})
     measured = next((each for each in variants if each.n), None)
     if measured is None:
-        return (lost, "No trial reported the metric.")
+        return {"trials": (lost, "No trial reported the metric.")}
     names = {each.name: described(each, context.reference) for each in context.table.resolved}
-    found = _contributed(contributions, context) or _factorial(factor_effects, context)
-    if contributions or not found:
-        found += _against(context.effects, context, names)
-    if found:
-        found = (*([best.words] if best else []), *found, context.coverage)
+    found = {
+        "best": (best.words,) if best else (),
+        "contributions": _contributed(contributions, context),
+        "factors": () if contributions else _factorial(factor_effects, context),
+    }
+    if not found["factors"]:
+        found["variants"] = _against(context.effects, context, names)
+    found = {about: sentences for about, sentences in found.items() if sentences}
+    if found.keys() - {"best"}:
+        found["coverage"] = (context.coverage,)
     else:
         known = measured.metrics.get(context.metric)
         value = f"no {pretty(context.metric)}"
         if known is not None and known.mean is not None:
             value = f"{pretty(context.metric)} {amount(context.metric, known.mean, known.sd)}"
         seeds = plural(measured.n, "seed")
-        found = (f"Only {names[measured.name]} completed: {value} ({seeds}).",)
+        found = {"only": (f"Only {names[measured.name]} completed: {value} ({seeds}).",)}
     bad = any(each.failures.lost.count for each in variants)
-    return (lost, *found) if bad else (*found, lost)
+    return {"trials": (lost,)} | found if bad else found | {"trials": (lost,)}
 
 
 def _against(

@@ -96,7 +96,10 @@ def test_the_json_document_has_the_documented_keys() -> None:
         "gaps",
         "expectations",
         "looks",
+        "answers",
     ]
+    assert [each for part in found["answers"].values() for each in part] == found["answer"]
+    assert list(found["answers"]) == ["variants", "coverage", "trials"]
     assert list(found["variants"][1])[:4] == ["name", "n", "failures", "metrics"]
     metric = found["variants"][1]["metrics"]["test_accuracy"]
     assert set(metric) == {"values", "n", "mean", "sd", "low", "high"}
