@@ -39,6 +39,7 @@ COMMANDS = (
     "fold",
     "schema",
     "init",
+    "examples",
     "models",
     "data",
 )

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from ablate.cli.echo import echo
 from ablate.cli.options import rehearse_option
 from ablate.errors import StudyError, nearest
+from ablate.examples import copy_example, find_example, heading
 
 if TYPE_CHECKING:
     from ablate.study.study import Study
@@ -86,7 +88,7 @@ leave_one_out: {from: model}
 
 
 @click.command("init")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("study.yaml"))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option(
     "--data",
     default="digits",
@@ -105,23 +107,32 @@ leave_one_out: {from: model}
     help="A training script (.py, .ipynb), in place of --data and --model: it is run up to its "
     "fit call.",
 )
+@click.option(
+    "--example",
+    metavar="NAME",
+    help="A study that comes with the package (ablate examples), in place of the others.",
+)
 @rehearse_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS]")
 def command(
-    file: Path,
+    file: Path | None,
     data: str,
     model: str,
     script: Path | None,
+    example: str | None,
     arguments: tuple[str, ...],
     *,
     rehearse: bool,
 ) -> int:
-    """Write a commented study to FILE (study.yaml) to start from.
+    """Write a commented study to FILE to start from.
 
-    Nothing is overwritten.
+    FILE is study.yaml, or the name of the example, if it is not given. Nothing is overwritten.
     """
     from ablate.config import parse_study
 
+    if example is not None:
+        return _of_example(example, file)
+    file = file or Path("study.yaml")
     if script is None:
         if arguments or rehearse:
             raise StudyError("--rehearse and arguments after -- are for a --script.")
@@ -144,6 +155,19 @@ def command(
             f"ablate init {file.stem}-2{file.suffix}"
         ) from None
     echo(f"Wrote {file}. Next: ablate run {file}")
+    return 0
+
+
+def _of_example(name: str, file: Path | None) -> int:
+    """Copy an example, and say how it is run and what came with it."""
+    given = click.get_current_context().get_parameter_source
+    if any(given(each) is not ParameterSource.DEFAULT for each in ("data", "model", "script")):
+        raise StudyError("--example is a whole study: leave out --data, --model and --script.")
+    source = find_example(name)
+    written = copy_example(source, file or Path(source.name))
+    verb = re.search(r"^#\s+ablate (run|screen|search|plan)\b", heading(source), re.MULTILINE)
+    echo(f"Wrote {', '.join(map(str, written))}.")
+    echo(f"Next: ablate {verb.group(1) if verb else 'run'} {written[0]}")
     return 0
 
 

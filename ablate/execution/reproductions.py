@@ -1,28 +1,27 @@
 """The studies of published results: where their files lie, and what the store knows of them.
 
-`configs/papers` (of the folder one works in, else of the checkout that the package runs from)
-goes in; a `Reproduction` per file comes out. Which profile the trials in the store belong to is
-found by comparing what was run with what each profile says, so that the claims and the command
-in the document are those of the profile that was run.
+`configs/papers` (of the folder one works in, else those that came with the package) goes in; a
+`Reproduction` per file comes out. Which profile the trials in the store belong to is found by
+comparing what was run with what each profile says, so that the claims and the command in the
+document are those of the profile that was run.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import ablate
 from ablate.config import load_study
 from ablate.errors import StudyError, nearest
+from ablate.examples import heading, shipped
 from ablate.execution.plan import plan, resolved_before
 from ablate.report import report_of
 from ablate.report.reproductions import Reproduction
 from ablate.store import Store
 from ablate.study.study import Study
 
-#: Where the files lie in a checkout.
+#: Where the files lie in a checkout one works in.
 PLACE = Path("configs") / "papers"
 
 #: A network that a trial of a study saved.
@@ -51,13 +50,12 @@ def papers(folder: Path | None = None) -> dict[str, Path]:
     """Return the study files of published results by name, in the document's order.
 
     Args:
-        folder: where they lie; default `configs/papers` here, else in the package's checkout.
+        folder: where they lie; default `configs/papers` here, else the package's own.
 
     Raises:
         StudyError: there is no such folder, or no study in it.
     """
-    checkout = Path(ablate.__file__).parents[1]
-    places = [folder] if folder else [PLACE, checkout / PLACE]
+    places = [folder] if folder else [PLACE, shipped() / "papers"]
     for place in places:
         files = {path.stem: path for path in sorted(place.glob("*.yaml"))}
         if files:
@@ -65,8 +63,7 @@ def papers(folder: Path | None = None) -> dict[str, Path]:
             return dict(sorted(files.items(), key=lambda item: order.get(item[0], len(order))))
     raise StudyError(
         f"There are no studies of published results: looked for *.yaml in "
-        f"{' and '.join(map(str, places))}. They are part of the repository, not of the installed "
-        "package: work in a checkout of it, or name the folder with --configs."
+        f"{' and '.join(map(str, places))}. Name their folder with --configs."
     )
 
 
@@ -89,12 +86,6 @@ def select(files: dict[str, Path], names: tuple[str, ...]) -> dict[str, Path]:
                 f"{nearest(stem, files)} Expected one of: {', '.join(files)}; or all."
             )
     return chosen
-
-
-def heading(path: Path) -> str:
-    """Return the comment that a study file opens with."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return "\n".join(takewhile(lambda line: line.startswith("#"), lines))
 
 
 def look_up(name: str, path: Path, logs: Path) -> Reproduction:

@@ -39,8 +39,8 @@ def test_names_are_stems_files_or_all():
         select(FILES, ("batchsize",))
 
 
-def test_without_a_checkout_it_says_where_it_looked(tmp_path):
-    with pytest.raises(StudyError, match="part of the repository"):
+def test_a_folder_without_studies_is_named_with_the_option(tmp_path):
+    with pytest.raises(StudyError, match=f"in {tmp_path}. Name their folder with --configs"):
         papers(tmp_path)
 
 
