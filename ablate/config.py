@@ -8,6 +8,7 @@ to an equal study.
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 import re
@@ -26,7 +27,7 @@ from ablate.study.overrides import put
 from ablate.study.schema.probes import Probe
 from ablate.study.study import Study
 from ablate.study.trial import FILE_FIELDS
-from ablate.study.validation import Path, Problem, problems_of, study_error
+from ablate.study.validation import Path, Problem, dotted, problems_of, study_error
 
 #: A text is a study file up to this many characters, levels and values (aliases expanded).
 MOST_TEXT, DEEPEST, MOST_VALUES = 2_000_000, 60, 200_000
@@ -104,6 +105,7 @@ def _study(
 ) -> Study:
     origins: dict[Path, str] = {}
     problems: list[Problem] = []
+    published = copy.deepcopy(document.get("expect"))
     for said, key, value in _changes(document, overrides, profile, seeds, source):
         try:
             origins[put(document, key, value)] = said
@@ -111,6 +113,7 @@ def _study(
             problems.append(Problem((), str(error.args[0]), said))
     if problems:
         raise study_error(problems)
+    _note_changes(document, published, origins)
     if isinstance(document.get("script"), Mapping):
         inputs = Store(logs, str(document.get("study"))).inputs
         if asks_for_a_script(document):
@@ -398,6 +401,34 @@ def _seeds(seeds: str | int | Sequence[int]) -> int | list[int]:
             f"--seeds: expected how many (7) or which (0,2,5). Received: {received}."
         ) from None
     return numbers[0] if isinstance(seeds, str) and "," not in seeds else numbers
+
+
+#: Sections that say what is trained.
+_TRAINED = frozenset(
+    {"data", "model", "script", "train", "variants", "factors", "leave_one_out", "screen"}
+)
+
+
+def _note_changes(document: dict[str, Any], published: Any, origins: Mapping[Path, str]) -> None:
+    """Note at each published claim which profile or override trains something else than it is of.
+
+    A claim that a profile brings itself is about what the profile trains.
+    """
+    claims = document.get("expect")
+    changed: dict[str, list[str]] = {}
+    for path, said in origins.items():
+        if path[0] in _TRAINED and path != ("data", "path"):
+            changed.setdefault(said, []).append(dotted(path))
+    if not changed or not isinstance(published, list) or not isinstance(claims, list):
+        return
+    why = ", ".join(
+        said if said.startswith("--set") else f"{said}: {', '.join(keys)}"
+        for said, keys in changed.items()
+    )
+    document["expect"] = [
+        {**each, "changed_by": why} if isinstance(each, dict) and each in published else each
+        for each in claims
+    ]
 
 
 def _locate(document: dict[str, Any], folder: FilePath | None) -> None:

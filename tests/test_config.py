@@ -244,6 +244,40 @@ def test_a_profile_is_laid_under_the_overrides() -> None:
     assert parse_study(PROFILED).train.epochs == 20
 
 
+CLAIMED = """\
+expect:
+  - &kept {claim: value, variant: plain, metric: test_accuracy, value: 0.9, margin: 0.1, source: a}
+  - {claim: value, variant: plain, metric: test_accuracy, value: 0.8, margin: 0.1, source: b}
+profiles:
+  quick: {train.epochs: 2, data.limit: 500}
+  more: {seeds: 9, analysis.margin: 0.01}
+  own:
+    train.epochs: 2
+    expect:
+      - *kept
+      - {claim: value, variant: plain, metric: test_accuracy, value: 0.7, margin: 0.1, source: c}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "overrides", "changed_by"),
+    [
+        (None, [], [None, None]),
+        ("more", ["execution.workers=1"], [None, None]),
+        ("quick", [], ["--profile quick: train.epochs, data.limit"] * 2),
+        ("quick", ["train.epochs=3"], ["--set train.epochs=3, --profile quick: data.limit"] * 2),
+        (None, ["model.filters=[4]"], ["--set model.filters=[4]"] * 2),
+        ("own", [], ["--profile own: train.epochs", None]),  # a claim of its own
+    ],
+)
+def test_claims_know_what_trains_something_else_than_they_are_about(
+    profile: str | None, overrides: list[str], changed_by: list[str | None]
+) -> None:
+    study = parse_study(BASE + CLAIMED, profile=profile, overrides=overrides)
+    assert [each.changed_by for each in study.expect] == changed_by
+    assert parse_study(dump_study(study)).expect == study.expect
+
+
 def test_an_unknown_profile_is_told_with_those_there_are() -> None:
     assert refusal(PROFILED, profile="quik") == [
         "s.yaml: no profile 'quik'. Did you mean 'quick'? It has: quick."

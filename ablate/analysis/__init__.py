@@ -12,6 +12,7 @@ from ablate.analysis.budget import Tolerance, compare_tolerance, expected_best, 
 from ablate.analysis.effects import (
     SCHEMA_VERSION,
     Analysis,
+    ClaimVerdict,
     Comparison,
     Contribution,
     Cost,
@@ -35,6 +36,7 @@ from ablate.study.metrics import direction_of
 __all__ = [
     "SCHEMA_VERSION",
     "Analysis",
+    "ClaimVerdict",
     "Comparison",
     "Contribution",
     "Cost",

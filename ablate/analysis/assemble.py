@@ -146,6 +146,7 @@ def analyze(
     variants = _variants(context)
     contributed = _finished(with_rows(contributions(context), context, rows), context)
     costed = tuple(costs(context))
+    guards = tuple(guard(context))
     best = find_best(context, costed)
     if best is not None:
         best = replace(best, words=best_words(best, costed, context.confidence))
@@ -173,8 +174,8 @@ def analyze(
         costs=costed,
         speeds=tuple(learning_speed(context)),
         gaps=context.gaps,
-        guards=tuple(guard(context)),
-        expectations=tuple(judge(expect, context)),
+        guards=guards,
+        expectations=tuple(judge(expect, context, guards)),
     )
 
 

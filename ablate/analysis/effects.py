@@ -33,6 +33,9 @@ Verdict = Literal["better", "worse", "equivalent", "inconclusive", "described", 
 #: (`analysis.overlap`, Nadeau and Bengio).
 IntervalKind = Literal["fixed_n", "always_valid", "overlapping_splits"]
 
+#: What a published claim comes to (`analysis.expectations`).
+ClaimVerdict = Literal["consistent", "inconsistent", "too imprecise", "not judged"]
+
 Severity = Literal["warning", "note"]
 
 HeldOut = Literal["test", "val"]
@@ -319,24 +322,39 @@ class Guard:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A published claim and what was found here."""
+    """A published claim and what was found here.
+
+    `published_low` and `published_high` are the interval of a published rate; `consistent_low` and
+    `consistent_high` where our result is consistent, by the study's margin or range (one of them
+    is None for an order). `difference`, ours minus the published value, has its interval where a
+    margin is given. `reason` says why there is no verdict, `weak` why the published side is weak
+    evidence; both are "" otherwise.
+    """
 
     claim: Literal["value", "ordering", "collapse_rate", "ratio"]
     variant: str
     than: str | None
     metric: str
     source: str
-    verdict: Literal["reproduced", "refuted", "undecided"]
+    verdict: ClaimVerdict
     text: str
+    reason: str = ""
+    weak: str = ""
     published: float | None = None
     published_low: float | None = None
     published_high: float | None = None
     published_n: int | None = None
+    margin: float | None = None
+    consistent_low: float | None = None
+    consistent_high: float | None = None
     ours: float | None = None
     ours_low: float | None = None
     ours_high: float | None = None
     ours_n: int = 0
-    seeds_needed: int | None = None  # in all, when undecided
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    seeds_needed: int | None = None  # in all, when too imprecise
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from ablate.study.metrics import is_share
 #: The width of a range of learning rates, as a metric.
 DECADES = "learning_rate_decades"
 
+#: "Metrics" with which a published claim speaks of failures instead.
+RATES = frozenset({"collapse_rate", "failure_rate"})
+
 _ACRONYMS = {"mae": "MAE", "mse": "MSE", "auc": "AUC", "rmse": "RMSE"}
 
 
@@ -67,7 +70,7 @@ def seeds_phrase(seeds: Sequence[int]) -> str:
 
 def in_percent(metric: str) -> bool:
     """Whether the metric is written in percent and points rather than as it is."""
-    return is_share(metric) or metric in ("collapse_rate", "failure_rate")
+    return is_share(metric) or metric in RATES
 
 
 def amount(

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from ablate.analysis import Expectation, FactorEffect
+from ablate.analysis import ClaimVerdict, Expectation, FactorEffect
 from ablate.report import formatting, tables
 from ablate.report.document import Column, Plot, Table
 from ablate.report.markdown import as_table, escape, fenced
@@ -22,6 +23,7 @@ _COLUMNS = (
     Column("Study", "left"),
     Column("Claim", "left"),
     Column("Published", "left"),
+    Column("Consistent within", "left"),
     Column("Here", "left"),
     Column("Verdict", "left"),
     Column("Source", "left"),
@@ -77,12 +79,16 @@ def as_document(
     run = [each for each in reproductions if each.finished]
     rest = [each for each in reproductions if not each.finished]
     parts = [
-        "# Published results, reproduced or refuted",
+        "# Published results, and what was found here",
         "This page is written by `ablate reproduce` from the trials themselves; nothing in it is "
-        "entered by hand. A claim is *reproduced* when the whole interval found here lies within "
-        "the published one (or on the claimed side), *refuted* when it lies outside, *undecided* "
-        "while it reaches over a border; then the seeds that would decide are named. Where a "
-        "source has a single run no equality is asked of it. Intervals are at 95 %.",
+        "entered by hand. How near is near enough is said by each study beforehand, as a margin "
+        "around the published value or as a range; neither is published. A claim is *consistent* "
+        "with what was found when the interval of the difference lies within the margin (the "
+        "whole interval found here within the range, or on the claimed side), *inconsistent* when "
+        "it leaves out what is claimed, else *too imprecise*; then the seeds that would probably "
+        "decide are named. It is *not judged* where a profile trained something else than the "
+        "claim is about, where trials were lost, or where a warning concerns it. One or two "
+        "published runs are weak evidence. Each claim is judged at 95 % for itself.",
         tally(run),
         as_table(overview(run)),
     ]
@@ -127,7 +133,7 @@ def tally(reproductions: Sequence[Reproduction]) -> str:
     ]
     counts = ", ".join(
         f"{verdicts.count(verdict)} {verdict}"
-        for verdict in ("reproduced", "refuted", "undecided")
+        for verdict in get_args(ClaimVerdict)
         if verdict in verdicts
     )
     trials = sum(len(each.report.results) for each in reproductions if each.report)
@@ -217,12 +223,14 @@ def _unclaimed(report: ReportData) -> tuple[str, ...]:
     scale = tables.scale_of(analysis, analysis.metric)
     chosen: FactorEffect | None = max(effects, key=lambda each: each.order, default=None)
     if chosen is None:
-        return ("no published value", formatting.NONE, formatting.NONE, "new", formatting.NONE)
+        dashes = [formatting.NONE] * 3
+        return ("no published value", *dashes, "new", formatting.NONE)
     interval = scale.interval(chosen.low, chosen.high, sign=True)
     return (
         f"interaction of {' and '.join(chosen.factors)} in "
         f"{formatting.metric_title(chosen.metric)}",
         "none",
+        formatting.NONE,
         f"{scale.difference(chosen.mean)} ({interval}) n = {chosen.n}",
         "new",
         "no published value",

@@ -294,6 +294,16 @@ def _check_claims(study: Declaration) -> Iterator[Problem]:
             low, high = claim.range
             text = f"expected [low, high]. Received: [{low:g}, {high:g}]."
             yield Problem((*at, "range"), text)
+        near = claim.claim in ("value", "ratio") and claim.value is not None and not claim.range
+        if claim.margin is not None and not near:
+            text = (
+                "a margin is for a 'value' or a 'ratio' that has a published value and no range. "
+                "An ordering takes the least difference as its 'value'; a rate is held against "
+                "the published one's interval."
+            )
+            yield Problem((*at, "margin"), text)
+        elif claim.claim == "value" and (beyond := beyond_shares(claim.metric, claim.margin)):
+            yield Problem((*at, "margin"), beyond)
 
 
 def _check_names(study: Declaration, resolved: Sequence[ResolvedVariant]) -> Iterator[Problem]:

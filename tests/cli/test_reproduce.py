@@ -71,7 +71,11 @@ variants:
   bn: {insert: [{layer: BatchNormalization}]}
 expect:
   - {claim: value, variant: bn, metric: curve/loss, range: [0.0, 100.0], source: "nobody"}
-profiles: {quick: {train.epochs: 1}}
+profiles:
+  quick:
+    train.epochs: 1
+    expect:
+      - {claim: value, variant: bn, metric: curve/loss, range: [0.0, 99.0], source: "nobody"}
 """
 
 
@@ -85,7 +89,7 @@ def test_runs_and_writes_the_document(tmp_path, capsys):
     assert run_cli([*again, *where]) == 0
     text = output.read_text()
     assert "| tiny (quick) | value: running loss of the last epoch of bn |" in text
-    assert "| reproduced |" in text
+    assert "| consistent |" in text
     assert "ablate reproduce tiny --profile quick" in text
     assert list((tmp_path / "found").glob("tiny-*.png"))
     # Seeds and paths may differ from the file; what was trained decides which profile it was.
@@ -142,4 +146,4 @@ def test_every_study_trains(name, stand_in, tmp_path):
     for asked, claim in zip(study.expect, known.expectations, strict=True):
         if {asked.variant, asked.than} & lost:  # a high rate on noise: an outcome, no mistake
             continue
-        assert not claim.text.startswith("undecided: no completed trial"), claim.text
+        assert not claim.text.startswith("not judged: no completed trial"), claim.text

@@ -70,17 +70,19 @@ def test_a_heading_has_a_title_and_labelled_paragraphs(digits):
 
 def test_every_claim_has_a_row_with_its_verdict(digits):
     table = overview([digits])
-    assert [(row[0], row[4], row[5]) for row in table.rows] == [
-        ("digits (quick)", "reproduced", "Table 1"),
-        ("digits (quick)", "refuted", "a|b"),
+    assert [(row[0], row[5], row[6]) for row in table.rows] == [
+        ("digits (quick)", "consistent", "Table 1"),
+        ("digits (quick)", "inconsistent (weak: 1 published run)", "a|b"),
     ]
     assert table.marks == ("better", "worse")
-    assert tally([digits]) == "1 study, 10 trials, 2 published claims: 1 reproduced, 1 refuted."
+    assert (
+        tally([digits]) == "1 study, 10 trials, 2 published claims: 1 consistent, 1 inconsistent."
+    )
 
 
 def test_a_study_without_claims_reports_its_interaction():
     found = Reproduction("crossed", HEADING, material([], factors=True))
-    ((name, claim, published, here, verdict, _),) = overview([found]).rows
+    ((name, claim, published, _, here, verdict, _),) = overview([found]).rows
     assert (name, published, verdict) == ("crossed", "none", "new")
     assert claim == "interaction of bn and dropout in test accuracy"
     assert here.endswith("n = 5")
@@ -92,7 +94,7 @@ def test_the_document_tells_source_verdict_circumstances_and_command(digits):
     assert "Not finished here: `later` (Not yet)." in text
     assert "**Does BN help the digits?**" in text
     assert "Claim: it does, by `a lot`\\*." in text
-    assert "- Refuted: " in text and "a\\|b" in text
+    assert "- Inconsistent: " in text and "a\\|b" in text
     assert "](<reproductions/digits.png>)" in text
     assert "5 seeds, 10 trials" in text and "Keras 3.15.1" in text
     assert "```sh\nablate reproduce digits --profile quick\n```" in text

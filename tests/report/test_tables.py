@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ablate.analysis.crossed import Crossed
 from ablate.report import ReportData, tables
+from ablate.report.formatting import NONE
 from ablate.report.plots.expectations import expectations as draw_expectations
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
@@ -162,7 +163,7 @@ def test_a_mix_of_environments_shows_each_value(digits):
 def expected():
     claims = [
         {"claim": "value", "variant": "bn", "metric": "test_accuracy", "value": 0.978, "sd": 0.002,
-         "n": 7, "source": "A paper"},
+         "n": 7, "margin": 0.01, "source": "A paper"},
         {"claim": "value", "variant": "plain", "metric": "test_accuracy", "range": (0.5, 0.6),
          "source": "A & B"},
         {"claim": "ratio", "variant": "bn", "than": "plain", "metric": "test_loss",
@@ -177,13 +178,21 @@ def test_published_claims_stand_beside_ours_with_both_intervals():
     material = expected()
     table = tables.expectations(material)
     found = material.analysis.expectations
-    assert column(table, "Verdict")[1].startswith("refuted")
-    assert column(table, "Published")[1] == "50.00 to 60.00"
-    assert column(table, "Published")[0].endswith("n = 7")
+    assert column(table, "Verdict")[1].startswith("inconsistent")
+    assert column(table, "Published") == ["97.80 n = 7", NONE, NONE, NONE]
+    assert column(table, "Consistent within") == [
+        "96.80 to 98.80", "50.00 to 60.00", "0.100 to 0.900", "above 0",
+    ]  # fmt: skip
+    assert column(table, "Here")[3].startswith("+1.")
     assert column(table, "Here")[0].startswith(f"{found[0].ours * 100:.2f}")
     assert column(table, "Claim")[2] == "ratio: test loss of bn against plain"
     assert float(column(table, "Here")[2].split()[0]) < 1  # a ratio is no percentage
-    assert table.notes == tuple(each.text for each in found)
+    assert table.notes == (
+        *(each.text for each in found),
+        "Each claim is judged at 95 % for itself. What a result is consistent within (a margin "
+        "around the published value, a range) was chosen by whoever wrote the study, not "
+        "published.",
+    )
 
 
 def test_published_claims_are_drawn_a_panel_for_each_scale():

@@ -90,6 +90,15 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"expect": [claim(range=[2.0, 1.0])]},
         "expect[0].range: expected [low, high]. Received: [2, 1].",
     ),
+    "a margin of a claim without a published value": (
+        {"expect": [claim(value=None, range=[0.9, 1.0], margin=0.01)]},
+        "expect[0].margin: a margin is for a 'value' or a 'ratio' that has a published value and "
+        "no range.",
+    ),
+    "a margin of a share as large as all shares": (
+        {"expect": [claim(margin=1.0)]},
+        "expect[0].margin: 1 is no margin of test_accuracy, a share of 1: 0.01 is one point of it.",
+    ),
 }
 
 

@@ -1,8 +1,8 @@
-"""Published values beside what was found: two marks and two intervals per claim.
+"""Published values beside what was found: two marks per claim, and what it is consistent within.
 
-Claims on one metric share a panel, so that they share a scale. Squares are published, with the
-range or the interval of the source where it has one; circles are found here. A claim of an order
-has no published number: its border is zero.
+Claims on one metric share a panel, so that they share a scale. Squares are published; the thin
+line beside them is what the study calls consistent, or the published rate's interval; circles are
+found here. A claim of an order has no published number: its border is zero.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from ablate.report.report_data import ReportData
 #: Panels, and claims in each.
 MOST_PANELS, MOST_ROWS = 8, 30
 
-_VERDICTS = {"reproduced": PALETTE[3], "refuted": PALETTE[2], "undecided": GREY}
+_VERDICTS = {
+    "consistent": PALETTE[3], "inconsistent": PALETTE[2], "too imprecise": GREY, "not judged": GREY
+}  # fmt: skip
 
 
 @drawn
@@ -47,10 +49,10 @@ def expectations(report: ReportData) -> Iterator[Plot]:
     yield Plot(
         "expectations",
         "Published values and what was found",
-        "Grey squares: published, with the range or interval of the source where it has one. "
-        "Circles: found here, with the interval; green reproduced, orange refuted, grey undecided "
-        "(the interval reaches over a border). A single published run has no interval, and "
-        "nothing is held equal to it.",
+        "Grey squares: published; the line through them is what the study calls consistent with "
+        "it (its margin or range, not published), of a rate the published one's interval. "
+        "Circles: found here, with the interval; green consistent, orange inconsistent, grey too "
+        "imprecise or not judged.",
         figure,
     )
 
@@ -63,7 +65,7 @@ def claim_factor(claim: str, metric: str) -> float:
 def _panel(axis: Axes, claim: str, metric: str, claims: list[Expectation]) -> None:
     factor = claim_factor(claim, metric)
     for row, each in enumerate(claims):
-        _mark(axis, row - 0.14, each.published, each.published_low, each.published_high, factor,
+        _mark(axis, row - 0.14, each.published, each.consistent_low, each.consistent_high, factor,
               colour=GREY, marker="s")  # fmt: skip
         _mark(axis, row + 0.14, each.ours, each.ours_low, each.ours_high, factor,
               colour=_VERDICTS[each.verdict], marker="o")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ablate.analysis import Effect, Expectation, FactorEffect
+from ablate.analysis.formatting import RATES
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
@@ -243,7 +244,7 @@ def _ends(each: Effect, scale: Scale) -> str:
 
 def expectations(report: ReportData) -> Table | None:
     """Return the published claims beside what was found."""
-    rows = report.analysis.expectations
+    analysis, rows = report.analysis, report.analysis.expectations
     return tabulated(
         "expectations",
         "Held against published values",
@@ -251,13 +252,21 @@ def expectations(report: ReportData) -> Table | None:
         (
             (Column("Claim", "left"), _claim),
             (Column("Published", "left"), lambda each: _with_interval(each, "published")),
+            (Column("Consistent within", "left", drop=3), _consistent_within),
             (Column("Here", "left"), lambda each: _with_interval(each, "ours")),
             (Column("Verdict", "left"), _verdict),
             (Column("Source", "left", drop=2), lambda each: each.source),
         ),
-        tuple(each.text for each in rows if each.text),
-        mark=lambda each: {"reproduced": "better", "refuted": "worse"}.get(each.verdict, ""),
+        (*(each.text for each in rows), CLAIMS_NOTE.format(level=percent(analysis.confidence))),
+        mark=lambda each: {"consistent": "better", "inconsistent": "worse"}.get(each.verdict, ""),
     )
+
+
+#: What must be known of every table of claims.
+CLAIMS_NOTE = (
+    "Each claim is judged at {level} for itself. What a result is consistent within (a margin "
+    "around the published value, a range) was chosen by whoever wrote the study, not published."
+)
 
 
 def _claim(each: Expectation) -> str:
@@ -266,17 +275,36 @@ def _claim(each: Expectation) -> str:
 
 
 def _verdict(each: Expectation) -> str:
-    needed = f" ({each.seeds_needed} seeds would decide)" if each.seeds_needed else ""
-    return each.verdict + needed
+    """Return the verdict with what makes it weak, why there is none, or what would decide."""
+    behind = [each.reason] if each.reason else []
+    if each.seeds_needed:
+        unit = "trials" if each.claim == "collapse_rate" else "seeds"
+        behind.append(f"{each.seeds_needed} {unit} would probably decide")
+    if each.weak and each.verdict != "not judged":
+        behind.append(f"weak: {each.weak}")
+    return f"{each.verdict} ({'; '.join(behind)})" if behind else each.verdict
+
+
+def _consistent_within(each: Expectation) -> str:
+    """Return where a result is consistent: "96.3 to 98.3", "above 0"; a dash of rates' orders."""
+    scale, low, high = _claim_scale(each), each.consistent_low, each.consistent_high
+    if low is not None and high is not None:
+        return scale.interval(low, high)
+    if low is None and high is None:
+        return NONE
+    border = scale.value(low or high) if low or high else "0"
+    return f"{'below' if low is None else 'above'} {border}"
 
 
 def _with_interval(each: Expectation, side: str) -> str:
     """Return the value of one side ("published" or "ours") with its interval and n."""
     value, low, high, n = (getattr(each, side + end) for end in ("", "_low", "_high", "_n"))
     scale = _claim_scale(each)
-    parts = [scale.value(value)] if value is not None else []
+    signed = side == "ours" and each.claim == "ordering" and each.metric not in RATES
+    write = scale.difference if signed else scale.value
+    parts = [write(value)] if value is not None else []
     if low is not None and high is not None:
-        ends = scale.interval(low, high)
+        ends = scale.interval(low, high, sign=signed)
         parts.append(f"({ends})" if parts else ends)
     if n:
         parts.append(f"n = {n}")

@@ -61,6 +61,21 @@ class Expect(Strict):
     )
     value: float | None = Field(default=None, description="The published value.")
     sd: float | None = Field(default=None, ge=0, description="Its published deviation.")
-    range: Range | None = Field(default=None, description="The published range: [low, high].")
     n: int | None = Field(default=None, ge=1, description="Runs behind the published value.")
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        description="How far the result may lie from `value` and be consistent with it, in the "
+        "metric's unit; chosen here, not published.",
+    )
+    range: Range | None = Field(
+        default=None,
+        description="In place of a margin, the range within which the result is consistent: "
+        "[low, high]; chosen here, not published.",
+    )
     source: str = Field(description="Where it is published.")
+    changed_by: str | None = Field(
+        default=None,
+        description="Written by `ablate` itself where a profile or an override changes what is "
+        "trained: there is no verdict then.",
+    )
