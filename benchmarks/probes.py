@@ -23,7 +23,7 @@ from pathlib import Path
 
 TARGET = 1.10
 PROBES = (
-    "activations", "batchnorm", "covariate_shift", "dropout", "gradients", "landscape",
+    "activations", "batchnorm", "covariate_shift", "dropout", "gradients", "inference", "landscape",
     "mistakes", "perturbation", "variance_shift",
 )  # fmt: skip
 

@@ -15,6 +15,9 @@ from ablate.errors import StudyError
 from ablate.probes.measurement import Context
 from ablate.probes.statistics import relative_change
 
+#: Bins of the confidence, as in Guo et al. 2017.
+BINS = 15
+
 
 def require_single_output(context: Context, probe: str) -> None:
     """Refuse a network with several outputs."""
@@ -66,6 +69,41 @@ def probabilities(output: Any) -> np.ndarray:
         return output
     powers = np.exp(output - output.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def scores(chances: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Return how good probabilities are, each the mean over rows.
+
+    accuracy; nll, the negative log-likelihood −log p[y] in nats (p at least 1e-7, as in Keras's
+    loss); brier, Σ_c (p[c] − [y = c])², from 0 to 2 (Brier 1950); ece, the expected calibration
+    error Σ_b n_b/n |accuracy_b − confidence_b| over `BINS` equal bins of the confidence (Guo et
+    al. 2017).
+
+    Args:
+        chances: (rows, classes).
+        truth: (rows,), labels.
+    """
+    if not np.isfinite(chances).all():
+        return dict.fromkeys(("accuracy", "nll", "brier", "ece"), np.nan)
+    hit = np.eye(chances.shape[-1])[truth]
+    counts, right, sure = reliability(chances, truth)
+    return {
+        "accuracy": 1 - error_share(chances, truth),
+        "nll": float(-np.log(np.maximum((chances * hit).sum(axis=-1), 1e-7)).mean()),
+        "brier": float(np.square(chances - hit).sum(axis=-1).mean()),
+        "ece": float(np.abs(right - sure).sum() / counts.sum()),
+    }
+
+
+def reliability(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return what a reliability diagram shows, (3, `BINS`).
+
+    Per bin of the largest probability: how many rows, how many of them right, and the sum of their
+    confidence.
+    """
+    sure, right = chances.max(axis=-1), chances.argmax(axis=-1) == truth
+    at = np.minimum((sure * BINS).astype(int), BINS - 1)
+    return np.stack([np.bincount(at, each, BINS) for each in (np.ones(len(at)), right, sure)])
 
 
 def entropy(chances: np.ndarray) -> np.ndarray:

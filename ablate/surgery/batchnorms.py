@@ -62,38 +62,9 @@ class GhostBatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if not (training and self.trainable) or self.parts == 1:
             return super().call(inputs, training=training, mask=mask)
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        axis = self.axis % len(x.shape)
-        channels = [1] * len(x.shape)
-        channels[0], channels[axis] = -1, x.shape[axis]
-        others = [each for each in range(1, len(x.shape)) if each != axis]
-        rows = ops.shape(x)[0]
-        part = ops.arange(rows) // ((rows + self.parts - 1) // self.parts)
-        weight = ops.ones_like(x)
-        if mask is not None:
-            weight = weight * ops.cast(ops.expand_dims(mask, -1), x.dtype)
-
-        def by_part(values: Any) -> Any:
-            """Sum the values of each part and channel, of shape (parts, channels)."""
-            sums = ops.sum(values, axis=others) if others else values
-            return ops.segment_sum(sums, part, num_segments=self.parts)
-
-        def by_row(values: Any) -> Any:
-            return ops.reshape(ops.take(values, part, axis=0), channels)
-
-        count = by_part(weight)
-        at_least_one = ops.maximum(count, 1)
-        mean = by_part(x * weight) / at_least_one
-        deviation = x - by_row(mean)
-        variance = by_part(ops.square(deviation) * weight) / at_least_one
+        y, count, mean, variance = normalized_by_part(self, inputs, self.parts, mask)
         self._follow(count, mean, variance)
-        factor = ops.rsqrt(variance + self.epsilon)
-        if self.scale:
-            factor = factor * ops.cast(self.gamma, x.dtype)
-        y = deviation * by_row(factor)
-        if self.center:
-            y = y + ops.reshape(ops.cast(self.beta, x.dtype), [1, *channels[1:]])
-        return ops.cast(y, self.compute_dtype)
+        return y
 
     def _follow(self, count: Any, mean: Any, variance: Any) -> None:
         """Let the moving statistics follow those of the parts, of shape (parts, channels)."""
@@ -182,3 +153,51 @@ class FrozenAffine(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
+
+
+def normalized_by_part(
+    layer: keras.layers.BatchNormalization, inputs: Any, parts: Any, mask: Any = None
+) -> tuple[Any, Any, Any, Any]:
+    """Normalize each of `parts` runs of ⌈n / parts⌉ rows by its own moments.
+
+    Args:
+        layer: Whose gamma, beta, epsilon and axis they are; its statistics have no part in it.
+        inputs: A tensor of n rows.
+        parts: How many runs.
+        mask: Shape of `inputs` without its last axis; masked positions do not count.
+
+    Returns:
+        The output, in the layer's dtype; and of each part and channel, `(parts, channels)`, the
+        count, the mean and the biased variance.
+    """
+    x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+    axis = layer.axis % len(x.shape)
+    channels = [1] * len(x.shape)
+    channels[0], channels[axis] = -1, x.shape[axis]
+    others = [each for each in range(1, len(x.shape)) if each != axis]
+    rows = ops.shape(x)[0]
+    part = ops.arange(rows) // ((rows + parts - 1) // parts)
+    weight = ops.ones_like(x)
+    if mask is not None:
+        weight = weight * ops.cast(ops.expand_dims(mask, -1), x.dtype)
+
+    def by_part(values: Any) -> Any:
+        """Sum the values of each part and channel, of shape (parts, channels)."""
+        sums = ops.sum(values, axis=others) if others else values
+        return ops.segment_sum(sums, part, num_segments=parts)
+
+    def by_row(values: Any) -> Any:
+        return ops.reshape(ops.take(values, part, axis=0), channels)
+
+    count = by_part(weight)
+    at_least_one = ops.maximum(count, 1)
+    mean = by_part(x * weight) / at_least_one
+    deviation = x - by_row(mean)
+    variance = by_part(ops.square(deviation) * weight) / at_least_one
+    factor = ops.rsqrt(variance + layer.epsilon)
+    if layer.scale:
+        factor = factor * ops.cast(layer.gamma, x.dtype)
+    y = deviation * by_row(factor)
+    if layer.center:
+        y = y + ops.reshape(ops.cast(layer.beta, x.dtype), [1, *channels[1:]])
+    return ops.cast(y, layer.compute_dtype), count, mean, variance

@@ -271,7 +271,7 @@ def moments(
         InstrumentedModel(
             model,
             {layer: _moments_watch(_axis(layer), output) for layer in layers},
-            leave_out=layers if leave_out else (),
+            instead={layer: lambda x, mask: x for layer in layers} if leave_out else None,
             training=layers if training else (),
         )
     )

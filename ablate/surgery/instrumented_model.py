@@ -3,7 +3,7 @@
 The outputs of an `InstrumentedModel` are what its watches made of the inputs and outputs of those
 layers. The calls are carried out on real tensors with the model's own layers, so nothing is copied,
 no symbolic node is added to them, and every activation is dropped once it has been watched. Layers
-can be left out, or run as in training while the others run as at inference.
+can be passed over or replaced, or run as in training while the others run as at inference.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class InstrumentedModel(keras.Model):
     Args:
         model: A functional or Sequential model; its layers are used as they are.
         watches: By layer, what to make of its calls.
-        leave_out: Layers whose input passes for their output.
+        instead: By layer, what takes its place: `instead(input, mask)` returns the output.
         training: Layers that run as in training.
         outputs: Whether the model's outputs are returned too.
     """
@@ -54,7 +54,7 @@ class InstrumentedModel(keras.Model):
         model: keras.Model,
         watches: Mapping[keras.Layer, Watch] | None = None,
         *,
-        leave_out: Collection[keras.Layer] = (),
+        instead: Mapping[keras.Layer, Callable[[Any, Any], Any]] | None = None,
         training: Collection[keras.Layer] = (),
         outputs: bool = False,
     ) -> None:
@@ -63,7 +63,7 @@ class InstrumentedModel(keras.Model):
         self.model = model
         self.watched = tuple(watches or {})
         self._watches = {id(layer): watch for layer, watch in (watches or {}).items()}
-        self._left_out = {id(layer) for layer in leave_out}
+        self._instead = {id(layer): each for layer, each in (instead or {}).items()}
         self._in_training = {id(layer) for layer in training}
         self._with_outputs = outputs
 
@@ -84,8 +84,12 @@ class InstrumentedModel(keras.Model):
                         graph.set_mask(feed, mask)
                 return self._run(graph.read(operation), inner, seen)
             tensor = args[0] if args else next(iter(kwargs.values()))
-            if id(operation) in self._left_out:
-                results = [tensor]
+            mask = kwargs.get("mask")
+            mask = graph.mask_of(tensor) if mask is None else mask
+            if id(operation) in self._instead:
+                results = [self._instead[id(operation)](tensor, mask)]
+                if mask is not None and graph.mask_of(results[0]) is None:
+                    graph.set_mask(results[0], mask)
             else:
                 kind: Any = type(operation)
                 if isinstance(operation, keras.Layer) and _takes_training(kind):
@@ -93,8 +97,6 @@ class InstrumentedModel(keras.Model):
                     kwargs = {**kwargs, "training": id(operation) in self._in_training}
                 results = keras.tree.flatten(operation(*args, **kwargs))
             if id(operation) in self._watches:
-                mask = kwargs.get("mask")
-                mask = graph.mask_of(tensor) if mask is None else mask
                 watch = self._watches[id(operation)]
                 seen[id(operation)].append(watch(tensor, results[0], mask))
             return results

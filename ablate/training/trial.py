@@ -382,7 +382,10 @@ class _Running:
 
     def _finish(self) -> Outcome:
         metrics, status = self._final_metrics(), "diverged" if self.record.diverged else "completed"
+        began = time.perf_counter()
         arrays = self.probing.arrays() if self.trial.probes else {}
+        if self.trial.probes:
+            self.record.clock.add("probes", began)
         model = None if self.record.diverged else self._save()
         row_metric, by_row = self._by_row(metrics)  # last: a network may draw in inference, too
         result = self.record.result(

@@ -66,7 +66,7 @@ def test_a_probe_leaves_everything_but_what_it_says_as_it_was(name, network, con
     kept = {id(v) for v in model.trainable_variables}
     for variable, ok in zip([*model.variables, *model.optimizer.variables], same, strict=True):
         assert ok or id(variable) not in kept
-    assert trained and first
+    assert trained and (first or name == "inference")  # which measures at the end, once
     second = probe.measure(1)
     assert {key: np.shape(each) for key, each in first.items()} == {
         key: np.shape(each) for key, each in second.items()

@@ -81,6 +81,16 @@ def arrays(probe: str, variant: str) -> dict[str, np.ndarray]:
             "image": np.full((wrong, 4, 4, 1), 9, "uint8"),
             "image_row": np.zeros(wrong, int),
         }  # fmt: skip
+    if probe == "inference":
+        ways = ["inference", "precise_bn", "batch_1", "batch_16"]
+        found = {"epochs": EPOCHS[-1:], "parts": np.array(["validation", "test"])}
+        found |= {"ways": np.array(ways), "shift": np.array("test inputs shifted: invert 1")}
+        for part in ("validation", "test"):
+            for at, way in enumerate(ways):
+                for score in ("accuracy", "nll", "brier", "ece"):
+                    found[f"scalar/{part}/{way}/{score}"] = np.array([0.5 - 0.01 * at])
+                counts = np.stack([np.full(15, 10.0), np.arange(15) / 2, np.arange(15) / 1.6])
+                found[f"reliability/{part}/{way}"] = counts[None]
     return {f"{probe}/{key}": value for key, value in found.items()}
 
 
@@ -137,6 +147,29 @@ def test_rows_on_which_variants_differ_are_listed(material):
     assert contested(found)[0].wrong == {"plain": 5, "bn": 0, "dropout": 0, "both": 0}
 
 
+def test_ways_of_inference_are_compared_with_plain_inference_seed_by_seed(material):
+    data = material("inference")
+    variants = {each.id: (each.variant, each.seed) for each in data.results}
+
+    def stored(trial):
+        variant, seed = variants[trial]
+        found = arrays("inference", variant)
+        key = "inference/scalar/test/batch_1/nll"
+        return found | {key: found[key] + 0.001 * seed}
+
+    (section,) = probe_sections.sections(replace(data, arrays=stored))
+    assert section.text[-1] == (
+        "Test inputs shifted: invert 1; the validation rows are as they were."
+    )
+    of_test = next(each for each in section.tables if each.name == "probe-inference-test")
+    plain, precise, single, _ = of_test.rows[:4]
+    assert plain[:4] == ("plain", "as Keras predicts", "50.00", "0.5000")
+    assert precise[1:3] == ("precise BN", "49.00 (−1.00)")  # no spread: no interval
+    # Seeds 0 to 4: differences −.02 to −.016, their deviation .00158, t(4) = 2.776.
+    assert single[3] == "0.4820 (−0.0180; −0.0200 to −0.0160)"
+    assert len(of_test.rows) == 4 * 4 and of_test.marks[:2] == ("baseline", "")
+
+
 def test_a_probe_asked_for_twice_is_drawn_twice(material):
     again = {
         key.replace("landscape/", "landscape_2/"): value
@@ -160,18 +193,19 @@ def test_a_seed_that_ended_early_leaves_gaps(digits):
 
 
 def test_images_for_tensorboard_are_of_a_trial(digits):
-    names = ("activations", "fitted_curve", "mistakes")
+    names = ("activations", "fitted_curve", "inference", "mistakes")
     result = replace(digits.results[0], probes=names)
     stored = {
         **arrays("activations", "plain"),
         **arrays("fitted_curve", "plain"),
+        **arrays("inference", "plain"),
         **arrays("mistakes", "plain"),
     }
     found = probe_sections.illustrate(result, stored)
     assert set(found) == {
         ("activations/percentiles", 10),
         ("fitted_curve/curve", 0), ("fitted_curve/curve", 5), ("fitted_curve/curve", 10),
-        ("mistakes/confusion", 10), ("mistakes/wrong", 10),
+        ("inference/reliability", 10), ("mistakes/confusion", 10), ("mistakes/wrong", 10),
     }  # fmt: skip
     assert all(content[:4] == b"\x89PNG" for content in found.values())
     assert probe_sections.illustrate(result, {}) == {}
