@@ -205,6 +205,12 @@ MODULES = {
         {"RecordWriter"},
         "Records are length, masked CRC-32C, data, masked CRC-32C; a dozen lines write them.",
     ),
+    "tensorboard.backend": (
+        {"http_util"}, "Answer with werkzeug alone; the policy of a page's scripts is a header.",
+    ),
+    "tensorboard.plugins": (
+        {"base_plugin"}, "What a plugin inherits, as TensorBoard's guide for plugins has it.",
+    ),
     "tensorboard.plugins.hparams": (
         {"api_pb2", "metadata"}, "What a row of the HParams tab is made of; see its plugin_data.",
     ),
@@ -352,7 +358,7 @@ def _overridden() -> Iterator[tuple[str, str]]:
             foreign = [
                 base for base in kind.__mro__ if base.__module__.split(".")[0] in WATCHED
             ]  # fmt: skip
-            for name in vars(kind):
+            for name in vars(kind).keys() - {"_abc_impl"}:  # of Python's own abstract classes
                 if _private(name) and any(name in vars(base) for base in foreign):
                     yield f"{file} {kind.__name__}", name
 

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 @logs_option
 @click.option("--port", type=click.IntRange(1, 65535), help="Port; default 6006 if it is free.")
 @click.option("--rebuild", is_flag=True, help="Write the event files anew from the results.")
+@click.option("--seeds", is_flag=True, help="Show every seed by itself, beside the variants.")
 @click.option(
     "--all-runs",
     is_flag=True,
-    help="Show every trial, however many; by default at most 250 runs of a study are shown.",
+    help="Show every seed, however many; --seeds alone shows at most 250 runs of a study.",
 )
 @quiet_option
 @json_option
@@ -36,14 +37,17 @@ def command(
     logs: Path,
     port: int | None,
     rebuild: bool,
+    seeds: bool,
     all_runs: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
     """Open TensorBoard on STUDY, or on every study under --logs.
 
-    It runs on this machine alone, shows a study while it runs, and ends with Ctrl-C. The event
-    files follow from the results: where they are missing or out of date they are written first.
+    It shows the variants: mean curves with their intervals, a row of HParams, and in the tab
+    Ablation the report as it now is. It runs on this machine alone, shows a study while it runs,
+    and ends with Ctrl-C. The event files follow from the results: where they are missing or out of
+    date they are written first.
     """
     from ablate.errors import StoreError
     from ablate.events.server import address, has_charts, runs_in, serve
@@ -53,7 +57,8 @@ def command(
         written = _bring_up_to_date(store, found, rebuild=rebuild, all_runs=all_runs)
         if written and not (quiet or as_json):
             echo(f"{store.name}: {written}")
-    with _stoppable(), _logdir([store for store, _ in stores], whole=study is not None) as logdir:
+    boards = {"." if study is not None else store.name: store.tensorboard for store, _ in stores}
+    with _stoppable(), _logdir(boards, seeds=seeds or all_runs) as logdir:
         if not runs_in(logdir) and not any(_being_run(store) for store, _ in stores):
             names = ", ".join(f"'{store.name}'" for store, _ in stores)
             raise StoreError(
@@ -171,21 +176,20 @@ def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:
 
 
 @contextmanager
-def _logdir(stores: list[Store], whole: bool) -> Iterator[Path]:
-    """Yield the logdir: a study's own, or one of links to all of them that keeps up."""
-    if whole:
-        yield stores[0].tensorboard
+def _logdir(boards: dict[str, Path], seeds: bool) -> Iterator[Path]:
+    """Yield the logdir: a study's own, or one of links that keeps up with what is new."""
+    if list(boards) == ["."] and not seeds:
+        yield boards["."]
         return
     from ablate.events import share
 
-    boards = {store.name: store.tensorboard for store in stores}
     with tempfile.TemporaryDirectory(prefix="ablate-board-") as folder:
-        share(Path(folder), boards)
+        share(Path(folder), boards, seeds=seeds)
         done = threading.Event()
 
         def keep_up() -> None:
             while not done.wait(5.0):
-                share(Path(folder), boards)
+                share(Path(folder), boards, seeds=seeds)
 
         follower = threading.Thread(target=keep_up, daemon=True)
         follower.start()

@@ -65,8 +65,10 @@ def command(
     return 0
 
 
-def read(study: str, logs: Path) -> ReportData:
+def read(study: str, logs: Path, *, by: str = "report") -> ReportData:
     """Return the data of the report on a study: whatever of it has been trained so far.
+
+    `by` says what shows it (`ablate.study.looks`).
 
     Raises:
         StudyError: there is no such study, or its file is not valid.
@@ -89,7 +91,7 @@ def read(study: str, logs: Path) -> ReportData:
 
         results, made, _ = screened(found, store)
         warnings = _left_out(len(made.dropped), store)
-        return report_on(results, command=f"ablate screen {again}", warnings=warnings)
+        return report_on(results, by=by, command=f"ablate screen {again}", warnings=warnings)
     made = plan(found, store, earlier=resolved_before(store), recorded=True)
     outcome, verb = made.outcome(made.results, store), "run"
     searched = found_by_search(made.study, store, made.resolved)
@@ -98,6 +100,7 @@ def read(study: str, logs: Path) -> ReportData:
     summary = None if searched is None else summarize(searched)
     report = report_of(
         outcome,
+        by=by,
         command=f"ablate {verb} {again}",
         warnings=_left_out(len(made.dropped), store),
         sections=() if summary is None else (section(summary),),

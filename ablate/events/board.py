@@ -4,11 +4,16 @@
 folders (TensorBoard calls each a run) there are. Below `logs/<study>/tensorboard/`:
 
     .                                texts, the Custom Scalars layout, the columns of HParams
-    <variant>/                       the variant's mean curves and differences, with intervals
-    <variant>/seed<k>/               a trial: its row in HParams, final metrics, probes
-    <variant>/seed<k>/train/         its curves on the training rows
-    <variant>/seed<k>/validation/    and on the validation rows
-    search/<variant>/<point>/seed<k>/…   the same for a point of a search
+    <variant>/                       the variant: its mean curves and differences, with intervals,
+                                     its row in HParams, what its first seed's probes saw
+    <variant>/seed<k>/               a trial: final metrics, probes       (on request)
+    <variant>/seed<k>/train/         its curves on the training rows      (on request)
+    <variant>/seed<k>/validation/    and on the validation rows           (on request)
+    search/<variant>/                the score of each point against each searched value
+    search/<variant>/<point>/seed<k>/…   a point: its row in HParams; its curves on request
+
+Whoever opens TensorBoard on the folder sees variants; `ablate board --seeds` adds what is there on
+request (`ablate.events.files`).
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ import numpy as np
 
 from ablate.study.trial import Trial, TrialResult
 
-#: Runs that the page shows without trouble; it slows beyond.
+#: Runs of seeds that the page shows without trouble; it slows beyond.
 RUNS = 250
 
 #: With a search, whose every point is to be a row of the HParams tab.
@@ -34,9 +39,6 @@ SEARCH_RUNS = 750
 
 #: A trial, its training curves, its validation curves.
 RUNS_PER_TRIAL = 3
-
-#: Seeds of a variant that get images: drawing takes longer than all the rest.
-ILLUSTRATED = 2
 
 _LONGEST = 64
 
@@ -55,6 +57,7 @@ class Board:
     `texts` are Markdown by title, for the Text tab (the study file, the table, the certificate).
     `images` are PNGs by title, for the Images tab (the map of a screening).
     `points` names the search point of a trial, by trial id; a trial without one is the study's.
+    `objective` is what the points are scored by.
     `limit` is how many runs to write at most, None for all. By trial id, `arrays` gives what its
     probes stored and `ended` when it ended, in seconds since 1970; `illustrate` draws its images.
     """
@@ -65,6 +68,7 @@ class Board:
     texts: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, bytes] = field(default_factory=dict)
     points: Mapping[str, str] = field(default_factory=dict)
+    objective: str = "val_loss"
     limit: int | None = RUNS
     arrays: Callable[[str], Arrays] = lambda trial: {}
     illustrate: Illustrate | None = None
@@ -114,9 +118,10 @@ def choose(board: Board, trials: Sequence[Planned]) -> list[Planned]:
     return ranked[: max(room // RUNS_PER_TRIAL, 0)]
 
 
-def illustrated(board: Board, trials: Iterable[Planned]) -> set[str]:
-    """Return the ids of the trials that get images: the first seeds of each variant."""
-    by_variant: dict[str, list[str]] = {}
-    for each in board.own(trials):
-        by_variant.setdefault(each.variant, []).append(each.id)
-    return {trial for own in by_variant.values() for trial in own[:ILLUSTRATED]}
+def first_seeds(board: Board, results: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return each variant's first completed seed with probes, which are shown as the variant's."""
+    found: dict[str, TrialResult] = {}
+    for each in sorted(board.own(results), key=lambda each: each.seed):
+        if each.status == "completed" and each.probes:
+            found.setdefault(each.variant, each)
+    return list(found.values())

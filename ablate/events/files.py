@@ -4,6 +4,9 @@ An event file is a sequence of framed `Event` messages. `write` makes a file tha
 absent; `EventFile` appends and flushes, for the live view, and TensorBoard's readers wait for the
 rest of a record that is cut short. Every file gets a name never used before, since TensorBoard
 reads a name once and then only its growth.
+
+TensorBoard takes every file below its logdir whose name has `tfevents` in it. What is shown on
+request alone is the same file under another name, until `link` gives it that one.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 _ORDINAL = itertools.count()
 
+#: What TensorBoard looks for in a name, and what stands in its place until it shall look.
+SHOWN, ON_REQUEST = "tfevents", "onrequest"
+
 #: Around a record: its length (8 bytes), the sum of that (4), and the sum of the record (4).
 _FRAME = 16
 
@@ -36,9 +42,9 @@ class Point(NamedTuple):
 class EventFile:
     """An event file that grows: `add` points, `flush` them, `close` it."""
 
-    def __init__(self, folder: Path, label: str) -> None:
+    def __init__(self, folder: Path, label: str, *, on_request: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / new_name(label)
+        self.path = folder / new_name(label, on_request=on_request)
         self._writer = RecordWriter(open(self.path, "wb"))  # noqa: SIM115 - closed by close()
         self._described: set[str] = set()
         self._writer.write(_version().SerializeToString())
@@ -62,7 +68,9 @@ class EventFile:
             self._writer.close()
 
 
-def write(folder: Path, label: str, points: Iterable[Point]) -> Path | None:
+def write(
+    folder: Path, label: str, points: Iterable[Point], *, on_request: bool = False
+) -> Path | None:
     """Write a whole event file into `folder` and return its path; None when there is no point.
 
     It is written under a name TensorBoard ignores and renamed, so no reader ever sees
@@ -71,8 +79,8 @@ def write(folder: Path, label: str, points: Iterable[Point]) -> Path | None:
     points = list(points)
     if not points:
         return None
-    growing = EventFile(folder, label)
-    hidden = folder / f".{growing.path.name.replace('tfevents', 'partial')}"
+    growing = EventFile(folder, label, on_request=on_request)
+    hidden = folder / f".{growing.path.name.replace(SHOWN, 'partial')}"
     os.rename(growing.path, hidden)
     growing.add(points)
     growing.close()
@@ -98,12 +106,22 @@ def read(path: Path) -> Iterator[Event]:
 
 def event_files(folder: Path) -> list[Path]:
     """Return the event files directly in `folder`, oldest first; [] where there is no folder."""
-    return sorted(folder.glob("*tfevents*")) if folder.is_dir() else []
+    return sorted(folder.glob("events.out.*")) if folder.is_dir() else []
 
 
-def new_name(label: str) -> str:
+def link(source: Path, folder: Path) -> Path:
+    """Link an event file into `folder` under the name that TensorBoard looks for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / source.name.replace(ON_REQUEST, SHOWN)
+    if not place.is_symlink():
+        os.symlink(source.resolve(), place)
+    return place
+
+
+def new_name(label: str, *, on_request: bool = False) -> str:
     """Return a file name never used before; `label` (a trial id, a purpose) ends it."""
-    return f"events.out.tfevents.{time.time_ns():019d}.{os.getpid()}.{next(_ORDINAL)}.{label}"
+    kind = ON_REQUEST if on_request else SHOWN
+    return f"events.out.{kind}.{time.time_ns():019d}.{os.getpid()}.{next(_ORDINAL)}.{label}"
 
 
 def _version() -> Event:

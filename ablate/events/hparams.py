@@ -1,9 +1,10 @@
 """The HParams tab: a row per variant with its factors, its overrides and its final metrics.
 
-A trial is a *session*; the sessions of one variant (its seeds) share a `group_name`,
-study/variant/configuration, and TensorBoard averages them into one row. A column is a factor or any
-field of the resolved variants that is not the same in all of them, which is what was overridden,
-inserted or searched. The seed is not a column: it would make each trial a row of its own.
+A *session* of TensorBoard's is a variant, whose metrics are means over its seeds, or a trial of a
+search's point; the sessions of one point share a `group_name`, study/variant/configuration, and
+TensorBoard averages them into one row. A column is a factor or any field of the resolved variants
+that is not the same in all of them, which is what was overridden, inserted or searched. The seed is
+not a column: it would make each trial a row of its own.
 """
 
 from __future__ import annotations
@@ -112,20 +113,23 @@ def _worth_a_column(name: str, rows: Sequence[Mapping[str, Value]]) -> bool:
     return len(set(holders)) > 1 or len(holders) < len(rows)
 
 
-def final_metrics(result: TrialResult) -> dict[str, float]:
-    """Return the one-point metrics of a trial, by tag: `lost`, then test, validation, train.
+def final_metrics(results: Sequence[TrialResult]) -> dict[str, float]:
+    """Return the one-point metrics of trials, by tag: `lost`, then test, validation, train.
 
-    A trial that did not complete has only the first: its numbers are not results.
+    Each is a mean over those that completed: the numbers of the others are no results.
     """
-    if result.status != "completed":
-        return {LOST: 1.0}
+    completed = [each for each in results if each.status == "completed"]
     order = {"test": 0, "val": 1, "train": 2}
     names = sorted(
-        result.metrics,
+        dict.fromkeys(name for each in completed for name in each.metrics),
         key=lambda name: (order.get(name.split("_")[0], 3), name.endswith("_loss")),
     )
-    found = {f"final/{name}": result.metrics[name] for name in names}
-    return {LOST: 0.0} | {tag: value for tag, value in found.items() if value is not None}
+    found = {LOST: 1 - len(completed) / len(results)}
+    for name in names:
+        values = [v for each in completed if (v := each.metrics.get(name)) is not None]
+        if values:
+            found[f"final/{name}"] = sum(values) / len(values)
+    return found
 
 
 def session_start(

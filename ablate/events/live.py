@@ -20,11 +20,11 @@ from typing import Any, Protocol
 
 from ablate.analysis import analyze
 from ablate.events import hparams
-from ablate.events.board import RUNS, Arrays, Board, choose, session
-from ablate.events.files import EventFile, Point
+from ablate.events.board import RUNS, Arrays, Board, choose, folder_name, session
+from ablate.events.files import EventFile, Point, event_files
 from ablate.events.study import board_of, with_table
 from ablate.events.tree import Summary, Written, refresh, write_means, write_summary
-from ablate.events.trials import epoch_points, row, write_trial
+from ablate.events.trials import DRAWN, PLAIN, epoch_points, row, write_probes, write_trial
 from ablate.store import Store
 from ablate.study.progress import Event, Watcher
 from ablate.study.results import StudyResults
@@ -121,10 +121,12 @@ class LiveEvents(Watcher):
         folder = self._folder(trial)
         if epoch == 0:
             shutil.rmtree(folder, ignore_errors=True)
-        own, now = EventFile(folder, f"{trial.id[:12]}.live"), time.time()
-        self._open[trial.id] = {"": own}
-        own.add([Point(hparams.session_start(row(self._board, trial), self._columns, now), 0, now)])
-        own.flush()
+        self._open[trial.id], now = {}, time.time()
+        if self._board.searched(trial):
+            own = self._open[trial.id][""] = EventFile(folder, f"{trial.id[:12]}.live")
+            start = hparams.session_start(row(self._board, trial), self._columns, now)
+            own.add([Point(start, 0, now)])
+            own.flush()
 
     @_harmless
     def epoch(self, trial: Trial, event: Event) -> None:
@@ -137,7 +139,9 @@ class LiveEvents(Watcher):
         for part, points in epoch_points(event.logs, event.epoch, time.time()).items():
             if points:
                 if part not in files:
-                    files[part] = EventFile(self._folder(trial) / part, trial.id[:12])
+                    files[part] = EventFile(
+                        self._folder(trial) / part, trial.id[:12], on_request=True
+                    )
                 files[part].add(points)
                 files[part].flush()
 
@@ -149,6 +153,8 @@ class LiveEvents(Watcher):
         if (shown := self._shown.get(trial.id)) is not None:
             own = replace(result, variant=shown.variant, seed=shown.seed, factors=shown.factors)
             write_trial(self._root, self._board, own, self._columns, arrays=arrays)
+            if own.probes and own.status == "completed" and not self._probed(own.variant):
+                write_probes(self._root, self._board, own, arrays=arrays)
         self._changed |= {each.variant for each in self._trials if each.id == trial.id}
         if time.monotonic() >= self._not_before:
             self._write_means()
@@ -178,7 +184,9 @@ class LiveEvents(Watcher):
         results = self._outcome().results
         summary = Summary.of(self._board, results)
         if summary.charts == self._charts:
-            write_means(self._root, self._board, summary, None if every else self._changed)
+            waiting = {each.variant for each in self._trials if each.id not in self._results}
+            changed = None if every else self._changed
+            write_means(self._root, self._board, summary, self._columns, changed, waiting)
         else:  # the first means: without charts for them their tab would stay empty
             self._charts = summary.charts
             shown = sum(each.id in self._shown for each in results)
@@ -189,6 +197,11 @@ class LiveEvents(Watcher):
 
     def _outcome(self) -> StudyResults:
         return self._plan.outcome(self._results, None)
+
+    def _probed(self, variant: str) -> bool:
+        """Whether something is shown already of what a variant's probes saw."""
+        there = event_files(self._root / folder_name(variant))
+        return any(each.suffix[1:] in (DRAWN, PLAIN) for each in there)
 
     def _folder(self, trial: Trial) -> Path:
         return self._root / session(self._board, self._shown[trial.id])

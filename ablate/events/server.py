@@ -36,11 +36,12 @@ PORT = 6006
 #: With more runs than this matching, most of TensorBoard's tabs begin with every run unticked.
 TICKED = 40
 
-#: A run of a trial: of a search's, or of the study's own.
-_SEARCHED = re.compile(r"(?:^|/)search/([^/]+)/([^/]+)/seed(\d+)(?:/|$)")
+#: A run of a trial, and what colours trials by their variant.
 _TRIAL = re.compile(r"^(.+)/seed(\d+)(?:/|$)")
+_BY_VARIANT = "regex:^(.+)/seed"
 
 _ONE_SEED = "^((?!/seed(?!{seed}(/|$))).)*$"
+_NO_SEED = "^((?!/seed).)*$"
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ def address(url: str, runs: Collection[str], *, charts: bool) -> str:
     """Return the address that opens on a tab that has data, with runs that the page shows at once.
 
     The choice of runs is in the page's field of runs, where it can be changed: all; the trials
-    of one seed; those without their curves; the means of the variants alone. Of a search: the
-    validation curves of all points, or of as many as are shown at once.
+    of one seed; those without their curves; the variants alone, without points and seeds. Curves
+    are not smoothed, and where seeds are shown those of a variant have one colour.
 
     Args:
         url: TensorBoard's address.
@@ -131,11 +132,15 @@ def address(url: str, runs: Collection[str], *, charts: bool) -> str:
     pattern = fitting[0] if fitting else ""
     if charts and fitting:
         tab = "custom_scalars"
-    elif any(_TRIAL.search(run) for run in runs):
-        tab = "hparams"  # which lists every trial, whichever runs are ticked
+    elif any(run != "." for run in runs):
+        tab = "hparams"  # which lists every variant and point, whichever runs are ticked
     else:
         tab = "text"
-    return f"{url}#{tab}" + (f"&regexInput={quote(pattern, safe='')}" if pattern else "")
+    queries = ["smoothing=0"]
+    if any(_TRIAL.search(run) for run in runs):
+        queries.append(f"runColorGroup={quote(_BY_VARIANT, safe='')}")
+    chosen = f"&regexInput={quote(pattern, safe='')}" if pattern else ""
+    return f"{url}?{'&'.join(queries)}#{tab}&_smoothingWeight=0{chosen}"
 
 
 def has_charts(logdir: Path) -> bool:
@@ -155,23 +160,12 @@ def _shows(pattern: str, run: str) -> bool:
 def _patterns(runs: Collection[str]) -> Iterator[str]:
     """Yield expressions for which runs to show, each for fewer than the one before."""
     yield ""
-    searched = [found for run in runs if (found := _SEARCHED.search(run))]
-    own = [
-        found for run in runs if not _SEARCHED.search(run) and (found := _TRIAL.search(run))
-    ]  # fmt: skip
+    own = [found for run in runs if "search/" not in run and (found := _TRIAL.search(run))]
     if own:
         one = _ONE_SEED.format(seed=min(int(found[2]) for found in own))
         yield one
         yield one[:-1] + "(?<!/train)(?<!/validation)$"
-        if {found[1] for found in own} & set(runs):  # means are there
-            yield "^((?!/seed).)*$"
-    elif searched:
-        seed = min(int(found[3]) for found in searched)
-        curves = f"/seed{seed}/validation$"
-        yield curves
-        points = sorted({found[2] for found in searched if int(found[3]) == seed})
-        room = TICKED // len({found[1] for found in searched})
-        yield f"/({'|'.join(map(re.escape, points[: max(room, 1)]))}){curves}"
+    yield _NO_SEED
 
 
 def runs_in(logdir: Path) -> list[str]:

@@ -1,13 +1,12 @@
-"""One logdir for several studies.
+"""A logdir of links: to the boards of several studies, with every seed if that is asked for.
 
-It is a folder of links, `<study>/<variant>/…`, to the boards of the studies. The studies' own
-HParams columns are left out and declared once for all of them, because TensorBoard reads a single
-declaration in a logdir, whichever it happens to meet first.
+It has `<study>/<variant>/…`, a link for each event file. The studies' own HParams columns are left
+out and declared once for all of them, because TensorBoard reads a single declaration in a logdir,
+whichever it happens to meet first.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,28 +14,29 @@ from pathlib import Path
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from ablate.events import hparams
-from ablate.events.files import Point, event_files, read
+from ablate.events.files import SHOWN, Point, event_files, link, read
 from ablate.events.tree import COLUMNS, replace
 
 
-def share(folder: Path, boards: Mapping[str, Path]) -> None:
-    """Link the boards of several studies into one logdir; call it again for what is new.
+def share(folder: Path, boards: Mapping[str, Path], *, seeds: bool = False) -> None:
+    """Link the boards of studies into one logdir; call it again for what is new.
 
     Args:
         folder: the logdir, which is made where it is not there.
         boards: the folder of each study's board, by the study's name.
+        seeds: also link what is shown on request.
     """
     declared = []
     for study, board in boards.items():
         place = folder / study
         place.mkdir(parents=True, exist_ok=True)
-        present = {each.name: each for each in board.iterdir()} if board.is_dir() else {}
-        wanted = {name for name in present if not name.endswith(f".{COLUMNS}")}
-        linked = {each.name for each in place.iterdir()}
-        for name in linked - wanted:
-            (place / name).unlink()
-        for name in sorted(wanted - linked):
-            os.symlink(present[name].resolve(), place / name)
+        wanted = set()
+        for source in board.rglob("events.out.*"):
+            if not source.name.endswith(f".{COLUMNS}") and (seeds or SHOWN in source.name):
+                wanted.add(link(source, place / source.parent.relative_to(board)))
+        for each in set(place.rglob("events.out.*")) - wanted:
+            if each.is_symlink():
+                each.unlink()
         if (experiment := _declared_in(board)) is not None:
             declared.append(experiment)
     joined = hparams.join(declared)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ablate.analysis import Analysis
 from ablate.events.board import RUNS, Board, Illustrate
+from ablate.events.files import SHOWN, event_files
 from ablate.events.tree import Written, rebuild_tree, refresh
 from ablate.events.trials import DRAWN
 from ablate.store import Store
@@ -54,9 +55,11 @@ def update(
 def behind(store: Store) -> bool:
     """Return whether a result is newer than the event files, or images are still to be drawn."""
     records = [each.stat().st_mtime for each in store.trials.glob("*.json")]
-    files = [each.stat().st_mtime for each in store.tensorboard.glob("*tfevents*")]
+    files = [each.stat().st_mtime for each in event_files(store.tensorboard)]
     if not records or not files or max(records) > max(files):
         return bool(records)
+    if any(True for _ in store.tensorboard.glob(f"*/seed*/*{SHOWN}*")):
+        return True  # of a version that showed every seed
     drawn = any(True for _ in store.tensorboard.rglob(f"*.{DRAWN}"))
     return not drawn and any(each.probes for each in store.results().values())
 
@@ -83,6 +86,7 @@ def board_of(
         confidence=study.analysis.confidence,
         texts={"study": f"```yaml\n{store.read_study()}\n```"} if store.exists() else {},
         points=points or {},
+        objective=study.search.objective if study.search is not None else "val_loss",
         limit=limit,
         arrays=store.arrays,
         illustrate=illustrate,

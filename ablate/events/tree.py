@@ -8,6 +8,7 @@ results and the probe arrays do not say.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -17,18 +18,16 @@ from pathlib import Path
 
 from ablate.events import hparams, layout
 from ablate.events.board import (
-    ILLUSTRATED,
-    RUNS_PER_TRIAL,
     Board,
     choose,
+    first_seeds,
     folder_name,
-    illustrated,
     session,
 )
 from ablate.events.files import Point, event_files, write
 from ablate.events.means import Band, bands, differences
-from ablate.events.summaries import image, text
-from ablate.events.trials import Columns, row, write_trial, written
+from ablate.events.summaries import image, scalar, text
+from ablate.events.trials import Columns, row, write_probes, write_trial, written
 from ablate.study.trial import TrialResult
 
 #: Label of the file that declares the HParams columns: a board of many studies leaves it out.
@@ -37,27 +36,28 @@ COLUMNS = "columns"
 
 @dataclass(frozen=True)
 class Written:
-    """What a board holds: trials shown one by one, trials left out of that, runs in all."""
+    """What a board holds: trials in it one by one, trials left out of that, runs that are shown."""
 
     shown: int
     left_out: int
     runs: int
 
     def __str__(self) -> str:
+        total = self.shown + self.left_out
+        text = f"{total} trials in {self.runs} TensorBoard runs; each seed by itself: --seeds"
         if not self.left_out:
-            return f"{self.shown} trials in {self.runs} TensorBoard runs."
-        return (
-            f"{self.shown} of {self.shown + self.left_out} trials in {self.runs} TensorBoard runs;"
-            f" the means are over all of them. The other {self.left_out}: ablate board --all-runs."
-        )
+            return f"{text}."
+        return f"{text}, of {self.shown} trials; of the other {self.left_out} too: --all-runs."
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The bands of a study by variant and curve: of the means, and of the paired differences."""
+    """The bands of a study by variant and curve, of the means and of the paired differences, and
+    the results behind them by variant."""
 
     means: dict[str, dict[str, Band]]
     paired: dict[str, dict[str, Band]]
+    results: dict[str, list[TrialResult]]
 
     @property
     def charts(self) -> tuple[list[str], list[str]]:
@@ -68,7 +68,14 @@ class Summary:
     def of(cls, board: Board, results: Sequence[TrialResult]) -> Summary:
         """Summarise the study's own trials."""
         own = board.own(results)
-        return cls(bands(own, board.confidence), differences(own, board.baseline, board.confidence))
+        by_variant: dict[str, list[TrialResult]] = {}
+        for each in own:
+            by_variant.setdefault(each.variant, []).append(each)
+        return cls(
+            bands(own, board.confidence),
+            differences(own, board.baseline, board.confidence),
+            by_variant,
+        )
 
 
 def rebuild_tree(root: Path, board: Board, results: Sequence[TrialResult]) -> Written:
@@ -103,11 +110,11 @@ def refresh(root: Path, board: Board, results: Sequence[TrialResult]) -> Written
     shown = choose(board, results)
     columns = hparams.columns(row(board, each) for each in results)
     drop_strangers(root, board, results, shown)
-    images = illustrated(board, results) if board.illustrate is not None else set()
     for each in shown:
-        drawn = each.id in images
-        if not written(root / session(board, each), each, columns, drawn=drawn):
-            write_trial(root, board, each, columns, drawn=drawn)
+        if not written(root, board, each, columns):
+            write_trial(root, board, each, columns)
+    for each in first_seeds(board, results):
+        write_probes(root, board, each, draw=board.illustrate is not None)
     return write_summary(root, board, results, len(shown), columns)
 
 
@@ -126,43 +133,106 @@ def write_summary(
     Returns:
         what the board holds.
     """
-    summary = Summary.of(board, results)
-    write_means(root, board, summary)
-    runs = 1 + len(summary.means) + RUNS_PER_TRIAL * shown
-    done, now = Written(shown, len(results) - shown, runs), time.time()
+    summary, now = Summary.of(board, results), time.time()
+    write_means(root, board, summary, columns)
+    searched = write_scores(root, board, results)
+    points = {session(board, each) for each in results if board.searched(each)}
+    runs = 1 + len(summary.results) + len(searched) + len(points)
+    done = Written(shown, len(results) - shown, runs)
     texts = {**board.texts, "about": _about(board, str(done))}
-    points = [
+    written_texts = [
         Point(text(f"{board.study}/{title}", markdown.encode()), 0, now)
         for title, markdown in texts.items()
     ]
-    points += [
+    written_texts += [
         Point(image(f"{board.study}/{each}", png), 0, now) for each, png in board.images.items()
     ]
     curves, paired = summary.charts
-    if curves:
-        charts = layout.layout(board.study, board.baseline, curves, paired)
-        points.append(Point(charts, 0, now))
-    replace(root, "texts", points)
+    if curves or searched:
+        titles = list(dict.fromkeys(title for each in searched.values() for title in each))
+        charts = layout.layout(board.study, board.baseline, curves, paired, titles)
+        written_texts.append(Point(charts, 0, now))
+    replace(root, "texts", written_texts)
     if columns:
-        metrics = [tag for each in results for tag in hparams.final_metrics(each)]
+        metrics = hparams.final_metrics(results)
         declared = hparams.declaration(hparams.experiment(columns, metrics))
         replace(root, COLUMNS, [Point(declared, 0, now)])
     return done
 
 
 def write_means(
-    root: Path, board: Board, summary: Summary, only: Collection[str] | None = None
+    root: Path,
+    board: Board,
+    summary: Summary,
+    columns: Columns,
+    only: Collection[str] | None = None,
+    under_way: Collection[str] = (),
 ) -> None:
-    """Write the bands of each variant anew, or of those in `only`."""
+    """Write each variant anew, or those in `only`: its row in HParams and its bands.
+
+    The row of a variant that is `under_way` has no end yet.
+    """
     now = time.time()
-    for variant, curves in summary.means.items():
-        if only is None or variant in only:
-            paired = summary.paired.get(variant, {})
-            points = [
-                *layout.points(board.study, layout.MEAN, curves, now),
-                *layout.points(board.study, layout.DIFFERENCE, paired, now),
-            ]
-            replace(root / folder_name(variant), "means", points)
+    for variant, results in summary.results.items():
+        if only is not None and variant not in only:
+            continue
+        points = [
+            *_row(board, results, columns, ends=variant not in under_way),
+            *layout.points(board.study, layout.MEAN, summary.means.get(variant, {}), now),
+            *layout.points(board.study, layout.DIFFERENCE, summary.paired.get(variant, {}), now),
+        ]
+        replace(root / folder_name(variant), "means", points)
+
+
+def _row(
+    board: Board, results: Sequence[TrialResult], columns: Columns, *, ends: bool
+) -> Iterator[Point]:
+    """Yield a variant's session: what it is, its means, and how it ended."""
+    ended = max(board.ended(each.id) for each in results)
+    began = min(board.ended(each.id) - each.seconds.get("total", 0.0) for each in results)
+    yield Point(hparams.session_start(row(board, results[0]), columns, began), 0, began)
+    for tag, value in hparams.final_metrics(results).items():
+        yield Point(scalar(tag, value), max(each.epochs for each in results), ended)
+    if ends:
+        completed = any(each.status == "completed" for each in results)
+        status = "completed" if completed else results[0].status
+        yield Point(hparams.session_end(status, ended), 0, ended)
+
+
+def write_scores(
+    root: Path, board: Board, results: Sequence[TrialResult]
+) -> dict[str, layout.Scores]:
+    """Write each searched variant's scores anew, and return them by variant.
+
+    What was searched is what differs among the points of a variant.
+    """
+    found: dict[str, list[TrialResult]] = {}
+    for each in results:
+        if board.searched(each) and each.status == "completed":
+            found.setdefault(each.variant, []).append(each)
+    charts = {}
+    for variant, trials in found.items():
+        scored = [
+            (hparams.flatten(each.spec), score)
+            for each in trials
+            if (score := each.metrics.get(board.objective)) is not None
+        ]
+        names = dict.fromkeys(name for values, _ in scored for name in values)
+        pairs = {
+            name: [(float(v), score) for values, score in scored if _number(v := values.get(name))]
+            for name in names
+            if len({json.dumps(values.get(name)) for values, _ in scored}) > 1
+        }
+        charts[variant] = layout.scores(
+            board.objective, {name: each for name, each in pairs.items() if len(each) > 1}
+        )
+        points = list(layout.score_points(board.study, charts[variant], time.time()))
+        replace(root / "search" / folder_name(variant), "scores", points)
+    return {variant: each for variant, each in charts.items() if each}
+
+
+def _number(value: hparams.Value | None) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def drop_strangers(
@@ -208,10 +278,11 @@ def _about(board: Board, holds: str) -> str:
             f" {board.confidence:.0%} t interval, epoch by epoch, and the same for the difference"
             f" to `{board.baseline}`, paired by seed. A line without a band is over fewer than"
             " three seeds. These are intervals of single epochs, not of the whole curve.",
+            "- **Ablation**: the report on the study as it now is.",
             "- **HParams**: a row per variant, averaged over its seeds; `lost` is the share of"
             " its seeds that diverged or failed, and the other metrics are of the rest.",
-            "- **Scalars**: every seed by itself; step 0 is before training.",
-            f"- **Images** of probes are of each variant's first {ILLUSTRATED} seeds; scalars and"
-            " histograms are of all.",
+            "- **Time Series** and **Scalars**: the same means; step 0 is before training. Every"
+            f" seed by itself: `ablate board {board.study} --seeds`.",
+            "- What **probes** saw (images, distributions) is of each variant's first seed.",
         ]
     )

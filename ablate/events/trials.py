@@ -1,7 +1,8 @@
-"""One trial as event files: its curves, its row in HParams, what its probes saw.
+"""One trial as event files: its curves, its final metrics, what its probes saw.
 
-Each trial has files in three folders. The session's file is named after the trial and written last,
-so its presence says that the trial is all there.
+Each trial has files in three folders. Its own file is named after the trial and written last, so
+its presence says that the trial is all there. All are shown on request, but for the row in HParams
+of a search's point; the rows of variants are written by `ablate.events.tree`.
 
 Probe arrays are read by their names alone: with `<probe>/epochs` (T,), TensorBoard is shown
 `<probe>/scalar/<series>` (T,) and the pair `<probe>/counts/<series>` (T, bins) and
@@ -20,15 +21,17 @@ import numpy as np
 from tensorboard.plugins.hparams import api_pb2
 
 from ablate.events import hparams
-from ablate.events.board import Arrays, Board, session
-from ablate.events.files import Point, event_files, write
+from ablate.events.board import Arrays, Board, folder_name, session
+from ablate.events.files import ON_REQUEST, Point, event_files, write
 from ablate.events.summaries import histogram, image, scalar
 from ablate.study.trial import Trial, TrialResult
 
 Columns = Mapping[str, api_pb2.HParamInfo]
 
-#: How the name of a session's file ends: with the trial's images, or without.
-DRAWN, PLAIN = "drawn", "trial"
+#: How the name of a file with what probes saw ends: with the trial's images, or without.
+DRAWN, PLAIN = "drawn", "plain"
+
+_TRIAL = "trial"
 
 
 def write_trial(
@@ -38,7 +41,6 @@ def write_trial(
     columns: Columns,
     *,
     arrays: Arrays | None = None,
-    drawn: bool = False,
 ) -> None:
     """Write all event files of one trial anew.
 
@@ -48,35 +50,65 @@ def write_trial(
         result: the trial, final or not.
         columns: the HParams columns, of `hparams.columns`.
         arrays: what its probes stored; by default, the board gives them.
-        drawn: whether its images are drawn.
     """
     arrays = board.arrays(result.id) if arrays is None else arrays
     folder, ended = root / session(board, result), board.ended(result.id)
     shutil.rmtree(folder, ignore_errors=True)
     for part in ("train", "validation"):
-        write(folder / part, result.id[:12], _curves(result, part, ended))
+        write(folder / part, result.id[:12], _curves(result, part, ended), on_request=True)
     points = [*_session(board, result, columns, ended), *_probes(arrays, ended)]
-    if drawn and board.illustrate is not None and arrays:
+    label = f"{_label(board, result, columns)}.{_TRIAL}"
+    write(folder, label, points, on_request=not board.searched(result))
+
+
+def written(root: Path, board: Board, result: TrialResult, columns: Columns) -> bool:
+    """Return whether the trial is all there, shown or on request as it now is."""
+    label = f"{_label(board, result, columns)}.{_TRIAL}"
+    names = [each.name for each in event_files(root / session(board, result))]
+    return any(
+        name.endswith(label) and (ON_REQUEST in name) is not board.searched(result)
+        for name in names
+    )
+
+
+def write_probes(
+    root: Path,
+    board: Board,
+    result: TrialResult,
+    *,
+    arrays: Arrays | None = None,
+    draw: bool = False,
+) -> None:
+    """Show what the probes of a variant's first seed saw as the variant's, if it is not yet.
+
+    Args:
+        root: the board's folder.
+        board: what else belongs to the trial.
+        result: the trial.
+        arrays: what its probes stored; by default, the board gives them.
+        draw: whether its images are drawn, which takes longer than all the rest.
+    """
+    folder, ended = root / folder_name(result.variant), board.ended(result.id)
+    wanted = {f"{result.id[:12]}.{kind}" for kind in ((DRAWN,) if draw else (DRAWN, PLAIN))}
+    old = [each for each in event_files(folder) if each.suffix[1:] in (DRAWN, PLAIN)]
+    if any(".".join(each.name.split(".")[-2:]) in wanted for each in old):
+        return
+    arrays = board.arrays(result.id) if arrays is None else arrays
+    points = list(_probes(arrays, ended, ending=f", seed {result.seed}"))
+    if draw and board.illustrate is not None and arrays:
         points += [
-            Point(image(tag, png), epoch, ended)
+            Point(image(f"{tag}, seed {result.seed}", png), epoch, ended)
             for (tag, epoch), png in board.illustrate(result, arrays).items()
         ]
-    label = f"{_label(result, columns)}.{DRAWN if drawn else PLAIN}"
-    write(folder, label, points)
+    write(folder, f"{result.id[:12]}.{DRAWN if draw else PLAIN}", points)
+    for each in old:
+        each.unlink(missing_ok=True)
 
 
-def written(folder: Path, result: TrialResult, columns: Columns, drawn: bool = False) -> bool:
-    """Return whether the trial is all there, in a row with these columns, drawn if asked for."""
-    label = _label(result, columns)
-    kinds = (DRAWN,) if drawn and result.probes else (DRAWN, PLAIN)
-    names = [each.name for each in event_files(folder)]
-    return any(name.endswith(f"{label}.{kind}") for name in names for kind in kinds)
-
-
-def _label(result: TrialResult, columns: Columns) -> str:
-    """Name the session's file by all that it depends on but the texts."""
+def _label(board: Board, result: TrialResult, columns: Columns) -> str:
+    """Name the trial's own file by all that it depends on but the texts."""
     declared = "".join(f"{name}:{info.type};" for name, info in columns.items())
-    content = f"{declared}{result.status}{sorted(result.probes)}"
+    content = f"{declared * board.searched(result)}{result.status}{sorted(result.probes)}"
     return f"{result.id[:12]}.{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
@@ -123,22 +155,24 @@ def phase_at(epoch: int, ends: Sequence[int]) -> int:
 
 def _session(board: Board, result: TrialResult, columns: Columns, ended: float) -> Iterator[Point]:
     began = ended - result.seconds.get("total", 0.0)
-    yield Point(hparams.session_start(row(board, result), columns, began), 0, began)
-    for tag, value in hparams.final_metrics(result).items():
+    if board.searched(result):
+        yield Point(hparams.session_start(row(board, result), columns, began), 0, began)
+    for tag, value in hparams.final_metrics([result]).items():
         yield Point(scalar(tag, value), result.epochs, ended)
-    yield Point(hparams.session_end(result.status, ended), 0, ended)
+    if board.searched(result):
+        yield Point(hparams.session_end(result.status, ended), 0, ended)
 
 
-def _probes(arrays: Arrays, ended: float) -> Iterator[Point]:
+def _probes(arrays: Arrays, ended: float, ending: str = "") -> Iterator[Point]:
     for name, array in sorted(arrays.items()):
         probe, kind, series = [*name.split("/", 2), "", ""][:3]
         epochs = arrays.get(f"{probe}/epochs")
         if epochs is None or kind not in ("scalar", "counts"):
             continue
-        edges = arrays.get(f"{probe}/edges/{series}")
+        edges, tag = arrays.get(f"{probe}/edges/{series}"), f"{probe}/{series}{ending}"
         for at, epoch in enumerate(epochs):
             if kind == "scalar":
                 if np.isfinite(array[at]):
-                    yield Point(scalar(f"{probe}/{series}", array[at]), int(epoch), ended)
+                    yield Point(scalar(tag, array[at]), int(epoch), ended)
             elif edges is not None and np.isfinite(edges[at]).all():
-                yield Point(histogram(f"{probe}/{series}", edges[at], array[at]), int(epoch), ended)
+                yield Point(histogram(tag, edges[at], array[at]), int(epoch), ended)

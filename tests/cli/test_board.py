@@ -5,37 +5,18 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
 
-import numpy as np
 import pytest
 
 from ablate.cli import run_cli
-from ablate.config import load_study
 from ablate.events.files import read
 from ablate.events.server import runs_in
-from ablate.execution.plan import plan
-from ablate.store import Store
 from ablate.study.trial import Spec, TrialResult
-
-STUDY = """
-study: {name}
-data: {{name: digits}}
-model: {{name: mlp}}
-seeds: {seeds}
-variants:
-  plain: {{}}
-  fast: {{train: {{learning_rate: 0.5}}}}
-"""
-
-
-MISTAKES = {
-    "mistakes/epochs": np.array([1]),
-    "mistakes/confusion": np.eye(2)[None],
-    "mistakes/class_names": np.array(["a", "b"]),
-}
+from tests.cli.stored import stored
 
 
 @pytest.fixture
@@ -46,27 +27,7 @@ def logs(tmp_path: Path) -> Path:
 @pytest.fixture
 def finished(logs):
     """Return a function that puts a study with results under the logs folder."""
-
-    def make(name: str, seeds: int | list[int] = 2, trials: bool = True) -> Store:
-        file = logs.parent / f"{name}.yaml"
-        file.write_text(STUDY.format(name=name, seeds=seeds))
-        store = Store(logs, name)
-        study = load_study(file)
-        store.write_study(file.read_text())
-        for trial in plan(study, store).trials if trials else ():
-            store.save(
-                TrialResult(
-                    id=trial.id, variant=trial.variant, seed=trial.seed, status="completed",
-                    spec=trial.spec.model_dump(mode="json", by_alias=True),
-                    metrics={"val_accuracy": 0.9, "test_accuracy": 0.9},
-                    curves={"loss": [None, 0.5], "val_accuracy": [0.1, 0.9]}, epochs=1,
-                    probes=("mistakes",),
-                ),
-                MISTAKES,
-            )  # fmt: skip
-        return store
-
-    return make
+    return partial(stored, logs)
 
 
 @pytest.fixture
@@ -90,10 +51,12 @@ def test_a_study_is_written_where_it_is_missing_and_shown(finished, shown, logs,
     finished("one")
     assert run_cli(["board", "one", "--logs", str(logs), "--port", "6010"]) == 0
     said = capsys.readouterr().out
-    assert "one: 4 trials in 15 TensorBoard runs." in said
-    assert "http://127.0.0.1:6006/#custom_scalars\n" in said
+    assert "one: 4 trials in 3 TensorBoard runs; each seed by itself: --seeds." in said
+    assert "http://127.0.0.1:6006/?smoothing=0#custom_scalars&_smoothingWeight=0\n" in said
     assert "TensorBoard has ended." in said
     assert shown["port"] == 6010
+    assert shown["runs"] == [".", "fast", "plain"]
+    assert run_cli(["board", "one", "--logs", str(logs), "--seeds"]) == 0
     assert "fast/seed1/validation" in shown["runs"]
 
 
@@ -112,28 +75,33 @@ def test_images_are_drawn_when_they_are_looked_at(finished, shown, logs):
     store = finished("one", seeds=3)
     run_cli(["board", "one", "--logs", str(logs)])
     drawn = {each.parent.name for each in store.tensorboard.rglob("*.drawn")}
-    assert drawn == {"seed0", "seed1"}
+    assert drawn == {"plain", "fast"}
     tags = [
         value.tag
         for path in store.tensorboard.rglob("*.drawn")
         for event in read(path)
         for value in event.summary.value
     ]
-    assert tags.count("mistakes/confusion") == 4
+    assert tags.count("mistakes/confusion, seed 0") == 2
 
 
 def test_without_a_study_all_are_shown_side_by_side(finished, shown, logs):
     finished("one"), finished("two")
     assert run_cli(["board", "--logs", str(logs)]) == 0
-    assert {"one", "two", "one/plain/seed0", "two/fast/seed1/train"} <= set(shown["runs"])
+    assert {"one", "two", "one/plain", "two/fast"} <= set(shown["runs"])
+    assert not any("seed" in each for each in shown["runs"])
+    assert run_cli(["board", "--logs", str(logs), "--seeds"]) == 0
+    assert {"one/plain/seed0", "two/fast/seed1/train"} <= set(shown["runs"])
 
 
 def test_beyond_250_runs_the_rest_is_left_out_and_said(finished, shown, logs, capsys):
     finished("many", seeds=45)
     run_cli(["board", "many", "--logs", str(logs)])
-    assert "82 of 90 trials in 249 TensorBoard runs" in capsys.readouterr().out
+    assert "--seeds, of 82 trials; of the other 8 too: --all-runs" in capsys.readouterr().out
+    run_cli(["board", "many", "--logs", str(logs), "--seeds"])
+    assert len(shown["runs"]) == 249
     run_cli(["board", "many", "--logs", str(logs), "--all-runs"])
-    assert "90 trials in 273 TensorBoard runs." in capsys.readouterr().out
+    assert len(shown["runs"]) == 273
 
 
 def test_a_study_that_runs_is_not_touched(finished, shown, logs, capsys):
@@ -172,18 +140,15 @@ def test_a_search_opens_where_it_has_data(finished, shown, logs, capsys):
     store.write_search(found)
     assert run_cli(["board", "one", "--logs", str(logs)]) == 0
     address = re.search("http://[^\n]+", capsys.readouterr().out)[0]
-    place, pattern = address.split("&regexInput=")
-    assert place == "http://127.0.0.1:6006/#hparams"
-    found = [each for each in shown["runs"] if re.search(unquote(pattern), each)]
-    assert len(found) == 24
-    assert found[0] == "search/fast/p000/seed10000/validation"
+    assert "#custom_scalars" in address
+    assert {"search/fast", "search/fast/p000/seed10000"} <= set(shown["runs"])
 
 
 def test_seeds_need_not_begin_at_0(finished, shown, logs, capsys):
     finished("one", seeds=[*range(4, 14)])
-    run_cli(["board", "one", "--logs", str(logs)])
+    run_cli(["board", "one", "--logs", str(logs), "--seeds"])
     address = re.search("http://[^\n]+", capsys.readouterr().out)[0]
-    pattern = unquote(address.split("#custom_scalars&regexInput=")[1])
+    pattern = unquote(address.split("&regexInput=")[1])
     found = {each for each in shown["runs"] if re.search(pattern, each)}
     assert found > {"fast", "plain", "fast/seed4", "plain/seed4/train"}
     assert not any("seed5" in each for each in found)

@@ -79,13 +79,13 @@ def test_two_placements_of_one_label_are_told_apart():
 
 
 def test_final_metrics_begin_with_the_loss_of_trials(result):
-    assert list(hparams.final_metrics(result())) == [
+    assert list(hparams.final_metrics([result()])) == [
         "final/lost",
         "final/test_accuracy",
         "final/test_loss",
         "final/val_accuracy",
     ]
-    assert hparams.final_metrics(result(status="diverged")) == {"final/lost": 1.0}
+    assert hparams.final_metrics([result(status="diverged")]) == {"final/lost": 1.0}
 
 
 def test_joined_columns_take_the_domain_of_both(result):

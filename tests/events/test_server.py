@@ -31,12 +31,12 @@ def runs(variants: int, seeds: int, first: int = 0) -> list[str]:
     return found
 
 
-def searched(variants: int, points: int, confirmed: int = 2) -> list[str]:
+def searched(variants: int, points: int) -> list[str]:
     found = ["."]
     for variant in range(variants):
+        found.append(f"search/v{variant}")
         for point in range(points):
-            found += trials(f"search/v{variant}/p{point:03}", [10000])
-        found += trials(f"search/v{variant}/confirmed", range(20000, 20000 + confirmed))
+            found.append(f"search/v{variant}/p{point:03}/seed10000")
     return found
 
 
@@ -47,14 +47,22 @@ def trials(place: str, seeds) -> list[str]:
 def opened(names: list[str], charts: bool = True) -> tuple[str, list[str]]:
     """The tab that the address opens, and the runs that it shows."""
     place, _, pattern = address(URL, names, charts=charts).partition("&regexInput=")
-    assert place.startswith(f"{URL}#")
-    return place.removeprefix(f"{URL}#"), [
-        each for each in names if re.search(unquote(pattern), each)
-    ]
+    begin, tab = place.split("#")
+    assert begin.startswith(f"{URL}?smoothing=0")
+    assert tab.endswith("&_smoothingWeight=0")
+    return tab.partition("&")[0], [each for each in names if re.search(unquote(pattern), each)]
 
 
-def test_a_few_runs_are_all_shown():
-    assert address(URL, runs(2, 5), charts=True) == f"{URL}#custom_scalars"
+def test_variants_alone_are_all_shown():
+    assert address(URL, runs(4, 0), charts=True) == (
+        f"{URL}?smoothing=0#custom_scalars&_smoothingWeight=0"
+    )
+
+
+def test_seeds_have_the_colour_of_their_variant():
+    (color,) = re.findall("runColorGroup=([^#&]+)", address(URL, runs(2, 5), charts=True))
+    pattern = unquote(color).removeprefix("regex:")
+    assert {found[1] for run in runs(2, 2) if (found := re.match(pattern, run))} == {"v0", "v1"}
 
 
 @pytest.mark.parametrize("first", [0, 7, 20000])
@@ -75,35 +83,28 @@ def test_of_many_runs_as_many_are_shown_as_start_ticked(variants, seeds, expecte
     assert len(found) <= TICKED
 
 
-@pytest.mark.parametrize(
-    ("variants", "points", "curves"),
-    [
-        (1, 3, None),  # so few that all are shown
-        (3, 8, [0, 1, 2, 3, 4, 5, 6, 7]),
-        (3, 60, [*range(13)]),
-        (50, 2, None),  # too many to tick
-    ],
-)
-def test_a_search_opens_on_its_points(variants, points, curves):
+@pytest.mark.parametrize(("variants", "points"), [(1, 3), (3, 30), (50, 2)])
+def test_a_search_opens_on_its_scores(variants, points):
     names = searched(variants, points)
-    tab, found = opened(names, charts=False)
-    assert tab == "hparams"
-    assert found == (
-        names
-        if curves is None
-        else [
-            f"search/v{variant}/p{point:03}/seed10000/validation"
-            for variant in range(variants)
-            for point in curves
-        ]
-    )
+    tab, found = opened(names)
+    if len(names) <= TICKED:
+        assert (tab, found) == ("custom_scalars", names)
+    elif variants < TICKED:
+        assert tab == "custom_scalars"
+        assert found == [".", *(f"search/v{variant}" for variant in range(variants))]
+    else:
+        assert (tab, found) == ("hparams", names)  # which lists every point
 
 
 def test_beside_a_search_a_study_shows_its_own():
     names = [*runs(3, 3, first=5), *searched(3, 30)[1:]]
     tab, found = opened(names)
     assert tab == "custom_scalars"
-    assert found == [each for each in names if "/" not in each or "/seed5" in each]
+    assert found == [
+        each
+        for each in names
+        if "/" not in each or "/seed5" in each or re.fullmatch("search/v[0-9]", each)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,7 @@ def test_beside_a_search_a_study_shows_its_own():
         ([".", *trials("v0", range(60))], False, "hparams"),  # all of them failed
         (runs(60, 1), True, "hparams"),  # more variants than start ticked
         (["mine", *(f"mine/{each}" for each in searched(2, 2)[1:])], False, "hparams"),
+        (["mine", *(f"mine/{each}" for each in searched(2, 40)[1:])], True, "custom_scalars"),
     ],
 )
 def test_whatever_is_there_something_is_shown(names, charts, tab):
@@ -170,16 +172,18 @@ def asking(url: str, root: Path) -> Callable[..., Any]:
 
 
 def test_of_a_search_it_serves_the_tab_that_opens(tmp_path, result):
-    points = [result(variant, 10000, id=f"{variant}{k}") for variant in ("a", "b") for k in "01"]
+    points = [
+        result(variant, 10000, id=f"{variant}{k}", metrics={"val_loss": 1.0},
+               spec={"train": {"learning_rate": 10.0 ** -k}})
+        for variant in ("a", "b") for k in (0, 1)
+    ]  # fmt: skip
     board = Board("mine", "a", points={each.id: f"p00{each.id[-1]}" for each in points})
     rebuild_tree(tmp_path / "tb", board, points)
-    assert not has_charts(tmp_path / "tb")
-    tab, found = opened(runs_in(tmp_path / "tb"), charts=False)
-    assert found
+    tab, found = opened(runs_in(tmp_path / "tb"), charts=has_charts(tmp_path / "tb"))
+    assert tab == "custom_scalars" and found
     with serve(tmp_path / "tb") as serving:
         listing = asking(serving.url, tmp_path / "tb")("plugins_listing")
-    assert listing[tab]["enabled"]
-    assert not listing["custom_scalars"]["enabled"]
+    assert listing[tab]["enabled"] and listing["hparams"]["enabled"]
 
 
 def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
@@ -191,20 +195,20 @@ def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
     root = tmp_path / "tb"
     board = Board("mine", "plain", texts={"table": "| a |\n|---|\n| 1 |"})
     board = replace(board, arrays=lambda trial: arrays, illustrate=illustrate)
-    rebuild_tree(root, board, results)
+    rebuild_tree(root, board, [replace(each, probes=("activations",)) for each in results])
     assert has_charts(root)
 
     with serve(root) as serving:
         ask = asking(serving.url, root)
         assert ask("plugins_listing")["custom_scalars"]["enabled"]
 
-        scalars = ask(f"plugin/scalars/scalars?tag=epoch_loss&run={quote('plain/seed0/train')}")
+        scalars = ask("plugin/scalars/scalars?tag=curve_mean/mine/loss&run=plain")
         assert [point[1:] for point in scalars] == [[1, 0.75], [2, 0.5]]
         layout = ask("plugin/custom_scalars/layout")
         assert layout["category"][0]["title"].startswith("mine: mean")
-        pattern = quote("variants/mine/val_accuracy/mean")
+        pattern = quote(".*/mine/val_accuracy/curve_mean")
         bands = ask(f"plugin/custom_scalars/scalars?run=plain&tag={pattern}")
-        assert len(bands["tag_to_events"]) == 4
+        assert len(bands["tag_to_events"]) == 3  # low, high, seeds
         groups = ask(
             "plugin/hparams/session_groups",
             {
@@ -219,7 +223,7 @@ def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
             "mine/plain",
             "mine/dropout",
         }
-        assert [len(group["sessions"]) for group in groups] == [3, 3]
+        assert [len(group["sessions"]) for group in groups] == [1, 1]
         lost = {
             group["name"].split("/")[1]: metric["value"]
             for group in groups
@@ -230,8 +234,8 @@ def test_tensorboard_serves_every_tab(tmp_path, results, arrays):
         assert lost["dropout"] == pytest.approx(1 / 3)
         tags = ask("plugin/text/tags")
         assert set(tags["."]) == {"mine/table", "mine/about"}
-        assert "activations/dense" in ask("plugin/histograms/tags")["plain/seed0"]
-        assert "activations/percentiles" in ask("plugin/images/tags")["plain/seed0"]
+        assert "activations/dense, seed 0" in ask("plugin/histograms/tags")["plain"]
+        assert "activations/percentiles, seed 0" in ask("plugin/images/tags")["plain"]
 
         serving.process.kill()
         with pytest.raises(AblateError, match="has ended by itself"):

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,15 +12,16 @@ from tensorboard.plugins.hparams import metadata
 
 from ablate.events.board import Board, choose, folder_name, session
 from ablate.events.files import event_files, read
+from ablate.events.shared import share
 from ablate.events.tree import rebuild_tree, refresh
 
 BOARD = Board("mine", "plain", texts={"study": "study: mine"})
 
 
-def contents(root: Path) -> dict[str, set[str]]:
-    """The tags of every run."""
+def contents(root: Path, name: str = "events.out.*") -> dict[str, set[str]]:
+    """The tags of every run, of those on request too unless `name` has only what is shown."""
     found: dict[str, set[str]] = {}
-    for path in sorted(root.rglob("*tfevents*")):
+    for path in sorted(root.rglob(name)):
         run = path.parent.relative_to(root).as_posix()
         for event in read(path):
             found.setdefault(run, set()).update(each.tag for each in event.summary.value)
@@ -42,11 +44,16 @@ def test_the_tree_has_the_runs_and_tags_of_the_design(tmp_path, results):
         run = f"{each.variant}/seed{each.seed}"
         expected |= {run, f"{run}/train", f"{run}/validation"}
     assert set(found) == expected
-    assert (written.shown, written.left_out, written.runs) == (6, 0, len(expected))
+    shown = contents(tmp_path / "tb", "*tfevents*")
+    assert set(shown) == {".", "plain", "dropout"}
+    assert (written.shown, written.left_out, written.runs) == (6, 0, len(shown))
     assert found["plain/seed0/train"] == {"epoch_loss", "epoch_accuracy", "epoch_learning_rate"}
     assert found["plain/seed0/validation"] == {"epoch_accuracy"}
-    assert found["dropout/seed2"] == {
+    assert found["dropout/seed2"] == {"final/lost"}
+    assert shown["dropout"] > {
         "final/lost",
+        "final/test_accuracy",
+        "curve_mean/mine/val_accuracy",
         metadata.SESSION_START_INFO_TAG,
         metadata.SESSION_END_INFO_TAG,
     }
@@ -54,15 +61,16 @@ def test_the_tree_has_the_runs_and_tags_of_the_design(tmp_path, results):
 
 def test_tensorboard_accumulates_curves_means_and_differences(tmp_path, results):
     rebuild_tree(tmp_path / "tb", BOARD, results)
-    train = accumulated(tmp_path / "tb/plain/seed1/train")
+    share(tmp_path / "seeds", {".": tmp_path / "tb"}, seeds=True)
+    train = accumulated(tmp_path / "seeds/plain/seed1/train")
     assert series(train, "epoch_loss") == [(1, 0.75), (2, 0.5)]
     own = accumulated(tmp_path / "tb/dropout")
-    steps, mean = zip(*series(own, "variants/mine/val_accuracy/mean"), strict=True)
+    steps, mean = zip(*series(own, "curve_mean/mine/val_accuracy"), strict=True)
     assert steps == (0, 1, 2)
     np.testing.assert_allclose(mean, [0.35, 0.45, 0.55], rtol=1e-6)
-    difference = series(own, "variants/mine/val_accuracy/difference")
+    difference = series(own, "difference/mine/val_accuracy")
     np.testing.assert_allclose([value for _, value in difference], 0.2, rtol=1e-6)
-    seeds = series(own, "variants/mine/val_accuracy/mean_seeds")
+    seeds = series(own, "seeds/mine/val_accuracy/curve_mean")
     assert [value for _, value in seeds] == [2.0, 2.0, 2.0]
 
 
@@ -83,10 +91,12 @@ def test_the_layout_names_tags_that_exist(tmp_path, results):
 
 
 def test_what_probes_stored_becomes_scalars_and_histograms(tmp_path, result, arrays):
-    rebuild_tree(tmp_path / "tb", replace(BOARD, arrays=lambda trial: arrays), [result()])
-    run = accumulated(tmp_path / "tb/plain/seed0")
-    assert series(run, "activations/dense/p50") == [(0, 0.25)]
-    assert [each.step for each in run.Tensors("activations/dense")] == [0, 2]
+    rebuild_tree(tmp_path / "tb", replace(BOARD, arrays=lambda trial: arrays), [
+        result(seed=1, probes=("activations",)), result(probes=("activations",)),
+    ])  # fmt: skip
+    run = accumulated(tmp_path / "tb/plain")
+    assert series(run, "activations/dense/p50, seed 0") == [(0, 0.25)]
+    assert [each.step for each in run.Tensors("activations/dense, seed 0")] == [0, 2]
     assert not any("table" in tag for tag in run.Tags()["tensors"])
 
 
@@ -98,10 +108,13 @@ def test_a_budget_gives_every_variant_its_first_seed_and_says_what_is_left_out(t
     ]  # fmt: skip
     written = rebuild_tree(tmp_path / "tb", board, trials)
     assert (written.shown, written.left_out) == (3, 5)
-    assert "The other 5: ablate board --all-runs" in str(written)
+    assert str(written) == (
+        "8 trials in 3 TensorBoard runs; each seed by itself: --seeds, of 3 trials; of the other 5 "
+        "too: --all-runs."
+    )
     found = contents(tmp_path / "tb")
     assert len(found) == board.limit
-    assert "variants/mine/loss/mean" in found["b"]
+    assert "curve_mean/mine/loss" in found["b"]
 
 
 def test_search_points_stand_apart_and_enter_no_mean(tmp_path, result):
@@ -109,7 +122,7 @@ def test_search_points_stand_apart_and_enter_no_mean(tmp_path, result):
     board = Board("mine", "plain", points={point.id: "003"})
     assert str(session(board, point)) == "search/plain/003/seed10000"
     rebuild_tree(tmp_path / "tb", board, [result(), point])
-    seeds = series(accumulated(tmp_path / "tb/plain"), "variants/mine/loss/mean_seeds")
+    seeds = series(accumulated(tmp_path / "tb/plain"), "seeds/mine/loss/curve_mean")
     assert [value for _, value in seeds] == [1.0, 1.0]
 
 
@@ -146,11 +159,41 @@ def test_a_refresh_writes_only_what_is_missing_and_drops_what_is_gone(tmp_path, 
     assert len(event_files(root)) == 2
 
 
+def test_a_board_that_showed_every_seed_is_written_anew(tmp_path, result):
+    root = tmp_path / "tb"
+    refresh(root, BOARD, [result()])
+    for path in root.rglob("*onrequest*"):
+        path.rename(path.with_name(path.name.replace("onrequest", "tfevents")))
+    refresh(root, BOARD, [result()])
+    assert set(contents(root, "*tfevents*")) == {".", "plain"}
+
+
+def test_a_search_has_its_scores_against_what_was_searched(tmp_path, result):
+    def point(k, rate):
+        spec = {"train": {"learning_rate": rate, "optimizer": "adam"}, "insert": []}
+        return result("plain", 10000, id=f"p{k}", spec=spec, metrics={"val_loss": rate * 2})
+
+    trials = [point(0, 0.001), point(1, 0.1), point(2, 1.0), point(3, 1.0)]
+    board = Board("mine", "plain", points={each.id: each.id for each in trials})
+    rebuild_tree(tmp_path / "tb", board, trials)
+    tag = "search/mine/val_loss against 1000 log10(train.learning_rate)"
+    run = accumulated(tmp_path / "tb/search/plain")
+    assert series(run, tag) == [
+        (-3000, pytest.approx(0.002)), (-1000, pytest.approx(0.2)), (0, 2.0),
+    ]  # fmt: skip
+    value = accumulated(tmp_path / "tb").Tensors("custom_scalars__config__")[0]
+    (search,) = Layout.FromString(value.tensor_proto.string_val[0]).category
+    assert re.search(search.chart[0].multiline.tag[0], tag)
+    assert set(contents(tmp_path / "tb", "*tfevents*")) == {
+        ".", "search/plain", *(f"search/plain/p{k}/seed10000" for k in range(4)),
+    }  # fmt: skip
+
+
 def test_a_new_column_reaches_the_trials_already_there(tmp_path, result):
     root = tmp_path / "tb"
     refresh(root, BOARD, [result("plain")])
     refresh(root, BOARD, [result("plain"), result("fast")])
-    (path,) = event_files(root / "plain/seed0")
+    (path,) = event_files(root / "plain")
     first = next(value for event in read(path) for value in event.summary.value)
     info = metadata.parse_session_start_info_plugin_data(first.metadata.plugin_data.content)
     assert info.hparams["train.learning_rate"].number_value == 0.1
