@@ -261,7 +261,7 @@ def _sizes(shape: Any) -> list[int]:
 def _vocabulary(model: keras.Model) -> int:
     import keras
 
-    from ablate.surgery.hosts import paths
+    from ablate.surgery.graph import paths
 
     embeddings = (each for each, _ in paths(model) if isinstance(each, keras.layers.Embedding))
     return min((each.input_dim for each in embeddings), default=2)
@@ -269,7 +269,7 @@ def _vocabulary(model: keras.Model) -> int:
 
 def _words_known(model: keras.Model) -> list[str]:
     """The words of the model's lookups, and one that none of them has."""
-    from ablate.surgery.hosts import paths
+    from ablate.surgery.graph import paths
 
     lookups = (each for each, _ in paths(model) if hasattr(each, "get_vocabulary"))
     known = {str(w) for each in lookups for w in each.get_vocabulary() if isinstance(w, str)}

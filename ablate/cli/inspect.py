@@ -115,7 +115,7 @@ def command(
 
 def _rows(model: keras.Model, where: Any, except_: Any) -> list[dict[str, Any]]:
     from ablate.surgery import hosts, record
-    from ablate.surgery.graph import calls_by_layer
+    from ablate.surgery.graph import calls_by_layer, paths
     from ablate.surgery.ties import held_elsewhere
 
     calls = calls_by_layer(model)
@@ -127,7 +127,7 @@ def _rows(model: keras.Model, where: Any, except_: Any) -> list[dict[str, Any]]:
             ".".join(map(str, place)): value for place, value in was.arguments
         } | ({} if was.trainable is None else {"trainable": was.trainable})  # fmt: skip
     held = held_elsewhere(model)
-    named = dict(hosts.paths(model))
+    named = dict(paths(model))
     chosen = hosts.all_hosts(model)
     if where or except_:
         wanted = {host.path for host in hosts.select(model, where or "all", except_)}
@@ -201,7 +201,11 @@ def _meanings(model: keras.Model) -> dict[str, list[str]]:
     from ablate.surgery import hosts, kinds
 
     found: dict[str, list[str]] = {}
-    classes = {host.layer_class for host in hosts.all_hosts(model) if host.kind != "model"}
+    classes = {
+        host.layer_class
+        for host in hosts.all_hosts(model)
+        if host.kind != "model" or host.composite
+    }
     for selector in (*kinds.KINDS, *sorted(classes)):
         try:
             found[selector] = [host.path for host in hosts.select(model, selector)]

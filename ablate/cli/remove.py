@@ -25,7 +25,7 @@ def command(request: Request, where: tuple[str, ...], except_: tuple[str, ...]) 
     """
     opened = request.open()
 
-    from ablate.surgery.hosts import paths
+    from ablate.surgery.graph import paths
     from ablate.surgery.record import changed
     from ablate.surgery.remove import remove
 

@@ -280,7 +280,7 @@ def edit_summary(
     from ablate.surgery.conversion import takes_over
     from ablate.surgery.diagnostics import constant_means, constant_words
     from ablate.surgery.exchange import described
-    from ablate.surgery.hosts import paths
+    from ablate.surgery.graph import paths
     from ablate.surgery.tracing import functional
 
     done = [each for each in decisions if each.skipped is None]

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from ablate.surgery import graph
-from ablate.surgery.hosts import paths
+from ablate.surgery.graph import paths
 
 #: By the id of a variable, which has no hash: a reference to it, and the digest of its first value.
 _first: dict[int, tuple[ref[Any], bytes]] = {}

@@ -16,7 +16,7 @@ import keras
 
 from ablate.models.creation import initializers
 from ablate.surgery import graph
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 
 _CONSTANT = (keras.initializers.Zeros, keras.initializers.Ones, keras.initializers.Constant)
 

@@ -24,7 +24,7 @@ from ablate.study.calls import import_module, resolve
 from ablate.study.schema.model import Model
 from ablate.study.specs import InputOutputSpec, Target
 from ablate.surgery import Edits, graph, rebuild
-from ablate.surgery.hosts import paths
+from ablate.surgery.graph import paths
 
 Shape = tuple[int | None, ...]
 

@@ -27,8 +27,8 @@ from keras import ops
 from ablate.probes.measurement import Context
 from ablate.surgery import Host, select
 from ablate.surgery.graph import calls_by_layer, is_container, producer_of
+from ablate.surgery.graph import paths as layer_paths
 from ablate.surgery.hosts import all_hosts
-from ablate.surgery.hosts import paths as layer_paths
 from ablate.surgery.instrumented_model import InstrumentedModel, Watch
 from ablate.surgery.sites import site_at, whole
 

@@ -31,7 +31,9 @@ from ablate.study.trial import FILE_FIELDS, Spec
 #: the bias back that a removed BatchNormalization made needless, and subclassed models and
 #: composite layers are opened, whose weights are then drawn layer by layer. Since 3, `scale:
 #: standard` sums over 4096 rows at a time, and the first batches of a calibration run eagerly.
-NUMERICS = 3
+#: Since 4, seeds of what is in a composite layer without a name go by the layer's class, not by a
+#: name that counts through the life of a process.
+NUMERICS = 4
 
 #: What studies were trained under whose files do not say: those of 0.1.
 UNRECORDED_NUMERICS = 1
@@ -88,8 +90,14 @@ def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     when the last layer of a file is replaced, the networks that are brought along (`loss: auto`
     sees their activation through more layers, composite layers are opened), and what the removal
     of layers other than Dropout leaves: all other trials keep their ids. The rise to 3 changed the
-    means and deviations of more than 4096 rows, and in the last bits what layers are calibrated to.
+    means and deviations of more than 4096 rows, and in the last bits what layers are calibrated to;
+    the rise to 4 the seeds inside of composite layers, which only networks brought along have.
     """
+    brought = spec.model.file is not None or spec.model.call is not None
+    if numerics == 4:
+        if brought:
+            return 4
+        numerics = 3
     if numerics == 3 and any(each.calibrate for each in spec.insert):
         return 3
     if numerics == 3:
@@ -97,7 +105,6 @@ def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
         if spec.data.scale == "standard" and not (isinstance(known, int) and known <= 4096):
             return 3
         numerics = 2
-    brought = spec.model.file is not None or spec.model.call is not None
     if numerics != 2 or spec.data.call is not None or brought:
         return numerics
     if _removes_more_than_dropout(spec):

@@ -18,7 +18,7 @@ import numpy as np
 from ablate.errors import SurgeryError, nearest, some
 from ablate.surgery import exact, graph
 from ablate.surgery.batches import Progress, batches
-from ablate.surgery.hosts import paths
+from ablate.surgery.graph import paths
 from ablate.surgery.instrumented_model import (
     InstrumentedModel,
     Watch,

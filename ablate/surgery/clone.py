@@ -154,7 +154,7 @@ def _from_config(layer: keras.Layer, configure: Configure | None) -> keras.Layer
             config = _unbuilt(config)
             if configure is not None:
                 config = configure(config)
-            with keras.saving.custom_object_scope(_names(layer)):
+            with keras.saving.custom_object_scope(classes_of(layer)):
                 made = type(layer).from_config(config)
         except SurgeryError:
             raise
@@ -199,7 +199,7 @@ def _as_constructed(layer: keras.Layer, configure: Configure | None) -> keras.La
     for arguments in offers:
         if any(isinstance(each, keras.Layer) for each in keras.tree.flatten(arguments)):
             continue  # the copy would share it with the given layer
-        with contextlib.suppress(Exception), keras.saving.custom_object_scope(_names(layer)):
+        with contextlib.suppress(Exception), keras.saving.custom_object_scope(classes_of(layer)):
             made = type(layer).from_config(arguments)
             warnings.warn(
                 f"'{layer.name}' ({type(layer).__name__}) returns other arguments in get_config() "
@@ -244,8 +244,8 @@ def _functions(layer: Any) -> Iterator[tuple[str, Any]]:
                 yield key, value
 
 
-def _names(layer: Any) -> dict[str, Any]:
-    """What a layer's configuration may refer to by name: its functions, classes inside it."""
+def classes_of(layer: Any) -> dict[str, Any]:
+    """Return what a layer's configuration may refer to by name: its functions, classes inside."""
     names: dict[str, Any] = {}
     for each in graph.flat_layers(layer):
         names[type(each).__name__] = type(each)

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablate.surgery import exact, graph, hosts
+from ablate.surgery import exact, graph
 from ablate.surgery.conversion import variables
 from ablate.surgery.tracing import functional
 
@@ -61,7 +61,7 @@ def compare(first: keras.Model, second: keras.Model) -> Comparison:
         SurgeryError: the graph of one of them cannot be read.
     """
     first, second = functional(first), functional(second)
-    ours, theirs = ({path: each for each, path in hosts.paths(model)} for model in (first, second))
+    ours, theirs = ({path: each for each, path in graph.paths(model)} for model in (first, second))
     reads = [_inputs(model) for model in (first, second)]
     both = [path for path in ours if path in theirs]
     changes = [_change(path, ours[path], theirs[path], reads) for path in both]
@@ -139,7 +139,7 @@ def _shape(variable: Any) -> tuple[int, ...] | None:
 
 def _inputs(model: keras.Model) -> dict[Any, tuple[str, ...]]:
     """The paths of the layers (or names of operations) that each layer reads, call by call."""
-    named = dict(hosts.paths(model))
+    named = dict(graph.paths(model))
     found: dict[Any, list[str]] = {}
     for operation, calls in graph.calls_by_layer(model).items():
         for _, call in calls:

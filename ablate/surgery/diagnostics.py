@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from ablate.surgery import graph, hosts, kinds
+from ablate.surgery import graph, kinds
 from ablate.surgery.dataflow import Dataflow
 
 _BN = keras.layers.BatchNormalization
@@ -24,7 +24,7 @@ def dropout_before_norm(model: keras.Model) -> list[tuple[str, str]]:
 
     Dropouts with rate 0 do not count. The borders of nested models are crossed.
     """
-    named = dict(hosts.paths(model))
+    named = dict(graph.paths(model))
     flow = Dataflow(model)
     return [
         (path, named[norm])
@@ -41,7 +41,7 @@ def constant_means(model: keras.Model) -> list[tuple[str, str]]:
     which is all that a global average takes of it, as far as nothing but activations is between.
     Where there are no positions to average over, what comes out is beta itself: the pooling is "".
     """
-    named = dict(hosts.paths(model))
+    named = dict(graph.paths(model))
     flow = Dataflow(model)
     found: list[tuple[str, str]] = []
     for layer, path in named.items():

@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
-from functools import partial
 from typing import Any
 
 import keras
@@ -30,7 +29,7 @@ from ablate.surgery.graph import calls_by_layer
 from ablate.surgery.layer_factory import Recipe, named_initializer, recipe_of
 from ablate.surgery.rebuild import Edits, rebuild, takes
 from ablate.surgery.ties import held_elsewhere
-from ablate.surgery.tracing import functional
+from ablate.surgery.tracing import functional, opened_alike
 
 #: Where layers hold the configurations of those that do their work: wrappers, recurrent layers.
 _INNER = ("layer", "backward_layer", "cell", "cells")
@@ -166,7 +165,7 @@ def carry_out(
             "with calibrate=images, or leave calibrate out of the replacement."
         )
     model = functional(model)
-    by_path = {path: layer for layer, path in hosts.paths(model)}
+    by_path = {path: layer for layer, path in graph.paths(model)}
     by_layer: dict[Any, list[LayerDecision]] = {}
     for each in done:
         by_layer.setdefault(by_path[each.host], []).append(each)
@@ -207,7 +206,7 @@ def undo(entries: Sequence[record.Entry], edits: Edits) -> None:
             edits.replace[entry.layer] = _deserialized(was)
         elif was.arguments:
             back = [(tuple(place), value) for place, value in was.arguments]
-            edits.replace[entry.layer] = copy_of(entry.layer, partial(_with, places=back))
+            edits.replace[entry.layer] = _configured(entry.layer, back)
 
 
 def _planned(
@@ -282,16 +281,17 @@ class _Planner:
             )
         if skipped:
             return with_fields(plain, skipped=skipped)
-        config = {} if graph.is_container(layer) else layer.get_config()
+        config = _config(layer)
         places: list[tuple[Place, Any]] = []
         before: dict[str, Any] = {}
         for key, value in after.items():
             if key == "trainable":
                 before[key] = _learns(layer)
                 continue
-            found = list(_places(type(layer), config, key))
+            cls = None if host.composite else type(layer)
+            found = list(_places(cls, config, key))
             if not found:
-                near = nearest(key, sorted(_taken(type(layer), config))).strip()
+                near = nearest(key, sorted(_taken(cls, config))).strip()
                 hint = f" (d{near[1:]})" if near else ""
                 return with_fields(plain, skipped=f"{host.layer_class} takes no '{key}'{hint}")
             before[key] = _at(config, found[0])
@@ -320,7 +320,7 @@ class _Planner:
         known = _parameters(recipe.cls)
         kept = {
             key: value
-            for key, value in layer.get_config().items()
+            for key, value in _config(layer).items()
             if key in {*known, "dtype"} and key not in ("name", "trainable")
         }
         if isinstance(kept.get("axis"), list) and len(kept["axis"]) == 1:
@@ -339,7 +339,7 @@ class _Planner:
         """Say why a layer cannot be made anew, or have its flag set."""
         if host.kind == "input":
             return "it is an input of the model"
-        if anew and host.kind == "model":
+        if anew and host.kind == "model" and not host.composite:
             return "it is a model; only its 'trainable' can be changed"
         if anew and host.layer in self.held:
             return f"'{self.held[host.layer]}' holds it too, and would miss what is done to it"
@@ -385,9 +385,30 @@ def _anew(old: Any, decisions: Sequence[LayerDecision]) -> keras.Layer:
     places = [each for decision in decisions for each in decision.places]
     recipe = next((each.recipe for each in decisions if each.recipe is not None), None)
     if recipe is None:
-        return copy_of(old, lambda config: _with(config, places))
+        return _configured(old, places)
     arguments = _with(recipe.arguments, places)
     return Recipe(recipe.cls, arguments).make(name=old.name)
+
+
+def _config(layer: Any) -> dict[str, Any]:
+    """Return a layer's configuration; of an opened one, that of the layer it was."""
+    if not graph.is_container(layer):
+        return dict(layer.get_config())
+    was = record.opened(layer)
+    return was.original["config"] if was is not None and was.original else {}
+
+
+def _configured(layer: Any, places: Sequence[tuple[Place, Any]]) -> Any:
+    """Return a new layer with other values in its configuration; an opened one is opened again."""
+    was = record.opened(layer)
+    if was is None or was.original is None:
+        return copy_of(layer, lambda config: _with(config, places))
+    original = {**was.original, "config": _with(was.original["config"], places)}
+    try:
+        made = record.made_again(layer, original)
+    except Exception as trouble:
+        raise _unknown(layer.name, was.layer, trouble) from trouble
+    return opened_alike(layer, made)
 
 
 def _trainable(decisions: Sequence[LayerDecision]) -> Any:
@@ -461,7 +482,7 @@ def _entry(decisions: Sequence[LayerDecision], old: Any, new: Any, moved: Any) -
     recipe = any(each.recipe is not None for each in decisions)
     places: dict[Place, Any] = {}
     if new is not None and not recipe:
-        config, now = old.get_config(), new.get_config()
+        config, now = _config(old), _config(new)
         # One argument may settle another: BatchNormalization's renorm_clipping goes with renorm.
         settled = [(key,) for key in config if config[key] != now.get(key) and key not in _INNER]
         asked = [place for each in decisions for place, _ in each.places]
@@ -469,7 +490,7 @@ def _entry(decisions: Sequence[LayerDecision], old: Any, new: Any, moved: Any) -
     how = _trainable(decisions)
     return record.Changed(
         path=decisions[0].host,
-        layer=type(old).__name__,
+        layer=record.class_name(old),
         label=", ".join(dict.fromkeys(each.asked.label for each in decisions)),
         original=keras.saving.serialize_keras_object(old) if recipe else None,
         arguments=[] if recipe else [[list(place), value] for place, value in places.items()],
@@ -493,8 +514,12 @@ def _deserialized(was: record.Changed) -> keras.Layer:
     try:
         return keras.saving.deserialize_keras_object(original)
     except Exception as trouble:
-        raise SurgeryError(
-            f"'{was.path}' was a {was.layer}, which cannot be made again here: {reason(trouble)} "
-            "Import the module that registers the class "
-            "(keras.saving.register_keras_serializable), and remove again."
-        ) from trouble
+        raise _unknown(was.path, was.layer, trouble) from trouble
+
+
+def _unknown(path: str, layer_class: str, trouble: Exception) -> SurgeryError:
+    return SurgeryError(
+        f"'{path}' was a {layer_class}, which cannot be made again here: {reason(trouble)} Import "
+        "the module that registers the class (keras.saving.register_keras_serializable), and try "
+        "again."
+    )

@@ -17,7 +17,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
-from ablate.surgery import affine, baked, exact, hosts, kinds, record
+from ablate.surgery import affine, baked, exact, graph, kinds, record
 from ablate.surgery.affine import Weights
 from ablate.surgery.calibrate import normalizations
 from ablate.surgery.graph import Call, Graph, calls_by_layer
@@ -153,7 +153,7 @@ class _Round:
         self.gone: set[keras.Layer] = set(identities)
         self.merged: dict[keras.Layer, Weights] = {}
         self.foldings: list[Folding] = []
-        paths = dict(hosts.paths(model))
+        paths = dict(graph.paths(model))
         for layer in norms:
             found = None if layer in identities else self.host_of(layer)
             if found is None:

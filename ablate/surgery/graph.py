@@ -248,6 +248,21 @@ def graphs(model: keras.Model) -> list[Graph]:
     return list({id(read.model): read for read, _ in every(model)}.values())
 
 
+def paths(model: keras.Model) -> list[tuple[Any, str]]:
+    """Return `(layer, path)` for all layers, each once, in stable topological order."""
+    found: dict[Any, str] = {}
+
+    def visit(inner: keras.Model, prefix: str) -> None:
+        for operation in read(inner).order:
+            if isinstance(operation, keras.Layer) and operation not in found:
+                found[operation] = prefix + operation.name
+                if is_container(operation):
+                    visit(operation, f"{prefix}{operation.name}/")
+
+    visit(model, "")
+    return list(found.items())
+
+
 def calls_by_layer(model: keras.Model) -> Calls:
     """Return every call of every operation, nested models included; an input counts as a call."""
     found: Calls = {}

@@ -10,6 +10,10 @@ A selector is tried as exact name or path, class, kind (each with `[index]` or `
 pattern, glob; a list means all of its members. Conv and dense layers whose output reaches a model
 output through activations and reshapes alone, and the activations there, are output layers: only
 their exact name selects them.
+
+A composite layer of anyone's own is a nested model here, and its class, name and path mean it as
+they did before. A pattern that matches it means it too, and of what is inside only the layers whose
+own names match.
 """
 
 from __future__ import annotations
@@ -18,12 +22,11 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
 
 import keras
 
 from ablate.errors import SurgeryError, nearest
-from ablate.surgery import graph, kinds
+from ablate.surgery import graph, kinds, record
 from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.kinds import kind_of
 from ablate.surgery.tracing import functional
@@ -36,7 +39,7 @@ class Host:
     `path` is the names of the enclosing models and of the layer, joined by `/` (without the
     outermost model). `kind` is one of `KINDS`, or `dropout`, `model` or `other`. `activation`
     names the activation inside the layer, if it has one that is not linear. `output` marks an
-    output layer.
+    output layer. `opened` says what a nested model was before it became one.
     """
 
     layer: keras.Layer
@@ -44,6 +47,7 @@ class Host:
     kind: str
     activation: str | None
     output: bool
+    opened: record.Opened | None = None
 
     @property
     def name(self) -> str:
@@ -52,8 +56,22 @@ class Host:
 
     @property
     def layer_class(self) -> str:
-        """The name of the layer's class."""
-        return type(self.layer).__name__
+        """The name of the layer's class; of a composite layer, that of the class it had."""
+        return type(self.layer).__name__ if self.opened is None else self.opened.layer
+
+    @property
+    def composite(self) -> bool:
+        """Whether it is a nested model that was one layer to whoever wrote it."""
+        return self.opened is not None and self.opened.composite
+
+    def is_a(self, word: str) -> bool:
+        """Whether `word` is its class, by its own name or the one that Keras has registered."""
+        registered = (
+            keras.saving.get_registered_name(type(self.layer))
+            if self.opened is None
+            else self.opened.registered
+        )
+        return word in (self.layer_class, registered)
 
 
 @dataclass(frozen=True)
@@ -124,24 +142,10 @@ def all_hosts(model: keras.Model) -> list[Host]:
             kind=kind_of(layer),
             activation=kinds.inner_activation(layer),
             output=flow.reaches_output(layer),
+            opened=record.opened(layer),
         )
-        for layer, path in paths(model)
+        for layer, path in graph.paths(model)
     ]
-
-
-def paths(model: keras.Model) -> list[tuple[Any, str]]:
-    """Return `(layer, path)` for all layers, each once, in stable topological order."""
-    found: dict[Any, str] = {}
-
-    def visit(inner: keras.Model, prefix: str) -> None:
-        for operation in graph.read(inner).order:
-            if isinstance(operation, keras.Layer) and operation not in found:
-                found[operation] = prefix + operation.name
-                if graph.is_container(operation):
-                    visit(operation, f"{prefix}{operation.name}/")
-
-    visit(model, "")
-    return list(found.items())
 
 
 def _match(model: keras.Model, hosts: list[Host], selector: str) -> tuple[list[Host], bool]:
@@ -182,17 +186,13 @@ def _by_pattern(hosts: list[Host], selector: str) -> list[Host]:
             raise SurgeryError(
                 f"'{selector}' is not a regular expression: {trouble}. Received: {selector[3:]!r}."
             ) from trouble
-        return [h for h in _leaves(eligible) if pattern.search(h.path) or pattern.search(h.name)]
-    indexed = re.fullmatch(r"(\w+)\[(-?\d+|-?\d*:-?\d*(?::-?\d*)?)\]", selector)
+        return _named(eligible, lambda name: pattern.search(name) is not None)
+    indexed = re.fullmatch(r"([\w.>]+)\[(-?\d+|-?\d*:-?\d*(?::-?\d*)?)\]", selector)
     word, index = indexed.groups() if indexed else (selector, None)
-    found = [host for host in eligible if host.layer_class == word] or _of_kind(eligible, word)
+    found = [host for host in eligible if host.is_a(word)] or _of_kind(eligible, word)
     if found:
         return found if index is None else _indexed(found, index, selector)
-    return [
-        host
-        for host in _leaves(eligible)
-        if fnmatchcase(host.path, selector) or fnmatchcase(host.name, selector)
-    ]
+    return _named(eligible, lambda name: fnmatchcase(name, selector))
 
 
 def _of_kind(hosts: list[Host], kind: str) -> list[Host]:
@@ -206,9 +206,21 @@ def _of_kind(hosts: list[Host], kind: str) -> list[Host]:
     return [host for host in hosts if tests.get(kind, lambda host: host.kind == kind)(host)]
 
 
-def _leaves(hosts: list[Host]) -> list[Host]:
-    """Hosts without models and inner inputs, which only their name or class selects."""
-    return [h for h in hosts if h.kind != "model" and not (h.kind == "input" and "/" in h.path)]
+def _named(hosts: list[Host], matches: Callable[[str], bool]) -> list[Host]:
+    """Hosts whose path or name matches; models and inner inputs go by their name or class only."""
+    found: list[Host] = []
+    whole: tuple[str, ...] = ()
+    for host in hosts:  # a composite layer comes before what is inside of it
+        if not host.composite and (
+            host.kind == "model" or (host.kind == "input" and "/" in host.path)
+        ):
+            continue
+        inside = host.path.startswith(whole)
+        if matches(host.name) or (not inside and matches(host.path)):
+            found.append(host)
+            if host.composite:
+                whole = (*whole, f"{host.path}/")
+    return found
 
 
 def _indexed(found: list[Host], index: str, selector: str) -> list[Host]:

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 from ablate.study.keras_names import snake
-from ablate.surgery import graph, hosts, record
+from ablate.surgery import graph, record
 
 
 def canonical_paths(model: keras.Model, base: keras.Model | None = None) -> dict[Any, str]:
@@ -37,8 +37,8 @@ def canonical_paths(model: keras.Model, base: keras.Model | None = None) -> dict
     by_name: dict[str, str] = {}
     if base is not None:
         of_base = canonical_paths(base)
-        by_name = {path: of_base[layer] for layer, path in hosts.paths(base)}
-    named = hosts.paths(model)
+        by_name = {path: of_base[layer] for layer, path in graph.paths(base)}
+    named = graph.paths(model)
     was = {each.path: each.layer for each in record.changed(model)}
     own = _paths(model, skip=set(inserted), was=was)
     found = {layer: by_name.get(path, own[layer]) for layer, path in named if path not in inserted}
@@ -72,7 +72,7 @@ def _paths(model: keras.Model, skip: set[str], was: dict[str, str]) -> dict[Any,
                 continue
             if names + operation.name in skip:
                 continue
-            kind = was.get(names + operation.name, type(operation).__name__)
+            kind = was.get(names + operation.name, record.class_name(operation))
             found[operation] = prefix + _stable(operation.name, kind, counts)
             if graph.is_container(operation):
                 visit(operation, found[operation] + "/", f"{names}{operation.name}/")

@@ -22,7 +22,7 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.surgery import graph
+from ablate.surgery import graph, record
 from ablate.surgery.clone import (
     Configure,
     build_alike,
@@ -171,10 +171,10 @@ class Rebuilding:
 
     def layer(self, old: Any) -> Any:
         if old not in self.made:
-            if graph.is_container(old):
-                self.model(old)
-            elif old in self.edits.replace:
+            if old in self.edits.replace:
                 self.made[old] = self.edits.replace[old]
+            elif graph.is_container(old):
+                record.note_opened(self.model(old), old)
             else:
                 self.made[old] = copy_of(old, self.edits.configure.get(old))
                 if isinstance(old, keras.Layer) and old not in self.edits.fresh:

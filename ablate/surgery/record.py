@@ -5,12 +5,14 @@ survive saving and loading under Keras's safe mode, in processes that have never
 so it is made of nothing but what Keras stores and hands back by itself: the `optional` setting of
 the model's first `InputLayer`, which Keras keeps as it was given, holds it as a text of JSON. A
 record is true in a boolean sense, so the one thing that changes is that Keras no longer complains
-in its own words when None is passed for that input; the original setting is in the record.
+in its own words when None is passed for that input; the original setting is in the record. The
+first input of a nested model that was opened says in the same way what it was before.
 """
 
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import keras
 
 from ablate.surgery import graph
-from ablate.surgery.hosts import paths
+from ablate.surgery.clone import classes_of
 
 _KEY = "ablate.inserted"
 
@@ -84,6 +86,59 @@ class Entry:
         return self.of
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What a nested functional model was before its Python code was opened.
+
+    `layer` is the name of its class, `registered` the name under which Keras knows that. `original`
+    is the layer, serialized; None of a model that had a graph, or where that cannot be. `composite`
+    tells a layer from a model that had a graph.
+    """
+
+    layer: str
+    registered: str
+    composite: bool
+    original: dict[str, Any] | None = None
+
+
+#: The classes and functions that the layers need which opened models were, in this process.
+_CLASSES: weakref.WeakKeyDictionary[keras.Model, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def note_opened(new: keras.Model, old: Any, original: dict[str, Any] | None = None) -> None:
+    """Let a nested model remember the class of the layer or model that it stands for."""
+    if (classes := classes_of(old) if original else _CLASSES.get(old)) is not None:
+        _CLASSES[new] = classes
+    if type(new) is type(old):
+        return
+    carrier = graph.producer_of(new.inputs[0])
+    stored = _unpack(carrier) or _blank(carrier)
+    registered = keras.saving.get_registered_name(type(old))
+    was = Opened(type(old).__name__, registered, not graph.is_container(old), original)
+    stored.setdefault("opened", {}).setdefault(new.name, asdict(was))
+    _pack(carrier, stored)
+
+
+def opened(layer: Any) -> Opened | None:
+    """Return what a nested model was before it was opened; None of every other layer."""
+    if not graph.is_container(layer):
+        return None
+    stored = (_unpack(graph.producer_of(layer.inputs[0])) or {}).get("opened", {})
+    return Opened(**stored[layer.name]) if layer.name in stored else None
+
+
+def made_again(model: keras.Model, original: dict[str, Any]) -> keras.Layer:
+    """Return a layer that `model` was before it was opened, from its `original`."""
+    with keras.saving.custom_object_scope(_CLASSES.get(model, {})):
+        return keras.saving.deserialize_keras_object(original)
+
+
+def class_name(layer: Any) -> str:
+    """Return the name of a layer's class; of an opened one, that of the class it had."""
+    was = opened(layer)
+    return type(layer).__name__ if was is None else was.layer
+
+
 def inserted(model: keras.Model) -> tuple[Inserted, ...]:
     """Return what `insert` recorded on `model` (and on models nested in it) and is still there.
 
@@ -113,7 +168,7 @@ def all_entries(model: keras.Model) -> list[Entry]:
             carriers.add(id(carrier))
             stored = _unpack(carrier)
             if stored:
-                layers = {path: layer for layer, path in paths(inner)}
+                layers = {path: layer for layer, path in graph.paths(inner)}
                 for of, each in _stored(stored):
                     if layer := layers.get(of.path):
                         order = (-len(carriers), of.step)
@@ -130,7 +185,7 @@ def all_entries(model: keras.Model) -> list[Entry]:
 def add(model: keras.Model, new: Iterable[Inserted | Changed]) -> None:
     """Append the entries of one operation to the record of `model` itself."""
     carrier = graph.producer_of(model.inputs[0])
-    stored = _unpack(carrier) or {"optional": bool(carrier.optional), "inserted": []}
+    stored = _unpack(carrier) or _blank(carrier)
     step = 1 + max((of.step for of, _ in _stored(stored)), default=-1)
     for each in new:
         kind = "inserted" if isinstance(each, Inserted) else "changed"
@@ -171,8 +226,12 @@ def _stored(stored: dict[str, Any]) -> Iterator[tuple[Inserted | Changed, dict[s
             yield cls(**each), each
 
 
+def _blank(carrier: Any) -> dict[str, Any]:
+    return {"optional": bool(carrier.optional), "inserted": []}
+
+
 def _pack(carrier: Any, stored: dict[str, Any]) -> None:
-    if any(stored.get(kind) for kind in _KINDS):
+    if any(stored.get(kind) for kind in (*_KINDS, "opened")):
         carrier.optional = json.dumps({_KEY: stored}, separators=(",", ":"))
     else:
         carrier.optional = stored["optional"]

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.surgery import affine, conversion, hosts, kinds, record
+from ablate.surgery import affine, conversion, graph, hosts, kinds, record
 from ablate.surgery.clone import Configure, copy_of
 from ablate.surgery.exchange import undo
 from ablate.surgery.graph import Call, Calls, Graph, calls_by_layer
@@ -79,7 +79,7 @@ def _undone(model: keras.Model, except_: Any) -> keras.Model:
         kept = {host.path for host in hosts.select(model, except_)}
     done = False
     while True:
-        named = dict(hosts.paths(model))
+        named = dict(graph.paths(model))
         recorded = [each for each in record.all_entries(model) if named[each.layer] not in kept]
         asked = [each for each in recorded if getattr(each.of, "role", "") != "activation"]
         if not asked:
@@ -126,7 +126,7 @@ def _without(model: keras.Model, gone: set[Any], calls: Calls, give_bias: bool =
     for host in lacking:
         _copy_but_bias(host, built.layers[host])
     record.strike(record.all_entries(model), edits.leave_out, built.layers)
-    names = dict(hosts.paths(model))
+    names = dict(graph.paths(model))
     return Removed(built.model, tuple(names[host] for host in lacking))
 
 

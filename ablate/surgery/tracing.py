@@ -15,6 +15,7 @@ refused.
 from __future__ import annotations
 
 import inspect
+import json
 import threading
 import warnings
 import weakref
@@ -27,7 +28,7 @@ import keras
 
 from ablate.errors import Notice, SurgeryError
 from ablate.reasons import reason
-from ablate.surgery import graph
+from ablate.surgery import graph, record
 from ablate.surgery.clone import compile_as, copy_of
 from ablate.surgery.rebuild import Rebuilding
 from ablate.surgery.recursion_limit import deep_graphs
@@ -98,6 +99,23 @@ def functional(model: keras.Model, example: Any = None) -> keras.Model:
     for each in found.notes:
         warnings.warn(f"{model.name}: {each}", Notice, stacklevel=2)
     return found.model
+
+
+def opened_alike(old: keras.Model, layer: keras.Layer) -> keras.Model:
+    """Open a composite layer as `old`, which is one that was opened, takes it.
+
+    Raises:
+        SurgeryError: It takes several inputs, or cannot be opened.
+    """
+    if len(old.inputs) > 1:
+        raise SurgeryError(f"it takes {len(old.inputs)} inputs, and can be made anew with one only")
+    tensor = old.inputs[0]
+    inputs = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name="made_anew")
+    found = trace(keras.Model(inputs, layer(inputs)))
+    new = found.model.get_layer(layer.name)
+    if not graph.is_container(new):
+        raise SurgeryError(f"made anew it cannot be opened: {found.closed[0].reason}")
+    return new
 
 
 def trace(model: keras.Model, example: Any = None) -> Traced:
@@ -229,7 +247,7 @@ class _Tracing:
         """Call a layer as a functional model."""
         if graph.is_container(layer):
             if layer not in self.opened:
-                self.opened[layer] = self.container(layer)
+                record.note_opened(self.container(layer), layer)
             return original(self.opened[layer], *args, **kwargs)
         try:
             bound = inspect.signature(layer.call).bind(*args, **kwargs).arguments
@@ -268,6 +286,7 @@ class _Tracing:
                 graph.set_mask(feed, places[id(mask)])
         filled = keras.tree.map_structure(lambda each: places.get(id(each), each), bound)
         twin = self.traced(layer, filled, feeds)
+        record.note_opened(twin.model, layer, _serialized(layer))
         self.opened[layer] = twin.model
         return twin
 
@@ -466,6 +485,17 @@ def _is_composite(layer: Any) -> bool:
 def _composites(model: keras.Model) -> list[keras.Layer]:
     """Return the composite layers that are called in a functional model, to any depth."""
     return [each for _, each in graph.every(model) if _is_composite(each)]
+
+
+def _serialized(layer: keras.Layer) -> dict[str, Any] | None:
+    """Return a composite layer as a file has it; None where its class does not say."""
+    try:
+        document = keras.saving.serialize_keras_object(layer)
+        json.dumps(document)
+    except Exception:
+        return None
+    document.pop("build_config", None)
+    return document
 
 
 def _first(model: keras.Model) -> str:

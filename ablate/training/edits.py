@@ -20,7 +20,7 @@ from ablate.study.trial import Spec
 from ablate.surgery import exchange
 from ablate.surgery.calibrate import normalizations
 from ablate.surgery.conversion import takes_over, variables
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 from ablate.surgery.remove import take_out
 
 

@@ -26,7 +26,7 @@ from ablate.study.trial import Spec
 from ablate.surgery import graph
 from ablate.surgery.calibrate import estimate, keep_moments, named, undo
 from ablate.surgery.conversion import hand_over
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 from ablate.surgery.insert import carry_out
 from ablate.training.edits import EditedBase, at_hand, at_present, edited_base, kept_indices
 from ablate.training.seeding import Keep

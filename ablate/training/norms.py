@@ -15,7 +15,7 @@ import keras
 from ablate.errors import some
 from ablate.study.schema.train import Train
 from ablate.surgery import diagnostics, graph
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 from ablate.training.network import Network
 
 _L = keras.layers

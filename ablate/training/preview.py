@@ -28,7 +28,7 @@ from ablate.study.schema.placement import CANONICAL
 from ablate.study.schema.variant import Found, LeaveOneOut
 from ablate.study.trial import Spec, Trial
 from ablate.surgery.exchange import described
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 from ablate.training.augmentation import Augmentation
 from ablate.training.callbacks import CallbackSet
 from ablate.training.model_cache import compiled, prepared_model

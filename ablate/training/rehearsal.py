@@ -19,7 +19,7 @@ from ablate.errors import AblateError, StudyError
 from ablate.reasons import reason
 from ablate.study.trial import Spec
 from ablate.surgery import graph
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 from ablate.training.augmentation import NONE, Augmentation
 from ablate.training.feed import Batch, Feed, row_count
 from ablate.training.network import Network

@@ -15,7 +15,7 @@ from ablate.study.trial import Spec
 from ablate.surgery import graph, kinds
 from ablate.surgery.dataflow import Dataflow
 from ablate.surgery.diagnostics import constant_means, constant_words, dropout_before_norm
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 from ablate.training.network import Network
 from ablate.training.norms import remarks_on_norms
 from ablate.training.rows import Rows

@@ -16,7 +16,7 @@ from ablate.models.origin import compiled_with
 from ablate.study.keras_names import loss_name, optimizer_name, snake
 from ablate.surgery import SiteDecision, graph, kinds
 from ablate.surgery.dataflow import Dataflow
-from ablate.surgery.hosts import paths as named_layers
+from ablate.surgery.graph import paths as named_layers
 from ablate.training.network import Network
 from ablate.training.objectives import loss_names
 from ablate.training.schedules import written_rate

@@ -9,17 +9,20 @@ from keras import layers, ops
 
 from ablate.errors import Notice, SurgeryError
 from ablate.surgery import (
+    canonical_paths,
     certify,
+    change,
     fold,
     functional,
     insert,
     inserted,
     rebuild,
     remove,
+    replace,
     select,
     trace,
 )
-from ablate.surgery.hosts import paths
+from ablate.surgery.graph import paths
 from tests.surgery.cases import draw, randomized
 
 
@@ -225,6 +228,95 @@ def test_composite_layers_of_functional_models_are_opened_too():
     new = insert(model, "Dropout", rate=0.5, where="stage/block1/mix")
     assert inserted(new)[0].path == "stage/block1/mix_dropout"
     assert equal(model, new, draw(4, 9, 9, 3))
+
+
+class Gate(layers.Layer):
+    """A composite layer of the user's own, with arguments."""
+
+    def __init__(self, units, rate=0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.rate = units, rate
+        self.inside = layers.Dense(units, activation="relu", name="inside")
+        self.drop = layers.Dropout(rate, name="drop")
+
+    def call(self, x, training=None):
+        return self.drop(self.inside(x), training=training) * ops.sigmoid(x)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units, "rate": self.rate}
+
+
+def gated():
+    inputs = keras.Input((8,), name="row")
+    x = layers.Activation("relu", name="relu")(Gate(8, name="gate_a")(inputs))
+    return keras.Model(inputs, layers.Dense(2, name="out")(Gate(8, name="gate_b")(x)))
+
+
+@pytest.fixture(scope="module")
+def gates():
+    return gated()
+
+
+@pytest.mark.parametrize(
+    ("where", "hosts"),
+    [
+        ("Gate", ["gate_a", "gate_b"]),
+        (keras.saving.get_registered_name(Gate) + "[1]", ["gate_b"]),
+        ("Gate[0]", ["gate_a"]),
+        ("gate_b", ["gate_b"]),
+        ("re:^gate", ["gate_a", "gate_b"]),
+        ("gate*", ["gate_a", "gate_b"]),
+        ("re:^gate_b/", ["gate_b/inside", "gate_b/drop"]),
+        ("inside*", ["gate_a/inside", "gate_b/inside"]),
+        ("gate_b/inside", ["gate_b/inside"]),
+        (["Gate", "Dense"], ["gate_a", "gate_a/inside", "gate_b", "gate_b/inside"]),
+    ],
+)
+def test_composite_layers_are_selected_as_what_they_were(where, hosts, gates):
+    assert [host.path for host in select(gates, where)] == hosts
+
+
+@pytest.mark.parametrize("at", ["before", "before_activation", "after_activation", "after"])
+def test_layers_go_next_to_a_composite_layer(at, gates):
+    new = insert(gates, "Dropout", rate=0.5, where="Gate", at=at)
+    assert [(each.host, each.path) for each in inserted(new)] == [
+        ("gate_a", "gate_a_dropout"),
+        ("gate_b", "gate_b_dropout"),
+    ]
+    assert equal(gates, new, draw(4, 8)) and equal(gates, remove(new), draw(4, 8))
+
+
+def rates(model):
+    return [host.layer.rate for host in select(model, "Dropout")]
+
+
+def test_composite_layers_are_changed_replaced_and_removed_as_what_they_were(gates, tmp_path):
+    x = draw(4, 8)
+    changed = change(gates, "Gate[1]", rate=0.4)
+    assert rates(changed) == [0.1, 0.4] and equal(gates, changed, x)
+    assert rates(remove(changed)) == [0.1, 0.1] and equal(gates, remove(changed), x)
+    with pytest.raises(SurgeryError, match=r"Gate takes no 'rat' \(did you mean 'rate'\?\)"):
+        change(gates, "gate_a", rat=0.4)
+    replaced = replace(gates, "Gate", "Dense")
+    assert [host.path for host in select(replaced, "Dense")] == ["gate_a", "gate_b"]
+    replaced.save(tmp_path / "replaced.keras")
+    again = keras.saving.load_model(tmp_path / "replaced.keras")
+    assert equal(gates, remove(again), x)
+    assert [host.path for host in select(remove(again), "Gate")] == ["gate_a", "gate_b"]
+    assert [each.name for each in remove(gates, "Gate").layers] == ["row", "relu", "out"]
+
+
+def test_paths_of_composite_layers_do_not_count_through_the_process():
+    def build():
+        inputs = keras.Input((8,))
+        return functional(keras.Model(inputs, Gate(8)(Gate(8)(inputs))))
+
+    ours, theirs = build(), build()
+    assert ours.layers[-1].name != theirs.layers[-1].name
+    leaves = [path for path in canonical_paths(theirs).values() if "/" in path]
+    assert leaves[1:3] + leaves[4:] == [
+        f"Gate[{i}]/{each}" for i in (0, 1) for each in ("inside", "drop")
+    ]
 
 
 def test_what_was_changed_since_is_seen():
