@@ -13,6 +13,7 @@ from ablate._version import __version__
 
 if TYPE_CHECKING:
     from ablate.analysis import Analysis, analyze
+    from ablate.analysis.across import Across, synthesize
     from ablate.config import load_study
     from ablate.errors import (
         AblateError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ablate.analysis": ("Analysis", "analyze"),
+    "ablate.analysis.across": ("Across", "synthesize"),
     "ablate.config": ("load_study",),
     "ablate.errors": (
         "AblateError",
@@ -87,6 +89,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AblateError",
+    "Across",
     "Analysis",
     "Certificate",
     "Change",
@@ -121,6 +124,7 @@ __all__ = [
     "run",
     "screen",
     "sites",
+    "synthesize",
     "task_around",
 ]
 

@@ -20,6 +20,7 @@ from ablate.analysis.crossed import by_group, crossed
 from ablate.analysis.descriptive import moments
 from ablate.analysis.equivalence import adjust
 from ablate.analysis.intervals import FIXED, Interval
+from ablate.analysis.synthesis import random_effects
 from ablate.analysis.until import replay
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis
@@ -318,6 +319,28 @@ def _learners(rng: np.random.Generator, size: int, tests: int, count: int) -> li
 # Printing ------------------------------------------------------------------------------------
 
 
+def together(studies: int, counts: Iterable[int] = (3, 5, 10, 20)) -> dict[str, dict[str, Rate]]:
+    """Coverage of a synthesis of k studies, errors .2 to .5 known: its mean, and the next study."""
+    found: dict[str, dict[str, Rate]] = {}
+    for tau in (0.0, 0.25, 1.0):
+        for count in counts:
+            rng = np.random.default_rng(0)
+            mean, ahead = [], []
+            for _ in range(studies):
+                errors = rng.uniform(0.2, 0.5, count)
+                truths = rng.normal(0, tau, count + 1)
+                one = random_effects(rng.normal(truths[:-1], errors), errors, 1 - ALPHA)
+                assert one is not None
+                assert one.next_low is not None and one.next_high is not None
+                mean.append(one.low <= 0 <= one.high)
+                ahead.append(one.next_low <= truths[-1] <= one.next_high)
+            found[f"{count} studies, spread {tau:g}"] = {
+                "their mean": rate(mean),
+                "the next study": rate(ahead),
+            }
+    return found
+
+
 def _table(head: list[str], body: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -359,6 +382,7 @@ TABLES: dict[str, tuple[str, Callable[[int], object], Callable[..., str], int]] 
     "rows": ("Coverage for new seeds and new test rows", rows, _by_column, 10),
     "best": ("The set that holds the best, 6 variants", best, _by_column, 1),
     "splits": ("Overlapping splits of a pool of 100 rows", splits, _by_column, 4),
+    "together": ("Claims over several studies", together, _by_column, 8),
 }
 
 

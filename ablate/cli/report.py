@@ -34,24 +34,40 @@ FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json")
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this file instead.",
 )
+@click.option(
+    "--synthesize",
+    "together",
+    is_flag=True,
+    help="Say what all STUDY show together: one claim for each variant that they share.",
+)
 @logs_option
 @json_option
 def command(
-    studies: tuple[str, ...], kind: str, output: Path | None, logs: Path, as_json: bool
+    studies: tuple[str, ...],
+    kind: str,
+    output: Path | None,
+    together: bool,
+    logs: Path,
+    as_json: bool,
 ) -> int:
     """Say what STUDY found, also while it still runs.
 
     With two studies or more, compare them: where their baselines are the same trials, all variants
-    are analysed together; where not, it says what keeps them apart.
+    are analysed together; where not, it says what keeps them apart. With --synthesize studies on
+    other data or networks make one claim: the mean effect over them, how much it varies, and what
+    to expect in the next.
     """
     from ablate.disk import write_text
     from ablate.report.compare import compared
     from ablate.report.terminal import console, show
 
     materials = [read(each, logs) for each in studies]
-    material = materials[0] if len(materials) == 1 else compared(materials)
     if as_json:
         kind = "json"
+    if together:
+        _synthesize(materials, studies, kind, output, logs)
+        return 0
+    material = materials[0] if len(materials) == 1 else compared(materials)
     if kind in ("html", "markdown"):
         _write(material, [each.name for each in materials], kind, logs, output)
     elif kind == "terminal" and output is None:
@@ -128,6 +144,50 @@ def _text(material: ReportData, kind: str) -> str:
         return page.getvalue()
     write = {"json": tabular.as_json, "csv": tabular.as_csv, "latex": latex.as_latex}
     return write[kind](material)
+
+
+def _synthesize(
+    materials: list[ReportData],
+    studies: tuple[str, ...],
+    kind: str,
+    output: Path | None,
+    logs: Path,
+) -> None:
+    """Print the synthesis of studies, or write it to its file."""
+    from ablate.disk import write_text
+    from ablate.errors import StudyError
+    from ablate.report import synthesis
+    from ablate.report.files import write_sections
+    from ablate.report.terminal import console, show_section
+
+    if kind == "latex":
+        raise StudyError(
+            "--format latex has the tables of one study. Expected of a synthesis: terminal, html, "
+            "markdown, csv or json."
+        )
+    found = synthesis.synthesis_of(materials)
+    if kind in ("html", "markdown"):
+        from ablate.report.plots.synthesis import draw
+
+        place = output or logs / f"synthesis.{'html' if kind == 'html' else 'md'}"
+        command = f"ablate report {' '.join(studies)} --synthesize --format {kind}"
+        name = f"{len(materials)} studies together"
+        echo(
+            str(write_sections([synthesis.section(found, list(draw(found)))], name, place, command))
+        )
+        return
+    if kind == "terminal":
+        page = io.StringIO()
+        screen = console() if output is None else console(file=page)
+        show_section(screen, synthesis.section(found))
+        text = page.getvalue()
+    else:
+        text = synthesis.as_json(found) if kind == "json" else synthesis.as_csv(found)
+    if output is not None:
+        write_text(output, text)
+        echo(str(output))
+    elif text:
+        echo(text, nl=False)
 
 
 def _write(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ablate.disk import write_bytes, write_text
 from ablate.report.document import Plot, Section
-from ablate.report.html import as_html
-from ablate.report.markdown import as_markdown
+from ablate.report.html import as_html, page_of
+from ablate.report.markdown import as_markdown, as_sections, escape, fenced
 from ablate.report.report_data import ReportData
 
 if TYPE_CHECKING:
@@ -47,6 +47,23 @@ def write_markdown(report: ReportData, text: Path, plots: Path) -> Path:
     addresses = {each.name: f"{folder}/{each.name}.png" for each in every}
     write_text(text, as_markdown(report, drawn, sections, addresses))
     return text
+
+
+def write_sections(sections: Sequence[Section], name: str, place: Path, command: str) -> Path:
+    """Write sections as a page (`.html`), or as Markdown with the plots beside it.
+
+    Plots go to the folder `<stem>-plots` in both cases, each as SVG and PNG.
+    """
+    plots = place.with_name(f"{place.stem}-plots")
+    every = _every((), sections)
+    write_plots(every, plots)
+    if place.suffix == ".html":
+        write_text(place, page_of(name, sections, command))
+        return place
+    addresses = {each.name: f"{plots.name}/{each.name}.png" for each in every}
+    parts = [f"# {escape(name)}", *as_sections(sections, addresses), "## How to reproduce"]
+    write_text(place, "\n\n".join([*parts, fenced(command, "sh")]) + "\n")
+    return place
 
 
 def write_reproductions(found: Sequence[Reproduction], text: Path) -> Path:

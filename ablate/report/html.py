@@ -72,6 +72,16 @@ def as_html(
     )
 
 
+def page_of(name: str, sections: Sequence[Section], command: str) -> str:
+    """Return sections as one self-contained page, and the command that makes it."""
+    return _template("sections.html.j2").render(
+        name=name,
+        sections=[(each, [picture(plot) for plot in each.plots]) for each in sections],
+        command=command,
+        version=__version__,
+    )
+
+
 def fragment(report: ReportData) -> str:
     """Return the answer and the headline table as a piece of HTML, for a notebook."""
     return _template("fragment.html.j2").render(

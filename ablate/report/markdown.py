@@ -36,14 +36,14 @@ def as_markdown(
     parts = [f"# {escape(analysis.study)}", " ".join(map(escape, analysis.answer))]
     parts += [f"*{escape(progress(report))}.*"]
     parts += [f"> **Beware:** {escape(each)}" for each in report.warnings]
-    parts += _sections([each for each in report.sections if each.leads], where)
+    parts += as_sections([each for each in report.sections if each.leads], where)
     first, *others = tables.tables(report)
     parts += [as_table(first), *(_plot(each, where) for each in plots if each.name in where)]
     if analysis.guards:
         guards = [f"- {escape(each.words)}" for each in analysis.guards]
         parts += ["## What to beware of", "\n".join(guards)]
     parts += [as_table(each) for each in others]
-    parts += _sections([*sections, *(s for s in report.sections if not s.leads)], where)
+    parts += as_sections([*sections, *(s for s in report.sections if not s.leads)], where)
     what = tables.what_variants_are(report)
     if what is not None:
         parts.append(as_table(what))
@@ -57,7 +57,8 @@ def as_markdown(
     return "\n\n".join(each for each in parts if each) + "\n"
 
 
-def _sections(sections: Sequence[Section], where: Mapping[str, str]) -> list[str]:
+def as_sections(sections: Sequence[Section], where: Mapping[str, str]) -> list[str]:
+    """Return sections, each plot under its address in `where`, as paragraphs."""
     parts = []
     for section in sections:
         parts += [f"## {escape(section.title)}", *map(escape, section.text)]

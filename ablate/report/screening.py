@@ -6,16 +6,14 @@ the report, on fresh seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ablate.analysis.screening import Factor, half_width, one_at_a_time
 from ablate.report import formatting
+from ablate.report.bars import DOT, axis_line, ends, interval_bars
 from ablate.report.document import Column, Section, Table
 from ablate.report.network_map import Row, ScreenReport, drawn
 from ablate.study.screen_design import POSITION, Design
-
-#: Letters of a bar of the map in text.
-_LINE, _DOT, _ZERO = "─", "●", "┊"
 
 
 def section(report: ScreenReport) -> Section:
@@ -188,14 +186,19 @@ def _milliseconds(factor: Factor) -> str:
 def text_map(report: ScreenReport, width: int) -> list[str]:
     """Return the map as lines of text of at most `width` letters."""
     made, scale = report.map_rows, report.scale
-    tracks = min(max(len(drawn(row, _DOT)) for row in made) + 1, max(width // 4, 4))
+    tracks = min(max(len(drawn(row, DOT)) for row in made) + 1, max(width // 4, 4))
     label = min(max(len(_label(row)) for row in made), max(width * 2 // 5 - tracks, 14))
     texts = {
         index: scale.difference(each.effect) for index, each in enumerate(report.found.factors)
     }
     number = max(map(len, texts.values()), default=0)
     room = width - tracks - label - number - 12
-    bars = _bars(report, room) if room >= 12 else {}
+    known = {
+        index: (each.low, each.effect, each.high)
+        for index, each in enumerate(report.found.factors)
+        if each.low is not None and each.high is not None and each.effect is not None
+    }
+    bars = interval_bars(known, room) if room >= 12 else {}
     lines = []
     for row in made:
         factors: Sequence[int | None] = row.factors or (None,)
@@ -211,9 +214,8 @@ def text_map(report: ScreenReport, width: int) -> list[str]:
                 line += "  picked" if report.is_picked(index) else ""
             lines.append(line.rstrip())
     if bars:
-        low, high = _ends(report)
-        ends = scale.difference(low), scale.difference(high)
-        axis = f"{ends[0]}{ends[1]:>{max(room - len(ends[0]), len(ends[1]) + 1)}}"
+        low, high = ends(known.values())
+        axis = axis_line(scale.difference(low), scale.difference(high), room)
         unit = f" {scale.difference_unit}" if scale.difference_unit else ""
         level = formatting.percent(report.found.confidence)
         lines += [
@@ -226,39 +228,6 @@ def text_map(report: ScreenReport, width: int) -> list[str]:
 def _passing(row: Row) -> str:
     below = Row("", "", row.track, passes=tuple({*row.passes, *row.leaves}))
     return drawn(below, " " if row.last else "│")
-
-
-def _bars(report: ScreenReport, room: int) -> dict[int, str]:
-    """Return the interval of each factor as a bar of `room` letters."""
-    known = {
-        i: each
-        for i, each in enumerate(report.found.factors)
-        if each.low is not None and each.high is not None and each.effect is not None
-    }
-    at = _places(*_ends(report), room)
-    bars = {}
-    for index, each in known.items():
-        cells = [" "] * room
-        for place in range(at(each.low or 0.0), at(each.high or 0.0) + 1):
-            cells[place] = _LINE
-        cells[at(0.0)] = "┼" if cells[at(0.0)] == _LINE else _ZERO
-        cells[at(each.effect or 0.0)] = _DOT
-        bars[index] = "".join(cells)
-    return bars
-
-
-def _ends(report: ScreenReport) -> tuple[float, float]:
-    """Return the ends of the bars' axis, 0 between them."""
-    factors = report.found.factors
-    return (
-        min([0.0, *(each.low or 0.0 for each in factors)]),
-        max([0.0, *(each.high or 0.0 for each in factors)]),
-    )
-
-
-def _places(low: float, high: float, room: int) -> Callable[[float], int]:
-    span = (high - low) or 1.0
-    return lambda value: min(int((value - low) / span * (room - 1) + 0.5), room - 1)
 
 
 def _label(row: Row) -> str:

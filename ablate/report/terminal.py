@@ -120,7 +120,7 @@ def show(report: ReportData, screen: Console, *, brief: bool = False) -> None:
     for part in report.sections:
         if part.leads:
             screen.print()
-            _show_section(screen, part)
+            show_section(screen, part)
     for warning in report.warnings:
         _line(screen, Text(f"Beware: {warning}", style="yellow"))
     shown = _show_table(screen, tables.headline(report))
@@ -136,7 +136,7 @@ def show(report: ReportData, screen: Console, *, brief: bool = False) -> None:
         for part in report.sections:
             if not part.leads:
                 screen.print()
-                _show_section(screen, part)
+                show_section(screen, part)
 
 
 def progress(report: ReportData) -> str:
@@ -164,10 +164,12 @@ def fitted(table: Table, width: int) -> tuple[Table, list[int]]:
     return table.with_columns(kept), sorted(left_out)
 
 
-def _show_section(screen: Console, part: Section) -> None:
+def show_section(screen: Console, part: Section) -> None:
+    """Print a section: its sentences, its drawing in text, its tables."""
     _line(screen, Text(part.title, style="bold"))
-    for line in part.drawing(screen.width) if part.drawing is not None else ():
-        _line(screen, line)
+    if part.drawing is not None:
+        for line in part.drawing(screen.width):
+            _line(screen, line)
     _show_part(screen, part.text, part.tables)
 
 

@@ -121,6 +121,43 @@ def test_two_studies_of_other_baselines_are_told_apart(tmp_path, capsys):
     assert "train.batch_size (32 and 16)" in flat
 
 
+def test_several_studies_make_one_claim_in_every_format(tmp_path, capsys, monkeypatch):
+    logs = made(tmp_path)
+    made(tmp_path, "second", variant="norm", batch=16)
+    made(tmp_path, "third", batch=8)
+    monkeypatch.setattr("ablate.report.document.png", lambda figure: b"PNG")
+    names = ["first", "second", "third", "--logs", logs, "--synthesize"]
+    status, out, _ = report(capsys, *names)
+    assert status == 0
+    assert out.startswith("One claim over 3 studies\nbn ")
+    flat = " ".join(out.split())
+    assert "bn (BN after the activation): +0.9 points on average over 3 studies" in flat
+    assert "bn second norm" in flat
+    document = json.loads(report(capsys, *names, "--json")[1])
+    (claim,) = document["claims"]
+    assert [each["variant"] for each in claim["estimates"]] == ["bn", "norm", "bn"]
+    rows = list(csv.DictReader(io.StringIO(report(capsys, *names, "--format", "csv")[1])))
+    assert [row["study"] for row in rows] == ["first", "second", "third", "all"]
+    assert float(rows[-1]["mean"]) == pytest.approx(claim["synthesis"]["mean"])
+    for kind, name in (("html", "synthesis.html"), ("markdown", "synthesis.md")):
+        assert report(capsys, *names, "--format", kind)[1] == f"{logs / name}\n"
+        text = (logs / name).read_text(encoding="utf-8")
+        assert "BN after the activation" in text and "--synthesize" in text
+    plots = {each.name for each in (logs / "synthesis-plots").iterdir()}
+    assert plots == {
+        f"{name}.{kind}" for name in ("synthesis-accuracy", "profiles") for kind in ("svg", "png")
+    }
+
+
+def test_studies_that_do_not_match_are_no_claim(tmp_path, capsys):
+    logs = made(tmp_path)
+    made(tmp_path, "second", layer="Dropout, rate: 0.5", batch=16)
+    status, _, err = report(capsys, "first", "second", "--logs", logs, "--synthesize")
+    assert status == 2 and "No comparison of one study is matched in another" in err
+    status, _, err = report(capsys, "first", "--logs", logs, "--synthesize", "--format", "latex")
+    assert status == 2 and "Expected of a synthesis" in err
+
+
 def test_trials_no_longer_planned_are_announced_and_left_out(tmp_path, capsys):
     logs = made(tmp_path)
     (tmp_path / "first.yaml").write_text(
