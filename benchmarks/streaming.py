@@ -2,10 +2,11 @@
 
     python benchmarks/streaming.py [--turns N] [--images N]
 
-Per step and in turns in one process, with one thread per operation: the digits CNN and an MLP on
-blocks and in memory; a pipeline of anyone's own against `fit` on the same tf.data; a folder of
-JPEGs against a bare `train_step` loop on Keras's own dataset of it. Then what a worker's memory
-grows by. Nothing else should run on the machine meanwhile.
+Per step and in turns in one process, with one thread per operation: an MLP, the CNN of
+`configs/digits.yaml` and the same CNN on larger images, on blocks and in memory; a pipeline of
+anyone's own against `fit` on the same tf.data; a folder of JPEGs against a bare `train_step` loop
+on Keras's own dataset of it. Nothing else should run on the machine. What it takes of memory
+`pytest -m slow tests/training/test_memory.py -s` says.
 """
 
 from __future__ import annotations
@@ -16,13 +17,20 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-ROWS, BATCH = 16_000, 64
+ROWS, BATCH = 16_000, 32
 Way = Callable[[], object]
+
+#: Networks, the sides of their images, and the channels.
+NETWORKS = {
+    "MLP": ({"name": "mlp", "units": [64]}, 32, 3),
+    "digits CNN": ({"name": "cnn", "filters": [16, 32]}, 8, 1),
+    "CNN": ({"name": "cnn", "filters": [16, 32]}, 32, 3),
+}
 
 
 def timed(ways: dict[str, Way], steps: int, turns: int) -> dict[str, float]:
@@ -61,33 +69,32 @@ def program(made, feed=None):
     return lambda: prepared.program.train(train, train.order(0, 0), rates, BATCH), steps, found
 
 
-def arrays():
+@cache
+def arrays(side: int, channels: int):
     """Return images of bytes, of ten classes; called by the studies below."""
     import numpy as np
 
     random = np.random.default_rng(0)
-    x = random.integers(0, 256, (ROWS, 32, 32, 3), dtype=np.uint8)
+    x = random.integers(0, 256, (ROWS, side, side, channels), dtype=np.uint8)
     return {"train": (x, np.arange(ROWS) % 10), "classes": 10}
 
 
-def pipeline():
+def pipeline(side: int, channels: int):
     """Return the same images as a tf.data dataset."""
     import tensorflow as tf
 
-    x, y = arrays()["train"]
+    x, y = arrays(side, channels)["train"]
     return {"train": tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH), "classes": 10}
 
 
 def blocks(turns: int) -> None:
-    whole = {"call": "streaming:arrays", "validation": 0.0, "test": 0.0}
-    for name, model in (
-        ("MLP", {"name": "mlp", "units": [64]}),
-        ("CNN", {"name": "cnn", "filters": [16, 32]}),
-    ):
+    for name, (model, side, channels) in NETWORKS.items():
+        images = {"call": "streaming:arrays", "side": side, "channels": channels}
+        whole = images | {"validation": 0.0, "test": 0.0}
         memory, steps, _ = program(spec(model, whole | {"load": "memory"}))
         streamed, _, _ = program(spec(model, whole | {"load": "stream"}))
         found = timed({"memory": memory, "blocks": streamed}, steps, turns)
-        line(f"{name}, {ROWS} images 32×32×3", found, "memory", 1.1)
+        line(f"{name}, {side}×{side}×{channels}", found, "memory", 1.1)
 
 
 def own_pipeline(turns: int) -> None:
@@ -95,14 +102,13 @@ def own_pipeline(turns: int) -> None:
 
     from ablate.training import model_cache
 
-    for name, model in (
-        ("MLP", {"name": "mlp", "units": [64]}),
-        ("CNN", {"name": "cnn", "filters": [16, 32]}),
-    ):
-        made = spec(model, {"call": "streaming:pipeline", "validation": 0.0, "test": 0.0})
+    for name, (model, side, channels) in NETWORKS.items():
+        images = {"call": "streaming:pipeline", "side": side, "channels": channels}
+        made = spec(model, images | {"validation": 0.0, "test": 0.0})
         ours, steps, found = program(made)
         twin = model_cache.make(made, found, 0).model
-        dataset = pipeline()["train"].map(lambda x, y: (keras.ops.cast(x, "float32") / 255, y))
+        dataset = pipeline(side, channels)["train"]
+        dataset = dataset.map(lambda x, y: (keras.ops.cast(x, "float32") / 255, y))
         fit = partial(twin.fit, dataset, shuffle=False, verbose=0)
         ways = {"fit": fit, "ablate": ours}
         line(f"{name}, tf.data", timed(ways, steps, turns), "fit", 0.7)
@@ -157,13 +163,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--only", choices=("blocks", "own_pipeline", "folder"))
     arguments = parser.parse_args()
     from ablate.training import configure
 
     configure(1)
-    blocks(arguments.turns)
-    own_pipeline(arguments.turns)
-    folder(arguments.turns, arguments.images)
+    parts = {
+        "blocks": blocks, "own_pipeline": own_pipeline,
+        "folder": partial(folder, count=arguments.images),
+    }  # fmt: skip
+    for name, part in parts.items():
+        if arguments.only in (None, name):
+            part(arguments.turns)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ blocks; a digest of all that an epoch saw goes into the trial's record.
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from ablate.data.nested import leaves
 from ablate.data.pipelines import Members, joined
 from ablate.data.streams import Stream, digest_of
 from ablate.errors import DataError, StudyError
-from ablate.training import blocks
+from ablate.training.blocks import ReadAhead
 from ablate.training.feed import Batch, Pass, Piece, Scales, ready, specs_of
 
 #: Hex digits of an epoch's digest.
@@ -119,32 +118,15 @@ class StreamFeed:
         return made
 
 
-class _StreamPass:
+class _StreamPass(ReadAhead):
     """An epoch of a stream."""
 
     def __init__(self, feed: StreamFeed, seed: object, epoch: int) -> None:
-        self.steps = feed.length
         self._feed = feed
         self._what = f"{feed.stream.name}, epoch {epoch + 1}"
         self._given = feed.stream.open(feed.batch_size, seed, epoch, epoch=epoch)
         self._digest = hashlib.sha256()
-        self._thread = ThreadPoolExecutor(1, "stream")
-        self._now: Piece | None = None
-        self._next: Future[Piece] = self._thread.submit(self._piece, 0)
-
-    def piece(self, step: int) -> Piece:
-        """Return the block that holds the rows of `step`; steps are asked for in order."""
-        if self._now is None or step >= self._now.stop:
-            self._now = None
-            self._now = self._next.result()
-            if self._now.stop < self.steps:
-                self._next = self._thread.submit(self._piece, self._now.stop)
-        return self._now
-
-    def close(self) -> None:
-        """Stop reading ahead; what drew under the epoch's seeds draws as before."""
-        self._thread.submit(self._given.close).result()
-        self._thread.shutdown()
+        super().__init__(feed.length)
 
     @property
     def seen(self) -> str | None:
@@ -152,10 +134,15 @@ class _StreamPass:
         done = self._now is not None and self._now.stop == self.steps
         return self._digest.hexdigest()[:DIGITS] if done else None
 
-    def _piece(self, start: int) -> Piece:
+    def close(self) -> None:
+        """Stop reading ahead; what drew in the thread under the epoch's seeds draws as before."""
+        self._thread.submit(self._given.close).result()
+        super().close()
+
+    def read(self, start: int, room: int) -> Piece:
+        """Return the piece that begins with step `start`, of about `room` bytes."""
         feed, size = self._feed, self._feed.batch_size
         taken: list[Members] = []
-        room = blocks.BLOCK_BYTES
         step = start
         while step < self.steps and (not taken or room > 0):
             each = next(self._given, None)

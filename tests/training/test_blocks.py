@@ -72,6 +72,26 @@ def test_any_size_of_block_gives_the_bits_of_memory(name, monkeypatch):
     splitting.forget()
 
 
+def test_the_first_block_is_small_since_nothing_trains_while_it_is_read(monkeypatch):
+    monkeypatch.setattr(blocks, "_FIRST_BYTES", 100)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 400)
+    asked = []
+
+    def read(rows):
+        asked.append(len(rows))
+        return rows.astype(np.float32)[:, None], rows
+
+    feed = blocks.Blocks.of(read, 100, (None,))  # of 12 bytes a row
+    given, rows, stop = feed.start(np.arange(99, -1, -1), 2), [], 0
+    while stop < given.steps:
+        piece = given.piece(stop)
+        stop, order = piece.stop, piece.indices.numpy()
+        rows += piece.data[1].numpy()[order].tolist()
+    given.close()
+    assert rows == list(range(99, -1, -1))
+    assert asked == [1, 8, 16, 32, 32, 12]
+
+
 def test_folders_are_decoded_while_it_trains_to_the_same_bits(tmp_path, monkeypatch):
     x, y = images()
     for number, (image, label) in enumerate(zip(x[:60], y, strict=False)):
