@@ -31,6 +31,7 @@ COMMANDS = (
     "screen",
     "reproduce",
     "board",
+    "gc",
     "inspect",
     "insert",
     "remove",
