@@ -443,9 +443,12 @@ def _locate(document: dict[str, Any], folder: FilePath | None) -> None:
             fields = place.get(section) if isinstance(place, dict) else None
             name = fields.get(key) if isinstance(fields, dict) else None
             if isinstance(name, str) and not os.path.exists(name):
-                beside = folder / name
-                if beside.exists():
-                    fields[key] = str(beside)  # type: ignore[index]
+                # A study's own files, and what another study left, moved with the logs folder.
+                moved = folder.parent.joinpath(*FilePath(name).parts[-3:])
+                for found in (folder / name, moved):
+                    if found.exists():
+                        fields[key] = str(found)  # type: ignore[index]
+                        break
 
 
 # Writing -------------------------------------------------------------------------------------

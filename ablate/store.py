@@ -406,18 +406,47 @@ class Store:
 
     # Digests ---------------------------------------------------------------------------------
 
-    def read_digests(self) -> dict[str, Any]:
-        """Return the digests of files remembered for all studies under the logs folder."""
-        try:
-            found = from_json((self.logs / ".digests.json").read_bytes())
-        except (OSError, ValueError):
-            return {}  # only time is lost: what is not remembered is worked out again
-        return found if isinstance(found, dict) else {}
+    def read_digests(self) -> Digests:
+        """Return the digests of files that the logs folder and this study's own remember."""
+        found = Digests()
+        for folder in (self.logs, self.root):
+            try:
+                known = from_json((folder / ".digests.json").read_bytes())
+            except (OSError, ValueError):
+                continue  # only time is lost: what is not remembered is worked out again
+            if isinstance(known, dict):
+                found.update(known)
+        return found
 
     def write_digests(self, memory: Mapping[str, Any]) -> None:
         """Remember the digests of files, where that can be written down."""
         with suppress(StoreError):
             write_text(self.logs / ".digests.json", json.dumps(memory))
+
+    def keep_digests(self, memory: Digests) -> None:
+        """Keep what was asked of `memory` in the study's folder, which may be copied elsewhere.
+
+        Nothing is written by who only looks at the study.
+        """
+        if not self._held:
+            return
+        own = {name: memory[name] for name in sorted(memory.asked & memory.keys())}
+        if own:
+            with suppress(StoreError):
+                write_text(self.root / ".digests.json", json.dumps(own))
+
+
+class Digests(dict[str, Any]):
+    """Digests by path, which notes what was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what is remembered of `name`."""
+        self.asked.add(name)
+        return super().get(name, default)
 
 
 def studies(logs: str | os.PathLike[str]) -> list[str]:

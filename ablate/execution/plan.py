@@ -198,6 +198,7 @@ def plan(
         )
     if memory != before and store.logs.is_dir():
         store.write_digests(memory)
+    store.keep_digests(memory)
     _check_rows(study)
     distinct = _once(possible)
     for trial in distinct:
@@ -232,8 +233,8 @@ def _check_rows(study: Study) -> None:
     if study.data.path is None:
         return
     place = Path(study.data.path).expanduser()
-    if place.is_dir() and any(place.glob("*.npy")):
-        return  # a folder of arrays
+    if not place.exists() or (place.is_dir() and any(place.glob("*.npy"))):
+        return  # known from when it was there; a folder of arrays
     if place.suffix not in ("", ".npz"):
         return  # none of those that are read: loading it says so
     try:

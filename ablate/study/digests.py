@@ -1,8 +1,9 @@
 """Content digests of the files that a study names.
 
-A path goes in, the SHA-256 of what stands there comes out; a digest is remembered by path,
-size and time of change, so that a study over a large file is planned in no time twice. The
-memory is a plain mapping that its owner keeps where it likes.
+A digest is remembered by path, size and time of change, so that a study over a large file is
+planned in no time twice. The memory is a plain mapping that its owner keeps where it likes. What is
+no longer there has the digest that is remembered of it: what was trained on it can be shown where
+only the study's folder was copied to, and what is to be trained asks for the file.
 """
 
 from __future__ import annotations
@@ -48,9 +49,12 @@ def digest(
     place = Path(path).expanduser().resolve()
     try:
         if place.is_dir():
-            return _folder(place, _files(place) if hidden else visible_files(place)[0], memory)
-        return _file(place, memory)
+            files = _files(place) if hidden else visible_files(place)[0]
+            return _keep(memory, str(path), _folder(place, files, memory))
+        return _keep(memory, str(path), _file(place, memory))
     except FileNotFoundError:
+        if (known := _remembered(memory, str(path))) is not None:
+            return known
         raise StudyError(f"File not found: '{path}' (looked at {place}).") from None
     except (OSError, EOFError, *_SPOILT) as error:
         raise StudyError(f"'{path}' cannot be read: {error}.") from None
@@ -74,13 +78,16 @@ def source_digest(call: str, memory: Memory | None = None) -> str:
     except Exception as error:  # a package that had to be imported may raise anything
         raise StudyError(f"The module of '{call}' cannot be found: {sentence(error)}") from None
     if spec is None:
+        if memory is not None and (known := _remembered(memory, call)) is not None:
+            return known
         raise StudyError(
             f"There is no module '{module}' for '{call}'. It is looked for in the current folder "
             "and in the installed packages."
         )
     if not spec.origin or not Path(spec.origin).is_file():
         return hashlib.sha256(call.encode()).hexdigest()
-    return digest(spec.origin, memory)
+    memory = {} if memory is None else memory
+    return _keep(memory, call, digest(spec.origin, memory))
 
 
 def _spec(module: str) -> ModuleSpec | None:
@@ -109,6 +116,18 @@ def _file(place: Path, memory: Memory) -> str:
             value = hashlib.file_digest(stream, "sha256").hexdigest()
     memory[str(place)] = [*stamp, value]
     return value
+
+
+def _keep(memory: Memory, name: str, value: str) -> str:
+    """Remember the digest of what a study names under the name it has there."""
+    if _remembered(memory, name) != value:
+        memory[name] = [0, 0, value]
+    return value
+
+
+def _remembered(memory: Memory, name: str) -> str | None:
+    known = memory.get(name)
+    return str(known[2]) if isinstance(known, list) and _is_digest(known[2:]) else None
 
 
 def _is_digest(rest: list[Any]) -> bool:
