@@ -17,10 +17,12 @@ import numpy as np
 from ablate.analysis.best_set import compares_all, find_best
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.contributions import contributions
+from ablate.analysis.convergence import unconverged_averages
 from ablate.analysis.costs import costs
 from ablate.analysis.descriptive import summarize
 from ablate.analysis.effects import (
     Analysis,
+    Comparison,
     Contribution,
     Effect,
     FactorEffect,
@@ -149,7 +151,7 @@ def analyze(
     guards = tuple(guard(context))
     best = find_best(context, costed)
     if best is not None:
-        best = replace(best, words=best_words(best, costed, context.confidence))
+        best = replace(best, words=best_words(best, costed, context.confidence, pairs))
     answers = opening(context, variants, [*contrasts, *simple], contributed, best)
     return Analysis(
         study=study,
@@ -180,21 +182,28 @@ def analyze(
 
 
 def _finished(found: Sequence[Kind], context: AnalysisContext) -> tuple[Kind, ...]:
-    """Return comparisons with their sentences, and with how many pairs have a side at chance."""
+    """Return comparisons with their sentences, and with what must be known of their sides."""
     chance = {name: set(each.collapsed_seeds) for name, each in context.failures.items()}
+    unconverged = unconverged_averages(context).keys()
 
-    def at_chance(each: Kind) -> int:
-        sides: list[str] = []
-        if isinstance(each, FactorEffect):
-            sides = cells_of(each, context.table)
-        if isinstance(each, Effect):
-            sides = [each.variant, each.baseline]
-        if isinstance(each, Contribution):
-            sides = [each.origin, each.without]
-        return len(set(each.differences) & set().union(*(chance[name] for name in sides)))
+    def completed(each: Kind) -> Kind:
+        sides = {context.table.source(name) for name in _sides(each, context)}
+        at_chance = set(each.differences) & set().union(*(chance[name] for name in sides))
+        # Losses and metrics on training rows while training do not use moving averages.
+        held = not each.metric.startswith("curve/") and sides & unconverged
+        caveat = "moving averages not converged" if held and each.n else ""
+        return replace(each, collapsed=len(at_chance), caveat=caveat)
 
-    counted = (replace(each, collapsed=at_chance(each)) for each in found)
-    return worded(counted, context.confidence)
+    return worded(map(completed, found), context.confidence)
+
+
+def _sides(each: Comparison, context: AnalysisContext) -> list[str]:
+    """Return the variants that a comparison is of."""
+    if isinstance(each, FactorEffect):
+        return cells_of(each, context.table)
+    if isinstance(each, Effect):
+        return [each.variant, each.baseline]
+    return [each.origin, each.without] if isinstance(each, Contribution) else []
 
 
 def _variants(context: AnalysisContext) -> tuple[VariantSummary, ...]:

@@ -125,8 +125,15 @@ def undeclared_parameters(context: AnalysisContext) -> Iterator[Guard]:
     for found, severity, remark in kinds:
         if found:
             found.sort(key=lambda each: -abs(each[0]))
-            parts = [f"{name} has {counts[name]} ({share:+.1%})" for share, name in found]
-            text = f"Parameters: {counted(parts)}, {context.baseline} {reference}, {remark}."
+            alike: dict[str, list[str]] = {}
+            for share, name in found:
+                size = f"{counts[name]} ({100 * share:+.1f} %)".replace("-", "−")
+                alike.setdefault(size, []).append(name)
+            parts = [
+                f"{counted(names)} {'has' if len(names) == 1 else 'have'} {size}"
+                for size, names in alike.items()
+            ]
+            text = f"Parameters: {'; '.join(parts)}; {context.baseline} has {reference}, {remark}."
             yield Guard("parameters", severity, text, tuple(name for _, name in found))
 
 

@@ -29,9 +29,13 @@ LEFT_OVER = 0.05
 
 def at_chance(context: AnalysisContext) -> Iterator[Guard]:
     """Warn of trials that ended at chance, which count in the means."""
-    least = "always naming the commonest class"
+    least = (
+        "A one-sided binomial test at 5 % does not tell their validation accuracy from that of "
+        "always naming the commonest class"
+    )
     if not isinstance(context.settings.collapse, str):
-        least = f"analysis.collapse, {amount(context.metric, context.settings.collapse)}"
+        limit = amount(context.metric, context.settings.collapse)
+        least = f"Their validation metric is no better than analysis.collapse, {limit}"
     found = {
         variant.name: own
         for variant in context.trained
@@ -46,9 +50,8 @@ def at_chance(context: AnalysisContext) -> Iterator[Guard]:
         yield Guard(
             "at chance",
             "warning",
-            f"Trials ended at chance: {counted(parts)}. Their validation metric is no better than "
-            f"{least}. They count in means and intervals, which suppose one cluster of values: "
-            "look at every seed.",
+            f"Trials ended at chance: {counted(parts)}. {least}. They count in means and "
+            "intervals, which suppose one cluster of values: look at every seed.",
             tuple(found),
         )
 
@@ -115,11 +118,27 @@ def _late_gain(curves: np.ndarray, confidence: float) -> float | None:
 
 
 def moving_averages(context: AnalysisContext) -> Iterator[Guard]:
-    """Warn of normalizations whose moving averages hold what they began with.
+    """Warn of normalizations whose moving averages hold what they began with."""
+    found: dict[str, list[str]] = {}
+    for name, what in unconverged_averages(context).items():
+        found.setdefault(what, []).append(name)
+    if found:
+        parts = [f"those of {counted(names)} still {what}" for what, names in found.items()]
+        yield Guard(
+            "moving averages",
+            "warning",
+            "Moving averages, which validation and test metrics use, have not converged: "
+            f"{counted(parts)}. Lower the momentum or train longer.",
+            tuple(name for names in found.values() for name in names),
+        )
+
+
+def unconverged_averages(context: AnalysisContext) -> dict[str, str]:
+    """Return what moving averages still hold of what they began with, by variant where they do.
 
     Those of the base model count too, unless they came with the network's weights.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
     for variant in context.trained:
         steps = [each.steps for each in context.table.completed(variant.name) if each.steps]
         momenta: dict[float, Any] = {
@@ -136,17 +155,9 @@ def moving_averages(context: AnalysisContext) -> Iterator[Guard]:
         left = momentum ** min(steps)
         if left > LEFT_OVER:
             of = "calibration" if momenta[momentum] else "initial values"
-            what = f"hold {left:.0%} of their {of} after {min(steps)} steps with momentum"
-            found.setdefault(f"{what} {momentum:g}", []).append(variant.name)
-    if found:
-        parts = [f"those of {counted(names)} still {what}" for what, names in found.items()]
-        yield Guard(
-            "moving averages",
-            "warning",
-            "Moving averages, which validation and test metrics use, have not converged: "
-            f"{counted(parts)}. Lower the momentum or train longer.",
-            tuple(name for names in found.values() for name in names),
-        )
+            what = f"hold {100 * left:.0f} % of their {of} after {min(steps)} steps with momentum"
+            found[variant.name] = f"{what} {momentum:g}"
+    return found
 
 
 def early_stopping(context: AnalysisContext) -> Iterator[Guard]:

@@ -102,6 +102,8 @@ def coverage_sentences(
     where = f"{rows} {held_out} rows" if rows else f"{held_out} rows"
     anew = redrawn(variant, held_out, drawn)
     on = f"on {where} drawn anew with every seed" if anew else f"on these {where}"
+    if (shift := variant.spec.data.shift) is not None and held_out == "test":
+        on += f" with shifted inputs ({shift.name} {shift.amount:g})"
     if anew and drawn is None:
         on += f", where the source has no {held_out} part of its own"
     least = FIRST_LOOK if interval.kind == "always_valid" else MINIMUM_SEEDS

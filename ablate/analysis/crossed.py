@@ -7,8 +7,10 @@ two-way table D of per-row differences (S seeds, R rows),
     A = R·Σ(seed mean - mean)²/(S - 1),  B = S·Σ(row mean - mean)²/(R - 1),  E = residual,
 
 Var(mean) = (A + B - E)/(S·R). The estimate is kept from falling below either part alone,
-Q = max(A + B - E, A, B), and its degrees of freedom are Satterthwaite's. Rows that belong together
-(the frames of a film, the slices of a patient) are averaged into one first.
+Q = max(A + B - E, A, B), and its degrees of freedom are Satterthwaite's. Where these are so many
+that it would be narrower than the seeds' own t interval for these rows, it is as wide as that: new
+rows make nothing surer. Rows that belong together (the frames of a film, the slices of a patient)
+are averaged into one first.
 
 Simulated coverage of the nominal 95 %: 94.3 to 97.3 % from 3 to 20 seeds and 360 to 10 000 rows,
 where the seeds' own t interval has 79 to 96 %.
@@ -68,7 +70,8 @@ def crossed(differences: np.ndarray, confidence: float) -> Crossed | None:
     q = max(a + b - e, a, b)
     spread = a**2 / (seeds - 1) + b**2 / (rows - 1) + e**2 / ((seeds - 1) * (rows - 1))
     degrees = max(1.0, q**2 / spread) if spread > 0 else 1.0
-    half = float(special.stdtrit(degrees, 0.5 + confidence / 2)) * np.sqrt(q / (seeds * rows))
+    t, t_of_seeds = special.stdtrit([degrees, seeds - 1], 0.5 + confidence / 2)
+    half = max(t * np.sqrt(q), t_of_seeds * np.sqrt(a)) / np.sqrt(seeds * rows)
     return Crossed(
         mean=mean,
         low=mean - float(half),

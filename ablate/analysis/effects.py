@@ -168,6 +168,7 @@ class Comparison:
     improvement_low: float | None = None
     improvement_high: float | None = None
     collapsed: int = 0  # pairs in which a side ended at chance
+    caveat: str = ""  # what must be known with the verdict: "moving averages not converged"
     words: str = ""  # one plain sentence
 
     @property

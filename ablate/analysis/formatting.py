@@ -7,7 +7,7 @@ digits as the half-width of its interval supports.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ablate.study.metrics import is_share
 
@@ -44,16 +44,16 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def listing(parts: Sequence[str]) -> str:
+def listing(parts: Sequence[str], last: str = "and") -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     if len(parts) < 2:
         return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
 
 
-def counted(names: Sequence[str], most: int = 4) -> str:
-    """Return the names, or, past `most`, the first ones and how many more."""
-    if len(names) <= most:
+def counted(names: Sequence[str], most: int = 12) -> str:
+    """Return the names; where they are many more than can be read, the first and how many more."""
+    if len(names) <= most + 3:
         return listing(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
 
@@ -121,11 +121,31 @@ def figure(metric: str, value: float, scale: float | None = None) -> str:
 
 
 def interval(metric: str, low: float, high: float, *, difference: bool = False) -> str:
-    """Return `93.0 to 97.0 %`; of a difference, with signs and without unit, `−0.2 to +1.6`."""
+    """Return `93.0 to 97.0 %`; of a difference, with signs and without unit, `−0.2 to +1.6`.
+
+    An end that is not zero is not written as zero, so that it shows whether 0 is left out.
+    """
     half = (high - low) / 2
-    ends = [figure(metric, low, half), figure(metric, high, half)]
-    text = " to ".join(map(plus, ends) if difference else ends)
+
+    def write(end: float, more: int) -> str:
+        text = figure(metric, end, half / 10**more)
+        return plus(text) if difference else text
+
+    text = " to ".join(never_zero(end, 0, write) for end in (low, high))
     return f"{text} %" if in_percent(metric) and not difference else text
+
+
+def never_zero(number: float, digits: int, write: Callable[[float, int], str]) -> str:
+    """Return `write(number, digits)`, with up to three digits more where it would look like zero.
+
+    >>> never_zero(0.0004, 2, lambda number, digits: f"{number:.{digits}f}")
+    '0.0004'
+    """
+    for more in range(4):
+        text = write(number, digits + more)
+        if not number or text.strip("+−0."):
+            return text
+    return f"just {'above' if number > 0 else 'below'} 0"
 
 
 def level(confidence: float) -> str:

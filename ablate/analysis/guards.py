@@ -25,6 +25,9 @@ COVERAGE_UNDER_SKEW = (0.81, 0.93)
 #: for skewness 1 and 2 (`benchmarks/validity.py peeking`).
 FALSE_CLAIMS_UNDER_SKEW = (0.05, 0.13)
 
+#: Seeds under which a correlation tells nothing.
+PAIRING_SEEDS = 5
+
 #: How grave a remark is, by the field of a trial's record that it comes from.
 SEVERITIES: dict[Severity, str] = {"warning": "cautions", "note": "notes"}
 
@@ -124,44 +127,28 @@ def _other_rows(context: AnalysisContext) -> Iterator[Guard]:
         yield Guard(
             "other rows",
             "warning",
-            f"On these test rows the verdict on {counted(parts)} stands; on other test rows it may "
-            "not: the interval for new seeds and new rows, behind each name, holds 0.",
+            f"The verdict on {counted(parts)} is one on these test rows. The interval for other "
+            "test rows, behind each name, holds 0.",
             tuple(each.variant for each in found),
         )
 
 
 def _pairing(context: AnalysisContext) -> Iterator[Guard]:
-    own = [each.correlation for each in context.effects if each.correlation is not None]
-    if own and (mean := float(np.mean(own))) < 0.1:
-        yield Guard(
-            "pairing",
-            "note",
-            f"Sharing seeds bought nothing here: the correlation between a variant and "
-            f"{context.baseline} with the same seed is {mean:.2f} on average.".replace("-", "−"),
-        )
-
-
-def _margin(context: AnalysisContext) -> Iterator[Guard]:
-    """Say what these seeds could have shown of equivalence, where no margin was set."""
-    shown = {
-        each.variant: each.margin_shown
+    """Say where sharing seeds made no interval narrower, as far as so few seeds can tell."""
+    own = [
+        (each.correlation, each.n)
         for each in context.effects
-        if each.margin_shown is not None and each.verdict == "inconclusive"
-    }
-    if context.settings.margin is not None or not shown:
-        return
-    least, most = min(shown.values()), max(shown.values())
-    low = figure(context.metric, least, most)
-    within = amount(context.metric, most, most, difference=True)
-    if not within.startswith(low):
-        within = f"{low} to {within}"
-    yield Guard(
-        "margin",
-        "note",
-        "Inconclusive is not equivalent, which nothing is called without analysis.margin. Seeds "
-        f"like these show equal variants equivalent within {within}, with 80 % power.",
-        tuple(shown),
-    )
+        if each.correlation is not None and each.n >= PAIRING_SEEDS
+    ]
+    if own and (mean := float(np.mean([each for each, _ in own]))) < 0.1:
+        seeds = max(n for _, n in own)
+        high = np.tanh(np.arctanh(max(mean, -0.999)) + 1.96 / np.sqrt(seeds - 3))
+        text = (
+            f"Sharing seeds shows no gain here: between a variant and {context.baseline} with the "
+            f"same seed the correlation is {mean:.2f}{' on average' if len(own) > 1 else ''}, "
+            f"which from {seeds} seeds may as well be {high:.2f}."
+        )
+        yield Guard("pairing", "note", text.replace(" -", " −"))
 
 
 def _skew(context: AnalysisContext) -> Iterator[Guard]:
@@ -283,7 +270,6 @@ GUARDS: tuple[Callable[[AnalysisContext], Iterator[Guard]], ...] = (
     convergence.never_overfits,
     comparability.environment,
     _skew,
-    _margin,
     _resolution,
     _other_rows,
     _pairing,

@@ -8,12 +8,15 @@ is named, the largest effects first. What became of the trials comes before all 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 from ablate.analysis.context import AnalysisContext
+from ablate.analysis.descriptions import described
 from ablate.analysis.effects import (
     BestSet,
+    Comparison,
     Contribution,
     Cost,
     Effect,
@@ -25,6 +28,7 @@ from ablate.analysis.formatting import (
     amount,
     figure,
     in_percent,
+    interval,
     level,
     listing,
     plural,
@@ -32,23 +36,18 @@ from ablate.analysis.formatting import (
     pretty,
 )
 from ablate.analysis.paired import Kind
+from ablate.analysis.power import MOST_SEEDS
 from ablate.analysis.sentences import conclusion, estimate, half_width
 from ablate.study.expand import MODEL
-from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import Placement
 
-#: Variants that lost trials, named one by one.
+#: Variants of which is told how they lost trials; of more, that they did.
 NAMED = 4
 
 #: Differences that are told with their intervals; of more, the intervals stand in the table.
 TOLD = 8
 
-_POSITIONS = {
-    "before": "before",
-    "before_activation": "before the activation",
-    "after_activation": "after the activation",
-    "after": "after",
-}
+#: The same of interactions beside those that are there.
+TOLD_BESIDE = 12
 
 
 def opening(
@@ -61,8 +60,8 @@ def opening(
     """Return the opening sentences: the differences, what their intervals cover, what was lost.
 
     Keyed in their order by what they are about: the questions of the design (`best`,
-    `contributions`, `factors`, `variants`), `coverage` and `trials`; `only` where a single variant
-    completed.
+    `contributions`, `factors`, `variants`), `power` (what the seeds could have shown of what is
+    inconclusive), `coverage` and `trials`; `only` where a single variant completed.
 
     Args:
         context: with the failures and the effects on the headline metric.
@@ -85,6 +84,8 @@ def opening(
         found["variants"] = _against(context.effects, context, names)
     found = {about: sentences for about, sentences in found.items() if sentences}
     if found.keys() - {"best"}:
+        if could := _could_have_shown(contributions, factor_effects, context):
+            found["power"] = (could,)
         found["coverage"] = (context.coverage,)
     else:
         known = measured.metrics.get(context.metric)
@@ -108,8 +109,57 @@ def _against(
     return (_told(start, rows, context, lambda each: names[each.variant]),)
 
 
-def best_words(best: BestSet, costs: Sequence[Cost], confidence: float) -> str:
-    """Return which variants may be the best, which are ruled out, and the cheapest that may be."""
+def _could_have_shown(
+    contributions: Sequence[Contribution],
+    factor_effects: Sequence[FactorEffect],
+    context: AnalysisContext,
+) -> str:
+    """Return what the seeds could have shown of what is inconclusive, and what would show more."""
+    asked: Sequence[Comparison] = contributions or factor_effects or context.effects
+    left = [
+        each
+        for each in asked
+        if each.verdict == "inconclusive" and each.detectable is not None and each.margin_shown
+    ]
+    if not left:
+        return ""
+    least = _between([each.detectable or 0.0 for each in left], context.metric)
+    seeds = plural(max(each.n for each in left), "seed")
+    text = f"Inconclusive is not equivalent: {seeds} would probably have shown {least} or more"
+    margin = context.settings.margin
+    if margin is None:
+        within = _between([each.margin_shown or 0.0 for each in left], context.metric)
+        return (
+            f"{text}, and a difference of zero as equivalent within {within}, had such a margin "
+            "been set (analysis.margin; 80 % power)."
+        )
+    takes = [each.equivalence_seeds for each in left]
+    known = sorted({each for each in takes if each is not None})
+    span = " to ".join(map(str, known[:: max(len(known) - 1, 1)]))
+    if len(known) < len(set(takes)):
+        span += f"{' or ' if span else ''}more than {MOST_SEEDS}"
+    within = amount(context.metric, margin, difference=True)
+    return (
+        f"{text}; to show a difference of zero equivalent within the margin of {within} would take "
+        f"about {span} seeds (80 % power)."
+    )
+
+
+def _between(amounts: Sequence[float], metric: str) -> str:
+    """Return `0.9 to 1.1 points`, or one amount where they are written alike."""
+    least, most = min(amounts), max(amounts)
+    low, high = figure(metric, least, most), amount(metric, most, most, difference=True)
+    return high if high.split(" ")[0] == low else f"{low} to {high}"
+
+
+def best_words(
+    best: BestSet, costs: Sequence[Cost], confidence: float, pairs: Sequence[Effect] = ()
+) -> str:
+    """Return which variants may be the best, which are ruled out, and the cheapest that may be.
+
+    Where no pair of a variant that is ruled out with a member is decided, it says why the one
+    asks for less than the other.
+    """
     count = len(best.members) + len(best.ruled_out)
     means = {name: amount(best.metric, mean) for name, mean in best.means.items()}
     members = [f"{name} ({means[name]})" for name in best.members]
@@ -124,6 +174,20 @@ def best_words(best: BestSet, costs: Sequence[Cost], confidence: float) -> str:
         text = f"The best {of} is among {listing(members)}, at {level(confidence)} confidence."
     if best.ruled_out:
         text += f" Ruled out: {listing([f'{name} ({means[name]})' for name in best.ruled_out])}."
+    decided = {
+        frozenset((e.variant, e.baseline)) for e in pairs if e.verdict in ("better", "worse")
+    }
+    rivals = {
+        name: [frozenset((name, member)) for member in best.members] for name in best.ruled_out
+    }
+    unsure = [name for name, own in rivals.items() if pairs and not decided.intersection(own)]
+    if unsure:
+        are = "is" if len(unsure) == 1 else "are"
+        text += (
+            f" {listing(unsure)} {are} ruled out though no comparison with a member is decided: a "
+            f"rival has to be ahead in one direction, corrected for {plural(count - 1, 'rival')}, "
+            f"while a verdict is on both directions and corrected for {plural(len(pairs), 'pair')}."
+        )
     if best.without:
         text += f" Nothing is known of {listing(best.without)}."
     return text + _cheapest(best, {each.variant: each for each in costs})
@@ -156,7 +220,15 @@ def _contributed(parts: Sequence[Contribution], context: AnalysisContext) -> tup
         else:
             start = f"What each part adds to {pretty(context.metric)} of {origin}"
             found.append(_told(start, own, context, lambda each: each.what))
+        if len(own) > 1:
+            found.append(NEED_NOT_SUM)
     return tuple(found)
+
+
+#: Of contributions, wherever they stand together.
+NEED_NOT_SUM = (
+    "Each is measured with the other parts in place: together they need not sum to what all add."
+)
 
 
 def _without(parts: Sequence[Contribution], context: AnalysisContext) -> str:
@@ -175,7 +247,9 @@ def _without(parts: Sequence[Contribution], context: AnalysisContext) -> str:
             named = "" if told else f"{level(context.confidence)} interval "
             detail = f"{named}{shown}, {detail}"
         verdict = conclusion(each, context.confidence, brief=True)
-        open_ = f": {verdict}" if each.verdict not in ("better", "worse") else ""
+        if each.verdict in ("better", "worse"):
+            verdict = each.caveat and f"with {each.caveat}"
+        open_ = f": {verdict}" if verdict else ""
         subject = f"Without {each.what} {pretty(context.metric)}"
         subject = f"without {each.what} it" if told else subject
         told.append(f"{subject} {change} ({detail}){open_}")
@@ -204,20 +278,34 @@ def _factorial(effects: Sequence[FactorEffect], context: AnalysisContext) -> tup
     found = []
     if main:
         what = "Effects averaged over the other factors," if there else "Main effects"
+        if not there and any(each.averaged_over for each in main):
+            what += ", each averaged over the other factors,"
         found.append(_told(f"{what} on {metric}", main, context, _effect_name, key=_size))
-    if there or len(rest) <= TOLD:
-        shown = there or rest
-        if shown:
-            found.append(
-                _told(f"Interactions in {metric}", shown, context, _effect_name, key=_size)
-            )
-            rest = [each for each in rest if each not in shown]
+    if there:
+        found.append(_told(f"Interactions in {metric}", there, context, _effect_name, key=_size))
     if rest:
-        verdicts = listing(list(dict.fromkeys(each.verdict for each in rest)))
-        found.append(f"{plural(len(rest), 'other interaction')}: {verdicts}.")
+        start = f"{'Other interactions' if there else 'Interactions'} in {metric}"
+        if len(rest) <= TOLD_BESIDE:
+            found.append(_told(start, rest, context, _effect_name, key=_size, most=TOLD_BESIDE))
+        else:
+            found.append(_span(start, rest, context))
     if simple := [each for each in effects if each.within and each.mean is not None]:
         found.append(_simple(simple, context))
     return tuple(found)
+
+
+def _span(start: str, effects: Sequence[FactorEffect], context: AnalysisContext) -> str:
+    """Return how many contrasts there are, between which they are, and how many say nothing."""
+    known = [each for each in effects if each.mean is not None]
+    verdicts = Counter(each.verdict for each in effects)
+    counts = listing([f"{count} {verdict}" for verdict, count in verdicts.items()])
+    half = max((half_width(each) or 0.0 for each in known), default=0.0)
+    ends = [each.mean or 0.0 for each in known]
+    if not ends:
+        return f"{start}: {counts}."
+    span = interval(context.metric, min(ends), max(ends), difference=True)
+    widest = amount(context.metric, half, half, difference=True)
+    return f"{start}: {counts}, between {span}, intervals of up to ± {widest}; the table has each."
 
 
 def _simple(effects: Sequence[FactorEffect], context: AnalysisContext) -> str:
@@ -234,6 +322,8 @@ def _size(effect: FactorEffect) -> float:
 
 def _effect_name(effect: FactorEffect) -> str:
     at = f" at {listing(effect.within)}" if effect.within else ""
+    if at and effect.averaged_over:
+        at += f", averaged over {listing(effect.averaged_over)}"
     if effect.trend is not None:
         line = "fitted line on a log scale" if effect.trend == "log" else "fitted line"
         return f"{effect.factors[0]} from {effect.references[0]} to {effect.levels[0]} ({line})"
@@ -248,26 +338,32 @@ def _told(
     context: AnalysisContext,
     name: Callable[[Kind], str],
     key: Callable[[Kind], float] | None = None,
+    most: int = TOLD,
 ) -> str:
-    """Return `start: a +1.2 points (95 % interval …, 5 seeds): better; b …`, naming every one."""
+    """Return `start: a +1.2 points (95 % interval …, 5 seeds): better; b …`, naming every one.
+
+    Of more than `most` the intervals are left to the table, which is said.
+    """
     sign = -1 if context.direction == "max" else 1
     known = [each for each in comparisons if each.mean is not None]
     known.sort(key=key or (lambda each: sign * (each.mean or 0.0)))
     parts = []
     named = True
     for each in known:
-        if len(known) <= TOLD:
+        verdict = conclusion(each, context.confidence, brief=True)
+        if len(known) <= most:
             value = estimate(each, context.confidence, brief=True, named=named)
             named = named and each.low is None
-            parts.append(
-                f"{name(each)} {value}: {conclusion(each, context.confidence, brief=True)}"
-            )
+            parts.append(f"{name(each)} {value}: {verdict}")
         else:
             value = plus(figure(each.metric, each.mean or 0.0, half_width(each)))
-            parts.append(f"{name(each)} {value}, {each.verdict}")
+            parts.append(f"{name(each)} {value}, {verdict}")
     missing = [name(each) for each in comparisons if each.mean is None]
     if missing:
         parts.append(f"{listing(missing)}: not estimated, for want of completed seeds")
+    if len(known) > most:
+        unit = " in points," if in_percent(context.metric) else ""
+        start += f" ({unit.strip()} intervals in the table)".replace("( ", "(")
     return f"{start}: {'; '.join(parts)}."
 
 
@@ -288,7 +384,7 @@ def failure_sentence(failures: Mapping[str, Failures]) -> str:
         return f"{how} {plural(ended, 'trial')}{' so far' if pending else ''} completed{waiting}."
     bad.sort(key=lambda name: -(failures[name].lost.rate or 0))
     parts = [_lost(failures[name], name) for name in bad[:NAMED]]
-    more = f", and {plural(len(bad) - NAMED, 'more variant')} lost some" if bad[NAMED:] else ""
+    more = f"; {listing(bad[NAMED:])} lost some, too" if bad[NAMED:] else ""
     survivors = "; every mean is over completed trials only" if 0 < done < ended else ""
     return f"{_capital('; '.join(parts))}{more}{survivors}{waiting}."
 
@@ -323,24 +419,3 @@ def _capital(text: str) -> str:
 
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def described(variant: ResolvedVariant, baseline: ResolvedVariant) -> str:
-    """Return the variant's name and, where it inserts up to three layers, what it inserts."""
-    known = list(baseline.spec.insert)
-    added = [each for each in variant.spec.insert if each not in known]
-    if variant.factors or variant.origin != "declared" or not 1 <= len(added) <= 3:
-        return variant.name
-    return f"{variant.name} ({listing([_placed(each) for each in added])})"
-
-
-def _placed(placement: Placement) -> str:
-    layer = "BN" if placement.layer == "BatchNormalization" else placement.layer
-    rate = placement.arguments.get("rate")
-    share = f" {rate:g}" if isinstance(rate, int | float) else ""
-    hosts = placement.where if isinstance(placement.where, str) else listing(placement.where)
-    if placement.at in ("before", "after"):
-        hosts = "each hidden layer" if hosts == "hidden" else hosts
-        return f"{layer}{share} {placement.at} {hosts}"
-    of = "" if hosts == "hidden" else f" of {hosts}"
-    return f"{layer}{share} {_POSITIONS[placement.at]}{of}"

@@ -66,9 +66,9 @@ def estimate(
     if half is not None and comparison.low is not None and comparison.high is not None:
         ends = interval(comparison.metric, comparison.low, comparison.high, difference=True)
         parts.append(f"{level(confidence)} interval {ends}" if named else ends)
-        if (rows := comparison.crossed) is not None and not brief:
+        if (rows := comparison.crossed) is not None:
             ends = interval(comparison.metric, rows.low, rows.high, difference=True)
-            parts.append(f"{ends} for other test rows as well")
+            parts.append(f"on other test rows too {ends}")
     elif comparison.n > 1 and comparison.sd == 0:
         parts.append("the same with every seed")
     parts.append(plural(comparison.n, "seed"))
@@ -84,6 +84,11 @@ def estimate(
 
 def conclusion(comparison: Comparison, confidence: float, *, brief: bool = False) -> str:
     """Return what a comparison amounts to: the verdict, and `brief` or not why it is that one."""
+    text = _verdict(comparison, confidence, brief=brief)
+    return f"{text}, with {comparison.caveat}" if comparison.caveat else text
+
+
+def _verdict(comparison: Comparison, confidence: float, *, brief: bool) -> str:
     verdict = comparison.verdict
     if verdict == "equivalent":
         margin = amount(comparison.metric, comparison.margin or 0.0, difference=True)

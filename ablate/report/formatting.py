@@ -2,42 +2,19 @@
 
 A metric's name goes in and a title with its unit comes out; a number goes in and a short text
 comes out, with as many decimals as the spread across seeds supports and no more. Shares such as
-accuracy are shown in percent and their differences in points. What a variant changes is read off
-its resolved placements. None becomes a dash, never a number.
+accuracy are shown in percent and their differences in points. None becomes a dash, never a number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from ablate.analysis.formatting import in_percent, pretty
-from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import Change, Placement, Replacement
+from ablate.analysis.formatting import in_percent, listing, never_zero, pretty
 
 NONE = "–"
 MINUS = "−"
-
-_KINDS = {
-    "hidden": "every hidden layer",
-    "conv": "every convolution",
-    "dense": "every dense layer",
-    "recurrent": "every recurrent layer",
-    "embedding": "every embedding",
-    "norm": "every normalization",
-    "pool": "every pooling layer",
-    "activation": "every activation layer",
-    "input": "the input",
-    "all": "every layer",
-}
-_POSITIONS = {
-    "before": "on the input of",
-    "before_activation": "before the activation of",
-    "after_activation": "after the activation of",
-    "after": "after",
-}
 
 
 def metric_title(metric: str) -> str:
@@ -99,11 +76,15 @@ class Scale:
         return f"{title} ({self.difference_unit})" if self.difference_unit else title
 
     def interval(self, low: float | None, high: float | None, *, sign: bool = False) -> str:
-        """Return "low to high"; a dash where there is no interval."""
+        """Return "low to high"; a dash where there is no interval.
+
+        An end that is not zero is not written as zero: whether an interval leaves 0 out shows.
+        """
         if low is None or high is None:
             return NONE
-        write = self.difference if sign else self.value
-        return f"{write(low)} to {write(high)}"
+        write = signed if sign else fixed
+        ends = [never_zero(end * self.factor, self.decimals, write) for end in (low, high)]
+        return " to ".join(ends)
 
 
 def metric_scale(metric: str, values: Iterable[float], spreads: Iterable[float | None]) -> Scale:
@@ -206,88 +187,4 @@ def listed(items: Iterable[str], last: str = "and", most: int = 0) -> str:
     texts = list(items)
     if most and len(texts) > most:
         texts = [*texts[: most - 1], f"{len(texts) - most + 1} more"]
-    if len(texts) < 2:
-        return "".join(texts)
-    return f"{', '.join(texts[:-1])} {last} {texts[-1]}"
-
-
-def placement_words(placement: Placement) -> str:
-    """Return what a placement does: "Dropout 0.5 after the activation of Dense"."""
-    arguments = dict(placement.arguments)
-    rate = arguments.pop("rate", None)
-    name = placement.layer + (f" {rate:g}" if rate is not None else "")
-    extra = ", ".join(f"{key}={value}" for key, value in arguments.items())
-    hosts = placement.where if isinstance(placement.where, list) else [placement.where]
-    words = f"{name}{f' ({extra})' if extra else ''} {_POSITIONS[placement.at]} {_hosts(hosts)}"
-    if placement.except_:
-        beyond = placement.except_
-        words += f" except {listed([beyond] if isinstance(beyond, str) else beyond)}"
-    if placement.calibrate == "statistics":
-        return words + ", with the statistics of the training rows"
-    return words + (", calibrated" if placement.calibrate else "")
-
-
-def _hosts(selectors: list[str]) -> str:
-    """Return what a selector selects, in words where it is a kind of layer."""
-    return listed(_KINDS.get(each, each) for each in selectors)
-
-
-def _replacement_words(replacement: Replacement) -> str:
-    """Return what a replacement does: "GroupNormalization (groups=8) in place of …"."""
-    extra = ", ".join(f"{key}={value}" for key, value in replacement.arguments.items())
-    words = f"{replacement.layer}{f' ({extra})' if extra else ''} in place of "
-    words += _selected(replacement)
-    return words + (", moments kept" if replacement.calibrate else "")
-
-
-def _change_words(change: Change) -> str:
-    """Return what a change does: "rate 0.2 at Dropout"."""
-    given = [f"{key} {_setting(value)}" for key, value in change.arguments.items()]
-    return f"{', '.join(given)} at {_selected(change)}"
-
-
-def _selected(edit: Replacement | Change) -> str:
-    where, beyond = (
-        [each] if isinstance(each, str) else each or [] for each in (edit.where, edit.except_)
-    )
-    return _hosts(where) + (f" except {listed(beyond)}" if beyond else "")
-
-
-def variant_words(variant: ResolvedVariant, baseline: ResolvedVariant | None = None) -> str:
-    """Return what a variant is, in words: its placements and what differs from the baseline's spec.
-
-    >>> from ablate.study.trial import Spec
-    >>> spec = Spec(data={"name": "digits"}, model={"name": "cnn"}, train={})
-    >>> variant_words(ResolvedVariant("plain", spec))
-    'the base model as it is'
-    """
-    parts = [placement_words(each) for each in variant.spec.insert]
-    for removal in variant.spec.remove:
-        where = removal.where if isinstance(removal.where, list) else [removal.where]
-        parts.append(f"without {listed(where)}")
-    parts += [_replacement_words(each) for each in variant.spec.replace or ()]
-    parts += [_change_words(each) for each in variant.spec.change or ()]
-    if baseline is not None and baseline.name != variant.name:
-        for section in ("train", "model", "data"):
-            own = getattr(variant.spec, section).model_dump(mode="json", by_alias=True)
-            base = getattr(baseline.spec, section).model_dump(mode="json", by_alias=True)
-            parts += [
-                f"{key.replace('_', ' ')} {_setting(own.get(key))}"
-                for key in [*own, *(each for each in base if each not in own)]
-                if own.get(key) != base.get(key)
-            ]
-        if not parts and baseline.spec.insert:
-            return "the base model as it is"
-    return "; ".join(parts) or "the base model as it is"
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, Mapping):
-        said = {key: each for key, each in value.items() if key != "name" and each is not None}
-        rest = [f"{key.replace('_', ' ')} {_setting(each)}" for key, each in said.items()]
-        return " ".join([str(value.get("name", "")), *rest]).strip()
-    if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
-        return ", then ".join(_setting(each) for each in value)
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "none" if value is None else str(value)
+    return listing(texts, last)

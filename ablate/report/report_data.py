@@ -74,6 +74,28 @@ class ReportData:
         return tuple([first] * (first in names) + [each for each in names if each != first])
 
     @cached_property
+    def by_effect(self) -> tuple[str, ...]:
+        """The names of the variants, behind each baseline the best difference to it first.
+
+        Those without a difference come last, and one that is the same as another beside it.
+        """
+        analysis = self.analysis
+        sign = -1 if analysis.direction == "max" else 1
+        places = {name: place for place, name in enumerate(self.order)}
+
+        def key(name: str) -> tuple[int, int, float, int, bool]:
+            effect, source = analysis.effect(name), analysis.source(name)
+            base = source if effect is None else analysis.source(effect.baseline)
+            if effect is None and source != analysis.source(analysis.baseline):
+                base = analysis.source(analysis.baseline)
+            mean = None if effect is None else effect.mean
+            rank = 0 if source == base else 1 if mean is not None else 2
+            own = places.get(source, 0)
+            return places.get(base, 0), rank, sign * (mean or 0.0), own, source != name
+
+        return tuple(sorted(self.order, key=key))
+
+    @cached_property
     def by_variant(self) -> Mapping[str, tuple[TrialResult, ...]]:
         """The results of each variant by ascending seed; an alias has those it shares."""
         found: dict[str, list[TrialResult]] = {}

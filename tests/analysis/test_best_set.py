@@ -112,6 +112,22 @@ def test_a_member_is_the_fastest_only_beyond_the_quartiles_of_the_others():
     )
 
 
+def test_one_ruled_out_though_no_pair_is_decided_is_explained():
+    wide = np.array([0.0007, -0.0004, 0.002, 0.0034, 0.005, 0.0027])
+    values = {
+        "plain": list(BASE), "before": list(BASE + wide), "after": list(BASE + 0.3 * NOISE[0]),
+    }  # fmt: skip
+    found = analyze(study(values), POSITIONS, "plain")
+    assert found.best.ruled_out == ("plain", "after")
+    assert {each.verdict for each in found.pairs} == {"inconclusive"}
+    assert found.best.words == (
+        "The best of the 3 variants in test accuracy is before (90.1 %), at 95 % confidence. Ruled "
+        "out: plain (89.9 %) and after (89.8 %). plain and after are ruled out though no "
+        "comparison with a member is decided: a rival has to be ahead in one direction, corrected "
+        "for 2 rivals, while a verdict is on both directions and corrected for 3 pairs."
+    )
+
+
 def test_pairs_are_corrected_together_and_hold_the_baselines():
     found = analyze(study(VALUES), POSITIONS, "plain")
     assert [(each.variant, each.baseline) for each in found.pairs] == [

@@ -67,7 +67,11 @@ def test_what_becomes_of_a_model_without_each_of_its_layers_is_said() -> None:
         for name in list(values)[1:]
     ]
     made = context(study(values), resolved, baseline="model")
-    (words,) = _contributed(contributions(made), made)
+    words, sums = _contributed(contributions(made), made)
+    assert sums == (
+        "Each is measured with the other parts in place: together they need not sum to what all "
+        "add."
+    )
     assert words == (
         "Without dropout_1 test accuracy falls by 0.8 points (95 % interval 0.6 to 1.0, 5 "
         "seeds); without bn it rises by 0.8 points (−3.5 to 5.1, 5 seeds): inconclusive."

@@ -14,8 +14,32 @@ def test_the_variance_components_of_a_table_made_by_hand():
     assert (found.of_seeds, found.of_rows, found.of_both) == pytest.approx((a / 3, b / 2, 0.0))
     q = a + b
     degrees = q**2 / (a**2 / 1 + b**2 / 2)
-    half = stats.t.ppf(0.975, degrees) * np.sqrt(q / 6)
+    # With one degree of freedom for two seeds, theirs is the wider of both.
+    narrow = stats.t.ppf(0.975, degrees) * np.sqrt(q / 6)
+    half = stats.t.ppf(0.975, 1) * np.sqrt(a / 6)
+    assert narrow < half
     assert (found.degrees, found.high - found.mean) == pytest.approx((degrees, half))
+
+
+def test_the_formula_where_the_rows_widen_it():
+    table = np.array([[1.0], [2.0], [3.0], [2.0]]) + np.array([[0.0, 9.0, 4.0]])
+    found = crossed(table, 0.95)
+    a, b = 3 * 2 / 3, 4 * (81 + 16 - 13 * 13 / 3) / 2
+    q = a + b
+    degrees = q**2 / (a**2 / 3 + b**2 / 2)
+    half = stats.t.ppf(0.975, degrees) * np.sqrt(q / 12)
+    assert (found.degrees, found.high - found.mean) == pytest.approx((degrees, half))
+
+
+def test_it_is_never_narrower_than_the_seeds_own():
+    rng = np.random.default_rng(5)
+    for seeds in (3, 4, 6):
+        for spread in (0.0, 0.02, 0.2, 2.0):
+            own = rng.normal(0, 0.1, (seeds, 1)) + rng.normal(0, spread, (seeds, 40))
+            table = own + rng.normal(0, spread, (1, 40))
+            found, means = crossed(table, 0.95), table.mean(axis=1)
+            low, high = stats.t.interval(0.95, seeds - 1, means.mean(), stats.sem(means))
+            assert found.high - found.low >= (high - low) * (1 - 1e-12)
 
 
 def test_rows_that_do_not_differ_leave_the_seeds_own_t_interval():

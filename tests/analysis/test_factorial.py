@@ -166,7 +166,9 @@ def test_a_factor_of_numbers_has_the_trend_of_least_squares() -> None:
     assert (found.trend, found.verdict, found.averaged_over) == ("linear", "worse", ("bn",))
     assert "along rate from 0 to 0.5, averaged over bn: test accuracy −2." in found.words
     assert found.words.endswith(": worse towards 0.5")
-    assert analysis.answer[0].startswith("Main effects on test accuracy: rate from 0 to 0.5 (")
+    assert analysis.answer[0].startswith(
+        "Main effects, each averaged over the other factors, on test accuracy: rate from 0 to 0.5 ("
+    )
     assert "rate=0.2" not in analysis.answer[0]
 
 
@@ -213,4 +215,6 @@ def test_beside_an_interaction_stand_the_simple_effects() -> None:
 def test_without_an_interaction_there_are_no_simple_effects() -> None:
     analysis, _ = grid(lambda bn, dropout: 0.9 + 0.03 * (bn == "on"), LEVELS)
     assert analysis.simple_effects == ()
-    assert analysis.answer[0].startswith("Main effects on test accuracy: bn=on (against off) +")
+    assert analysis.answer[0].startswith(
+        "Main effects, each averaged over the other factors, on test accuracy: bn=on (against "
+    )

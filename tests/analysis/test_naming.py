@@ -1,38 +1,8 @@
 import pytest
 
 from ablate.analysis.coverage import coverage_sentences, weights_kept
-from ablate.analysis.formatting import counted
-from ablate.analysis.opening import described
 from ablate.study.resolved import ResolvedVariant
-from ablate.study.schema.placement import Placement
-from tests.analysis.simulated import BN, DROPOUT, arm
-
-
-@pytest.mark.parametrize(
-    ("variant", "text"),
-    [
-        (arm("bn", insert=[BN]), "bn (BN before the activation)"),
-        (
-            arm("both", insert=[BN, DROPOUT]),
-            "both (BN before the activation and Dropout 0.5 after the activation of Dense)",
-        ),
-        (
-            arm("gap", insert=[Placement(layer="Dropout", rate=0.2, at="after", where=["a", "b"])]),
-            "gap (Dropout 0.2 after a and b)",
-        ),
-        (arm("fast", train={"learning_rate": 0.5}), "fast"),
-        (arm("many", insert=[BN, DROPOUT, BN, DROPOUT]), "many"),
-        (arm("bn=on", insert=[BN], factors={"bn": "on"}), "bn=on"),
-    ],
-)
-def test_a_variant_is_told_by_what_it_inserts(variant: ResolvedVariant, text: str) -> None:
-    assert described(variant, arm("plain")) == text
-
-
-def test_what_the_baseline_has_too_is_not_told() -> None:
-    assert described(arm("both", insert=[BN, DROPOUT]), arm("bn", insert=[BN])).startswith(
-        "both (Dropout 0.5"
-    )
+from tests.analysis.simulated import arm
 
 
 @pytest.mark.parametrize(
@@ -68,6 +38,12 @@ UNKNOWN = "drawn anew with every seed, where the source has no test part of its 
             3,
             "The intervals cover batch order, Dropout, inserted layers and a new head, as the "
             f"weights are kept, {SAME}",
+        ),
+        (
+            arm("plain", data={"shift": {"name": "brighten", "amount": 0.4}}),
+            5,
+            "The intervals cover initialization and batch order, on these 360 test rows with "
+            "shifted inputs (brighten 0.4).",
         ),
         (
             arm("plain"),
@@ -116,8 +92,3 @@ def test_a_part_that_the_source_brings_is_not_redrawn(
     baseline = arm("plain", data={"split": "per_seed"})
     found = coverage_sentences(baseline, held_out=held_out, rows=360, seeds=5, drawn=drawn)
     assert found == f"The intervals cover {text}"
-
-
-def test_many_names_are_counted() -> None:
-    assert counted(["a", "b"]) == "a and b"
-    assert counted(list("abcdefg")) == "a, b, c, d and 3 more"

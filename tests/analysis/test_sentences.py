@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -6,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.analysis import analyze
+from ablate.analysis.crossed import Crossed
 from ablate.analysis.formatting import amount, figure, interval, listing, p_words, plural, pretty
+from ablate.analysis.sentences import estimate
 from ablate.study.schema.analysis import Analysis as Settings
 from tests.analysis.simulated import BN, DROPOUT, arm, noisy, study
 
@@ -54,6 +57,19 @@ def test_intervals_share_their_decimals() -> None:
     assert interval("test_loss", -0.02, 0.1, difference=True) == "−0.020 to +0.100"
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.0004, 0.016, "+0.04 to +1.6"),
+        (-0.016, -0.00004, "−1.6 to −0.004"),
+        (0.0, 0.016, "0.0 to +1.6"),  # exactly
+        (1e-9, 0.016, "just above 0 to +1.6"),
+    ],
+)
+def test_an_end_that_is_not_zero_is_not_written_as_zero(low: float, high: float, text: str) -> None:
+    assert interval("test_accuracy", low, high, difference=True) == text
+
+
 @given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6))
 def test_every_figure_is_the_number_it_tells(value: float, scale: float) -> None:
     text = figure("test_loss", value, scale).replace("−", "-")
@@ -78,8 +94,19 @@ def test_the_report_opens_with_each_difference_and_what_its_interval_covers() ->
         "Test accuracy against plain: bn (BN before the activation) +1.2 points (95 % interval "
         "+1.0 to +1.4, 5 seeds): better; dropout (Dropout 0.5 after the activation of Dense) 0.0 "
         "points (−0.4 to +0.5, 5 seeds): inconclusive.",
+        "Inconclusive is not equivalent: 5 seeds would probably have shown 0.8 points or more, and "
+        "a difference of zero as equivalent within 0.7 points, had such a margin been set "
+        "(analysis.margin; 80 % power).",
         f"The intervals cover initialization and batch order, {ROWS}",
         "All 15 trials completed.",
+    )
+    analysis = analyze(study(values), ARMS, "plain", Settings(margin=0.003))  # type: ignore[arg-type]
+    effect = analysis.effect("dropout")
+    assert effect is not None
+    assert analysis.answers["power"] == (
+        "Inconclusive is not equivalent: 5 seeds would probably have shown 0.8 points or more; to "
+        "show a difference of zero equivalent within the margin of 0.3 points would take about "
+        f"{effect.equivalence_seeds} seeds (80 % power).",
     )
 
 
@@ -105,6 +132,41 @@ def test_with_a_margin_a_variant_can_be_equivalent() -> None:
     ).effect("dropout")
     assert near_effect is not None
     assert near_effect.words.endswith("equivalent within 0.5 points, though not equal")
+
+
+def test_what_must_be_known_with_a_verdict_stands_at_it() -> None:
+    values = {
+        "plain": list(PLAIN),
+        "bn": shifted(0.011, 0.013, 0.012, 0.010, 0.014),
+        "dropout": shifted(0.004, -0.005, 0.003, -0.002, 0.001),
+    }
+    early = [replace(each, steps=100) for each in study(values)]
+    analysis = analyze(early, ARMS, "plain")
+    assert analysis.answer[0] == (
+        "Test accuracy against plain: bn (BN before the activation) +1.2 points (95 % interval "
+        "+1.0 to +1.4, 5 seeds): better, with moving averages not converged; dropout (Dropout 0.5 "
+        "after the activation of Dense) 0.0 points (−0.4 to +0.5, 5 seeds): inconclusive."
+    )
+    caveats = {each.variant: each.caveat for each in analysis.effects}
+    assert caveats == {"bn": "moving averages not converged", "dropout": ""}
+
+
+def test_the_interval_for_other_rows_stands_beside_the_one_for_these() -> None:
+    values = {"plain": list(PLAIN), "bn": shifted(0.011, 0.013, 0.012, 0.010, 0.014)}
+    effect = analyze(study(values), ARMS[:2], "plain").effect("bn")
+    assert effect is not None
+    both = replace(effect, crossed=Crossed(0.012, -0.001, 0.025, 9.0, 0.1, 0.1, 0.1))
+    assert estimate(both, 0.95, brief=True) == (
+        "+1.2 points (95 % interval +1.0 to +1.4, on other test rows too −0.1 to +2.5, 5 seeds)"
+    )
+
+
+def test_more_than_can_be_told_leave_their_intervals_to_the_table() -> None:
+    resolved = [ARMS[0], *(arm(f"v{index}") for index in range(9))]
+    values = {each.name: shifted(*noisy(0.001, 0.004, 5, at)) for at, each in enumerate(resolved)}
+    (first, *_) = analyze(study(values), resolved, "plain").answer
+    assert first.startswith("Test accuracy against plain (in points, intervals in the table): v")
+    assert first.count("inconclusive") == 9
 
 
 def test_only_the_headline_metric_has_a_margin() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ablate.report import formatting
-from ablate.study.schema.placement import Placement
-from tests.report.studies import BN, DROPOUT, arm
 
 
 def test_metric_titles():
@@ -76,26 +74,3 @@ def test_probabilities_and_lists():
         "1 seed",
         "2,000 seeds",
     )
-
-
-def test_a_placement_in_words():
-    placement = Placement.model_validate(
-        {"layer": "Dropout", "rate": 0.25, "at": "before", "where": ["conv", "fc1"],
-         "except": "conv[0]"}
-    )  # fmt: skip
-    assert (
-        formatting.placement_words(placement)
-        == "Dropout 0.25 on the input of every convolution and fc1 except conv[0]"
-    )
-
-
-def test_what_an_arm_is():
-    base = arm("plain", [], {})
-    fast = arm("fast", [BN, DROPOUT], {"learning_rate": 0.5, "early_stopping": {"patience": 3}})
-    assert formatting.variant_words(base, base) == "the base model as it is"
-    words = formatting.variant_words(fast, base)
-    assert words.startswith(
-        "BatchNormalization before the activation of every hidden layer; "
-        "Dropout 0.5 after the activation of Dense; learning rate 0.5; early stopping"
-    )
-    assert formatting.variant_words(base, fast) == ("learning rate 0.05; early stopping none")

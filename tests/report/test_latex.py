@@ -26,7 +26,7 @@ def test_rows_are_booktabs_rows(digits):
     text = as_latex(digits)
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 2
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    assert [line.split(" & ")[0] for line in body] == ["plain", "bn", "dropout", "both"]
+    assert [line.split(" & ")[0] for line in body] == ["plain", "both", "bn", "dropout"]
     assert all(line.endswith(r" \\") for line in body)
     assert r"\label{tab:digits-bn-dropout-headline}" in text
 

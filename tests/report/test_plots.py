@@ -54,12 +54,14 @@ def test_every_seed_is_a_mark_in_both_panels(digits):
     (plot,) = effects(digits)
     left, right = plot.figure.axes
     dots = [line.get_xdata() for line in left.lines if len(line.get_xdata()) == 5]
-    summaries = [digits.analysis.variant(name).metrics["test_accuracy"] for name in digits.order]
+    summaries = [
+        digits.analysis.variant(name).metrics["test_accuracy"] for name in digits.by_effect
+    ]
     assert len(dots) == 4
     for drawn_values, summary in zip(dots, summaries, strict=True):
         np.testing.assert_allclose(drawn_values, np.array(list(summary.values.values())) * 100)
     dots = [line.get_xdata() for line in right.lines if len(line.get_xdata()) == 5]
-    for drawn_values, name in zip(dots, ["bn", "dropout", "both"], strict=True):
+    for drawn_values, name in zip(dots, ["both", "bn", "dropout"], strict=True):
         differences = digits.analysis.effect(name).differences
         np.testing.assert_allclose(drawn_values, np.array(list(differences.values())) * 100)
 
@@ -69,8 +71,8 @@ def test_a_diamond_is_filled_only_where_holm_lets_it(digits):
     diamonds = [line for line in plot.figure.axes[1].lines if line.get_markersize() == 6.5]
     filled = [line.get_markerfacecolor() != "white" for line in diamonds]
     assert filled == [digits.analysis.effect(name).verdict != "inconclusive"
-                      for name in ("bn", "dropout", "both")]  # fmt: skip
-    assert filled == [True, False, True]
+                      for name in ("both", "bn", "dropout")]  # fmt: skip
+    assert filled == [True, True, False]
 
 
 def test_a_variant_that_lost_everything_keeps_its_row():

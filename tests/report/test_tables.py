@@ -28,21 +28,21 @@ def test_the_headline_counts_before_it_averages(digits):
         "Variant", "n", "Lost", "Mean (%)", "SD", "Seed 0 1 2 3 4", "Difference (points)",
         "95 % interval", "p (Holm)", "Against baseline",
     ]  # fmt: skip
-    assert column(table, "Variant") == ["plain", "bn", "dropout", "both"]
+    assert column(table, "Variant") == ["plain", "both", "bn", "dropout"]
     assert column(table, "Lost") == ["0"] * 4
-    assert column(table, "Against baseline") == ["baseline", "better", "inconclusive", "better"]
-    assert table.marks == ("baseline", "better", "", "better")
+    assert column(table, "Against baseline") == ["baseline", "better", "better", "inconclusive"]
+    assert table.marks == ("baseline", "better", "better", "")
 
 
 def test_the_headline_says_what_the_analysis_says(digits):
     table = tables.headline(digits)
     effect = digits.analysis.effect("bn")
-    assert column(table, "Difference (points)")[1] == f"+{effect.mean * 100:.2f}"
-    assert column(table, "95 % interval")[1] == (
+    assert column(table, "Difference (points)")[2] == f"+{effect.mean * 100:.2f}"
+    assert column(table, "95 % interval")[2] == (
         f"+{effect.low * 100:.2f} to +{effect.high * 100:.2f}"
     )
     values = digits.analysis.variant("bn").metrics["test_accuracy"].values
-    assert column(table, "Seed 0 1 2 3 4")[1].split() == [
+    assert column(table, "Seed 0 1 2 3 4")[2].split() == [
         f"{values[seed] * 100:.2f}" for seed in range(5)
     ]
 
@@ -58,7 +58,7 @@ def test_lost_trials_are_named_by_kind():
     outcomes = {("bn", 0): "diverged", ("bn", 3): "failed", ("both", 1): "failed"}
     material = study(status=lambda variant, seed: outcomes.get((variant, seed), "completed"))
     assert column(tables.headline(material), "Lost") == [
-        "0", "1 diverged, 1 failed", "0", "1 failed",
+        "0", "1 failed", "1 diverged, 1 failed", "0",
     ]  # fmt: skip
     table = tables.failures(material)
     assert column(table, "Diverged") == ["0", "1 (seed 0)", "0", "0"]
@@ -143,8 +143,43 @@ def test_the_interval_for_other_rows_stands_beside(digits):
     wide = Crossed(0.0, -0.05, 0.05, 4.0, 0.1, 0.1, 0.1)
     effects = tuple(replace(each, crossed=wide) for each in analysis.effects)
     table = tables.tables(replace(digits, analysis=replace(analysis, effects=effects)))
-    (found,) = (each for each in table if each.name == "evidence")
-    assert column(found, "Interval for other test rows as well") == ["−5.00 to +5.00"] * 3
+    (found,) = (each for each in table if each.name == "headline")
+    assert column(found, "On other test rows too") == ["", *["−5.00 to +5.00"] * 3]
+
+
+def test_what_must_be_known_with_a_verdict_stands_behind_it(digits):
+    analysis = digits.analysis
+    effects = tuple(replace(each, caveat="moving averages not converged") for each in
+                    analysis.effects)  # fmt: skip
+    table = tables.headline(replace(digits, analysis=replace(analysis, effects=effects)))
+    assert column(table, "Against baseline")[1:] == [
+        f"{verdict} (moving averages not converged)"
+        for verdict in ("better", "better", "inconclusive")
+    ]
+
+
+def test_differences_that_are_equal_with_every_seed_say_so():
+    resolved = [arm(name, [], {}) for name in ("plain", "same")]
+    results = [
+        replace(result(variant, seed, 0.0), metrics={"test_accuracy": accuracy})
+        for variant, accuracy in zip(resolved, (0.9, 0.91), strict=True)
+        for seed in range(3)
+    ]
+    table = tables.headline(report_of(resolved, results, seeds=range(3)))
+    assert column(table, "95 % interval") == ["", "the same each seed"]
+
+
+def test_the_rows_of_a_correction_say_what_is_counted(digits):
+    resolved = list(digits.resolved)
+    everything = report_of(
+        resolved, digits.results, seeds=range(5), settings=Settings(compare="all")
+    )
+    assert tables.headline(everything).notes[-1] == (
+        "Differences are paired by seed, variant minus baseline; intervals are per comparison, p "
+        "is Holm's over all 6 pairs of the 4 variants."
+    )
+    best = tables.best(everything)
+    assert set(map(best.mark, range(len(best.rows)))) == {""}
 
 
 def test_what_the_variants_are_needs_their_arms(digits):

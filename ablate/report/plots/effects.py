@@ -14,11 +14,13 @@ from ablate.report.document import Plot
 from ablate.report.lines import line_style
 from ablate.report.names import most_telling, shortened
 from ablate.report.plots.forest import (
+    MARGIN_BAND,
     MOST_ROWS,
     draw_difference,
     draw_differences,
     draw_row,
     finish_differences,
+    margin_of,
     plain_rows,
     row_height,
     row_names,
@@ -41,7 +43,7 @@ def effects(report: ReportData) -> Iterator[Plot]:
     if not any(each.n for each in summaries.values()):
         return
     lost = {each.name: each.failures.lost.count for each in analysis.variants}
-    shown = [name for name in report.order if summaries[name].n or lost[name]]
+    shown = [name for name in report.by_effect if summaries[name].n or lost[name]]
     names = most_telling(report, shown, MOST_ROWS)
     scale = scale_of(analysis, metric)
     compared = any(each.n for each in analysis.effects if each.metric == metric)
@@ -62,7 +64,9 @@ def effects(report: ReportData) -> Iterator[Plot]:
     axes[0].set_xlabel(formatting.axis_title(metric))
     axes[0].set_title("Every seed")
     if compared:
-        finish_differences(axes[1], "Difference", analysis.direction, scale)
+        finish_differences(
+            axes[1], "Difference", analysis.direction, scale, margin=margin_of(analysis.effects)
+        )
         axes[1].set_title(f"Paired differences to {shortened(analysis.baseline, 22)}")
     yield Plot(
         "effects",
@@ -95,6 +99,8 @@ def factor_effects(report: ReportData) -> Iterator[Plot]:
     )
     if len(rows) > len(shown):
         caption += f" {len(rows) - len(shown)} more are in the table."
+    if margin_of(rows) is not None:
+        caption += MARGIN_BAND
     yield Plot("factor-effects", "What each factor does", caption, figure)
 
 
@@ -123,6 +129,8 @@ def contributions(report: ReportData) -> Iterator[Plot]:
     )
     if len(rows) > len(shown):
         caption += f" The first {len(shown)} of {len(rows)} are drawn."
+    if margin_of(rows) is not None:
+        caption += MARGIN_BAND
     yield Plot("contributions", "What each part adds", caption, figure)
 
 
@@ -175,6 +183,8 @@ def _caption(report: ReportData, left_out: int) -> str:
         "after correction for the comparisons, an open one is not. There is no interval under "
         "three seeds."
     ]
+    if margin_of(analysis.effects) is not None:
+        parts.append(MARGIN_BAND.strip())
     if left_out:
         parts.append(
             f"The {MOST_ROWS} variants with the largest differences are drawn; {left_out} more "

@@ -6,7 +6,7 @@ are drawn from the top; names are made to fit at their left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,8 +36,17 @@ def draw_differences(
     for row, (effect, style) in enumerate(zip(rows.values(), styles, strict=True)):
         draw_difference(axes[0], row, effect, style, scale)
     row_names(axes[0], list(rows))
-    finish_differences(axes[0], label, analysis.direction, scale, word)
+    finish_differences(axes[0], label, analysis.direction, scale, word, margin_of(rows.values()))
     return figure
+
+
+def margin_of(rows: Iterable[Comparison]) -> float | None:
+    """Return the margin that comparisons have in common, if one was set."""
+    return next((each.margin for each in rows if each.margin is not None), None)
+
+
+#: What a caption says of the band.
+MARGIN_BAND = " The band is the margin of what is called equivalent."
 
 
 def row_height(rows: int) -> float:
@@ -104,7 +113,7 @@ def draw_difference(
         return
     words = scale.difference(effect.mean)
     if _draw_interval(axis, row, effect.low, effect.high, style, scale):
-        words += f"  [{scale.difference(effect.low)}, {scale.difference(effect.high)}]"
+        words += f"  [{scale.interval(effect.low, effect.high, sign=True)}]"
     holds = effect.verdict in ("better", "worse")
     axis.plot(
         effect.mean * scale.factor,
@@ -127,10 +136,18 @@ def draw_difference(
 
 
 def finish_differences(
-    axis: Axes, label: str, direction: Direction, scale: formatting.Scale, word: str = "better"
+    axis: Axes,
+    label: str,
+    direction: Direction,
+    scale: formatting.Scale,
+    word: str = "better",
+    margin: float | None = None,
 ) -> None:
-    """Draw zero, name the axis with its unit, and say which way is better."""
+    """Draw zero and the margin around it, name the axis with its unit, say which way is better."""
     axis.axvline(0, color="black", linewidth=1.0, zorder=1)
+    if margin is not None:
+        half = margin * scale.factor
+        axis.axvspan(-half, half, color=GREY, alpha=0.15, linewidth=0, zorder=0)
     low, high = axis.get_xlim()
     axis.set_xlim(min(low, 0), max(high, 0))
     way = f"{word} →" if direction == "max" else f"← {word}"

@@ -6,10 +6,12 @@ with its interval, p and verdict is the same four cells wherever it stands.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ablate.analysis import Analysis, Comparison, FactorEffect
+from ablate.analysis.descriptive import MINIMUM_SEEDS
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
@@ -77,14 +79,26 @@ def interval_title(analysis: Analysis) -> str:
 
 
 def difference_cells(analysis: Analysis, scale: Scale, verdict: str = "Verdict") -> list[Cells]:
-    """Return the columns difference, interval, p and verdict of a comparison."""
+    """Return the columns difference, interval, p and verdict of a comparison.
+
+    The interval for other test rows stands beside that for these, where there is one.
+    """
     margin = any(each.margin is not None for each in analysis.effects)
+    known = (*analysis.effects, *analysis.contributions)
+    other_rows: list[Cells] = [
+        (
+            Column("On other test rows too", drop=2),
+            lambda each: (
+                NONE
+                if each.crossed is None
+                else scale.interval(each.crossed.low, each.crossed.high, sign=True)
+            ),
+        )
+    ]
     return [
         (Column(scale.difference_titled("Difference")), lambda each: scale.difference(each.mean)),
-        (
-            Column(interval_title(analysis), drop=2),
-            lambda each: scale.interval(each.low, each.high, sign=True),
-        ),
+        (Column(interval_title(analysis), drop=2), lambda each: _interval_text(each, scale)),
+        *(other_rows if any(each.crossed is not None for each in known) else []),
         (
             Column("p (corrected)" if margin else "p (Holm)", drop=3),
             lambda each: probability(each.p_holm),
@@ -93,12 +107,22 @@ def difference_cells(analysis: Analysis, scale: Scale, verdict: str = "Verdict")
     ]
 
 
+def _interval_text(each: Comparison, scale: Scale) -> str:
+    """Return an interval; of differences that are all equal, from which none follows, that."""
+    if each.low is None and each.sd == 0 and each.n >= MINIMUM_SEEDS:
+        return "the same each seed"
+    return scale.interval(each.low, each.high, sign=True)
+
+
 def verdict_text(each: Comparison) -> str:
-    """Return what a cell says of a comparison; an interaction is neither better nor worse."""
+    """Return what a cell says of a comparison; an interaction is neither better nor worse.
+
+    What must be known with the verdict stands behind it.
+    """
     decided = each.verdict in ("better", "worse")
-    if decided and isinstance(each, FactorEffect) and each.order > 1:
-        return "interaction"
-    return VERDICTS[each.verdict]
+    interaction = decided and isinstance(each, FactorEffect) and each.order > 1
+    text = "interaction" if interaction else VERDICTS[each.verdict]
+    return f"{text} ({each.caveat})" if each.caveat else text
 
 
 def pairs_column(title: str = "n") -> Cells:
@@ -130,7 +154,8 @@ def holm_words(rows: Sequence[Comparison]) -> str:
         return ""
     rule = "corrected" if any(each.margin is not None for each in rows) else "Holm's"
     if len(families) == 1:
-        text = f", p is {rule} over {next(iter(families.values()))} comparisons"
+        ((family, _),) = families
+        text = f", p is {rule} over {_tests(family, families[family, _], rows)}"
     else:
         several = len({baseline for _, baseline in families}) > 1
         sizes = [
@@ -144,6 +169,17 @@ def holm_words(rows: Sequence[Comparison]) -> str:
             "among so many"
         )
     return text
+
+
+def _tests(family: str, size: int, rows: Sequence[Comparison]) -> str:
+    """Return what is counted in a correction: more than a table's rows where they are not all."""
+    if family == "pairs":
+        variants = (1 + math.isqrt(1 + 8 * size)) // 2
+        return f"all {counted(size, 'pair')} of the {variants} variants"
+    shown = sum(each.family == family for each in rows)
+    if shown == size:
+        return counted(size, "comparison")
+    return f"the {counted(size, 'comparison')} that were declared, {shown} of them here"
 
 
 def _alone(each: Comparison) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ablate.analysis import Effect, Expectation, FactorEffect
 from ablate.analysis.formatting import RATES
+from ablate.analysis.opening import NEED_NOT_SUM
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
@@ -46,6 +47,10 @@ def factors(report: ReportData) -> Table | None:
             return "trend" if each.trend == "linear" else "trend (log)"
         return {1: average, 2: "interaction", 3: "three-way"}.get(each.order, "")
 
+    def effect(each: FactorEffect) -> str:
+        over = f" (over {', '.join(each.averaged_over)})" if each.averaged_over else ""
+        return f"{each.name}{over}" if each.within else each.name
+
     notes = [
         "A main effect is the level against its factor's first, averaged over the others. An "
         "interaction is a difference of differences: zero when the factors add up. Intervals "
@@ -58,14 +63,14 @@ def factors(report: ReportData) -> Table | None:
     if analysis.simple_effects:
         notes.append(
             "Factors interact: an average may hold at no level. Simple effects are those at single "
-            "levels."
+            "levels; what they are still averaged over stands behind them."
         )
     return tabulated(
         "factors",
         f"Factors: effects on {metric_title(analysis.metric)}",
         rows,
         (
-            (Column("Effect", "left"), lambda each: each.name),
+            (Column("Effect", "left"), effect),
             (Column("Kind", "left", drop=4), kind),
             pairs_column(),
             *difference_cells(analysis, scale_of(analysis, analysis.metric)),
@@ -108,7 +113,6 @@ def best(report: ReportData) -> Table | None:
             f"level divided by the number of rivals, which asks less than a verdict on each pair. "
             f"Over the {found.n} seeds that all completed.",
         ),
-        mark=lambda name: "" if name in found.members else "worse",
     )
 
 
@@ -149,7 +153,7 @@ def contributions(report: ReportData) -> Table | None:
         ),
         (
             "The whole minus the same without the part, seed by seed, whatever the baseline is. "
-            f"Intervals are per contribution{holm_words(rows)}.",
+            f"{NEED_NOT_SUM} Intervals are per contribution{holm_words(rows)}.",
         ),
         mark=verdict_mark,
     )
@@ -186,16 +190,6 @@ def evidence(report: ReportData) -> Table | None:
             lambda each: share_text(each.improvement, each.improvement_low, each.improvement_high),
         ),
     )
-    other_rows: tuple[Cells, ...] = (
-        (
-            Column("Interval for other test rows as well", drop=2),
-            lambda each: (
-                NONE
-                if each.crossed is None
-                else scale.interval(each.crossed.low, each.crossed.high, sign=True)
-            ),
-        ),
-    )
     margin: Cells = (
         (Column("Seeds for equivalence"), lambda each: whole(each.equivalence_seeds))
         if any(each.margin is not None for each in rows)
@@ -218,7 +212,6 @@ def evidence(report: ReportData) -> Table | None:
             margin,
             (Column("p (one test)", drop=3), lambda each: probability(each.p)),
             (Column("p (sign flip)", drop=4), lambda each: probability(each.sign_flip_p)),
-            *(other_rows if any(each.crossed is not None for each in rows) else ()),
             *(large if any(each.improvement is not None for each in rows) else ()),
         ),
         (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ablate.analysis import Comparison, MetricSummary, Rate, VariantSummary
+from ablate.analysis.descriptions import variant_words
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
     listed,
     metric_title,
     probability,
-    variant_words,
 )
 from ablate.report.report_data import ReportData
 from ablate.report.tables.cells import (
@@ -76,7 +76,7 @@ def headline(report: ReportData) -> Table:
             else verdict_mark(analysis.effect(each.name))
         )
 
-    variants = [analysis.variant(name) for name in report.order]
+    variants = [analysis.variant(name) for name in report.by_effect]
     everything = [
         scale.value(value) for each in variants for value in summary(each).values.values()
     ]
@@ -135,7 +135,7 @@ def seeds(report: ReportData, *, always: bool = False) -> Table | None:
     return tabulated(
         "seeds",
         f"{scale.titled(metric_title(analysis.metric).capitalize())} of every seed",
-        [analysis.variant(name) for name in report.order],
+        [analysis.variant(name) for name in report.by_effect],
         (_NAME, *map(column, shown)),
         tuple(notes),
     )
@@ -182,7 +182,8 @@ def failures(report: ReportData) -> Table | None:
         ),
         (
             "Diverged: a loss or weight became non-finite. Failed: ended in an error. Collapsed: "
-            "completed, but no better than the commonest class (or than analysis.collapse, where "
+            "completed, but a binomial test at 5 % does not tell its validation accuracy from "
+            "always naming the commonest class (or it is no better than analysis.collapse, where "
             "that is a number). Lost is any of the three; the interval is Wilson's, p is Fisher's "
             "exact test against the baseline.",
         ),
