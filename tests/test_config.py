@@ -70,7 +70,7 @@ SLIPS = {
         BASE + "sedes: 3\n",
         "s.yaml:9: sedes: unknown key. Did you mean 'seeds'? Expected one of: study, data, model, "
         "script, train, execution, seeds, variants, factors, leave_one_out, baseline, "
-        "allow_duplicates, probes, analysis, profiles, screen, search, expect, numerics.",
+        "allow_duplicates, probes, analysis, profiles, screen, ledger, search, expect, numerics.",
     ),
     "missing key": (
         BASE.replace("data: {name: digits}\n", ""),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ablate.store import Store
 from ablate.study.checks import check_new_names
 from ablate.study.identity import NUMERICS, UNRECORDED_NUMERICS, resolve_threads, trial_ids
 from ablate.study.leave_one_out import carry_sites, wanted_sites, with_sites
+from ablate.study.ledger import ledger_variants
 from ablate.study.looks import Looks
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.results import StudyResults
@@ -48,7 +50,8 @@ class Plan:
 
     With `seeds: {until: decided}` it is what the records so far ask for: `possible` are all trials
     that may follow, `decided` the verdicts on variants that get no more seeds
-    (`ablate.analysis.until`).
+    (`ablate.analysis.until`). `ledger` are the variants that tell where the spread comes from
+    (`ablate.study.ledger`); their trials are among the others.
     """
 
     study: Study
@@ -61,6 +64,7 @@ class Plan:
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     possible: tuple[Trial, ...] = ()
     decided: Mapping[str, str] = field(default_factory=dict)
+    ledger: tuple[ResolvedVariant, ...] = ()
 
     @property
     def samples(self) -> tuple[ResolvedVariant, ...]:
@@ -83,8 +87,11 @@ class Plan:
             self.resolved, self.study.baseline_name, self.study.analysis, until,
             until.seeds,
         )  # fmt: skip
+        own = {each.name for each in self.ledger}
         trials = tuple(
-            each for each in self.possible if each.seed - until.first < asked.asked[each.variant]
+            each
+            for each in self.possible
+            if each.variant in own or each.seed - until.first < asked.asked[each.variant]
         )
         done = {name for name, each in results.items() if each.final and not lacks.get(name)}
         todo = tuple(each for each in _once(trials) if each.id not in done)
@@ -111,7 +118,7 @@ class Plan:
     def _looks(self, store: Store) -> Looks:
         planned: dict[str, list[int]] = {each.name: [] for each in self.resolved}
         for trial in self.trials:
-            planned[trial.variant].append(trial.seed)
+            planned.setdefault(trial.variant, []).append(trial.seed)
         return looks_at(
             store, self.resolved, {name: tuple(own) for name, own in planned.items()},
             self.study.numerics,
@@ -186,7 +193,9 @@ def plan(
         study.resolved, study.seed_list, everything, memory,
         numerics=study.numerics, read=read, anew=anew,
     )  # fmt: skip
-    possible = tuple(trials_of(study, resolved, memory))
+    ledger = ledger_variants(study, resolved)
+    of_ledger = (trials_of(study, [each], memory, seeds) for each, seeds in ledger)
+    possible = (*trials_of(study, resolved, memory), *chain.from_iterable(of_ledger))
     replaces = None
     if earlier is not None and not recorded:
         replaces = _other_numerics(study, resolved, trained_under(earlier), memory)
@@ -213,7 +222,18 @@ def plan(
     }
     todo = tuple(trial for trial in distinct if trial.id not in lacks or lacks[trial.id])
     again = {trial.id: lacks[trial.id] for trial in todo if trial.id in lacks}
-    made = Plan(study, resolved, possible, results, todo, (), replaces, again, possible).after({})
+    made = Plan(
+        study,
+        resolved,
+        possible,
+        results,
+        todo,
+        (),
+        replaces,
+        again,
+        possible,
+        ledger=tuple(each for each, _ in ledger),
+    ).after({})
     known = {trial.id for trial in made.trials} | store.searched().keys()
     dropped = tuple(
         each for each, result in everything.items() if each not in known and result.final
@@ -282,14 +302,18 @@ def resolved_before(store: Store) -> Study | None:
 
 
 def trials_of(
-    study: Study, resolved: Sequence[ResolvedVariant], memory: dict[str, Any]
+    study: Study,
+    resolved: Sequence[ResolvedVariant],
+    memory: dict[str, Any],
+    seeds: Sequence[int] | None = None,
 ) -> list[Trial]:
     """Return one trial per variant and seed, in the order of the variants.
 
-    With `seeds: {until: decided}` they are all that may be asked for.
+    `seeds` are the study's by default; with `seeds: {until: decided}` all that may be asked for.
     """
     probes = () if study.screen is not None else tuple(study.probes)  # they see what is confirmed
-    seeds = study.seed_list if study.until is None else study.until.seeds
+    if seeds is None:
+        seeds = study.seed_list if study.until is None else study.until.seeds
     trials = []
     for variant in resolved:
         ids = trial_ids(

@@ -239,6 +239,10 @@ def _status_of(
     workers = sum(pool.workers for pool in worker_pools(threads=threads, workers=count))
     seconds, basis = _estimate(made, workers, epoch_seconds or {})
     rows = tuple(_row(made, variant, todo, previews.get(variant.name)) for variant in made.resolved)
+    if made.ledger:
+        own = [_row(made, variant, todo, None) for variant in made.ledger]
+        title = f"{made.study.baseline_name}, one source of chance drawn anew (ledger)"
+        rows = (*rows, _together(title, own))
     return StudyStatus(
         study=made.study.study,
         rows=rows if made.study.screen is None else _runs_together(made, rows),
@@ -284,17 +288,22 @@ def _runs_together(made: Plan, rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return the runs of a screening: those that were built, and the others as one row."""
     shown = {variant.name for variant in made.samples} if rows[0].parameters is not None else set()
     rest = [row for row in rows if row.variant not in shown]
-    statuses: Counter[str] = Counter()
-    for row in rest:
-        statuses.update(row.statuses)
-    together = Row(
-        variant=_networks(made, len(rest), bool(shown)),
-        trials=sum(row.trials for row in rest),
-        statuses=dict(statuses),
-        epochs=sum(row.epochs for row in rest),
-    )
+    together = _together(_networks(made, len(rest), bool(shown)), rest)
     kept = [replace(row, baseline=False) for row in rows if row.variant in shown]
     return (*kept, together) if rest else tuple(kept)
+
+
+def _together(title: str, rows: Sequence[Row]) -> Row:
+    """Return rows as one."""
+    statuses: Counter[str] = Counter()
+    for row in rows:
+        statuses.update(row.statuses)
+    return Row(
+        variant=title,
+        trials=sum(row.trials for row in rows),
+        statuses=dict(statuses),
+        epochs=sum(row.epochs for row in rows),
+    )
 
 
 def _networks(made: Plan, count: int, others: bool) -> str:

@@ -132,6 +132,8 @@ def report_of(results: StudyResults, *, by: str = "report", **rest: Any) -> Repo
     next to the results.
     """
     from ablate.analysis.assemble import analyze
+    from ablate.analysis.ledger import find_ledger
+    from ablate.report.ledger import document, section
     from ablate.report.measurements import measured
 
     study = results.study
@@ -146,6 +148,9 @@ def report_of(results: StudyResults, *, by: str = "report", **rest: Any) -> Repo
         measurements=measured(study.expect, results.results, found.get("arrays", _no_arrays)),
         rows=found.get("rows"),
     )
+    if (ledger := find_ledger(results, analysis)) is not None:
+        rest["sections"] = (*rest.get("sections", ()), section(ledger))
+        rest["documents"] = {**rest.get("documents", {}), "ledger": document(ledger)}
     if results.folder is not None and results.looks is not None:
         store.add_look(results.looks, results.results, by)
     return ReportData(analysis, results.results, results.resolved, study, **(found | rest))

@@ -172,7 +172,9 @@ def _check_shape(study: Declaration) -> Iterator[Problem]:
 
 def _check_screen(study: Declaration) -> Iterator[Problem]:
     """Check that a screening stands alone, and that its seeds can tell an effect from noise."""
-    beside = ("variants", "factors", "leave_one_out", "search", "baseline", "expect")
+    beside = (
+        "variants", "factors", "leave_one_out", "ledger", "search", "baseline", "expect",
+    )  # fmt: skip
     for field in beside:
         if getattr(study, field):
             text = "'screen' says what is compared, in place of this. Keep one of the two."

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from ablate.study.schema.analysis import Analysis, Expect
 from ablate.study.schema.data import Data
 from ablate.study.schema.execution import Execution
+from ablate.study.schema.ledger import Ledger
 from ablate.study.schema.model import Model
 from ablate.study.schema.probes import Probe
 from ablate.study.schema.screen import Screen
@@ -82,6 +83,11 @@ class Declaration(Strict):
     screen: Screen | None = Field(
         default=None,
         description="In place of `variants`: where layers should stand, each site on or off.",
+    )
+    ledger: Ledger | None = Field(
+        default=None,
+        description="Where the baseline's spread comes from: trains it anew with one source of "
+        "chance changed at a time.",
     )
     search: Search | None = Field(
         default=None, description="A search over learning rates, rates and placements."

@@ -64,6 +64,7 @@ def program_key(spec: Spec) -> str:
     train["class_weight"] = spec.train.class_weight is not None
     document["train"] = train
     document["data"] = {key: value for key, value in document["data"].items() if key not in _VALUES}
+    document.pop("reseed")
     for kind in ("insert", "replace", "change"):
         for edit in document[kind] or ():
             edit.pop("name", None)

@@ -9,7 +9,7 @@ from typing import Literal
 from ablate.study.trial import Spec
 
 #: How a variant came about.
-Origin = Literal["declared", "factorial", "leave_one_out", "screen"]
+Origin = Literal["declared", "factorial", "leave_one_out", "screen", "ledger"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class ResolvedVariant:
 
     `factors` has the level of each factor in a factorial study. `alias_of` names the variant whose
     trials this one shares (a generated variant equal to another). A leave-one-out variant has
-    `origin` "leave_one_out", and `left_out` holds (from, what); a run of a screening "screen".
+    `origin` "leave_one_out", and `left_out` holds (from, what); a run of a screening "screen", the
+    baseline with one source of chance drawn anew "ledger".
     `salt` tells declared duplicates of an A/A study apart; their trials take it, so that their
     seeds differ.
     """

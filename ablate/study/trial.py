@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from ablate.study.metrics import without_counters
 from ablate.study.record_check import check
 from ablate.study.schema.data import Data
+from ablate.study.schema.ledger import Reseed
 from ablate.study.schema.model import Model
 from ablate.study.schema.placement import Change, Placement, Removal, Replacement
 from ablate.study.schema.probes import Probe
@@ -46,6 +47,7 @@ class Spec(Strict):
     remove: list[Removal] = []
     replace: list[Replacement] | None = None
     change: list[Change] | None = None
+    reseed: Reseed | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ class Trial:
     probes: tuple[Probe, ...] = ()
     salt: str = ""  # differs between declared duplicates only (allow_duplicates)
     metric: str = "auto"  # the study's analysis.metric, which is kept row by row
+
+    def seed_of(self, source: str) -> int | str:
+        """Return the seed of one source of chance (a field of `Reseed`)."""
+        own = f"{self.seed}/{self.salt}" if self.salt else self.seed
+        again = None if self.spec.reseed is None else getattr(self.spec.reseed, source)
+        return own if again is None else f"{own}+{again}"
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,15 @@ class PreparedModel:
         metrics = (v for metric in self.model.metrics for v in metric.variables)
         return own + [each for each in metrics if id(each) not in known]
 
-    def begin(self, seed: Seed, learning_rate: float, rows: Rows) -> None:
-        """Set every variable as it is when a trial with `seed` begins."""
-        for variable, value in self.initial_state.of(seed):
+    def begin(
+        self, seed: Seed, learning_rate: float, rows: Rows, masks: Seed | None = None
+    ) -> None:
+        """Set every variable as it is when a trial with `seed` begins.
+
+        `masks` is the seed of what is drawn in training, where that is another.
+        """
+        masks = seed if masks is None else masks
+        for variable, value in self.initial_state.of(seed, masks):
             variable.value.assign(value)
         self.network.calibrate(rows.splits.x_train)
         optimizer = self.model.optimizer
@@ -80,11 +86,11 @@ class PreparedModel:
             variable.value.assign(value)
         optimizer.learning_rate = learning_rate
         self.model.reset_metrics()
-        self.seed_untracked_variables(seed)
+        self.seed_untracked_variables(masks)
         self.model.stop_training = False
         if not self.program.traced:
             # Operations that keep their state to themselves take their seed when they are traced.
-            tf.random.set_seed(derive(seed, "", "operations"))
+            tf.random.set_seed(derive(masks, "", "operations"))
 
     def seed_untracked_variables(self, seed: Seed) -> None:
         """Set random state that the graph draws from and no layer owns."""

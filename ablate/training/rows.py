@@ -23,6 +23,7 @@ from ablate.study.trial import Spec
 from ablate.training.augmentation import cropped
 from ablate.training.blocks import BLOCK_BYTES, Blocks
 from ablate.training.feed import Batch, Feed, InMemory
+from ablate.training.seeding import derive
 from ablate.training.setup import has_gpu
 from ablate.training.streaming import StreamFeed
 
@@ -77,7 +78,11 @@ def rows_of(spec: Spec, seed: int) -> Rows:
     Raises:
         DataError: the source is not as it should be.
     """
-    splits = split(load(spec.data), spec.data, seed, spec.model.application)
+    data = spec.data
+    if spec.reseed is not None and spec.reseed.split is not None:
+        seed = derive(f"{seed}+{spec.reseed.split}", "", "split")
+        data = data.model_copy(update={"split": "per_seed"})
+    splits = split(load(spec.data), data, seed, spec.model.application)
     # A stream has the batches of its trials.
     wanted = (spec.train.batch_size, spec.train.steps_per_epoch)
     key = (id(splits), crop_of(spec.train.augment), *(wanted if splits.stream is not None else ()))

@@ -124,8 +124,12 @@ class InitialState:
                 seen.add(id(layer))
                 self._parts.append(_Layer(path, layer, self.keep))
 
-    def of(self, seed: Seed) -> Iterator[tuple[keras.Variable, Any]]:
-        """Yield each variable with the value it begins with for `seed`."""
+    def of(self, seed: Seed, masks: Seed | None = None) -> Iterator[tuple[keras.Variable, Any]]:
+        """Yield each variable with the value it begins with for `seed`.
+
+        `masks` is the seed of what layers draw in training, where that is another.
+        """
+        masks = seed if masks is None else masks
         rebuilt: Mapping[str, keras.Layer] | None = None
         for part in self._parts:
             values: Sequence[Any] | None = [None] * len(part.weights)
@@ -138,7 +142,7 @@ class InitialState:
             kept = (part.kept.get(index, value) for index, value in enumerate(values))
             yield from zip(part.weights, kept, strict=True)
             for index, generator in enumerate(part.generators):
-                state = [derive(seed, part.path, f"generator/{index}"), 0]
+                state = [derive(masks, part.path, f"generator/{index}"), 0]
                 yield generator, np.array(state, dtype=generator.dtype)
 
     @property

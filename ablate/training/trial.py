@@ -100,7 +100,7 @@ class _Running:
             setup.configure(train.threads)
         setup.determine(train.deterministic)
         self.rows = rows.rows_of(self.trial.spec, self.trial.seed)
-        self.seed = f"{self.trial.seed}/{self.trial.salt}" if self.trial.salt else self.trial.seed
+        self.seed, self.masks = self.trial.seed_of("initialization"), self.trial.seed_of("masks")
         self.sections = phases_of(train)
         at, self.ends = self._reached()
         self._enter(at)
@@ -160,7 +160,7 @@ class _Running:
         examples = weighted(self.rows.train, self.rows.splits, train.class_weight)
         steps = examples.steps(train.batch_size)
         rates = Rates(train, steps)
-        self.prepared.begin(self.seed, rates.first(train.learning_rate), self.rows)
+        self.prepared.begin(self.seed, rates.first(train.learning_rate), self.rows, self.masks)
         self.record.clock.add("seed", began)
         first = self.ends[-1] if self.ends else 0
         self.loop = Loop(
@@ -170,8 +170,8 @@ class _Running:
             batch_size=train.batch_size,
             epochs=first + train.epochs,
             first=first,
-            order=lambda epoch: examples.order(self.seed, epoch),
-            draws=lambda epoch: self.prepared.program.augmentation.seeds(self.seed, epoch),
+            order=lambda epoch: examples.order(self.trial.seed_of("order"), epoch),
+            draws=lambda epoch: self.prepared.program.augmentation.seeds(self.masks, epoch),
             rates=rates,
             callbacks=self._callbacks(steps, first + train.epochs),
             listener=Listener(self._epoch, self._divergence, self._on_progress),
@@ -189,7 +189,7 @@ class _Running:
         """
         program, traced = self.prepared.program, self.prepared.program.traced
         program.prepare(self.loop.train)
-        self.prepared.seed_untracked_variables(f"{self.seed}/phase {at}" if at else self.seed)
+        self.prepared.seed_untracked_variables(f"{self.masks}/phase {at}" if at else self.masks)
         self.record.clock.add("trace", time.perf_counter() - (program.traced - traced))
         if program.unseedable:
             self.record.notes.append(
@@ -199,7 +199,9 @@ class _Running:
         if not self.trial.probes:
             return
         now = [_array(each) for each in self.prepared.model.variables] if measured else None
-        for variable, value in self.prepared.initial_state.of(self.seed) if measured else ():
+        for variable, value in (
+            self.prepared.initial_state.of(self.seed, self.masks) if measured else ()
+        ):
             variable.value.assign(value)
         self.probing.start(self._context(), self._state)
         self._carry(now)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablate.analysis.ledger import part_of, total
+from ablate.analysis.ledger import part_of, spread_of, total
 
 
 def test_a_part_and_its_interval_by_hand():
@@ -35,3 +35,10 @@ def test_intervals_cover_what_each_source_accounts_for():
             found = part_of(base, fresh.sum(axis=1), 0.95)
             covered[source] += found.low <= true[source] <= found.high
     assert ((covered / worlds > 0.93) & (covered / worlds < 0.97)).all()
+
+
+def test_a_split_that_all_share_is_measured_around_its_own_shift():
+    base, redrawn = np.array([1.0, 2.0, 4.0, np.nan]), np.array([2.0, 5.0, 6.0, 5.0])
+    found = spread_of(base, redrawn, 0.95)
+    assert (found.variance, found.degrees) == pytest.approx((np.var([1, 3, 2], ddof=1), 2))
+    assert spread_of(base[:2], redrawn[:2], 0.95) is None

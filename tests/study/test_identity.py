@@ -14,6 +14,7 @@ import pytest
 from ablate.errors import StudyError
 from ablate.study.digests import digest, source_digest
 from ablate.study.identity import NUMERICS, identity_spec, resolve_threads, trial_ids
+from ablate.study.schema.ledger import Reseed
 from ablate.study.schema.placement import Placement
 from ablate.study.trial import Spec
 
@@ -154,6 +155,12 @@ def test_seeds_and_salts_tell_trials_apart():
     ids = trial_ids(spec(), range(50))
     assert len(set(ids)) == 50
     assert one(spec(), salt="again") != one(spec())
+
+
+def test_what_is_drawn_anew_is_part_of_the_identity_and_nothing_is_not():
+    assert one(spec(reseed=None)) == one(spec())
+    ids = {one(spec(reseed={source: 7})) for source in Reseed.model_fields}
+    assert len(ids | {one(spec()), one(spec(reseed={"order": 8}))}) == len(Reseed.model_fields) + 2
 
 
 def test_threads_must_be_resolved():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from ablate.report.document import Plot
-from ablate.report.report_data import ReportData
+
+Data = TypeVar("Data")
 
 FAILED = "#D55E00"
 
@@ -126,11 +127,11 @@ def small_panels(count: int, columns: int = 4, *, lines: int = 1) -> tuple[Figur
     return figure, every[:count]
 
 
-def drawn(kind: Callable[[ReportData], Iterable[Plot]]) -> Callable[[ReportData], list[Plot]]:
+def drawn(kind: Callable[[Data], Iterable[Plot]]) -> Callable[[Data], list[Plot]]:
     """Make a kind of plot draw all of its figures at once, in the style of this module."""
 
     @wraps(kind)
-    def within(report: ReportData) -> list[Plot]:
+    def within(report: Data) -> list[Plot]:
         with themed():
             return list(kind(report))
 
