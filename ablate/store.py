@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -178,6 +179,24 @@ class Store:
             with suppress(OSError):
                 owner.unlink(missing_ok=True)
             lock.release()
+
+    def held_since(self) -> float | None:
+        """Return when the driver that holds the study took it, in seconds since 1970; None if none.
+
+        A driver that was killed holds nothing; of one on another machine it is not known.
+        """
+        owner = self.root / ".owner"
+        try:
+            words = owner.read_text(encoding="utf-8")
+            process, host = re.findall(r"process (\d+) on (\S+)", words)[0]
+            since = owner.stat().st_mtime
+            if host == socket.gethostname():
+                os.kill(int(process), 0)
+        except PermissionError:
+            return since  # another user's, and alive
+        except (OSError, UnicodeDecodeError, IndexError):
+            return None
+        return since
 
     # Results ---------------------------------------------------------------------------------
 

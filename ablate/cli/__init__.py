@@ -43,6 +43,7 @@ COMMANDS = (
     "examples",
     "models",
     "data",
+    "completion",
 )
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -73,13 +74,41 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.version_option(__version__, prog_name="ablate")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Find out what BatchNormalization and Dropout do to a Keras network.
 
     Start with: ablate init study.yaml, then ablate run study.yaml
     """
+    if ctx.invoked_subcommand is None:
+        echo(_where_to_start())
+
+
+def _where_to_start() -> str:
+    """Return what can be done next in this folder."""
+    from ablate.cli.options import study_files
+    from ablate.store import studies
+
+    files, stored = study_files(), studies("logs")
+    lines = [f"ablate {__version__}: what BatchNormalization and Dropout do to a Keras network", ""]
+    if files:
+        lines += [f"Run a study:     ablate run {each}" for each in files[:5]]
+    else:
+        lines += [
+            "There is no study file in this folder.",
+            "Write one:       ablate init study.yaml",
+            "Or copy one:     ablate examples",
+        ]
+    if stored:
+        lines += ["How far it is:   ablate status"]
+        lines += [f"What it found:   ablate report {each}" for each in stored[-5:]]
+    return "\n".join([*lines, "All commands:    ablate --help"])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ablate.cli.echo import echo, echo_json
-from ablate.cli.options import Find, json_option, logs_option, quiet_option
+from ablate.cli.options import Find, any_study_argument, json_option, logs_option, quiet_option
 
 if TYPE_CHECKING:
     from ablate.store import Store
 
 
 @click.command("board")
-@click.argument("study", required=False)
+@any_study_argument
 @logs_option
 @click.option("--port", type=click.IntRange(1, 65535), help="Port; default 6006 if it is free.")
 @click.option("--rebuild", is_flag=True, help="Write the event files anew from the results.")
@@ -59,7 +59,7 @@ def command(
             echo(f"{store.name}: {written}")
     boards = {"." if study is not None else store.name: store.tensorboard for store, _ in stores}
     with _stoppable(), _logdir(boards, seeds=seeds or all_runs) as logdir:
-        if not runs_in(logdir) and not any(_being_run(store) for store, _ in stores):
+        if not runs_in(logdir) and not any(store.held_since() for store, _ in stores):
             names = ", ".join(f"'{store.name}'" for store, _ in stores)
             raise StoreError(
                 f"There is nothing to show under {logs}/ yet: no trial of {names} has an outcome. "
@@ -134,17 +134,6 @@ def _looked_at(stores: list[tuple[Store, str]]) -> Iterator[None]:
         yield
     finally:
         note()
-
-
-def _being_run(store: Store) -> bool:
-    """Whether something runs that will write event files soon."""
-    from ablate.errors import StoreError
-
-    try:
-        with store.lock():
-            return False
-    except StoreError:
-        return True
 
 
 def _write(store: Store, study: str, *, rebuild: bool, all_runs: bool) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from ablate.cli.echo import echo, echo_json
-from ablate.cli.options import json_option, logs_option
+from ablate.cli.options import any_study_argument, json_option, logs_option
 
 #: `ablate.execution.leftovers.KINDS`, which the help need not wait for.
 KINDS = ("work", "events", "unsound", "archives", "trials")
 
 
 @click.command("gc")
-@click.argument("study", required=False)
+@any_study_argument
 @logs_option
 @click.option(
     "--delete",

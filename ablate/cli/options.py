@@ -1,7 +1,11 @@
-"""Options that several commands share, and the way from a STUDY argument to a `Study`."""
+"""What several commands share: the argument STUDY, the way from it to a `Study`, options.
+
+`training_command` makes a command that trains, with all of it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -9,12 +13,77 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ablate.errors import StudyError, nearest
 
 if TYPE_CHECKING:
     from ablate.store import Store
     from ablate.study.study import Study
+
+
+#: Keys of which a study file has at least two at its left edge.
+_KEYS = re.compile(
+    r"^(study|variants|factors|leave_one_out|screen|search|data|model|train|seeds|script)\s*:",
+    re.MULTILINE,
+)
+
+
+def study_files(folder: Path = Path()) -> list[Path]:
+    """Return the study files that lie in a folder, as far as a glance tells."""
+    found = []
+    for each in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        text = each.read_text(encoding="utf-8", errors="replace") if each.is_file() else ""
+        if len(set(_KEYS.findall(text))) > 1:
+            found.append(each)
+    return found
+
+
+class StudyName(click.ParamType):
+    """A study file, or the name of a study under --logs, which a shell can complete."""
+
+    name = "study"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the studies that begin so, and let the shell add files."""
+        from ablate.store import studies
+
+        names = [*map(str, study_files()), *studies(ctx.params.get("logs") or "logs")]
+        known = [CompletionItem(each) for each in names if each.startswith(incomplete)]
+        return known or [CompletionItem(incomplete, type="file")]
+
+
+def _or_the_only_one(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Return the STUDY that was asked for; if none was, the one study file of this folder."""
+    if value or ctx.resilient_parsing:
+        return value
+    there = study_files()
+    if len(there) == 1:
+        _say(f"STUDY: {there[0]}, the study file in this folder.")
+        return (str(there[0]),) if param.nargs == -1 else str(there[0])
+    if there:
+        raise click.UsageError(
+            f"Which STUDY? In this folder there are: {', '.join(map(str, there))}.", ctx
+        )
+    raise click.UsageError(
+        "Missing argument 'STUDY': a study file, or the name of a study under --logs. In this "
+        "folder there is no study file; write one: ablate init study.yaml",
+        ctx,
+    )
+
+
+#: The argument STUDY, which may be left out where there is one study file; or one or more of it.
+study_argument = click.argument(
+    "study", type=StudyName(), required=False, callback=_or_the_only_one
+)
+studies_argument = click.argument(
+    "studies", type=StudyName(), nargs=-1, callback=_or_the_only_one, metavar="[STUDY]..."
+)
+
+#: The same where leaving it out means every study under --logs.
+any_study_argument = click.argument("study", type=StudyName(), required=False)
 
 
 @dataclass(frozen=True)
@@ -164,6 +233,30 @@ def study_options(*, execution: bool) -> Callable[[Callable[..., int]], Callable
         for option in reversed(options):
             command = option(command)
         return command
+
+    return decorate
+
+
+def training_command(
+    name: str, *options: Callable[..., Any], scripts: bool = True
+) -> Callable[[Callable[..., int]], click.Command]:
+    """Make a function the command `name`, which trains what is missing of a STUDY.
+
+    It gets `study`, `logs`, `find`, `quiet`, `as_json`, and `fresh` unless it trains nothing.
+
+    Args:
+        name: the command.
+        options: further ones, before those that all have.
+        scripts: whether STUDY may be a training script, with arguments behind `--`.
+    """
+
+    def decorate(function: Callable[..., int]) -> click.Command:
+        command: Callable[..., Any] = function
+        arguments = [arguments_argument] if scripts else []
+        shared = [study_argument, *arguments, study_options(execution=True)]
+        for each in reversed([*shared, *options, quiet_option, json_option]):
+            command = each(command)
+        return click.command(name)(command)
 
     return decorate
 

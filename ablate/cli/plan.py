@@ -9,34 +9,24 @@ from typing import TYPE_CHECKING
 import click
 
 from ablate.cli.echo import echo, echo_json
-from ablate.cli.options import (
-    Find,
-    arguments_argument,
-    json_option,
-    quiet_option,
-    rehearse_option,
-    study_options,
-)
+from ablate.cli.options import Find, rehearse_option, training_command
 from ablate.errors import StudyError
 
 if TYPE_CHECKING:
     from ablate.study.preview import AugmentedRows
 
 
-@click.command("plan")
-@click.argument("study")
-@arguments_argument
-@study_options(execution=True)
-@rehearse_option
-@click.option("--quick", is_flag=True, help="Build no model: no layer names, no parameters.")
-@click.option(
-    "--images",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.png",
-    help="Write a contact sheet: rows as train.augment makes them.",
+@training_command(
+    "plan",
+    rehearse_option,
+    click.option("--quick", is_flag=True, help="Build no model: no layer names, no parameters."),
+    click.option(
+        "--images",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE.png",
+        help="Write a contact sheet: rows as train.augment makes them.",
+    ),
 )
-@quiet_option
-@json_option
 def command(
     study: str,
     logs: Path,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ablate.cli.echo import echo
-from ablate.cli.options import Find, json_option, logs_option
+from ablate.cli.options import Find, json_option, logs_option, studies_argument
 
 if TYPE_CHECKING:
     from ablate.report import ReportData
@@ -19,7 +19,7 @@ FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json")
 
 
 @click.command("report")
-@click.argument("studies", nargs=-1, required=True, metavar="STUDY [STUDY]")
+@studies_argument
 @click.option(
     "--format",
     "kind",

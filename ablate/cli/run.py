@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from ablate.cli.echo import echo_json
-from ablate.cli.options import (
-    Find,
-    arguments_argument,
-    fresh_option,
-    json_option,
-    quiet_option,
-    rehearse_option,
-    study_options,
-)
+from ablate.cli.options import Find, fresh_option, rehearse_option, training_command
 
 
-@click.command("run")
-@click.argument("study")
-@arguments_argument
-@study_options(execution=True)
-@rehearse_option
-@fresh_option
-@quiet_option
-@json_option
+@training_command("run", rehearse_option, fresh_option)
 def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_json: bool) -> int:
     """Train every trial of STUDY that has no outcome yet.
 

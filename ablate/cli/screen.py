@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from ablate.cli.echo import echo
-from ablate.cli.options import Find, fresh_option, json_option, quiet_option, study_options
+from ablate.cli.options import Find, fresh_option, training_command
 
 
-@click.command("screen")
-@click.argument("study")
-@study_options(execution=True)
-@fresh_option
-@quiet_option
-@json_option
+@training_command("screen", fresh_option, scripts=False)
 def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_json: bool) -> int:
     """Find where the layers of STUDY should stand.
 

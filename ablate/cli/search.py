@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from ablate.cli.echo import echo_json
-from ablate.cli.options import (
-    Find,
-    arguments_argument,
-    fresh_option,
-    json_option,
-    quiet_option,
-    study_options,
-)
+from ablate.cli.options import Find, fresh_option, training_command
 
 
-@click.command("search")
-@click.argument("study")
-@arguments_argument
-@study_options(execution=True)
-@fresh_option
-@quiet_option
-@json_option
+@training_command("search", fresh_option)
 def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_json: bool) -> int:
     """Search the space of STUDY for each variant's best point.
 
@@ -35,11 +20,12 @@ def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_
     from ablate.suppress_stderr import quiet_start
 
     found = find(study)
-    screen = console(quiet=quiet or as_json)
+    display = SearchDisplay(console(quiet=quiet or as_json))
+    display.preparing(f"Study {found.study}: planning")  # oracles take a while to import
     with quiet_start():
         from ablate.search.driver import search
         from ablate.search.summary_text import summarize, to_json
-    results = search(found, logs=logs, fresh=fresh, watchers=[SearchDisplay(screen)])
+    results = search(found, logs=logs, fresh=fresh, watchers=[display])
     if as_json:
         echo_json(to_json(results))
     else:

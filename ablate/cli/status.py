@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ablate.cli.echo import echo, echo_json
-from ablate.cli.options import Find, json_option, logs_option
+from ablate.cli.options import Find, any_study_argument, json_option, logs_option
 from ablate.errors import AblateError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@click.argument("study", required=False)
+@any_study_argument
 @logs_option
 @json_option
 def command(study: str | None, logs: Path, as_json: bool) -> int:

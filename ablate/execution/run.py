@@ -30,6 +30,7 @@ from ablate.reasons import reason
 from ablate.store import Store
 from ablate.study.checks import beyond_shares, check_new_names
 from ablate.study.metrics import bare
+from ablate.study.pace import Pace
 from ablate.study.preview import VariantPlan, offer_lines, weights_lines
 from ablate.study.programs import groups
 from ablate.study.progress import Watcher, tell
@@ -131,6 +132,7 @@ def opened(
         check_new_names(study)
     if fresh:
         store.set_aside()
+    tell(watchers, "preparing", f"Study {study.study}: planning")
     with store.lock():
         study = materialised(study, store.inputs)
         with Session(store, study.execution) as session:
@@ -215,13 +217,14 @@ def _train(
     # The drawing of boards takes a while to import; a run with nothing to do never gets here.
     from ablate.events import LiveEvents
 
+    # With seeds until decided, variants with nothing to do now may have something to do later.
+    concerned = {trial.variant for trial in made.possible or todo}
+    tell(watchers, "preparing", f"Starting workers, building {len(concerned)} variants")
     todo = sorted(todo, key=lambda trial: threads_of(trial.spec))
     first = {
         threads: session.groups(list(mine), threads)
         for threads, mine in itertools.groupby(todo, lambda trial: threads_of(trial.spec))
     }
-    # With seeds until decided, variants with nothing to do now may have something to do later.
-    concerned = {trial.variant for trial in made.possible or todo}
     built = session.preview(
         [each for each in made.samples if each.name in concerned] or made.samples
     )
@@ -232,6 +235,7 @@ def _train(
     if again:
         notice(again)
     tell(watchers, "begin", len(todo), kept, len(made.dropped))
+    tell(watchers, "expected", todo, Pace.of(made.results.values()))
     lines = weights_lines((each.name, each.weights) for each in built)
     tell(watchers, "built", [*lines, *offer_lines(made.study, built)])
     grown = _Grown(made, store, {trial.id for trial in todo}, watchers)

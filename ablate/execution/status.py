@@ -6,11 +6,12 @@ of the time that is left from the time that was measured. Nothing is trained.
 
 from __future__ import annotations
 
+import math
 import shutil
-import statistics
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ablate.execution.readings import materialised
 from ablate.reasons import sentence
 from ablate.store import Store
 from ablate.study.leave_one_out import wanted_sites
+from ablate.study.pace import Pace
 from ablate.study.preview import AugmentedRows, VariantPlan, offer_lines
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
@@ -34,6 +36,9 @@ from ablate.study.trial import Trial
 
 #: Raised when a key of the JSON of `plan` or `status` changes its meaning or goes away.
 STATUS_VERSION = 1
+
+#: A worker without a driver, as on a cluster, counts as alive for so long after it wrote (seconds).
+ALIVE = 120.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class StudyStatus:
     basis: str = ""  # what the estimate rests on
     failures: tuple[tuple[str, int, str], ...] = ()  # variant, seed, the reason
     running: tuple[tuple[str, int], ...] = ()  # variant, seed
+    interrupted: tuple[tuple[str, int], ...] = ()  # variant, seed: begun, and nothing trains it
     open_sites: bool = False  # leave-one-out variants are not known without building a model
     again: str = ""  # how many final trials are trained again, and what for
     offers: tuple[str, ...] = ()  # what could be asked of layers that the model brings
@@ -238,6 +244,7 @@ def _status_of(
     count = execution.workers if isinstance(execution.workers, int) else None
     workers = sum(pool.workers for pool in worker_pools(threads=threads, workers=count))
     seconds, basis = _estimate(made, workers, epoch_seconds or {})
+    running, interrupted = _under_way(made.todo, store, execution.executor)
     rows = tuple(_row(made, variant, todo, previews.get(variant.name)) for variant in made.resolved)
     if made.ledger:
         own = [_row(made, variant, todo, None) for variant in made.ledger]
@@ -257,7 +264,8 @@ def _status_of(
             for trial in made.trials
             if trial.id in made.results and made.results[trial.id].status == "failed"
         ),
-        running=tuple(_running(made.todo, store)),
+        running=tuple((trial.variant, trial.seed) for trial in running),
+        interrupted=tuple((trial.variant, trial.seed) for trial in interrupted),
         open_sites=wanted_sites(made.study) is not None,
         offers=tuple(offer_lines(made.study, previews.values())),
         again=trained_again(made.lacks[t.id] for t in made.todo if t.id in made.lacks),
@@ -358,30 +366,34 @@ def _estimate(
     """Scale the time of finished trials, or the measured time, to the epochs that are left."""
     if not made.todo:
         return 0.0, "nothing is left"
-    rates = _seconds_per_epoch(made.results.values(), {t.id: t.variant for t in made.trials})
-    basis = f"{len(made.results)} finished trials"
-    if not rates:
-        rates, basis = dict(epoch_seconds), f"a few steps of {' and '.join(epoch_seconds)}"
-    if not rates:
-        return None, "no trial has finished yet"
-    other = statistics.median(rates.values())
-    total = sum(
-        rates.get(trial.variant, other) * max(trial.spec.train.epochs, 1) for trial in made.todo
-    )
-    return total / max(min(workers, len(made.todo)), 1), basis
+    pace, basis = Pace.of(made.results.values()), f"{len(made.results)} finished trials"
+    if not pace.rates:
+        pace, basis = Pace(epoch_seconds), f"a few steps of {' and '.join(epoch_seconds)}"
+    left = [(trial.variant, max(trial.spec.train.epochs, 1)) for trial in made.todo]
+    new = {variant for variant, _ in left} - pace.rates.keys()
+    seconds = pace.left(left, min(workers, len(left)), len(new))
+    return seconds, "no trial has finished yet" if seconds is None else basis
 
 
-def _seconds_per_epoch(results: Any, variants: Mapping[str, str]) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
-    for result in results:
-        total = result.seconds.get("total")
-        if result.final and total and result.epochs:
-            found.setdefault(variants[result.id], []).append(total / result.epochs)
-    return {variant: statistics.median(each) for variant, each in found.items()}
+def _under_way(
+    todo: Sequence[Trial], store: Store, executor: str
+) -> tuple[list[Trial], list[Trial]]:
+    """Return the trials that train at this moment, and those that were interrupted.
+
+    Both have a folder of their own. A driver that lives has written to that of a trial it trains;
+    on a cluster workers go on without one.
+    """
+    there = [(trial, store.work(trial.id)) for trial in todo if store.work(trial.id).is_dir()]
+    since = store.held_since()
+    if since is None:
+        since = time.time() - ALIVE if executor in ("ray", "slurm") else math.inf
+    running = [trial for trial, folder in there if _last_change(folder) >= since]
+    return running, [trial for trial, _ in there if trial not in running]
 
 
-def _running(todo: Sequence[Trial], store: Store) -> list[tuple[str, int]]:
-    if not store.works.is_dir():
-        return []
-    there = {each.name for each in store.works.iterdir()}
-    return [(trial.variant, trial.seed) for trial in todo if trial.id in there]
+def _last_change(folder: Path) -> float:
+    times = [0.0]
+    for each in (folder, *folder.glob("*")):
+        with suppress(OSError):
+            times.append(each.stat().st_mtime)
+    return max(times)

@@ -15,10 +15,12 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.status import Status
 from rich.text import Text
 
 from ablate.reasons import sentence
+from ablate.study.pace import Pace
 from ablate.study.progress import Event, Watcher
 from ablate.study.trial import Trial, TrialResult
 
@@ -41,6 +43,7 @@ class _UnderWay:
     logs: Mapping[str, float | None] = field(default_factory=dict)
     step: int = 0
     steps: int = 0
+    since: float = field(default_factory=lambda: time.monotonic())
 
     @property
     def share(self) -> float:
@@ -65,7 +68,11 @@ class Display(Watcher):
         self._running: dict[str, _UnderWay] = {}
         self._counts = {"completed": 0, "diverged": 0, "failed": 0}
         self._total = 0
-        self._epochs: dict[str, int] = {}
+        self._status: Status | None = None
+        self._prepared = ""
+        self._waiting: dict[str, Trial] = {}
+        self._pace, self._epochs = Pace(), dict[str, float]()
+        self._most_running = 1
         self._spoke = 0.0
         self._began = 0.0
         self._progress = Progress(
@@ -73,23 +80,42 @@ class Display(Watcher):
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[left]}"),
             console=console,
         )
-        self._bar = self._progress.add_task("starting", total=1)
+        self._bar = self._progress.add_task("starting", total=1, left="")
+
+    def preparing(self, what: str) -> None:
+        """Say what is done before anything trains: beside a spinner, or as a line."""
+        if what == self._prepared:
+            return
+        self._prepared = what
+        if not self._console.is_terminal:
+            self._say(f"{_plain(what)} …")
+        elif self._status is None:
+            self._status = self._console.status(f"{_plain(what)} …")
+            self._status.start()
+        else:
+            self._status.update(f"{_plain(what)} …")
+
+    def expected(self, trials: Sequence[Trial], pace: Pace) -> None:
+        """Take note of what is to be trained, and of how fast such was trained before."""
+        self._waiting, self._pace = {each.id: each for each in trials}, pace
+        self._advance()
 
     def stage(self, what: str) -> None:
         """Say what comes, and count anew."""
+        self._prepare_no_more()
         self._console.print(what)
         self._counts = dict.fromkeys(self._counts, 0)
-        self._epochs.clear()
 
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Say how many trials there are to train, are done, and are no longer planned."""
+        self._prepare_no_more()
         self._total = todo
         self._counts = dict.fromkeys(self._counts, 0)  # another study may have been run first
         self._began = time.monotonic()
+        self._progress.reset(self._bar)
         done = f" ({kept} already done)" if kept else ""
         text = (
             f"Training {count(todo, 'trial')}{done}."
@@ -117,17 +143,22 @@ class Display(Watcher):
     def planned(self, plan: Any, todo: int) -> None:
         """Count the trials that were added."""
         self._total = todo
+        self._waiting |= {each.id: each for each in getattr(plan, "todo", ())}
         self._progress.update(self._bar, total=todo)
 
     def started(self, trial: Trial, epoch: int) -> None:
         """Show that a trial is under way."""
         self._running[trial.id] = _UnderWay(trial, epoch)
+        self._most_running = max(self._most_running, len(self._running))
         if epoch > 0:
             self._say(f"{_name(trial)} goes on from epoch {epoch}.")
 
     def epoch(self, trial: Trial, event: Event) -> None:
         """Show how far a trial is."""
-        self._running[trial.id] = _UnderWay(trial, event.epoch, event.logs)
+        before = self._running.get(trial.id)
+        now = self._running[trial.id] = _UnderWay(trial, event.epoch, event.logs)
+        if before is not None and 0 < before.epoch < now.epoch:  # the first epoch warms up
+            self._epochs[trial.variant] = (now.since - before.since) / (now.epoch - before.epoch)
         self._advance()
         self._break_silence(trial)
 
@@ -141,6 +172,8 @@ class Display(Watcher):
     def finished(self, trial: Trial, result: TrialResult, arrays: Mapping[str, Any]) -> None:
         """Count an outcome; say at once what went wrong."""
         self._running.pop(trial.id, None)
+        self._waiting.pop(trial.id, None)
+        self._pace = self._pace.updated(Pace.of([result]))
         if result.status in self._counts:
             self._counts[result.status] += 1
         self._advance()
@@ -163,6 +196,7 @@ class Display(Watcher):
 
     def end(self) -> None:
         """Take the display down."""
+        self._prepare_no_more()
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -177,7 +211,30 @@ class Display(Watcher):
     def _advance(self) -> None:
         # A trial under way counts by the share of its epochs, so that the time left is smooth.
         part = sum(each.share for each in self._running.values())
-        self._progress.update(self._bar, completed=self._done + part, description=self._summary())
+        self._progress.update(
+            self._bar, completed=self._done + part, description=self._summary(), left=self._left()
+        )
+
+    def _left(self) -> str:
+        """Say how long the rest takes, "" where nothing tells yet."""
+        pace = self._pace.updated(Pace(self._epochs))
+        seconds = pace.left(
+            (
+                (each.variant, each.spec.train.epochs * (1 - self._share(each)))
+                for each in self._waiting.values()
+            ),
+            self._most_running,
+            len({each.variant for each in self._waiting.values()} - pace.rates.keys()),
+        )
+        return "" if seconds is None else f"about {duration(seconds)} left"
+
+    def _share(self, trial: Trial) -> float:
+        return self._running[trial.id].share if trial.id in self._running else 0.0
+
+    def _prepare_no_more(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
 
     def _summary(self) -> str:
         parts = [f"{self._done}/{count(self._total, 'trial')}"]
@@ -200,8 +257,8 @@ class Display(Watcher):
         if now - self._spoke < PAUSE and self._done < self._total:
             return
         self._spoke = now
-        left = (now - self._began) / max(self._done, 1) * (self._total - self._done)
-        ending = f", about {duration(left)} left" if self._done < self._total else ""
+        left = self._left() if self._done < self._total else ""
+        ending = f", {left}" if left else ""
         self._console.print(f"{self._summary()}{ending}", highlight=False)
 
     def _break_silence(self, trial: Trial) -> None:

@@ -6,16 +6,18 @@ terminal. `report` draws what `execution` found and knows nothing of how.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from ablate.analysis import Guard
 from ablate.analysis.guards import remarks
+from ablate.report.document import Column
 from ablate.report.live import count, duration
+from ablate.report.tables.cells import Cells, tabulated
+from ablate.report.terminal import show_table
 from ablate.study.preview import weights_lines
 
 #: Inserted layers named in full; more are counted.
@@ -29,21 +31,21 @@ def print_preview(seen: Any, console: Console) -> None:
     rows = [(row.variant, row.weights) for row in seen.rows if row.alias_of is None]
     for line in [*weights_lines(rows), *seen.offers]:
         console.print(escape(line), highlight=False)
-    table = Table(show_edge=False)
-    table.add_column("variant", overflow="fold")
+    cells: list[Cells] = [(Column("Variant", "left"), _variant)]
     if built:
-        table.add_column("parameters", justify="right")
-        table.add_column("inserted layers", overflow="fold")
-    table.add_column("trials", justify="right")
-    table.add_column("done", justify="right")
-    table.add_column("epochs left", justify="right")
-    for row in seen.rows:
-        cells = [escape(row.variant) + (" (baseline)" if row.baseline else "")]
-        if built:
-            cells += [f"{row.parameters:,}" if row.parameters is not None else "", _layers(row)]
-        trials = f"= {escape(row.alias_of)}" if row.alias_of else str(row.trials)
-        table.add_row(*cells, trials, str(row.done), str(row.epochs))
-    console.print(table)
+        cells += [
+            (Column("Parameters", drop=2), _parameters),
+            (Column("Inserted layers", "left"), _layers),
+        ]
+    cells += [
+        (
+            Column("Trials", drop=4),
+            lambda row: f"= {row.alias_of}" if row.alias_of else str(row.trials),
+        ),
+        (Column("Done", drop=1), lambda row: str(row.done)),
+        (Column("Epochs left", drop=3), lambda row: str(row.epochs)),
+    ]
+    _print_table(cells, seen.rows, console)
     for guard in _remarks(seen):
         console.print(escape(guard.words), highlight=False)
     for line in seen.screen:
@@ -75,6 +77,7 @@ def print_progress(seen: Sequence[Any], console: Console) -> None:
             _print_rows(each, console)
         for variant, seed in each.running:
             console.print(f"  under way: {escape(variant)} seed {seed}", highlight=False)
+        _print_interrupted(each, console)
         for variant, seed, reason in each.failures:
             console.print(
                 f"  [red]failed[/red]: {escape(variant)} seed {seed}: {escape(reason)}",
@@ -82,18 +85,44 @@ def print_progress(seen: Sequence[Any], console: Console) -> None:
             )
 
 
+def _print_interrupted(seen: Any, console: Console) -> None:
+    for variant, seed in seen.interrupted[:NAMED]:
+        console.print(
+            f"  [yellow]interrupted[/yellow]: {escape(variant)} seed {seed}", highlight=False
+        )
+    if (more := len(seen.interrupted) - NAMED) > 0:
+        console.print(f"  and {more} more interrupted", highlight=False)
+    if seen.interrupted:
+        console.print("  They go on from their last checkpoints with the next run.")
+
+
 def _print_rows(seen: Any, console: Console) -> None:
-    table = Table(show_edge=False)
-    table.add_column("variant", overflow="fold")
     names = list(dict.fromkeys(status for row in seen.rows for status in row.statuses))
+    cells: list[Cells] = [(Column("Variant", "left"), lambda row: row.variant)]
     for name in names:
-        table.add_column(name, justify="right")
+        # An outcome is told of all; what is not in it yet is told by the line above, too.
+        drop = 2 if name == "to do" else 0
+        cells.append((Column(name, drop=drop), _status_counter(name)))
     if seen.until:
-        table.add_column("decided")
-    for row in seen.rows:
-        cells = [str(row.statuses.get(name, 0)) for name in names]
-        table.add_row(escape(row.variant), *cells, *([_decided(row)] if seen.until else []))
-    console.print(table)
+        cells.append((Column("decided", "left"), _decided))
+    _print_table(cells, seen.rows, console)
+
+
+def _status_counter(name: str) -> Callable[[Any], str]:
+    return lambda row: str(row.statuses.get(name, 0))
+
+
+def _print_table(cells: Sequence[Cells], rows: Sequence[Any], console: Console) -> None:
+    if (table := tabulated("plan", "", rows, cells)) is not None:
+        show_table(console, table)
+
+
+def _variant(row: Any) -> str:
+    return f"{row.variant} (baseline)" if row.baseline else str(row.variant)
+
+
+def _parameters(row: Any) -> str:
+    return f"{row.parameters:,}" if row.parameters is not None else ""
 
 
 def _decided(row: Any) -> str:
@@ -105,10 +134,10 @@ def _decided(row: Any) -> str:
 def _layers(row: Any) -> str:
     shown: list[str] = []
     for names in (row.changed, row.inserted):
-        shown += [escape(str(name)) for name in names[:NAMED]]
+        shown += [str(name) for name in names[:NAMED]]
         if (more := len(names) - NAMED) > 0:
             shown.append(f"and {more} more")
-    shown += [f"less {escape(str(name))}" for name in row.removed]
+    shown += [f"less {name}" for name in row.removed]
     return "\n".join(shown) or "none"
 
 

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 
 from ablate.report import formatting
+from ablate.report.document import Column, Table
 from ablate.report.live import Display, count
+from ablate.report.tables.cells import Cells, tabulated
+from ablate.report.terminal import fitted, grid, show_table
 
 
 @dataclass(frozen=True)
@@ -68,36 +69,30 @@ class SearchDisplay(Display):
         below = super()._picture()
         if self._progress_so_far is None:
             return below
-        return Group(progress_table(self._progress_so_far), below)
+        table, _ = fitted(progress_table(self._progress_so_far), self._console.width)
+        return Group(grid(self._console, table), below)
 
 
 def progress_table(progress: SearchProgress) -> Table:
     """Return the table of a search's variants."""
-    table = Table(show_edge=False, title=f"Search of {progress.study}", title_justify="left")
-    table.add_column("variant", overflow="fold")
-    for name in ("points", "lost", f"best {progress.objective}"):
-        table.add_column(name, justify="right")
-    table.add_column("at", overflow="fold")
-    for name in ("confirmed", "epochs", "left"):
-        table.add_column(name, justify="right")
-    for row in progress.rows:
-        points = f"{row.tried}/{row.planned}" if row.planned else str(row.tried)
-        table.add_row(
-            escape(row.variant),
-            points,
-            str(row.lost),
-            formatting.figures(row.best, 4),
-            escape(settings(row.values)),
-            f"{row.confirmed}/{row.confirm}",
-            formatting.whole(row.spent),
-            formatting.whole(row.left),
-        )
+    cells: list[Cells] = [
+        (Column("Variant", "left"), lambda row: row.variant),
+        (Column("Points"), lambda row: f"{row.tried}/{row.planned or '?'}"),
+        (Column("Lost", drop=1), lambda row: str(row.lost)),
+        (Column(f"Best {progress.objective}"), lambda row: formatting.figures(row.best, 4)),
+        (Column("At", "left", drop=2), lambda row: settings(row.values)),
+        (Column("Confirmed", drop=3), lambda row: f"{row.confirmed}/{row.confirm}"),
+        (Column("Epochs", drop=5), lambda row: formatting.whole(row.spent)),
+        (Column("Left", drop=4), lambda row: formatting.whole(row.left)),
+    ]
+    table = tabulated("search", f"Search of {progress.study}", progress.rows, cells)
+    assert table is not None  # a search has a variant
     return table
 
 
 def print_search_progress(progress: SearchProgress, console: Console) -> None:
     """Print how far a search is."""
-    console.print(progress_table(progress))
+    show_table(console, progress_table(progress))
     left = sum(row.left for row in progress.rows)
     text = f"{count(left, 'epoch')} left at most." if left else "The search is done."
     console.print(text, highlight=False)

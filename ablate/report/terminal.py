@@ -8,6 +8,7 @@ first; a pipe gets the same text without colour, and a terminal that cannot say 
 from __future__ import annotations
 
 import io
+import os
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -48,7 +49,8 @@ PAGE = 110
 def console(quiet: bool = False, file: io.TextIOBase | None = None) -> Console:
     """Return the console that commands print on; a quiet one prints nothing.
 
-    A file or a pipe has no width of its own: it gets a page wide enough for the usual table.
+    A file or a pipe has no width of its own: it gets COLUMNS, or a page wide enough for the usual
+    table. With NO_COLOR nothing is coloured, and nothing is bold or dim either.
     """
     target = file or sys.stdout
     terminal = getattr(target, "isatty", lambda: False)()
@@ -58,6 +60,7 @@ def console(quiet: bool = False, file: io.TextIOBase | None = None) -> Console:
         highlight=False,
         soft_wrap=False,
         width=None if terminal else _piped_width(),
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
     )
     screen.push_render_hook(_Neutral())
     return screen
@@ -123,13 +126,13 @@ def show(report: ReportData, screen: Console, *, brief: bool = False) -> None:
             show_section(screen, part)
     for warning in report.warnings:
         _line(screen, Text(f"Beware: {warning}", style="yellow"))
-    shown = _show_table(screen, tables.headline(report))
+    shown = show_table(screen, tables.headline(report))
     if not any(each.title.startswith("Seed ") for each in shown.columns):
         _show_seeds(screen, report)
     if not brief:
         for table in tables.findings(report):
             if not table.detail:
-                _show_table(screen, table)
+                show_table(screen, table)
         _show_variants(screen, report)
     _show_guards(screen, report)
     if not brief:
@@ -177,20 +180,21 @@ def _show_part(screen: Console, sentences: Sequence[str], shown: Sequence[Table]
     for sentence in sentences:
         _line(screen, sentence)
     for table in shown:
-        _show_table(screen, table)
+        show_table(screen, table)
 
 
-def _show_table(screen: Console, table: Table) -> Table:
-    """Print a table as far as the page is wide; return what of it was printed."""
+def show_table(screen: Console, table: Table) -> Table:
+    """Print a table as far as the page is wide, and what is left out; return what is printed."""
     narrowed, left_out = fitted(table, screen.width)
-    screen.print()
-    _line(screen, Text(table.title, style="bold"))
+    if table.title:
+        screen.print()
+        _line(screen, Text(table.title, style="bold"))
     rest = _width(narrowed, range(1, len(narrowed.columns)))
     if rest + _first_width(narrowed, screen.width) > screen.width:
         _show_blocks(screen, table)
         narrowed, left_out = table, []
     else:
-        screen.print(_grid(screen, narrowed), soft_wrap=False)
+        screen.print(grid(screen, narrowed), soft_wrap=False)
     titles = ", ".join(table.columns[each].title for each in left_out)
     if titles:
         _line(screen, Text(f"Not shown on a page this narrow: {titles}.", style="dim"))
@@ -199,18 +203,19 @@ def _show_table(screen: Console, table: Table) -> Table:
     return narrowed
 
 
-def _grid(screen: Console, table: Table) -> Grid:
-    grid = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+def grid(screen: Console, table: Table) -> Grid:
+    """Return a table as rich lays it out, as wide as `screen` at most."""
+    made = Grid(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     widths = _shared_out(table, screen.width)
     for column, width in zip(table.columns, widths, strict=True):
         title = Text(_sayable(screen, column.title))
-        grid.add_column(title, justify=column.align, overflow="fold", width=width)
+        made.add_column(title, justify=column.align, overflow="fold", width=width)
     for number, row in enumerate(table.rows):
         style = _STYLES.get(table.mark(number), "")
         name, *cells = (_sayable(screen, cell) for cell in row)
         name = broken(name, widths[0])
-        grid.add_row(*(Text(cell, style=style) for cell in (name, *cells)))
-    return grid
+        made.add_row(*(Text(cell, style=style) for cell in (name, *cells)))
+    return made
 
 
 def _show_blocks(screen: Console, table: Table) -> None:
@@ -293,7 +298,7 @@ def _shared_out(table: Table, width: int) -> list[int]:
     if spare < 0:
         needs[0] = max(needs[0] + spare, _first_width(table, width))
     for index, column in enumerate(table.columns):
-        widest = max((len(row[index]) for row in table.rows), default=0)
+        widest = max((_length(row[index]) for row in table.rows), default=0)
         more = min(max(len(column.title), widest) - needs[index], max(spare, 0))
         needs[index] += more
         spare -= more
@@ -302,9 +307,14 @@ def _shared_out(table: Table, width: int) -> list[int]:
 
 def _cell_width(table: Table, index: int) -> int:
     """Return the width a column wants; sentences are content with less, as they wrap."""
-    widest = max((len(row[index]) for row in table.rows), default=0)
+    widest = max((_length(row[index]) for row in table.rows), default=0)
     wanted = min(widest, SENTENCE) if table.columns[index].align == "left" else widest
     return max(_head_width(table.columns[index]), wanted)
+
+
+def _length(cell: str) -> int:
+    """Return the length of a cell's longest line."""
+    return max(map(len, cell.split("\n")))
 
 
 def _first_width(table: Table, width: int) -> int:
@@ -318,7 +328,5 @@ def _head_width(column: Column) -> int:
 
 
 def _piped_width() -> int:
-    import os
-
     columns = os.environ.get("COLUMNS", "")
     return int(columns) if columns.isdigit() and int(columns) > 0 else PAGE

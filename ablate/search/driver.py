@@ -28,6 +28,7 @@ from ablate.search.search_table import CONFIRMED, Point, spec_at
 from ablate.search.space import check_searchable
 from ablate.store import Store
 from ablate.study.identity import trial_ids
+from ablate.study.pace import Pace
 from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.search import Search
@@ -114,6 +115,7 @@ class _Search:
             return self.found()
         watchers = [*self.watchers, SearchEvents(self.store, self.made, self.found)]
         tell(watchers, "begin", len(todo), kept)
+        tell(watchers, "expected", todo, Pace.of(self.results.values()))
         try:
             while todo:
                 todo = self._train(todo, threads_of(todo[0].spec), watchers)
@@ -264,6 +266,7 @@ class _Search:
     def _preview(self) -> None:
         """Build what the search will vary once, so that a mistake shows before anything trains."""
         objective = self.search.objective
+        tell(self.watchers, "preparing", "Starting workers, building what the search varies")
         for each in self.session.preview(_corners(self.resolved, self.search)):
             if objective not in each.metrics:
                 there = [name for name in each.metrics if name.startswith("val_")]

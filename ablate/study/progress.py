@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ablate.study.pace import Pace
 from ablate.study.trial import Trial, TrialResult
 
 
@@ -32,6 +33,12 @@ class Watcher:
 
     def stage(self, what: str) -> None:
         """A part of a run of several begins, `what` in a sentence; it begins trials of its own."""
+
+    def preparing(self, what: str) -> None:
+        """Something is done before trials can train, `what` in a few words."""
+
+    def expected(self, trials: Sequence[Trial], pace: Pace) -> None:
+        """The trials that are to be trained, and how fast such were trained before."""
 
     def begin(self, todo: int, kept: int, dropped: int = 0) -> None:
         """Trials to train, already done, and on disk but no longer planned."""

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from ablate.report import live
 from ablate.report.live import Display
+from ablate.study.pace import Pace
 from ablate.study.progress import Event
 from ablate.study.schema.data import Data
 from ablate.study.schema.model import Model
@@ -54,3 +55,56 @@ def test_a_log_file_gets_a_line_when_it_was_silent_for_long(monkeypatch):
     monkeypatch.setattr(live, "SILENCE", 0.0)
     shown.step(TRIAL, Event("a", "step", 1, 4, step=31, steps=120))
     assert text.getvalue().splitlines()[1:] == ["bn seed 2: epoch 0/4, step 31 of 120 of the next"]
+
+
+def trials(count: int, variant: str = "bn") -> list[Trial]:
+    return [Trial(id=f"{variant}{k}", variant=variant, seed=k, spec=SPEC) for k in range(count)]
+
+
+def ended(trial: Trial, **seconds: float) -> TrialResult:
+    return TrialResult(
+        id=trial.id, variant=trial.variant, seed=trial.seed, status="completed", epochs=4,
+        seconds=seconds,
+    )  # fmt: skip
+
+
+def test_the_time_left_does_not_count_what_is_done_once(monkeypatch):
+    shown, text = display()
+    todo = trials(11)
+    shown.begin(11, 0)
+    shown.expected(todo, Pace())
+    assert shown._left() == ""  # nothing tells yet
+    shown.started(todo[0], 0)
+    # A minute until the network was built and traced, four seconds of training.
+    shown.finished(todo[0], ended(todo[0], build=20.0, trace=40.0, total=64.0), {})
+    assert text.getvalue().splitlines()[-1] == "1/11 trials, about 40 s left"
+
+
+def test_the_time_left_is_known_from_earlier_trials_and_from_epochs(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    shown, _ = display()
+    todo = trials(2)
+    shown.begin(2, 3)
+    shown.expected(todo, Pace({"bn": 3.0}))
+    assert shown._left() == "about 24 s left"
+    for trial in todo:
+        shown.started(trial, 0)
+    assert shown._left() == "about 12 s left"  # two at once
+    shown.epoch(todo[0], Event(todo[0].id, "epoch", 1, 4))
+    now[0] += 30.0
+    shown.epoch(todo[0], Event(todo[0].id, "epoch", 2, 4))
+    assert shown._left() == "about 1 min 30 s left"  # six epochs of 30 s, by two
+
+
+def test_what_is_prepared_is_a_line_in_a_log_and_a_spinner_on_a_terminal():
+    shown, text = display()
+    for what in ("Study mine: planning", "Study mine: planning", "Building 4 variants"):
+        shown.preparing(what)
+    assert text.getvalue() == "Study mine: planning …\nBuilding 4 variants …\n"
+    shown, text = display(force_terminal=True)
+    shown.preparing("Study mine: planning")
+    shown.preparing("Building 4 variants")
+    shown.begin(1, 0)
+    assert shown._status is None and "Building 4 variants" in text.getvalue()
+    shown.end()

@@ -85,3 +85,28 @@ def test_a_pipe_gets_a_page_and_a_quiet_console_nothing(monkeypatch):
     assert console(file=text).width == 72
     console(quiet=True, file=text).print("nothing")
     assert text.getvalue() == ""
+
+
+def test_no_color_leaves_no_control_sequence(digits, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    show(digits, console(file=(colored := Terminal())))
+    assert "\x1b[" in colored.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    show(digits, console(file=(plain := Terminal())))
+    assert "\x1b" not in plain.getvalue()
+
+
+def test_columns_go_by_their_value_and_the_verdict_never(digits):
+    table = headline(digits)
+    order, width = [], 200
+    while width > 10:
+        left_out = fitted(table, width)[1]
+        order += [title for each in left_out if (title := table.columns[each].title) not in order]
+        width -= 1
+    assert order[0].startswith("Seed 0")
+    assert order[1:] == ["SD", "p (Holm)", "n", "Lost", "95 % interval"]

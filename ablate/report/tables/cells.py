@@ -97,10 +97,10 @@ def difference_cells(analysis: Analysis, scale: Scale, verdict: str = "Verdict")
     ]
     return [
         (Column(scale.difference_titled("Difference")), lambda each: scale.difference(each.mean)),
-        (Column(interval_title(analysis), drop=2), lambda each: _interval_text(each, scale)),
+        (Column(interval_title(analysis), drop=1), lambda each: _interval_text(each, scale)),
         *(other_rows if any(each.crossed is not None for each in known) else []),
         (
-            Column("p (corrected)" if margin else "p (Holm)", drop=3),
+            Column("p (corrected)" if margin else "p (Holm)", drop=5),
             lambda each: probability(each.p_holm),
         ),
         (Column(verdict, "left"), verdict_text),

@@ -81,7 +81,8 @@ def headline(report: ReportData) -> Table:
         scale.value(value) for each in variants for value in summary(each).values.values()
     ]
     widest = max(map(len, everything), default=1)
-    inline: Cells = (Column(f"Seed {' '.join(map(str, analysis.seeds))}", "left", 6), seed_values)
+    inline: Cells = (Column(f"Seed {' '.join(map(str, analysis.seeds))}", "left", 7), seed_values)
+    lost = any(each.failures.lost.count for each in variants)
     better = "higher" if analysis.direction == "max" else "lower"
     table = tabulated(
         "headline",
@@ -89,10 +90,10 @@ def headline(report: ReportData) -> Table:
         variants,
         (
             (Column("Variant", "left"), _variant_name),
-            (Column("n"), _completed),
-            (Column("Lost", "left"), _lost),
+            (Column("n", drop=4), _completed),
+            (Column("Lost", "left", drop=0 if lost else 3), _lost),
             (Column(scale.titled("Mean")), lambda each: scale.value(summary(each).mean)),
-            (Column("SD", drop=4), lambda each: scale.value(summary(each).sd)),
+            (Column("SD", drop=6), lambda each: scale.value(summary(each).sd)),
             *([inline] if seeds_inline(report) else []),
             *(
                 compared(column, write)
