@@ -1,4 +1,4 @@
-"""The networks that are built by name: dense, convolutional, residual.
+"""The networks that are built by name: dense, convolutional, residual, recurrent, attention.
 
 Each takes the shape of an example, the `Target` and its arguments, and returns a Keras model
 without normalization or Dropout, which come through placements. Every layer is named, so that
@@ -7,13 +7,23 @@ the canonical paths of a model never depend on what was built before it.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 
 from ablate.errors import StudyError
 from ablate.models.style import Style, flatten, global_pool, images, pool
-from ablate.study.schema.factories import Autoencoder, Cnn, Lenet, Mlp, Resnet, Vgg
+from ablate.study.schema.factories import (
+    Autoencoder,
+    Cnn,
+    Lenet,
+    Lstm,
+    Mlp,
+    Resnet,
+    Transformer,
+    Vgg,
+)
 from ablate.study.specs import Target
 
 Shape = tuple[int, ...]
@@ -147,3 +157,60 @@ def _residual_block(x: Any, filters: int, strides: int, name: str, style: Style)
         )
     x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
     return keras.layers.Activation(style.network.activation, name=f"{name}_activation")(x)
+
+
+def lstm(shape: Shape, target: Target, arguments: Lstm) -> keras.Model:
+    """Build LSTMs over time, the last step of the last one, then dense layers.
+
+    Hochreiter and Schmidhuber, Long Short-Term Memory, 1997.
+    """
+    style = Style(arguments)
+    inputs, x = _sequence(shape, "lstm")
+    for number, units in enumerate(arguments.units, start=1):
+        more = number < len(arguments.units)
+        x = keras.layers.LSTM(units, return_sequences=more, name=f"lstm{number}")(x)
+    x = style.dense_layers(x, arguments.dense, "dense")
+    return keras.Model(inputs, style.output(x, target), name="lstm")
+
+
+def transformer(shape: Shape, target: Target, arguments: Transformer) -> keras.Model:
+    """Build an encoder: tokens with learnt positions, blocks of attention and dense layers, a mean.
+
+    y = x + attention(x); z = y + dense2(activation(dense1(y))). Vaswani et al., Attention Is All
+    You Need, 2017, section 3, without its layer normalization.
+    """
+    style = Style(arguments)
+    inputs, x = _sequence(shape, "transformer")
+    tokens, width = x.shape[1], arguments.width
+    # A bias for each position and feature is what learnt positions are.
+    x = keras.layers.EinsumDense(
+        "btf,fw->btw", (tokens, width), bias_axes="tw", bias_initializer="random_normal",
+        name="embedding",
+    )(x)  # fmt: skip
+    for block in range(1, arguments.blocks + 1):
+        attended = keras.layers.MultiHeadAttention(
+            arguments.heads, max(width // arguments.heads, 1), name=f"block{block}_attention"
+        )(x, x)
+        x = keras.layers.Add(name=f"block{block}_add1")([x, attended])
+        y = style.dense(x, arguments.hidden, f"block{block}_dense1")
+        y = keras.layers.Dense(width, name=f"block{block}_dense2")(y)
+        x = keras.layers.Add(name=f"block{block}_add2")([x, y])
+    x = keras.layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(inputs, style.output(x, target), name="transformer")
+
+
+def _sequence(shape: Shape, factory: str) -> tuple[Any, Any]:
+    """Return the input of a network over time and its steps, (time, features).
+
+    Raises:
+        StudyError: an example without steps.
+    """
+    if len(shape) < 2 or shape[0] is None:
+        raise StudyError(
+            f"model.name: '{factory}' takes sequences (time, features) or images, read row by row; "
+            f"an example of the data has shape {shape}. Use 'mlp'."
+        )
+    inputs = x = keras.Input(shape, name="input")
+    if len(shape) > 2:
+        x = keras.layers.Reshape((shape[0], math.prod(shape[1:])), name="rows")(inputs)
+    return inputs, x

@@ -20,6 +20,34 @@ def test_digits():
     assert split(found, Data(name="digits")).scaling == "x/16"
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "classes"),
+    [("wine", 178, 13, 3), ("breast_cancer", 569, 30, 2), ("diabetes", 442, 10, None)],
+)
+def test_tables_of_sklearn(name, rows, columns, classes):
+    found = load(Data(name=name))
+    assert found.train.x.shape == (rows, columns) and found.test is None
+    assert found.target.classes == classes
+    assert example_shape(Data(name=name)) == (columns,)
+    if classes is None:
+        assert found.train.y.std() == pytest.approx(1)
+
+
+def test_mnist1d_is_ten_digits_that_can_be_told_apart_and_the_same_every_time():
+    found = load(Data(name="mnist1d", size=400, test_size=100))
+    x, y = found.train.x, found.train.y
+    assert x.shape == (400, 40, 1) and found.test.rows == 100
+    assert sorted(np.bincount(y)) == sorted(np.bincount(y, minlength=10)) and y.max() == 9
+    both = np.concatenate([x, found.test.x])
+    assert (both.mean(), both.std()) == pytest.approx((0, 1), abs=1e-6)
+    same = load(Data(name="mnist1d", size=400, test_size=100, seed=42))
+    np.testing.assert_array_equal(same.train.x, x)
+    # A curve is nearer to its own kind than chance has it, and far from all there is to know.
+    distances = ((found.test.x[:, None] - x[None]) ** 2).sum(axis=(2, 3))
+    nearest = (y[distances.argmin(axis=1)] == found.test.y).mean()
+    assert 0.2 < nearest < 0.9
+
+
 def test_the_noisy_line_has_the_noise_it_says():
     found = load(Data(name="noisy_line", size=4000, noise=0.3, test_size=100))
     x, y = found.train.x, found.train.y

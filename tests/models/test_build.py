@@ -61,6 +61,26 @@ def test_the_resnet_of_the_paper_has_6n_plus_2_layers():
     assert len(weighted) == 6 * 3 + 2
 
 
+def test_a_recurrent_network_reads_images_row_by_row():
+    model = build("lstm", (8, 6, 2), units=[5, 3], dense=[4])
+    assert names(model) == ["input", "rows", "lstm1", "lstm2", "dense1", "output"]
+    assert model.get_layer("rows").output.shape == (None, 8, 12)
+    assert names(build("lstm", (9, 2)))[:2] == ["input", "lstm1"]
+    with pytest.raises(StudyError, match="takes sequences"):
+        build("lstm", (4,))
+
+
+def test_a_transformer_is_sums_around_attention_and_dense_layers():
+    model = build("transformer", (7, 3), width=4, heads=2, hidden=6)
+    assert names(model) == [
+        "input", "embedding", "block1_attention", "block1_add1", "block1_dense1",
+        "block1_dense2", "block1_add2", "pool", "output",
+    ]  # fmt: skip
+    # Positions are told apart: a bias for each, beside the weights that all share.
+    shapes = [tuple(each.shape) for each in model.get_layer("embedding").weights]
+    assert shapes == [(3, 4), (7, 4)]
+
+
 def test_autoencoders():
     model = build("autoencoder", (4, 4, 1), units=[8, 3])
     expected = "input flatten encoder1 encoder2 decoder1 output output_shape"

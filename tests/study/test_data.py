@@ -16,7 +16,8 @@ def test_names_are_those_of_keras():
     keras = pytest.importorskip("keras")
     known = {n for n in dir(keras.datasets) if hasattr(getattr(keras.datasets, n), "load_data")}
     assert set(KERAS_SETS) == known
-    assert set(SOURCES.names) == known | {"digits", "noisy_line", "badly_scaled"}
+    own = {"digits", "wine", "breast_cancer", "diabetes", "mnist1d", "noisy_line", "badly_scaled"}
+    assert set(SOURCES.names) == known | own
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,38 @@ class Resnet(Network):
 
 
 @MODELS.register(
+    "lstm", "ablate.models.networks:lstm", "A recurrent layer over time, then dense layers."
+)
+class Lstm(Network):
+    """A recurrent layer over time, then dense layers; images are read row by row.
+
+    Layers: rows (where there is something to reshape), lstm1 …, dense1 …, output.
+    """
+
+    units: list[Count] = Field(
+        default=[32], min_length=1, description="Width of each recurrent layer."
+    )
+    dense: list[Count] = Field(default=[32], description="Width of each dense hidden layer.")
+
+
+@MODELS.register(
+    "transformer", "ablate.models.networks:transformer", "A small transformer over a sequence."
+)
+class Transformer(Network):
+    """Blocks of self-attention and two dense layers, each with its sum, over a sequence.
+
+    Images are read row by row; positions are learnt, and there is no normalization but what
+    placements add. Layers: rows (where there is something to reshape), embedding, block1_attention,
+    block1_add1, block1_dense1, block1_dense2, block1_add2 …, pool, output.
+    """
+
+    width: Count = Field(default=32, description="Of each token.")
+    heads: Count = Field(default=2, description="Of each attention.")
+    blocks: Count = Field(default=1, description="How many.")
+    hidden: Count = Field(default=64, description="Width of the first dense layer of a block.")
+
+
+@MODELS.register(
     "autoencoder", "ablate.models.networks:autoencoder", "Dense layers to a code and back."
 )
 class Autoencoder(Network):

@@ -29,6 +29,34 @@ SOURCES.register(
     shape=(8, 8, 1),
 )(NoArguments)
 
+for _name, _about, _shape in (
+    ("wine", "178 wines of three growers, 13 measurements of each, carried by scikit-learn.", 13),
+    ("breast_cancer", "569 tumours, benign or not, 30 measurements of each, carried by "
+     "scikit-learn.", 30),
+    ("diabetes", "442 patients, 10 measurements of each; the disease's progress a year later, in "
+     "its standard deviations: regression, carried by scikit-learn.", 10),
+):  # fmt: skip
+    SOURCES.register(_name, "ablate.data.embedded:table_of_sklearn", _about, shape=(_shape,))(
+        NoArguments
+    )
+
+
+@SOURCES.register(
+    "mnist1d",
+    "ablate.data.embedded:mnist1d",
+    "Ten digits as noisy curves of 40 points, generated.",
+    shape=(40, 1),
+)
+class Mnist1d(Strict):
+    """MNIST-1D by its published recipe: templates padded, stretched, moved, sheared, with noise.
+
+    Source: S. Greydanus, D. Kobak, Scaling Down Deep Learning with MNIST-1D, ICML 2024.
+    """
+
+    size: int = Field(default=4000, ge=10, description="Training rows.")
+    test_size: int = Field(default=1000, ge=0, description="Test rows; 0 takes data.test.")
+    seed: int = Field(default=42, ge=0, description="Seed of the rows.")
+
 
 @SOURCES.register(
     "noisy_line", "ablate.data.embedded:noisy_line", "A noisy line, 1-D regression.", shape=(1,)
