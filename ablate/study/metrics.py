@@ -19,6 +19,9 @@ Direction = Literal["max", "min"]
 
 SPLITS = ("test", "val", "train")
 
+#: Short forms of which Keras chooses the class, by the shapes of targets and output.
+SHORT_FORMS = frozenset({"accuracy", "acc", "crossentropy", "ce"})
+
 #: What results hold beside metrics.
 RESERVED = frozenset({"loss", "learning_rate"})
 

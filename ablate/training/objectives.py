@@ -21,7 +21,7 @@ from ablate.errors import StudyError, nearest
 from ablate.reasons import reason
 from ablate.study.calls import resolve
 from ablate.study.keras_names import is_own, loss_name, metric_name, optimizer_name, snake
-from ablate.study.metrics import alike, by_output
+from ablate.study.metrics import SHORT_FORMS, alike, by_output
 from ablate.study.schema.optimizing import Called, Named
 from ablate.study.schema.train import CalledMetric, NamedMetric, Train
 
@@ -230,7 +230,7 @@ def _metric(given: str | NamedMetric | CalledMetric, field: str = "train.metrics
     renamed = None if isinstance(given, str) else given.as_
     if is_own(name):
         return _renamed(_made(field, _registered(field, name), arguments), renamed)
-    kind = _METRICS.get(snake(name)) if name not in _SHORT else None
+    kind = _METRICS.get(snake(name)) if name not in SHORT_FORMS else None
     if kind is not None:
         return _renamed(_made(field, kind, arguments), renamed or metric_name(name))
     if arguments or renamed:
@@ -413,6 +413,4 @@ def _classes(module: Any, parent: type, key: Any) -> dict[str, type]:
 _OPTIMIZERS = _classes(keras.optimizers, keras.Optimizer, optimizer_name)
 _LOSSES = _classes(keras.losses, keras.Loss, loss_name)
 _METRICS = _classes(keras.metrics, keras.Metric, snake)
-#: Short forms of which Keras chooses the class, by the shapes of targets and output.
-_SHORT = frozenset({"accuracy", "acc", "crossentropy", "ce"})
 _METRICS["fbeta_score"] = keras.metrics.FBetaScore  # as its results are called

@@ -76,6 +76,7 @@ class Program:
         self._evaluators: dict[Any, Any] = {}
         self._networks: dict[str, Any] = {}
         self._strides: dict[str, int] = {}
+        self._reset: set[int] = set()  # variables of metrics that the last trace resets
         self.untracked_variables: list[tf.Variable] = []
         self.unseedable: tuple[str, ...] = ()
         model.optimizer.build(model.trainable_variables)
@@ -215,6 +216,9 @@ class Program:
             began = time.perf_counter()
             with gradients_forgotten():
                 functions[key] = build(feed.specs, scaled)
+                if not {id(each) for each in self.model.metrics_variables} <= self._reset:
+                    # Keras knows its metrics once a step was traced; now all of them are reset.
+                    functions[key] = build(feed.specs, scaled)
             self.traced += time.perf_counter() - began
         return functions[key]
 
@@ -338,6 +342,7 @@ class Program:
 
         def reset() -> Any:
             self.model.reset_metrics()
+            self._reset = {id(each) for each in self.model.metrics_variables}
             return tf.constant(True)
 
         tf.cond(first, reset, lambda: tf.constant(False))
