@@ -45,7 +45,7 @@ from ablate.study.network import LayerNode, to_json
 from ablate.study.network import from_json as network_from_json
 from ablate.study.record_check import UnsoundRecord
 from ablate.study.tables import read_search_table, results_table, search_table
-from ablate.study.trial import Trial, TrialResult
+from ablate.study.trial import FILES, Trial, TrialResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +84,10 @@ class Store:
     def model_file(self, trial: str) -> Path:
         """A trial's trained model, if it was saved."""
         return self.trials / f"{trial}.keras"
+
+    def files_of(self, trial: str) -> Path:
+        """The folder of what a trial's callbacks wrote."""
+        return self.trials / f"{trial}.files"
 
     def work(self, trial: str) -> Path:
         """The folder of a trial's worker."""
@@ -330,7 +334,12 @@ class Store:
         return True
 
     def clear_work(self, trial: str) -> None:
-        """Remove a trial's work folder: the trial is final."""
+        """Remove a trial's work folder: the trial is final. What its callbacks wrote stays."""
+        written, place = self.work(trial) / FILES, self.files_of(trial)
+        if written.is_dir():
+            with suppress(OSError):  # files beside a result, which stands without
+                shutil.rmtree(place, ignore_errors=True)
+                written.replace(place)
         shutil.rmtree(self.work(trial), ignore_errors=True)
 
     def tidy_works(self, keep: Iterable[str]) -> None:

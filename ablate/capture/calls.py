@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ import keras
 from ablate.capture import source as text
 from ablate.capture.rows import is_stream
 from ablate.capture.source import Source
-from ablate.capture.stage import Files, Stop, replaced
+from ablate.capture.stage import Stop
+from ablate.data.written_files import Files, replaced
 from ablate.models.creation import noted
 
 Way = Literal["stop", "pass", "train"]
@@ -86,6 +88,7 @@ def watched(
             raise Stop
         if way == "train":
             return REAL(self, **given)
+        # What the script goes on with is not what it means to keep.
         files.everything = True
         return _passed_by(self, given, files)
 
@@ -209,12 +212,34 @@ def evaluated(call: FitCall, source: Source) -> tuple[str, Any, Any] | None:
     return None
 
 
+def restored(call: FitCall, source: Source) -> set[str]:
+    """Return the files that the script loads a model or weights from after the call.
+
+    What the text names is looked up as it is now; what is computed later is not known.
+    """
+    found = set()
+    for line, expression in text.loads(source):
+        if line <= call.line:
+            continue
+        with contextlib.suppress(LookupError, TypeError):
+            found.add(os.path.abspath(os.fspath(_looked_up(expression, call.namespace))))
+    return found
+
+
 def _looked_up(node: Any, namespace: Mapping[str, Any]) -> Any:
-    """Return what an expression of names alone means: `x_test`, `data.x`, `parts[0]`."""
+    """Return what an expression of names alone means: `x_test`, `data.x`, `parts[0]`.
+
+    Texts and paths may be put together of them: f"{folder}/best.keras", os.path.join(folder, name).
+    """
     plain = (
         *(ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Slice),
-        *(ast.Load, ast.UnaryOp, ast.USub),
+        *(ast.Load, ast.UnaryOp, ast.USub, ast.JoinedStr, ast.FormattedValue),
+        *(ast.BinOp, ast.Add, ast.Div),
     )
+    for call in (each for each in ast.walk(node) if isinstance(each, ast.Call)):
+        if ast.unparse(call.func) not in ("os.path.join", "join", "str", "Path", "pathlib.Path"):
+            raise LookupError
+    plain = (*plain, ast.Call)
     if not all(isinstance(each, plain) for each in ast.walk(node)):
         raise LookupError
     try:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from ablate.capture.calls import COMPILED, FitCall
 from ablate.capture.contents import describe
+from ablate.capture.own_callbacks import as_said, translated
 from ablate.capture.rows import Rows, is_stream
 from ablate.data.reading import content_digest
 from ablate.errors import AblateError
@@ -27,29 +27,19 @@ from ablate.models import file
 from ablate.models.creation import kept_weights
 from ablate.reasons import sentence
 from ablate.study.in_memory import without_accidents
-from ablate.study.keras_objects import as_text
 from ablate.study.validation import InvalidFields
 
 MODEL, DATA, WEIGHTS = "model.keras", "data.npz", "weights.npz"
 
-#: Callbacks that leave no trace in what is trained, and what does their work.
-_IDLE = {
-    "TensorBoard": "`ablate board` has every trial's curves",
-    "CSVLogger": "results.csv and the records have the numbers",
-    "ProgbarLogger": "`ablate` shows the progress",
-    "History": "the records have the curves",
-    "RemoteMonitor": "trials report to the study alone",
-    "BackupAndRestore": "trials go on from checkpoints of their own",
-    "TerminateOnNaN": "a trial that diverges is an outcome",
-    "ModelCheckpoint": "train.save keeps each trial's model",
-}
 
-
-def hand_over(call: FitCall, rows: Rows, folder: Path, *, trained: bool) -> dict[str, Any]:
+def hand_over(
+    call: FitCall, rows: Rows, folder: Path, *, trained: bool, restored: Collection[str] = ()
+) -> dict[str, Any]:
     """Write the model and the rows of a call to `folder`; return the entry of the call.
 
     `trained` tells whether earlier fits have trained the model: its weights are kept apart then,
-    for those who do not train them again.
+    for those who do not train them again. `restored` has the files that the script loads weights
+    from afterwards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     example = build(call)
@@ -66,10 +56,8 @@ def hand_over(call: FitCall, rows: Rows, folder: Path, *, trained: bool) -> dict
         },
         "data": _data(rows, folder),
         "settings": _settings(arguments, rows, example),
-        "compiled": {**_compiled(model), "train": _train(model, call.namespace)},
-        "callbacks": [
-            _callback(each, call.namespace) for each in listed(arguments.get("callbacks"))
-        ],
+        "compiled": {**_compiled(model), **_train(model, call.namespace)},
+        "callbacks": translated(call, restored),
     }
     if trained:
         weights = {f"w{i}": each for i, each in enumerate(model.get_weights())}
@@ -227,46 +215,9 @@ def _shown(value: Any) -> Any:
     return getattr(value, "__name__", None) or getattr(value, "name", None) or type(value).__name__
 
 
-def listed(callbacks: Any) -> list[Any]:
-    """Return the callbacks that a fit is given, in their order."""
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return list(callbacks.callbacks)
-    return list(keras.tree.flatten(callbacks))
-
-
-def _callback(callback: Any, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a callback.
-
-    `way` is how a trial has it: as `early_stopping` of the study, as a `call` of its class, made
-    anew by the `script`, or not at all (`dropped`, with the reason). `text` is what the study says.
-    """
-    kind = type(callback)
-    entry: dict[str, Any] = {"class": kind.__name__}
-    if kind.__module__.startswith("keras.") and kind.__name__ in _IDLE:
-        return {**entry, "way": "dropped", "why": _IDLE[kind.__name__]}
-    try:
-        text = _as_text({"callbacks": [callback]}, namespace)["callbacks"][0]
-    except InvalidFields:
-        return {**entry, "way": "script"}
-    if text.get("monitor") in _RENAMED:
-        text["monitor"] = _RENAMED[text["monitor"]]
-    if text["call"] == "keras.callbacks:EarlyStopping" and text.get("restore_best_weights"):
-        given = {key: each for key, each in text.items() if key not in _SILENT}
-        if given.keys() <= {"monitor", "patience", "min_delta", "mode"}:
-            patience = given.pop("patience", 0)
-            stopping = {"monitor": "val_loss", "patience": patience, **given}
-            return {**entry, "way": "early_stopping", "text": stopping}
-    return {**entry, "way": "call", "text": text}
-
-
 def _today(name: Any) -> Any:
     return "accuracy" if name == "acc" else name
 
-
-_RENAMED = {"acc": "accuracy", "val_acc": "val_accuracy"}
-_SILENT = ("call", "verbose", "restore_best_weights")
 
 #: What of a compilation becomes the `train` section.
 _COMPILED = ("loss", "loss_weights", "metrics", "weighted_metrics")
@@ -274,6 +225,8 @@ _COMPILED = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 def _train(model: keras.Model, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a model is compiled, as the `train` section of a study says it.
+
+    The optimizer stands there once more with all its arguments, to be laid over another one.
 
     Raises:
         ValueError: an optimizer that no other process could make.
@@ -285,14 +238,15 @@ def _train(model: keras.Model, namespace: Mapping[str, Any]) -> dict[str, Any]:
             "Keras 3. Write metrics=… by name"
         )
     try:
-        train = _as_text({"optimizer": model.optimizer}, namespace)
+        train = as_said({"optimizer": model.optimizer}, namespace)
+        whole = as_said({"optimizer": model.optimizer}, namespace, whole=True)["optimizer"]
     except InvalidFields as error:
         raise ValueError(f"its optimizer cannot be made by another process: {error}") from None
     for key in _COMPILED:
         if given.get(key) is None:
             continue
         try:
-            train |= _as_text({key: given[key]}, namespace)
+            train |= as_said({key: given[key]}, namespace)
         except InvalidFields:
             train[key] = _anew(key, given[key])
     for key in ("metrics", "weighted_metrics"):
@@ -301,43 +255,15 @@ def _train(model: keras.Model, namespace: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("jit_compile") is True:
         train["jit_compile"] = True
     policy = keras.config.dtype_policy().name
-    return train if policy == "float32" else {**train, "dtype": policy}
+    if policy != "float32":
+        train["dtype"] = policy
+    return {"train": train, "whole_optimizer": whole}
 
 
 def _anew(key: str, value: Any) -> Any:
     """Name what the script has to make anew, each loss or metric by where it stands."""
     if key == "loss" and not isinstance(value, Mapping | list | tuple):
-        return {"call": "@script:loss"}
+        return {"call": "@fit:loss"}
     if key in ("metrics", "weighted_metrics") and isinstance(value, list | tuple):
-        return [{"call": f"@script:{key}_{index}"} for index in range(len(value))]
+        return [{"call": f"@fit:{key}_{index}"} for index in range(len(value))]
     raise ValueError(f"its {key} cannot be made by another process: {_shown(value)}")
-
-
-def _as_text(train: dict[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Write Keras objects as a study says them; what the script defines is called `@script:`."""
-    module = "__ablate_script__"
-    own = [
-        each
-        for name, each in namespace.items()
-        if getattr(each, "__module__", None) == "__main__" and getattr(each, "__name__", "") == name
-    ]
-    sys.modules[module] = sys.modules["__main__"]
-    for each in own:
-        each.__module__ = module
-    try:
-        found: dict[str, Any] = _renamed(as_text(train), f"{module}:")
-        return found
-    finally:
-        for each in own:
-            each.__module__ = "__main__"
-        del sys.modules[module]
-
-
-def _renamed(value: Any, prefix: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _renamed(each, prefix) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_renamed(each, prefix) for each in value]
-    if isinstance(value, str) and value.startswith(prefix):
-        return f"@script:{value.removeprefix(prefix)}"
-    return value

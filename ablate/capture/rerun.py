@@ -11,6 +11,7 @@ import copy
 import io
 import json
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +23,20 @@ import tensorflow as tf
 
 from ablate.capture import handover, stage
 from ablate.capture.calls import COMPILED, FitCall, Way, evaluated, watched
+from ablate.capture.own_callbacks import listed
 from ablate.capture.rows import Rows, rows_of
 from ablate.capture.source import read
 from ablate.data.reading import content_digest
+from ablate.data.written_files import Files, guarded
 from ablate.errors import StudyError
 from ablate.reasons import sentence
 from ablate.scripts.captured import CAPTURE, Captured, parsed, source_of
 from ablate.study.schema.script import Script
+
+#: The names of what a fit is handed or compiled with; without a number, the one that was meant.
+_HANDED = (
+    r"(?:loss|(?P<kind>metrics|weighted_metrics|callback)_(?P<index>\d+))(?:_of_fit_(?P<fit>\d+))?"
+)
 
 
 class Rerun:
@@ -42,7 +50,7 @@ class Rerun:
     def __init__(self, folder: Path, source: str) -> None:
         self._folder, self._source = folder, source
         self._namespace: dict[str, Any] | None = None
-        self._held: dict[str, Any] | None = None
+        self._held: dict[int | None, dict[str, Any]] = {}
 
     def attribute(self, name: str) -> Any:
         """Return what the module has by a name: `model`, `data`, `loss`, or the script's own."""
@@ -52,13 +60,14 @@ class Rerun:
             return lambda fit=None: self._call(fit)[0].model
         if name == "data":
             return lambda fit=None: self._data(fit)
-        kind, _, index = name.rpartition("_")
-        if name == "loss":
-            return _as_function(self._handed("loss"))
-        if kind in ("metrics", "weighted_metrics") and index.isdigit():
-            return _as_function(self._handed(kind)[int(index)])
-        if kind == "callback" and index.isdigit():
-            return lambda: copy.deepcopy(self._handed("callbacks")[int(index)])
+        handed = re.fullmatch(_HANDED, name)
+        if handed is not None:
+            kind, index = handed["kind"] or "loss", int(handed["index"] or 0)
+            fit = int(handed["fit"]) if handed["fit"] else None
+            if kind == "callback":
+                return lambda: copy.deepcopy(self._handed("callbacks", fit)[index])
+            given = self._handed(kind, fit)
+            return _as_function(given if kind == "loss" else given[index])
         if self._namespace is None:
             self._call(None)
         assert self._namespace is not None
@@ -66,13 +75,13 @@ class Rerun:
             raise AttributeError(f"the script has no '{name}'")
         return self._namespace[name]
 
-    def _handed(self, what: str) -> Any:
-        """Return the callbacks, the loss or the metrics, of one run for all of them."""
-        if self._held is None:
-            call, _, _ = self._call(None)
-            callbacks = handover.listed(call.arguments.get("callbacks"))
-            self._held = {**COMPILED.get(call.model, {}), "callbacks": callbacks}
-        return self._held[what]
+    def _handed(self, what: str, fit: int | None) -> Any:
+        """Return the callbacks, the loss or the metrics of a fit, of one run for all of them."""
+        if fit not in self._held:
+            call, _, _ = self._call(fit)
+            callbacks = listed(call.arguments.get("callbacks"))
+            self._held[fit] = {**COMPILED.get(call.model, {}), "callbacks": callbacks}
+        return self._held[fit][what]
 
     def _data(self, fit: int | None) -> dict[str, Any]:
         number = fit or self._captured().script.fit or 1
@@ -108,8 +117,8 @@ class Rerun:
             stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
             stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
             stack.callback(keras.config.set_dtype_policy, policy)
-            files = stage.Files(Path(scratch) / "written")
-            stack.enter_context(stage.guarded(files))
+            files = Files(Path(scratch) / "written")
+            stack.enter_context(guarded(files))
             stack.enter_context(watched(source, files, heard))
             if seed is not None:
                 keras.utils.set_random_seed(seed)

@@ -13,11 +13,20 @@ from typing import Any
 import keras
 
 from ablate.capture import stage
-from ablate.capture.calls import FitCall, Unusual, Way, evaluated, seconds_per_step, watched
+from ablate.capture.calls import (
+    FitCall,
+    Unusual,
+    Way,
+    evaluated,
+    restored,
+    seconds_per_step,
+    watched,
+)
 from ablate.capture.handover import hand_over
 from ablate.capture.rows import rows_of
 from ablate.capture.source import Source, another, own_loop
 from ablate.data.reading import seeded
+from ablate.data.written_files import Files, guarded
 from ablate.disk import write_text
 from ablate.reasons import reason
 
@@ -43,6 +52,7 @@ class Run:
         self._folder = Path(request["folder"])
         self._fits: list[dict[str, Any]] = []
         self._models: list[keras.Model] = []
+        self._optimizers: list[Any] = []
         self._names: dict[str, Any] = {}
         self._end: dict[str, Any] | None = None
         self._read = {} if read is None else read
@@ -68,9 +78,9 @@ class Run:
         self._write()
 
     def _go(self) -> None:
-        files = stage.Files(self._folder / "written")
+        files = Files(self._folder / "written")
         try:
-            with stage.guarded(files), watched(self._source, files, self._heard):
+            with guarded(files), watched(self._source, files, self._heard):
                 stage.run(self._source, self._request["arguments"], keep=self._keep)
         except Unusual as unusual:
             self._end = {"kind": "finished", "loop": unusual.method, "line": unusual.line}
@@ -99,7 +109,13 @@ class Run:
             rows = rows_of(call.arguments, evaluated(call, self._source))
             with seeded("capture"):  # leaves no trace in what the script draws afterwards
                 folder = self._folder / f"fit-{call.number}"
-                entry |= hand_over(call, rows, folder, trained=bool(entry["shares"]))
+                entry |= hand_over(
+                    call,
+                    rows,
+                    folder,
+                    trained=bool(entry["shares"]),
+                    restored=restored(call, self._source),
+                )
         except Exception as error:
             entry["refused"] = str(error) if type(error) is ValueError else reason(error)
         if request["rehearse"]:
@@ -116,13 +132,16 @@ class Run:
         """Return the entry of a fit, with the numbers of earlier ones of the same model."""
         variables = {id(each) for each in call.model.weights}
         earlier = enumerate(self._models, 1)  # one that was not built yet has its weights by now
+        optimizer = getattr(call.model, "optimizer", None)
         entry = {
             "number": call.number,
             "line": call.line,
             "place": self._source.place(call.line),
             "shares": [i for i, model in earlier if variables & {id(v) for v in model.weights}],
+            "goes_on": any(each is optimizer for each in self._optimizers),
         }
         self._models.append(call.model)
+        self._optimizers.append(optimizer)
         self._fits.append(entry)
         return entry
 

@@ -136,6 +136,17 @@ def evaluations(source: Source) -> list[tuple[int, list[ast.expr]]]:
     return sorted(found, key=lambda each: each[0])
 
 
+def loads(source: Source) -> list[tuple[int, ast.expr]]:
+    """Return (line, file) of the calls that load a model or weights, by the text alone."""
+    assert source.tree is not None
+    found = []
+    for call in _calls(source.tree):
+        if _name(call) in ("load_weights", "load_model"):
+            named = [each.value for each in call.keywords if each.arg in ("filepath", "path")]
+            found += [(call.lineno, each) for each in [*call.args[:1], *named][:1]]
+    return found
+
+
 def own_loop(source: Source) -> tuple[int, str] | None:
     """Return where the text trains without `fit`, and how."""
     assert source.tree is not None

@@ -22,7 +22,7 @@ from ablate.execution import packaging, worker
 from ablate.execution.file_channel import Reporter
 from ablate.execution.messages import Finished, Task
 from ablate.study.progress import Event
-from ablate.study.trial import Trial, TrialResult
+from ablate.study.trial import FILES, Trial, TrialResult
 
 #: In the work folder: a word by which a worker knows that it sees the same folder.
 SHARED = ".shared"
@@ -30,19 +30,23 @@ SHARED = ".shared"
 
 @dataclass(frozen=True)
 class ResultPayload:
-    """An outcome on its way: a trained model travels as its bytes."""
+    """An outcome on its way: a trained model, and what callbacks wrote, travel as bytes."""
 
     result: TrialResult
     arrays: Mapping[str, np.ndarray]
     model: bytes | None
+    files: Mapping[str, bytes]
 
     def opened(self, works: Path, trial: Trial) -> Finished:
         """Return the outcome with its model as a file here, its files where the driver has them."""
         spec = trial.spec.model_dump(mode="json", by_alias=True)
         result = replace(self.result, spec=spec)
+        place = works / result.id
+        for name, content in self.files.items():
+            (place / FILES / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / FILES / name).write_bytes(content)
         if self.model is None:
             return Finished(result, self.arrays)
-        place = works / result.id
         place.mkdir(parents=True, exist_ok=True)
         (place / "model.keras").write_bytes(self.model)
         return Finished(result, self.arrays, place / "model.keras")
@@ -88,7 +92,13 @@ class _QueueReporter(Reporter):
 
         content = None if outcome.model is None else outcome.model.read_bytes()
         result = outcome.result
-        payload = pickle.dumps(ResultPayload(result, dict(outcome.arrays), content))
+        written = self.folder(result.id) / FILES
+        files = {
+            each.relative_to(written).as_posix(): each.read_bytes()
+            for each in written.rglob("*")
+            if each.is_file()
+        }
+        payload = pickle.dumps(ResultPayload(result, dict(outcome.arrays), content, files))
         # An outcome is waited for: once this returns, no loss of this machine can lose it.
         ray.get(self._queue.put.remote(self._task, payload, result.id))
 

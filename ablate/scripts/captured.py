@@ -24,7 +24,8 @@ class Fit:
     """A `fit` call of a script, as `ablate.capture.handover` writes it.
 
     `another` says why it may not be the only one, `refused` why no study can be made of it,
-    `shares` has the numbers of earlier fits of the same model.
+    `shares` has the numbers of earlier fits of the same model; one that `goes_on` has the optimizer
+    of an earlier one, with its state.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Fit:
     traceback: str | None = None
     method: str = "fit"
     shares: Sequence[int] = ()
+    goes_on: bool = False
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)

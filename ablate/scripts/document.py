@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.disk import write_text
-from ablate.errors import StudyError
+from ablate.errors import StudyError, some
 from ablate.scripts.captured import Captured, Fit
 
 #: The keys by which a study says what it compares.
@@ -22,6 +22,9 @@ COMPARED = ("variants", "factors", "leave_one_out", "screen")
 
 #: What a call of the script's own begins with, in entries.
 OWN = "@script:"
+
+#: What a call begins with that is handed to a fit, or compiled into its model, and has no name.
+HANDED = "@fit:"
 
 _MODULE = '''\
 """What {name} hands to its fit call, made anew: the file runs again up to that call.
@@ -50,15 +53,13 @@ def sections(found: Captured, fits: Sequence[Fit], *, compared: bool = True) -> 
     """
     first = fits[0]
     own = module_of(found)
+    one_model = len(fits) > 1 and _is_one_model(fits)
     document: dict[str, Any] = {
         "data": _data(first, found.folder, own),
         "model": _model(first, found.folder, own),
-        "train": _train(first, own),
+        "train": _of_phases(fits, own) if one_model else _train(first, own),
     }
-    if len(fits) > 1 and _is_one_model(fits):
-        document["train"] |= {"phases": [_phase(each, first) for each in fits]}
-        document["train"].pop("epochs", None)
-    elif len(fits) > 1:
+    if len(fits) > 1 and not one_model:
         document["model"] = {"call": f"{own}:model"}
         document["variants"] = dict(_own_variants(fits, first, own))
         return document
@@ -114,54 +115,93 @@ def _data(fit: Fit, folder: Path, own: str) -> dict[str, Any]:
     return {**where, **shares, **as_it_is}
 
 
-def _train(fit: Fit, own: str) -> dict[str, Any]:
+def _train(fit: Fit, own: str, meant: Fit | None = None) -> dict[str, Any]:
+    """Return the `train` section of a fit; `meant` is the one that the module makes anew."""
     settings = {key: each for key, each in fit.settings.items() if key != "otherwise"}
     # What the script trains with is meant, also where a loss does not look like its output's.
-    train = {"trust": True, **_named(fit.compiled.get("train", {}), own), **settings}
-    callbacks = []
-    for index, each in enumerate(fit.callbacks):
-        text = each.get("text")
-        if each["way"] == "early_stopping":
-            train["early_stopping"] = text
-        elif each["way"] == "call":
-            callbacks.append(_named(text, own))
-        elif each["way"] == "script":
-            callbacks.append({"call": f"{own}:callback_{index}"})
+    train = {"trust": True, **fit.compiled.get("train", {}), **settings}
+    callbacks = [each["text"] for each in fit.callbacks if each["way"] in ("call", "script")]
     if callbacks:
         train["callbacks"] = callbacks
-    return train
+    for each in fit.callbacks:
+        if each["way"] == "early_stopping":
+            train["early_stopping"] = each["text"]
+    other = "" if meant is None or fit is meant else f"_of_fit_{fit.number}"
+    named: dict[str, Any] = _named(train, own, other)
+    return named
 
 
-def _named(value: Any, own: str) -> Any:
+def _named(value: Any, own: str, other: str) -> Any:
     """Return an entry with the module's name where the script's own things are called."""
     if isinstance(value, Mapping):
-        return {key: _named(each, own) for key, each in value.items()}
+        return {key: _named(each, own, other) for key, each in value.items()}
     if isinstance(value, list):
-        return [_named(each, own) for each in value]
+        return [_named(each, own, other) for each in value]
     if isinstance(value, str) and value.startswith(OWN):
         return f"{own}:{value.removeprefix(OWN)}"
+    if isinstance(value, str) and value.startswith(HANDED):
+        return f"{own}:{value.removeprefix(HANDED)}{other}"
     return value
 
 
-def _phase(fit: Fit, first: Fit) -> dict[str, Any]:
-    """Return the phase that a later fit of the same model is."""
-    phase: dict[str, Any] = {"epochs": fit.settings["epochs"]}
-    train, before = fit.compiled.get("train", {}), first.compiled.get("train", {})
-    for key in ("learning_rate", "schedule", "optimizer"):
-        if train.get(key) is not None and train.get(key) != before.get(key):
-            phase[key] = train[key]
-    phase["freeze"] = list(fit.model["frozen"])  # [] trains all, whatever came frozen
-    for each in fit.callbacks:
-        if each["way"] == "early_stopping":
-            phase["early_stopping"] = each["text"]
-    return phase
+#: What a phase may have otherwise than the others.
+_OF_A_PHASE = ("epochs", "learning_rate", "schedule", "optimizer", "early_stopping", "callbacks")
+
+
+def _of_phases(fits: Sequence[Fit], own: str) -> dict[str, Any]:
+    """Return the `train` section of several fits of one model: each is a phase.
+
+    One that goes on with the optimizer of the fit before, and is like it, is more epochs of it.
+
+    Raises:
+        StudyError: they differ in what phases have in common.
+    """
+    first = fits[0]
+    phases: list[dict[str, Any]] = []
+    for fit in fits:
+        train = _train(fit, own, first)
+        common = {key: each for key, each in train.items() if key not in _OF_A_PHASE}
+        if fit is first:
+            of_all = common
+        elif other := sorted(k for k in {*common, *of_all} if common.get(k) != of_all.get(k)):
+            raise StudyError(
+                f"{fit.place}: this fit of '{fit.model['name']}' has another {some(other)} than "
+                f"that of {first.place}, and phases of one trial have that in common. Say which "
+                f"fit is meant: --set script.fit={fit.number} trains those before it once."
+            )
+        phase = {key: train[key] for key in _OF_A_PHASE if key in train}
+        if fit is first:
+            optimizer = train.get("optimizer", {})
+        elif not optimizer.items() <= train.get("optimizer", {}).items():
+            # It is laid over that of the first phase, of which nothing may be left.
+            phase["optimizer"] = _named(fit.compiled["whole_optimizer"], own, "")
+        phase["freeze"] = list(fit.model["frozen"])  # [] trains all, whatever came frozen
+        if phases and _is_more_of(fit, phase, phases[-1]):
+            phases[-1]["epochs"] += phase["epochs"]
+        else:
+            phases.append(phase)
+    if len(phases) == 1:
+        phases[0].pop("freeze")  # as the model comes
+        return {**of_all, **phases[0]}
+    shared = {key: phases[0][key] for key in ("learning_rate", "optimizer") if key in phases[0]}
+    for phase in phases:
+        for key, value in shared.items():
+            if phase.get(key) == value:
+                phase.pop(key)
+    return {**of_all, **shared, "phases": phases}
+
+
+def _is_more_of(fit: Fit, phase: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a fit goes on exactly as the one before it did."""
+    same = {**phase, "epochs": 0} == {**before, "epochs": 0}
+    return fit.goes_on and same and not {"early_stopping", "callbacks"} & phase.keys()
 
 
 def _own_variants(fits: Sequence[Fit], first: Fit, own: str) -> Iterator[tuple[str, Any]]:
     """Yield the script's own models as variants."""
     base = _train(first, own)
     for each in fits:
-        train = _train(each, own)
+        train = _train(each, own, first)
         changed = {key: value for key, value in train.items() if base.get(key) != value}
         name = f"fit-{each.number}"
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,40}", each.model["name"]) and not re.match(

@@ -73,7 +73,7 @@ def completed(
     made = merged(sections(found, fits, compared=compared), stated)
     if f"{module_of(found)}:" in repr(made):
         write_module(found)
-    for line in (*remarks(fits), *budget(fits, made, Path(script.file).name)):
+    for line in (*remarks(fits, made), *budget(fits, made, Path(script.file).name)):
         asked.say(line)
     return {**made, "script": script.model_dump(exclude_defaults=True)}
 
@@ -102,7 +102,7 @@ def _found(script: Script, folder: Path, asked: Asked) -> Script:
     return script.model_copy(update=update)
 
 
-def remarks(fits: Sequence[Fit]) -> Iterator[str]:
+def remarks(fits: Sequence[Fit], document: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a person should know of what was taken from a script, a line each."""
     first = fits[0]
     model, rows = first.model, first.data["rows"]
@@ -112,7 +112,14 @@ def remarks(fits: Sequence[Fit]) -> Iterator[str]:
         yield f"{first.place}: fit of '{model['name']}' ({size}): {what}."
     elif all(first.number in each.shares for each in fits[1:]):
         places = [f"{each.place} ({each.settings['epochs']} epochs)" for each in fits]
-        yield f"Fits of one model are its phases: {', then '.join(places)}: {what}."
+        phases = document["train"].get("phases") or ()
+        are = "its phases" if phases else "one training"
+        yield f"Fits of one model are {are}: {', then '.join(places)}: {what}."
+        if phases and any(each.goes_on for each in fits):
+            yield (
+                "Otherwise than fit: each phase starts with a fresh optimizer. The script goes on "
+                f"with the state of the one before, by not compiling anew ({_goes_on(fits)})."
+            )
     else:
         names = some([each.model["name"] for each in fits])
         yield f"The script compares {len(fits)} models itself ({names}): they are the variants."
@@ -125,11 +132,9 @@ def remarks(fits: Sequence[Fit]) -> Iterator[str]:
             f"{first.settings.get('batch_size', 'their own size')}, "
             f"{first.settings['epochs']} epochs."
         )
-    for each in first.callbacks:
-        if each["way"] in ("dropped", "save"):
-            yield f"{each['class']} is left out: {each['why']}."
-        elif each["way"] == "early_stopping":
-            yield f"EarlyStopping is train.early_stopping: {each['text']['monitor']}."
+    for line in dict.fromkeys(_of_callback(each) for fit in fits for each in fit.callbacks):
+        if line is not None:
+            yield line
     for text in first.settings.get("otherwise", ()):
         yield f"Otherwise than fit: {text}."
     for each in model["recurrent"]:
@@ -145,6 +150,20 @@ def remarks(fits: Sequence[Fit]) -> Iterator[str]:
             f"{'stays' if len(frozen) == 1 else 'stay'} in every variant: the weights around "
             "them were trained with them."
         )
+
+
+def _goes_on(fits: Sequence[Fit]) -> str:
+    return ", ".join(each.place for each in fits if each.goes_on)
+
+
+def _of_callback(entry: Mapping[str, Any]) -> str | None:
+    """Return what became of a callback, None where a trial has it as it is."""
+    if entry["way"] == "dropped":
+        return f"{entry['class']} is left out: {entry['why']}."
+    if entry["way"] == "early_stopping":
+        said = f"; {entry['why']}" if entry.get("why") else ""
+        return f"{entry['class']} is train.early_stopping: {entry['text']['monitor']}{said}."
+    return f"{entry['class']}: {entry['why']}." if entry.get("why") else None
 
 
 def budget(fits: Sequence[Fit], document: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -30,6 +30,9 @@ STATUSES: tuple[str, ...] = get_args(Status)
 FINAL: frozenset[str] = frozenset({"completed", "diverged"})
 
 
+#: The folder, in a trial's work folder, of what its callbacks write.
+FILES = "files"
+
 #: Fields that name a file or folder: looked for where one works, then beside the study file.
 FILE_FIELDS = (
     ("data", "path"), ("data", "table"), ("data", "directory"), ("model", "file"),

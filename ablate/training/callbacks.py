@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablate.data.written_files import Files
 from ablate.errors import StudyError, nearest
 from ablate.reasons import reason
 from ablate.study.calls import resolve
@@ -23,6 +24,13 @@ from ablate.study.schema.optimizing import Called, EarlyStopping
 from ablate.study.schema.train import Train
 from ablate.training.loop import listens, listens_to_batches
 from ablate.training.schedules import plateau
+
+#: Callbacks of Keras's that write, and the attributes that say where.
+WRITERS = (
+    *(keras.callbacks.ModelCheckpoint, keras.callbacks.CSVLogger),
+    keras.callbacks.TensorBoard,
+)
+PATHS = ("filepath", "filename", "log_dir")
 
 
 class BestWeights(keras.callbacks.EarlyStopping):
@@ -66,12 +74,13 @@ class CallbackSet:
     plateau: keras.callbacks.ReduceLROnPlateau | None = None
 
     @classmethod
-    def of(cls, train: Train, validated: bool) -> CallbackSet:
+    def of(cls, train: Train, validated: bool, files: Files | None = None) -> CallbackSet:
         """Make the callbacks that the `train` section asks for.
 
         Args:
             train: the section.
             validated: whether there are validation rows.
+            files: where callbacks write instead of where they are told to.
 
         Raises:
             StudyError: a callback cannot be made, or has nothing to go by.
@@ -79,6 +88,7 @@ class CallbackSet:
         own = [_called(each) for each in train.callbacks]
         for index, each in enumerate(own):
             _refuse_overridden(each, train, f"train.callbacks[{index}]")
+            _write_to(files, each, f"train.callbacks[{index}]")
         slope = plateau(train.schedule)
         stopping = None if train.early_stopping is None else _stopping(train.early_stopping, train)
         keeper = None
@@ -138,7 +148,8 @@ class CallbackSet:
 
 def state_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
     """Return what a callback remembers, without the model and what was set for this run."""
-    return {k: v for k, v in vars(callback).items() if k not in ("_model", "params", "model")}
+    apart = ("_model", "params", "model", *(PATHS if isinstance(callback, WRITERS) else ()))
+    return {key: value for key, value in vars(callback).items() if key not in apart}
 
 
 def _called(called: Called) -> keras.callbacks.Callback:
@@ -202,6 +213,27 @@ def _refuse_overridden(callback: keras.callbacks.Callback, train: Train, field: 
             f"{field}: '{name}' goes on from epochs that the trial did not train. Leave it out: a "
             "trial that is interrupted goes on from its last checkpoint anyway."
         )
+
+
+def _write_to(files: Files | None, callback: keras.callbacks.Callback, field: str) -> None:
+    """Let a callback of Keras's write where this trial's files are kept.
+
+    Anyone's own writes there, too, by `ablate.data.written_files.guarded`; TensorBoard's files are
+    opened where no Python sees it.
+
+    Raises:
+        StudyError: it writes, and there is no such place.
+    """
+    for name in PATHS:
+        path = getattr(callback, name, None)
+        if not isinstance(callback, WRITERS) or not isinstance(path, str):
+            continue
+        if files is None:
+            raise StudyError(
+                f"{field}: '{type(callback).__name__}' writes to '{path}', where every training "
+                "would write over the one before. Leave it out, or give it to the tuner."
+            )
+        setattr(callback, name, files.place(path, "w"))
 
 
 def _sets_absolute_rates(callback: keras.callbacks.Callback) -> bool:

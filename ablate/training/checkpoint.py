@@ -100,6 +100,11 @@ def read(folder: Path, variables: Sequence[keras.Variable]) -> Checkpoint | None
     return Checkpoint(values, state)
 
 
+def is_there(folder: Path) -> bool:
+    """Whether there is a checkpoint, sound or not."""
+    return os.path.lexists(folder / _FILE)
+
+
 def phase_ends(folder: Path) -> list[int]:
     """Return the last epochs of the phases before that of the checkpoint; none if there is none."""
     try:

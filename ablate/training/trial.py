@@ -7,8 +7,11 @@ next one goes on. A trial that was interrupted goes on from its last checkpoint.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ablate.data.written_files import Files, guarded
 from ablate.disk import DamagedError
 from ablate.errors import AblateError
 from ablate.probes import Context
@@ -25,7 +29,7 @@ from ablate.study.metrics import SPLITS
 from ablate.study.phases import phases_of, spec_of_phase
 from ablate.study.progress import Event
 from ablate.study.schema.train import Train
-from ablate.study.trial import Trial, TrialResult, probe_key
+from ablate.study.trial import FILES, Trial, TrialResult, probe_key
 from ablate.training import checkpoint, model_cache, rows, setup
 from ablate.training.callbacks import CallbackSet, state_of
 from ablate.training.feed import Feed
@@ -71,12 +75,17 @@ def run_group(
     tell = report or (lambda event: None)
     for trial in trials:
         folder = work(trial.id) if work is not None else None
-        running = _Running(trial, folder, tell, Record(trial))
-        try:
-            outcome = running.go()
-        except Exception as error:
-            model_cache.forget(trial.spec)  # whatever state it is in, no other trial begins in it
-            outcome = (running.record.failed(error), {}, None)
+        with ExitStack() as stack:
+            files = None
+            if any(each.callbacks for each in phases_of(trial.spec.train)):
+                place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                files = Files(place / FILES, everything=True)
+            running = _Running(trial, folder, tell, Record(trial), files)
+            try:
+                outcome = running.go()
+            except Exception as error:
+                model_cache.forget(trial.spec)  # whatever its state, no other trial begins in it
+                outcome = (running.record.failed(error), {}, None)
         yield outcome
 
 
@@ -88,6 +97,7 @@ class _Running:
     folder: Path | None
     report: Report
     record: Record
+    files: Files | None = None  # that callbacks of the user's write
     taken: int = 0  # steps of the phases before
     _saved: float = 0.0
     _cost: float = 0.0  # seconds that the last checkpoint took
@@ -102,22 +112,39 @@ class _Running:
         self.rows = rows.rows_of(self.trial.spec, self.trial.seed)
         self.seed, self.masks = self.trial.seed_of("initialization"), self.trial.seed_of("masks")
         self.sections = phases_of(train)
+        if self.folder is not None and not checkpoint.is_there(self.folder):
+            shutil.rmtree(self.folder / FILES, ignore_errors=True)  # of an attempt given up
         at, self.ends = self._reached()
         self._enter(at)
         done = self._resume()
         if done == 0 and at > 0:  # its checkpoint cannot be gone on from
             self.ends = []
             self._enter(0)
-        self.report(Event(self.trial.id, "started", done, train.epochs))
+        self._say(Event(self.trial.id, "started", done, train.epochs))
         if done == 0:
             self._epoch_zero()
         while True:
-            self.loop.go(done)
+            with self._apart():
+                self.loop.go(done)
             self.taken, done = self.taken + self.loop.taken, self.record.epochs
             self.ends.append(done)
             if self.record.diverged or len(self.ends) == len(self.sections):
                 return self._finish()
             self._enter(len(self.ends), [_array(each) for each in self.prepared.model.variables])
+
+    def _apart(self) -> ExitStack:
+        """Let callbacks of the user's write to the trial's own folder alone."""
+        stack = ExitStack()
+        if self.files is not None:
+            stack.enter_context(guarded(self.files))
+        return stack
+
+    def _say(self, event: Event) -> None:
+        """Report an event; who hears of it may write where it likes."""
+        with ExitStack() as stack:
+            if self.files is not None:
+                stack.enter_context(self.files.idle())
+            self.report(event)
 
     def _reached(self) -> tuple[int, list[int]]:
         """Return the phase that a checkpoint is of, and the last epochs of those before it."""
@@ -136,7 +163,8 @@ class _Running:
         """
         train = self.sections[at]
         self.spec = spec_of_phase(self.trial.spec, train)
-        self.callbacks = CallbackSet.of(train, self.rows.validation is not None)
+        with self._apart():
+            self.callbacks = CallbackSet.of(train, self.rows.validation is not None, self.files)
         measured = self.probing.state() if at and carried is not None else None
         seen = self.loop.seen if carried is not None else []
         self._prepare(train)
@@ -286,7 +314,7 @@ class _Running:
             event = Event(
                 self.trial.id, "step", epoch, self.trial.spec.train.epochs, {}, step, steps
             )
-            self.report(event)
+            self._say(event)
 
     def _measure(self, epoch: int, last: bool = False) -> None:
         if self.trial.probes:
@@ -300,7 +328,7 @@ class _Running:
         if len(self.sections) > 1:
             found["phase"] = len(self.ends) + 1.0
         epochs = self.trial.spec.train.epochs
-        self.report(Event(self.trial.id, "epoch", epoch, epochs, found))
+        self._say(Event(self.trial.id, "epoch", epoch, epochs, found))
 
     def _check_time(self, epochs: int) -> None:
         limit = self.trial.spec.train.time_limit

@@ -47,7 +47,8 @@ def against_fit(study, tmp_path, seed=3, own=None):
     spec = spec.model_copy(
         update={"train": spec.train.model_copy(update={"save": "final", "threads": 1})}
     )
-    ((result, _, path),) = run_group([trial_of(spec, seed)], work=lambda trial: tmp_path)
+    work = tmp_path / "work"
+    ((result, _, path),) = run_group([trial_of(spec, seed)], work=lambda trial: work)
     assert result.status == "completed", result.error
     rows = rows_of(spec, seed)
     made = model_cache.make(spec, rows, seed)
@@ -55,14 +56,31 @@ def against_fit(study, tmp_path, seed=3, own=None):
         variable.assign(value)
     inputs = next((tmp_path / "logs").glob("*/inputs"))
     source = json.loads((inputs / "capture.json").read_text())["source"]
-    call, _, _ = Rerun(inputs, source)._call(None)
-    for mine, theirs in zip(call.model.variables, made.model.variables, strict=True):
-        mine.assign(theirs)
-    batches = Texts(rows.train.batch(0, rows.train.rows), seed, spec.train.batch_size)
+    model, history = made.model, {}
+    phases = spec.train.phases or [None]
+    for number, phase in enumerate(phases, 1):
+        call, _, _ = Rerun(inputs, source)._call(None if phase is None else number)
+        for mine, theirs in zip(call.model.variables, model.variables, strict=True):
+            mine.assign(theirs)
+        model, done = call.model, len(history.get("loss", ()))
+        epochs = (phase or spec.train).epochs
+        for key, values in _fitted(call, rows, seed, spec.train.batch_size, done, epochs).items():
+            history.setdefault(_TODAY.get(key, key), []).extend(values)
+    assert {key: each[1:] for key, each in result.curves.items() if key in history} == history
+    with keras.saving.custom_object_scope(own or {}):
+        trained = keras.saving.load_model(path, compile=False).get_weights()
+    for mine, theirs in zip(model.get_weights(), trained, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    return result
+
+
+def _fitted(call, rows, seed, batch_size, done, epochs):
+    """Fit a script's model on a trial's batches, after `done` epochs; return the history."""
+    batches = Texts(rows.train.batch(0, rows.train.rows), seed, batch_size)
 
     class Turn(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            batches.epoch = epoch
+            batches.epoch = done + epoch
 
     given = [
         each
@@ -72,24 +90,21 @@ def against_fit(study, tmp_path, seed=3, own=None):
     validation = rows.validation
     history = call.model.fit(
         batches,
-        epochs=spec.train.epochs,
+        epochs=epochs,
         shuffle=False,
         validation_data=None
         if validation is None
         else keras.tree.map_structure(
             lambda leaf: _tensor_of_texts(np.asarray(leaf)), validation.batch(0, validation.rows)
         ),
-        validation_batch_size=spec.train.batch_size,
+        validation_batch_size=batch_size,
         callbacks=[*given, Turn()],
         verbose=0,
     )
-    history = {_TODAY.get(key, key): values for key, values in history.history.items()}
-    assert {key: each[1:] for key, each in result.curves.items() if key in history} == history
-    with keras.saving.custom_object_scope(own or {}):
-        trained = keras.saving.load_model(path, compile=False).get_weights()
-    for mine, theirs in zip(call.model.get_weights(), trained, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-    return result
+    for each in given:
+        if getattr(each, "save_best_only", False):
+            call.model.load_weights(each.filepath)  # as the script does then
+    return history.history
 
 
 def test_a_perceptron_with_one_hot_labels(study_of, tmp_path):
@@ -221,13 +236,84 @@ def test_transfer_learning_in_two_fits(study_of, tmp_path):
     assert (second.epochs, second.freeze, second.learning_rate) == (2, [], 1e-5)
     assert set(study.model.kept) == {"base/conv", "base/bn"}
     assert any("1 frozen BatchNormalization of 'base' stays" in line for line in lines)
-    spec = study.resolved[0].spec
-    spec = spec.model_copy(update={"train": spec.train.model_copy(update={"threads": 1})})
-    ((result, _, _),) = run_group([trial_of(spec)], work=lambda trial: tmp_path)
-    assert (result.status, result.epochs) == ("completed", 5), result.error
+    assert against_fit(study, tmp_path).epochs == 5
     tuned, _ = study_of("transfer.py", **{"script.fit": 2})
     assert tuned.model.weights == "keep" and tuned.train.learning_rate == 1e-5
     assert {"base/conv", "dense"} <= {name.partition("_")[0] for name in tuned.model.kept}
+
+
+def test_a_checkpoint_that_is_loaded_is_the_best_weights(study_of, tmp_path):
+    study, lines = study_of("checkpoint.py")
+    train = study.train
+    assert train.early_stopping.model_dump() == {
+        "monitor": "val_accuracy", "patience": 3, "min_delta": 0.0, "mode": "auto",
+    }  # fmt: skip
+    last, notes = train.callbacks
+    assert (last.call, last.filepath) == ("keras.callbacks:ModelCheckpoint", "last.keras")
+    assert notes.call.endswith(":Notes")
+    said = "\n".join(lines)
+    assert "the script loads best.weights.h5, the best weights by val_accuracy" in said
+    assert "each trial writes last.keras to its own folder" in said
+    assert "CSVLogger is left out" in said
+    (tmp_path / "notes.txt").write_text("mine")
+    result = against_fit(study, tmp_path)
+    assert result.best_epoch < result.epochs
+    written = tmp_path / "work" / "files"
+    epochs = range(result.epochs)
+    assert (written / "notes.txt").read_text() == "mine" + "".join(f"{n}\n" for n in epochs)
+    assert sorted(each.name for each in written.iterdir()) == ["last.keras", "notes.txt"]
+
+
+FITS = """
+import keras, numpy as np
+x = np.random.rand(40, 3).astype("float32")
+y = x.sum(1)
+m = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
+m.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+"""
+
+
+@pytest.mark.slow
+def test_fits_that_go_on_with_one_optimizer_are_one_training(study_of, tmp_path):
+    (tmp_path / "on.py").write_text(f"{FITS}for i in range(3):\n    m.fit(x, y, epochs=2)\n")
+    study, lines = study_of(str(tmp_path / "on.py"), rehearse=True)
+    assert study.train.phases is None and study.train.epochs == 6
+    assert "Fits of one model are one training" in lines[1]
+
+
+@pytest.mark.slow
+def test_each_phase_has_its_own_callbacks_schedule_and_optimizer(study_of, tmp_path):
+    (tmp_path / "two.py").write_text(
+        f"{FITS}"
+        "class Own(keras.callbacks.Callback):\n"
+        "    def __init__(self, by):\n"
+        "        super().__init__()\n"
+        "        self.by = by if by else print\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n"
+        "        logs['own'] = 2.0 if self.by is print else 1.0\n"
+        "m.fit(x, y, epochs=2, validation_split=0.2, callbacks=[Own(lambda: 1)])\n"
+        "rate = keras.optimizers.schedules.ExponentialDecay(0.05, 2, 0.9)\n"
+        "m.compile(keras.optimizers.SGD(rate), 'mse')\n"
+        "m.fit(x, y, epochs=3, validation_split=0.2, callbacks=[Own(None),\n"
+        "      keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)])\n"
+    )
+    study, _ = study_of(str(tmp_path / "two.py"), rehearse=True)
+    first, second = study.train.phases
+    assert first.callbacks[0].call.endswith(":callback_0") and first.schedule is None
+    assert second.callbacks[0].call.endswith(":callback_0_of_fit_2")
+    assert second.schedule.name == "exponential" and second.optimizer.momentum == 0.0
+    assert first.early_stopping is None and second.early_stopping.patience == 2
+    result = against_fit(study, tmp_path)
+    assert result.curves["own"][1:] == [1.0, 1.0, 2.0, 2.0, 2.0]
+
+
+def test_phases_have_batches_in_common(study_of, tmp_path):
+    (tmp_path / "two.py").write_text(f"{FITS}m.fit(x, y)\nm.fit(x, y, batch_size=8)\n")
+    with pytest.raises(
+        StudyError, match=r"has another .batch_size. than that of two\.py:7"
+    ) as error:
+        study_of(str(tmp_path / "two.py"), rehearse=True)
+    assert "--set script.fit=2" in str(error.value)
 
 
 @pytest.mark.slow

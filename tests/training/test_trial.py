@@ -1,7 +1,9 @@
 """A trial from spec to result: its outcomes, its choices, what it writes."""
 
+import os
 import sys
 import types
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -341,3 +343,39 @@ def test_a_subclassed_model_trains_like_any_other(monkeypatch, fresh):
     assert alone.status == "completed"
     ((refused, _, _),) = run_group([trial_of(spec_of(DROPOUT, model=model, loss=loss))])
     assert refused.status == "failed" and "has its own 'train_step'" in refused.error
+
+
+class Writing(keras.callbacks.Callback):
+    """Writes a file of the user's over at every epoch, and reads what it wrote."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        before = Path("notes.txt").read_text() if epoch else ""
+        with open("notes.txt", "w") as stream:
+            stream.write(f"{before}{epoch} ")
+
+
+def test_what_callbacks_write_is_kept_with_the_trial(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "best.keras").write_text("mine")
+    spec = spec_of(
+        callbacks=[
+            {"call": f"{__name__}:Writing"},
+            {"call": "keras.callbacks:ModelCheckpoint", "filepath": "best.keras"},
+            {"call": "keras.callbacks:CSVLogger", "filename": str(tmp_path.parent / "log.csv")},
+            {"call": "keras.callbacks:TensorBoard", "log_dir": "board"},
+        ]
+    )
+    before = sorted(os.listdir(tmp_path))
+    for name in ("one", "other"):
+        work = tmp_path.parent / f"{tmp_path.name}-{name}"
+        (result,) = run(trial_of(spec), work=lambda trial, place=work: place)
+        assert result.status == "completed", result.error
+        assert (work / "files" / "notes.txt").read_text() == "0 1 "
+        assert keras.saving.load_model(work / "files" / "best.keras").count_params() > 0
+        assert [*(work / "files" / "board" / "train").glob("*tfevents*")]
+        assert len((work / "files" / "log.csv").read_text().splitlines()) == 3
+    assert sorted(os.listdir(tmp_path)) == before
+    assert {(tmp_path / each).read_text() for each in ("notes.txt", "best.keras")} == {"mine"}
+    (result,) = run(trial_of(spec))
+    assert result.status == "completed" and sorted(os.listdir(tmp_path)) == before

@@ -127,6 +127,9 @@ class Phase(Strict):
     early_stopping: EarlyStopping | None = Field(
         default=None, description="When the phase stops; its best weights are restored."
     )
+    callbacks: list[Called] | None = Field(
+        default=None, description="The callbacks of the phase, in place of those of `train`."
+    )
 
     @model_validator(mode="before")
     @classmethod
