@@ -3,6 +3,7 @@
 #   make test       the tests                     make test-slow   those that take long
 #   make test-hub   every family of KerasHub that is built without a download
 #   make test-long  networks of Keras, an A/A study   make test-backends   surgery and probes on JAX
+#   make test-browser  the page in Chromium       make views      screenshots of it, in build/views
 #   make lint       format, lint, types           make docs        the generated documents
 #   make bench      the measurements of benchmarks/
 #   make test-kills   a hundred kills and signals (KILLS=100), start-up included
@@ -15,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 STUDY ?= configs/where_bn.yaml
 SOURCES := ablate tests benchmarks
 
-.PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends lint docs bench clean
+.PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends test-browser views lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate $(if $(shell grep -l '^screen:' $(STUDY)),screen,run) $(STUDY)
@@ -55,6 +56,13 @@ NEUTRAL := tests/surgery/test_hard_cases.py tests/surgery/test_fold.py tests/sur
 test-backends: $(VENV)/.installed-dev $(if $(filter jax,$(BACKEND)),$(VENV)/.installed-jax)
 	KERAS_BACKEND=$(BACKEND) PYTHONPATH=$(CURDIR)/$(VENV)/jax $(BIN)/python -m pytest $(NEUTRAL)
 
+# The page in Chromium: the one of this machine (CHROMIUM=/path names it), else Playwright's.
+test-browser: $(VENV)/.installed-browser
+	$(BIN)/python -m pytest -m browser tests/browser
+
+views: $(VENV)/.installed-browser
+	$(BIN)/python -m tests.browser.views build/views $(VIEWS)
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
@@ -89,6 +97,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[dev,ray,slurm]"
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet -e ".[browser]"
+	@touch $@
 
 $(VENV)/.installed-hub: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet -e ".[hub]"

@@ -122,12 +122,10 @@ def page(folder: Path) -> str:
     """Return the report on the study of a folder as HTML, or why there is none."""
     from ablate.cli.report import read
     from ablate.errors import AblateError
-    from ablate.report.files import draw_all
-    from ablate.report.html import as_html
+    from ablate.report import files
 
     try:
-        report = read(folder.name, folder.parent, by="board")
-        return as_html(report, *draw_all(report))
+        return files.page(read(folder.name, folder.parent, by="board"))
     except AblateError as error:
         return f"<!doctype html><meta charset='utf-8'><p>{html.escape(str(error))}</p>"
 

@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Align = Literal["left", "right"]
@@ -55,14 +57,41 @@ class Table:
         )
 
 
+#: Ids of groups in a figure's SVG: what is drawn for a name (which follows), and the legend.
+KEYED, LEGEND = "of ", "legend"
+
+
+@dataclass(frozen=True)
+class Told:
+    """Points of a figure that a page puts into words: whose they are, where, in what unit.
+
+    `x` and `y` are as drawn on `axis`; the value is y, or x where it lies `sideways`, and `at` says
+    what the other one is ("" for nothing).
+    """
+
+    axis: Axes
+    name: str
+    label: str | Sequence[str]
+    x: np.ndarray
+    y: np.ndarray
+    at: str
+    unit: str
+    sideways: bool
+
+
 @dataclass(frozen=True)
 class Plot:
-    """A figure and its words. `name` is its file's stem, `caption` says what is drawn and how."""
+    """A figure and its words.
+
+    `name` is its file's stem, `caption` says what is drawn and how, `finding` what it shows, for
+    those who do not see it.
+    """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    finding: str = ""
 
     @cached_property
     def svg(self) -> bytes:

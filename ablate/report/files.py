@@ -29,6 +29,11 @@ def draw_all(report: ReportData) -> tuple[list[Plot], list[Section]]:
     return list(draw(report)), list(sections(report))
 
 
+def page(report: ReportData) -> str:
+    """Return the page of a study: drawn, self-contained, ready to be served or saved."""
+    return as_html(report, *draw_all(report))
+
+
 def write_html(report: ReportData, page: Path, plots: Path | None = None) -> Path:
     """Write the page, and each plot as SVG under the folder `plots`; return the page's path."""
     drawn, sections = draw_all(report)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ablate.report.report_data import ReportData
-
 
 def fitted_names(names: Sequence[str], most: int = 30, lines: int = 2) -> Mapping[str, str]:
     """Return each name as it is drawn, in at most `lines` lines of about `most` characters.
@@ -41,21 +39,6 @@ def common_beginning(names: Sequence[str]) -> str:
         min(len(first), len(last)),
     )
     return first[:same]
-
-
-def most_telling(report: ReportData, names: Sequence[str], most: int) -> list[str]:
-    """Return at most `most` names in their order: the baseline and the largest effects."""
-    if len(names) <= most:
-        return list(names)
-    baseline = report.analysis.baseline
-    sizes = {
-        each.variant: abs(each.mean or 0.0)
-        for each in report.analysis.effects
-        if each.metric == report.analysis.metric
-    }
-    ranked = sorted(names, key=lambda name: (name != baseline, -sizes.get(name, 0.0)))
-    kept = set(ranked[:most])
-    return [name for name in names if name in kept]
 
 
 def broken(name: str, width: int, lines: int = 99) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def grid(
-    count: int, columns: int = 3, height: float = 2.8, *, stretch: bool = True, **options: Any
+    count: int, columns: int = 2, height: float = 2.3, *, stretch: bool = True, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with `count` panels of `height` inches in rows of at most `columns`.
 
@@ -60,6 +60,8 @@ def over_epochs(
         label: of the value axis.
         log: whether the value axis is logarithmic; values not above 0 are left out then.
     """
+    from ablate.report.plots.theme import keyed, tell
+
     drawn = False
     for variant in found.variants:
         values = found.series(variant, key) if isinstance(key, str) else key(variant)
@@ -67,10 +69,12 @@ def over_epochs(
         if not values.size or not np.isfinite(values).any():
             continue
         drawn = True
-        style, epochs = style_of(found, variant), found.epochs(variant)
-        if len(values) > 1:
-            axis.plot(epochs, values.T, color=style.colour, linewidth=0.6, alpha=0.3)
-        line(axis, epochs, mean(values), style, variant, markevery=max(len(epochs) // 6, 1))
+        style, epochs, centre = style_of(found, variant), found.epochs(variant), mean(values)
+        with keyed(axis, variant):
+            if len(values) > 1:
+                axis.plot(epochs, values.T, color=style.colour, linewidth=0.6, alpha=0.3)
+            line(axis, epochs, centre, style, variant, markevery=max(len(epochs) // 6, 1))
+        tell(axis, variant, epochs, centre, "mean")
     if log and drawn:
         logarithmic(axis)
     axis.set_ylabel(label)
@@ -101,12 +105,16 @@ def over_layers(
         layers: which ones; by default all that were measured.
         hollow: drawn pale and without a name, as what the others are compared with.
     """
+    from ablate.report.plots.theme import keyed, tell
+
     layers = found.layers if layers is None else layers
     for variant in found.variants:
         style, values = style_of(found, variant), found.by_layer(variant, key, epoch, layers)
         pale = {"linestyle": ":", "markerfacecolor": "white", "alpha": 0.7} if hollow else {}
-        name = "_nolegend_" if hollow else variant
-        line(axis, np.arange(len(layers)), factor * values, style, name, markersize=4.5, **pale)
+        name, x = "_nolegend_" if hollow else variant, np.arange(len(layers))
+        with keyed(axis, variant):
+            line(axis, x, factor * values, style, name, markersize=4.5, **pale)
+        tell(axis, variant, x, factor * values, layers, at="")
     axis.set_ylabel(label)
     layer_axis(axis, layers)
 

@@ -182,8 +182,6 @@ def measured(data: ReportData, probe: str) -> Iterator[Measured]:
     A study may ask for a probe several times (`perturbation`, `perturbation_2`). Arrays are read
     once per report, whichever probes ask.
     """
-    from ablate.report.names import most_telling
-
     stored = _stored(data)
     for instance in _instances(probe, (key for arrays in stored.values() for key in arrays)):
         by_variant = {}
@@ -192,7 +190,7 @@ def measured(data: ReportData, probe: str) -> Iterator[Measured]:
             if trials := [(seed, arrays) for seed, arrays in trials if "epochs" in arrays]:
                 by_variant[variant] = tuple(trials)
         if by_variant:
-            chosen = most_telling(data, list(by_variant), MOST_VARIANTS)
+            chosen = data.most_telling(list(by_variant), MOST_VARIANTS)
             shown = {name: each for name, each in by_variant.items() if name in chosen}
             yield Measured(instance, shown, data.order)
 
@@ -205,7 +203,7 @@ def mean(values: np.ndarray) -> np.ndarray:
 
 
 def _section(name: str, data: ReportData) -> Section | None:
-    from ablate.report.plots.theme import themed
+    from ablate.report.plots.theme import legend, themed
 
     probe = declared(name)
     if not isinstance(probe, ReportedProbe):
@@ -219,6 +217,8 @@ def _section(name: str, data: ReportData) -> Section | None:
                 if isinstance(part, str):
                     sentences.append(part)
                 else:
+                    if isinstance(part, Plot):
+                        legend(part.figure)
                     full = replace(
                         part, name="-".join(filter(None, ("probe", found.probe, part.name)))
                     )

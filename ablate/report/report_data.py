@@ -95,6 +95,15 @@ class ReportData:
 
         return tuple(sorted(self.order, key=key))
 
+    def most_telling(self, names: Sequence[str], most: int) -> list[str]:
+        """Return at most `most` names in their order: the baseline and the largest effects."""
+        analysis = self.analysis
+        effects = [each for each in analysis.effects if each.metric == analysis.metric]
+        sizes = {each.variant: abs(each.mean or 0.0) for each in effects}
+        ranked = sorted(names, key=lambda n: (n != analysis.baseline, -sizes.get(n, 0.0)))
+        kept = set(ranked[:most])
+        return [name for name in names if name in kept]
+
     @cached_property
     def by_variant(self) -> Mapping[str, tuple[TrialResult, ...]]:
         """The results of each variant by ascending seed; an alias has those it shares."""

@@ -66,7 +66,7 @@ def test_a_probe_of_ones_own_reaches_the_json_the_report_and_tensorboard(tmp_pat
     events.update(store, outcome, illustrate=illustrate, anew=True)
     tags = {
         value.tag
-        for file in store.tensorboard.rglob("*tfevents*")
+        for file in store.tensorboard.rglob("*onrequest*")
         for event in read(file)
         for value in event.summary.value
     }

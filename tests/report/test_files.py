@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ablate.report import Plot, files
+from ablate.report import Plot, files, pictures
 from tests.report.studies import study
 
 
@@ -17,7 +17,7 @@ def test_the_page_and_its_plots(tmp_path, monkeypatch, digits, drawn):
     page = files.write_html(digits, tmp_path / "report.html", plots)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert sorted(each.name for each in plots.iterdir()) == [
-        "curve-loss.svg", "effects.svg", "notes.txt",
+        "effects.svg", "notes.txt", "values.svg",
     ]  # fmt: skip
     assert (plots / "effects.svg").read_bytes() == drawn[0].svg
 
@@ -37,8 +37,7 @@ def test_everything_is_drawn_for_a_real_page(tmp_path):
 
 
 def test_a_plot_too_large_as_svg_is_embedded_as_png(monkeypatch, drawn):
-    from ablate.report import html
-
-    monkeypatch.setattr(html, "LARGEST_SVG", 100)
-    plot = Plot("p", "t", "c", drawn[0].figure)
-    assert html.picture(plot).source.startswith("data:image/png;base64,")
+    monkeypatch.setattr(pictures, "LARGEST_SVG", 100)
+    found = pictures.picture(Plot("p", "t", "c", drawn[0].figure), {})
+    assert found.source.startswith("data:image/png;base64,")
+    assert (found.svg, found.legend, found.told) == ("", (), "")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ablate.report.lines import PALETTE, line_style
-from ablate.report.names import fitted_names, most_telling
+from ablate.report.lines import GREY, PALETTE, line_style
+from ablate.report.names import fitted_names
 from ablate.report.plots import draw
 from ablate.report.plots.curves import MOST_PANELS, curves, mean_and_band, stack
-from ablate.report.plots.effects import effects, factor_effects
+from ablate.report.plots.effects import effects, factor_effects, values
 from ablate.report.plots.failures import failures
 from ablate.report.plots.interactions import interactions
 from ablate.report.plots.response import learning_rates
+from ablate.report.plots.theme import panels, plain_log
 from tests.report.studies import BN, arm, factorial, report_of, result, study
 
 
@@ -43,32 +46,38 @@ def rates_study():
 
 
 def test_a_study_has_the_plots_it_has_something_for(digits, drawn):
-    assert names(drawn) == ["effects", "curve-loss", "curve-accuracy", "gaps", "costs"]
+    assert names(drawn) == [
+        "effects",
+        "values",
+        "curve-loss",
+        "curve-accuracy",
+        "gaps",
+        "costs",
+    ]
     assert {"factor-effects", "interactions"} < set(names(draw(factorial(3))))
     lost = study(status=lambda variant, seed: "failed")
     assert names(draw(lost)) == ["failures", "curve-loss", "curve-accuracy"]
     assert names(draw(study(status=lambda variant, seed: None))) == []
 
 
-def test_every_seed_is_a_mark_in_both_panels(digits):
-    (plot,) = effects(digits)
-    left, right = plot.figure.axes
-    dots = [line.get_xdata() for line in left.lines if len(line.get_xdata()) == 5]
+def seed_marks(plot):
+    return [line.get_xdata() for line in plot.figure.axes[0].lines if len(line.get_xdata()) == 5]
+
+
+def test_every_seed_is_a_mark(digits):
     summaries = [
         digits.analysis.variant(name).metrics["test_accuracy"] for name in digits.by_effect
     ]
-    assert len(dots) == 4
-    for drawn_values, summary in zip(dots, summaries, strict=True):
-        np.testing.assert_allclose(drawn_values, np.array(list(summary.values.values())) * 100)
-    dots = [line.get_xdata() for line in right.lines if len(line.get_xdata()) == 5]
-    for drawn_values, name in zip(dots, ["both", "bn", "dropout"], strict=True):
-        differences = digits.analysis.effect(name).differences
-        np.testing.assert_allclose(drawn_values, np.array(list(differences.values())) * 100)
+    expected = [np.array(list(each.values.values())) * 100 for each in summaries]
+    np.testing.assert_allclose(seed_marks(values(digits)[0]), expected)
+    compared = [digits.analysis.effect(name) for name in ["both", "bn", "dropout"]]
+    expected = [np.array(list(each.differences.values())) * 100 for each in compared]
+    np.testing.assert_allclose(seed_marks(effects(digits)[0]), expected)
 
 
 def test_a_diamond_is_filled_only_where_holm_lets_it(digits):
     (plot,) = effects(digits)
-    diamonds = [line for line in plot.figure.axes[1].lines if line.get_markersize() == 6.5]
+    diamonds = [line for line in plot.figure.axes[0].lines if line.get_markersize() == 6.5]
     filled = [line.get_markerfacecolor() != "white" for line in diamonds]
     assert filled == [digits.analysis.effect(name).verdict != "inconclusive"
                       for name in ("both", "bn", "dropout")]  # fmt: skip
@@ -77,7 +86,7 @@ def test_a_diamond_is_filled_only_where_holm_lets_it(digits):
 
 def test_a_variant_that_lost_everything_keeps_its_row():
     material = study(status=lambda variant, seed: "failed" if variant == "bn" else "completed")
-    (plot,) = effects(material)
+    (plot,) = values(material)
     assert "none completed, 5 lost" in texts(plot)
 
 
@@ -199,7 +208,7 @@ def test_names_are_no_formulas(name):
 def test_the_most_telling_keep_their_order_and_the_baseline():
     many = {f"v{index}": ([], 0.002 * index, {"epochs": index + 1}) for index in range(6)}
     material = study(many, seeds=3)
-    assert most_telling(material, list(many), 3) == ["v0", "v4", "v5"]
+    assert material.most_telling(list(many), 3) == ["v0", "v4", "v5"]
 
 
 def test_a_metric_that_is_no_share_has_no_percent():
@@ -208,6 +217,51 @@ def test_a_metric_that_is_no_share_has_no_percent():
         type(each)(**{**vars(each), "metrics": {"test_loss": 1.0 + 0.1 * each.seed}})
         for each in (result(part, seed, 0) for part in (one, two) for seed in range(3))
     ]
-    (plot,) = effects(report_of([one, two], results, seeds=range(3)))
-    assert plot.figure.axes[0].get_xlabel() == "Test loss"
-    assert plot.figure.axes[1].get_xlabel() == "Difference    ← better"
+    material = report_of([one, two], results, seeds=range(3))
+    assert values(material)[0].figure.axes[0].get_xlabel() == "Test loss"
+    assert effects(material)[0].figure.axes[0].get_xlabel() == "Difference · ← better"
+
+
+def test_many_variants_are_sorted_by_effect_and_the_undecided_are_grey():
+    worth = [0.0, *(0.02 if place == 3 else 0.0 for place in range(13))]
+    many = {f"v{place}": ([], each, {"epochs": place + 1}) for place, each in enumerate(worth)}
+    material = study(many)
+    (plot,) = effects(material)
+    axis = plot.figure.axes[0]
+    assert axis.get_yticklabels()[0].get_text() == "v4"
+    means = [material.analysis.effect(each.get_text()).mean for each in axis.get_yticklabels()]
+    assert means == sorted(means, reverse=True)
+    colours = {each.get_color() for each in axis.lines if each.get_markersize() == 6.5}
+    assert colours == {GREY, line_style(4).colour}
+
+
+def test_a_trial_that_diverged_at_once_is_a_mark_in_its_panel(digits):
+    short = [
+        type(each)(**{**vars(each), "curves": {"loss": [None, 2.0], "val_loss": [2.0, None]}})
+        if each.variant == "bn" else each
+        for each in digits.results
+    ]  # fmt: skip
+    material = replace(digits, results=short)
+    loss = next(each for each in curves(material) if each.name == "curve-loss")
+    lines = [each for each in loss.figure.axes[0].lines if each.get_label() == "bn"]
+    assert lines and lines[0].get_marker() == line_style(1).marker
+
+
+def test_a_mean_that_leaves_the_axes_is_marked():
+    values_ = [[None, 1.0, 0.9, 0.0, 0.7, 0.6, 0.5, 0.4] * 6, [None, 0.9] + [1e9] + [0.9] * 45]
+    one = arm("one", [], {})
+    results = [
+        type(each)(**{**vars(each), "curves": {"loss": values_[each.seed]}})
+        for each in (result(one, seed, 0) for seed in range(2))
+    ]
+    (plot,) = curves(report_of([one], results, seeds=range(2)))
+    assert [each.get_marker() for each in plot.figure.axes[0].lines].count("^") == 1
+    assert "5.00e+08" in texts(plot)
+
+
+def test_ticks_at_tried_rates_keep_apart():
+    rates = [0.001, 0.0011, 0.01, 0.09, 0.1, 1.0]
+    _, (axis,) = panels()
+    axis.set_xscale("log")
+    plain_log(axis.xaxis, rates)
+    np.testing.assert_allclose(axis.get_xticks(), [0.001, 0.01, 0.09, 1.0])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from ablate.report.document import Plot
 from ablate.report.plots.costs import costs
 from ablate.report.plots.curves import curves
-from ablate.report.plots.effects import contributions, effects, factor_effects, gaps
+from ablate.report.plots.effects import contributions, effects, factor_effects, gaps, values
 from ablate.report.plots.expectations import expectations
 from ablate.report.plots.failures import failures
 from ablate.report.plots.interactions import interactions
@@ -24,13 +24,14 @@ __all__ = ["DRAWN", "draw"]
 #: Every kind of plot, in the order of the page.
 DRAWN: tuple[Callable[[ReportData], list[Plot]], ...] = (
     failures,
-    expectations,
-    effects,
-    curves,
-    factor_effects,
-    interactions,
     learning_rates,
+    expectations,
+    factor_effects,
     contributions,
+    effects,
+    values,
+    interactions,
+    curves,
     gaps,
     costs,
 )

@@ -11,15 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import GREY, LineStyle, line, line_style
-from ablate.report.names import fitted_names, most_telling
-from ablate.report.plots.theme import drawn, panels, plain_log, small_panels
+from ablate.report.names import fitted_names
+from ablate.report.plots.theme import (
+    drawn,
+    keyed,
+    legend,
+    panels,
+    plain_log,
+    small_panels,
+    tell,
+)
 from ablate.report.report_data import ReportData
 from ablate.study.trial import TrialResult
 
@@ -96,28 +103,41 @@ def draw_curve(
     values: np.ndarray,
     style: LineStyle,
     factor: float,
-    label: str,
+    name: str,
     lines: int = MOST_LINES,
+    *,
+    seeds: Sequence[str] = (),
+    unit: str = "",
 ) -> None:
-    """Draw one variant: thin seeds, a band, a mean with sparse markers."""
+    """Draw one variant: thin seeds, a band, a mean with sparse markers.
+
+    A seed that has one value only, as one that diverged at once, is a dot.
+    """
     if not values.size or not np.isfinite(values).any():
         return
     epochs = np.arange(values.shape[1])
     scaled = values * factor
+    with keyed(axis, name):
+        if len(values) > 1:
+            # One line with gaps: an artist per seed takes many times as long to draw.
+            gap = np.full((len(scaled[:lines]), 1), np.nan)
+            axis.plot(
+                np.tile(np.append(epochs, 0), len(gap)),
+                np.hstack([scaled[:lines], gap]).ravel(),
+                color=style.colour,
+                linewidth=0.6,
+                marker=_lone(scaled[:lines], "."),
+                markersize=3,
+                alpha=0.3,
+            )
+        mean, low, high = mean_and_band(scaled)
+        if np.isfinite(low).any():
+            axis.fill_between(epochs, low, high, color=style.colour, alpha=0.13, linewidth=0)
+        line(axis, epochs, mean, style, name, markevery=max(len(epochs) // 6, 1))
+    for row, seed in zip(scaled[:lines], seeds, strict=False):
+        tell(axis, name, epochs, row, seed, unit=unit)
     if len(values) > 1:
-        # One line with gaps: an artist per seed takes many times as long to draw.
-        gap = np.full((len(scaled[:lines]), 1), np.nan)
-        axis.plot(
-            np.tile(np.append(epochs, 0), len(gap)),
-            np.hstack([scaled[:lines], gap]).ravel(),
-            color=style.colour,
-            linewidth=0.6,
-            alpha=0.3,
-        )
-    mean, low, high = mean_and_band(scaled)
-    if np.isfinite(low).any():
-        axis.fill_between(epochs, low, high, color=style.colour, alpha=0.13, linewidth=0)
-    line(axis, epochs, mean, style, label, markevery=max(len(epochs) // 6, 1))
+        tell(axis, name, epochs, mean, "mean", unit=unit)
 
 
 def _curve_names(by_variant: Mapping[str, Sequence[TrialResult]]) -> list[str]:
@@ -144,21 +164,16 @@ def _together(
     ending = _limits([each[:, last // 2 :] for each in drawn_stacks], factor, name, trim=0.03)
     zoomed = last >= 6 and _tells_more(whole, ending)
     figure, axes = panels(
-        len(sides), 2 if zoomed else 1, height=5.6 if zoomed else 3.4, sharey="row"
+        len(sides), 2 if zoomed else 1, height=4.6 if zoomed else 2.7, sharey="row"
     )
-    handles: dict[str, Artist] = {}
+    unit = " %" if factor == 100.0 else ""
     for place, axis in enumerate(axes):
         side, below = sides[place % len(sides)], place >= len(sides)
         for variant, pair in stacks.items():
             style = line_style(report.order.index(variant))
-            draw_curve(axis, pair[side], style, factor, variant)
-        artists, variants = axis.get_legend_handles_labels()
-        handles |= dict(zip(variants, artists, strict=True))
-        axis.set_title(
-            "The last half, closer"
-            if below
-            else ("Training (running, as fit reports it)", "Validation")[side]
-        )
+            seeds = _seeds(report, variant, (name, f"val_{name}")[side])
+            draw_curve(axis, pair[side], style, factor, variant, seeds=seeds, unit=unit)
+        axis.set_title("The last half, closer" if below else ("Training", "Validation")[side])
         axis.set_xlabel("Epoch")
         _mark_phases(axis, report, stacks)
         _finish(axis, ending if below else whole)
@@ -166,19 +181,13 @@ def _together(
             axis.set_xlim(last / 2, last + last * 0.01)
     for axis in axes[:: len(sides)]:
         axis.set_ylabel(formatting.axis_title(name))
-    names = fitted_names(list(handles), 40, 1)
-    figure.legend(
-        list(handles.values()),
-        [names[each] for each in handles],
-        loc="outside lower center",
-        ncols=min(len(handles), 5 if max(map(len, names.values())) < 20 else 2),
-        handlelength=3.2,
-    )
+    legend(figure)
     return Plot(
         f"curve-{formatting.anchor(name.lower())}",
         _title(name),
         _caption(stacks.values(), MOST_LINES) + _phases_caption(report, stacks),
         figure,
+        _finding(name, stacks),
     )
 
 
@@ -187,8 +196,9 @@ def _apart(
 ) -> Plot:
     """Draw a panel per variant: training dotted, validation full, the baseline in grey behind."""
     factor = formatting.factor_of(name)
-    shown = most_telling(report, list(stacks), MOST_PANELS)
-    titles = fitted_names(shown, 27)
+    unit = " %" if factor == 100.0 else ""
+    shown = report.most_telling(list(stacks), MOST_PANELS)
+    titles = fitted_names(shown, 18)
     lines = max(each.count("\n") for each in titles.values()) + 1
     figure, axes = small_panels(len(shown), lines=lines)
     limits = _limits([each for variant in shown for each in stacks[variant]], factor, name)
@@ -198,10 +208,15 @@ def _apart(
         if variant != baseline and baseline in stacks:
             behind = mean_and_band(stacks[baseline][1] * factor)[0]
             axis.plot(np.arange(len(behind)), behind, color=GREY, linewidth=1.2, zorder=1)
-        colour = line_style(report.order.index(variant)).colour
-        draw_curve(axis, validation, LineStyle(colour, "", "-"), factor, "", FEW_LINES)
-        mean = mean_and_band(training * factor)[0] if training.size else np.empty(0)
-        axis.plot(np.arange(len(mean)), mean, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.1)
+        style = line_style(report.order.index(variant))
+        seeds = _seeds(report, variant, f"val_{name}")
+        plain = LineStyle(style.colour, _lone(validation, style.marker), "-")
+        draw_curve(axis, validation, plain, factor, variant, FEW_LINES, seeds=seeds, unit=unit)
+        with keyed(axis, variant):
+            mean = mean_and_band(training * factor)[0] if training.size else np.empty(0)
+            dots = LineStyle(style.colour, _lone(training, style.marker), (0, (2, 1.5)))
+            line(axis, np.arange(len(mean)), mean, dots, "_training", linewidth=1.1, markersize=3)
+            tell(axis, variant, np.arange(len(mean)), mean, "training, mean", unit=unit)
         axis.set_title(titles[variant], fontsize=8)
         _mark_phases(axis, report, [variant])
         _finish(axis, limits)
@@ -216,7 +231,36 @@ def _apart(
         caption += (
             f" Of {len(stacks)} variants, the {len(shown)} furthest from the baseline are drawn."
         )
-    return Plot(f"curve-{formatting.anchor(name.lower())}", _title(name), caption, figure)
+    finding = _finding(name, {each: stacks[each] for each in shown})
+    return Plot(f"curve-{formatting.anchor(name.lower())}", _title(name), caption, figure, finding)
+
+
+def _seeds(report: ReportData, variant: str, curve: str) -> list[str]:
+    """Return whose curves the rows of a stack are."""
+    return [f"seed {each.seed}" for each in report.by_variant[variant] if each.curves.get(curve)]
+
+
+def _lone(values: np.ndarray, marker: str) -> str:
+    """Return the marker where some point has no neighbour, and so no line: else none is needed."""
+    there = np.isfinite(values)
+    beside = np.pad(there, ((0, 0), (1, 1))) if there.size else there
+    return marker if (there & ~(beside[:, :-2] | beside[:, 2:])).any() else ""
+
+
+def _finding(name: str, stacks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """Return where the validation curves (training, without one) end."""
+    ends: dict[str, str] = {}
+    for variant, (training, validation) in stacks.items():
+        mean = mean_and_band(
+            (validation if validation.size else training) * formatting.factor_of(name)
+        )[0]
+        there = np.flatnonzero(np.isfinite(mean))
+        if len(there):
+            ends[variant] = f"{variant} {formatting.figures(mean[there[-1]])} (epoch {there[-1]})"
+    where = "Validation" if any(pair[1].size for pair in stacks.values()) else "Training"
+    unit = " in %" if formatting.factor_of(name) == 100.0 else ""
+    words = name.replace("_", " ")
+    return f"{where} {words}{unit}, mean over seeds, ends at: {formatting.listed(ends.values())}."
 
 
 def _phase_ends(report: ReportData, variants: Iterable[str]) -> list[int]:
@@ -259,7 +303,8 @@ def _limits(
         top = float(np.quantile(values, 0.98))
         high = top * 1.5 if high > 10 * top > 0 else high
     air = (high - low or abs(high) or 1.0) * 0.05
-    return Limits(low - air, high + air, False, last)
+    least = 0.0 if low >= 0 else -np.inf  # neither a share nor a loss goes below it
+    return Limits(max(low - air, least), high + air, False, last)
 
 
 def _tells_more(whole: Limits | None, part: Limits | None) -> bool:
@@ -280,6 +325,22 @@ def _finish(axis: Axes, limits: Limits | None) -> None:
         plain_log(axis.yaxis)
     axis.set_ylim(limits.low, limits.high)
     axis.set_xlim(-0.03 * limits.last, 1.03 * limits.last or 1)
+    _mark_beyond(axis, limits.high)
+
+
+def _mark_beyond(axis: Axes, top: float) -> None:
+    """Mark where a mean leaves the axes at the top, with how far it goes."""
+    for each in list(axis.lines):
+        y = np.asarray(each.get_ydata(), float)
+        beyond = np.flatnonzero(y > top)
+        if str(each.get_label()).startswith("_child") or not len(beyond):
+            continue
+        where = np.asarray(each.get_xdata(), float)[beyond[0]]
+        axis.plot(where, top, marker="^", markersize=5, color=each.get_color(), clip_on=False)
+        axis.annotate(
+            formatting.figures(np.nanmax(y)), (where, top), xytext=(4, -3),
+            textcoords="offset points", va="top", fontsize=7.5, color=each.get_color(),
+        )  # fmt: skip
 
 
 def _title(name: str) -> str:
@@ -293,5 +354,5 @@ def _caption(stacks: Iterable[tuple[np.ndarray, np.ndarray]], lines: int) -> str
         f"Bold: the mean over seeds. Thin: {thin}. Band: one standard deviation either side, "
         "from three seeds, within the seeds' range. Epoch 0 is before training. Training "
         "values are running ones, as fit reports them, with Dropout at work; validation is in "
-        "inference mode."
+        "inference mode. A triangle at the top: the mean goes on to the number beside it."
     )

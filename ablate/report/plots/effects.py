@@ -1,32 +1,30 @@
 """The differences that a study is about: variants, factors, contributions, generalisation gaps.
 
-Each is a forest plot. Variants have every seed's value at the left and the paired differences to
-the baseline at the right; the others have a row per effect.
+Each is a forest plot with a row per variant or effect; every seed's value has one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from ablate.analysis import MetricSummary
+from ablate.analysis import Comparison, MetricSummary
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import line_style
-from ablate.report.names import most_telling, shortened
+from ablate.report.names import shortened
 from ablate.report.plots.forest import (
     MARGIN_BAND,
+    MOST_COLOURS,
     MOST_ROWS,
-    draw_difference,
     draw_differences,
     draw_row,
-    finish_differences,
     margin_of,
-    plain_rows,
     row_height,
     row_names,
     say_lost,
+    styled,
 )
-from ablate.report.plots.theme import drawn, panels
+from ablate.report.plots.theme import drawn, keyed, panels, within_shares
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
@@ -36,7 +34,52 @@ MOST_EFFECTS = 40
 
 @drawn
 def effects(report: ReportData) -> Iterator[Plot]:
-    """Draw the headline metric's values and paired differences."""
+    """Draw the paired differences of the headline metric to the baseline."""
+    analysis = report.analysis
+    rows = {
+        name: effect
+        for name in report.by_effect
+        if analysis.source(name) != analysis.source(analysis.baseline)
+        and (effect := analysis.effect(name)) is not None
+        and effect.n
+        # What a variant lacks that was made by leaving out is told as a contribution.
+        and (effect.family != "leave one out" or not analysis.contributions)
+    }
+    if not rows:
+        return
+    names = styled(report, report.most_telling(list(rows), MOST_ROWS))
+    figure = draw_differences(
+        {name: rows[name] for name in names}, list(names.values()), "Difference", analysis
+    )
+    level = formatting.percent(analysis.confidence)
+    caption = (
+        f"Variant minus {analysis.baseline}: a mark per seed; the diamond is the mean, the line "
+        f"the paired {level} interval of that comparison. A filled diamond is better or worse "
+        "after correction for the comparisons, an open one is not. There is no interval under "
+        "three seeds."
+    )
+    if len(names) > MOST_COLOURS:
+        caption += " What is inconclusive is grey."
+    if len(rows) > len(names):
+        caption += (
+            f" The {MOST_ROWS} variants with the largest differences are drawn; "
+            f"{len(rows) - len(names)} more are in the table."
+        )
+    if margin_of(rows.values()) is not None:
+        caption += MARGIN_BAND
+    title = f"Difference to {shortened(analysis.baseline)}"
+    finding = " ".join(analysis.answers.get("variants", ()))
+    yield Plot("effects", title, caption, figure, finding or _found(rows))
+
+
+def _found(rows: Mapping[str, Comparison]) -> str:
+    """Return the sentences of comparisons."""
+    return " ".join(f"{each.words}." for each in rows.values() if each.words)
+
+
+@drawn
+def values(report: ReportData) -> Iterator[Plot]:
+    """Draw the headline metric of every seed."""
     analysis = report.analysis
     metric = analysis.metric
     summaries = {each.name: each.metrics.get(metric, MetricSummary()) for each in analysis.variants}
@@ -44,36 +87,29 @@ def effects(report: ReportData) -> Iterator[Plot]:
         return
     lost = {each.name: each.failures.lost.count for each in analysis.variants}
     shown = [name for name in report.by_effect if summaries[name].n or lost[name]]
-    names = most_telling(report, shown, MOST_ROWS)
+    names = styled(report, report.most_telling(shown, MOST_ROWS))
     scale = scale_of(analysis, metric)
-    compared = any(each.n for each in analysis.effects if each.metric == metric)
-    figure, axes = panels(2 if compared else 1, height=row_height(len(names)), sharey=True)
-    rows = range(len(names))
-    for row, name in zip(rows, names, strict=True):
-        summary = summaries[name]
-        style = line_style(report.order.index(name))
-        if not summary.n:
+    figure, axes = panels(height=row_height(len(names)))
+    for row, (name, style) in enumerate(names.items()):
+        if not summaries[name].n:
             say_lost(axes[0], row, lost[name])
             continue
-        draw_row(axes[0], row, summary, style, scale)
-        if compared and name != analysis.baseline:
-            effect = analysis.effect(name)
-            if effect is not None and effect.n:
-                draw_difference(axes[1], row, effect, style, scale)
-    row_names(axes[0], names)
+        with keyed(axes[0], name):
+            draw_row(axes[0], row, name, summaries[name], style, scale)
+    row_names(axes[0], list(names))
+    within_shares(axes[0], scale.unit == "%", horizontal=True)
     axes[0].set_xlabel(formatting.axis_title(metric))
-    axes[0].set_title("Every seed")
-    if compared:
-        finish_differences(
-            axes[1], "Difference", analysis.direction, scale, margin=margin_of(analysis.effects)
-        )
-        axes[1].set_title(f"Paired differences to {shortened(analysis.baseline, 22)}")
-    yield Plot(
-        "effects",
-        f"Every seed, and the difference to {shortened(analysis.baseline)}",
-        _caption(report, len(shown) - len(names)),
-        figure,
+    level = formatting.percent(analysis.confidence)
+    caption = f"A mark per seed; the bar is their mean, the line its {level} interval."
+    if len(shown) > len(names):
+        caption += f" The {MOST_ROWS} variants with the largest differences are drawn."
+    means = formatting.listed(
+        f"{name} {scale.value(summaries[name].mean)}{f' {scale.unit}' if scale.unit else ''}"
+        for name in names
+        if summaries[name].n
     )
+    title = f"{formatting.metric_title(metric).capitalize()} of every seed"
+    yield Plot("values", title, caption, figure, f"Means over the seeds: {means}.")
 
 
 @drawn
@@ -101,7 +137,8 @@ def factor_effects(report: ReportData) -> Iterator[Plot]:
         caption += f" {len(rows) - len(shown)} more are in the table."
     if margin_of(rows) is not None:
         caption += MARGIN_BAND
-    yield Plot("factor-effects", "What each factor does", caption, figure)
+    finding = " ".join(analysis.answers.get("factors", ()))
+    yield Plot("factor-effects", "What each factor does", caption, figure, finding)
 
 
 @drawn
@@ -131,7 +168,8 @@ def contributions(report: ReportData) -> Iterator[Plot]:
         caption += f" The first {len(shown)} of {len(rows)} are drawn."
     if margin_of(rows) is not None:
         caption += MARGIN_BAND
-    yield Plot("contributions", "What each part adds", caption, figure)
+    finding = " ".join(analysis.answers.get("contributions", ()))
+    yield Plot("contributions", "What each part adds", caption, figure, finding)
 
 
 @drawn
@@ -144,50 +182,35 @@ def gaps(report: ReportData) -> Iterator[Plot]:
         for name in dict.fromkeys((bare, "loss"))
         if any(each.metric == name and each.summary.n for each in analysis.gaps)
     ]
-    names = [
-        name
-        for name in report.order
-        if any(each.variant == name and each.summary.n for each in analysis.gaps)
-    ][:MOST_ROWS]
+    measured = {each.variant for each in analysis.gaps if each.summary.n}
+    names = styled(report, [name for name in report.by_effect if name in measured][:MOST_ROWS])
     if not metrics or not names:
         return
-    figure, axes = panels(len(metrics), height=row_height(len(names)), sharey=True)
+    figure, axes = panels(1, len(metrics), height=len(metrics) * row_height(len(names)))
+    findings = []
     for axis, metric in zip(axes, metrics, strict=True):
         rows = {each.variant: each.summary for each in analysis.gaps if each.metric == metric}
-        scale = formatting.metric_scale(metric, (), ())
-        for row, name in enumerate(names):
+        known = [each for each in rows.values() if each.mean is not None]
+        scale = formatting.metric_scale(
+            metric, [each.mean or 0.0 for each in known], [each.sd for each in known]
+        )
+        for row, (name, style) in enumerate(names.items()):
             summary = rows.get(name)
             if summary is None or not summary.n:
                 continue
-            draw_row(axis, row, summary, line_style(report.order.index(name)), scale)
+            with keyed(axis, name):
+                draw_row(axis, row, name, summary, style, scale)
         axis.axvline(0, color="black", linewidth=1.0, zorder=1)
         label = f"{metric.replace('_', ' ').capitalize()}: training − test"
         axis.set_xlabel(scale.difference_titled(label))
-        plain_rows(axis)
-    row_names(axes[0], names)
+        row_names(axis, list(names))
+        means = formatting.listed(
+            f"{name} {scale.difference(rows[name].mean)}" for name in names if name in rows
+        )
+        findings.append(f"{scale.difference_titled(label)}: {means}.")
     caption = (
         "Both in inference mode, on the weights training ended with. A mark per seed, the bar "
         "their mean, the line its interval. Far from zero, the network knows its training "
         "rows better than the test rows: it overfits."
     )
-    yield Plot("gaps", "Generalisation gap", caption, figure)
-
-
-def _caption(report: ReportData, left_out: int) -> str:
-    analysis = report.analysis
-    level = formatting.percent(analysis.confidence)
-    parts = [
-        f"Left, a mark for every seed; the bar is the mean and the line its {level} interval. "
-        "Right, the difference to the baseline seed by seed; the diamond is its mean and the line "
-        f"the paired {level} interval, per comparison. A filled diamond is better or worse "
-        "after correction for the comparisons, an open one is not. There is no interval under "
-        "three seeds."
-    ]
-    if margin_of(analysis.effects) is not None:
-        parts.append(MARGIN_BAND.strip())
-    if left_out:
-        parts.append(
-            f"The {MOST_ROWS} variants with the largest differences are drawn; {left_out} more "
-            "are in the table."
-        )
-    return " ".join(parts)
+    yield Plot("gaps", "Generalisation gap", caption, figure, " ".join(findings))

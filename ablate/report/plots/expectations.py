@@ -54,6 +54,7 @@ def expectations(report: ReportData) -> Iterator[Plot]:
         "Circles: found here, with the interval; green consistent, orange inconsistent, grey too "
         "imprecise or not judged.",
         figure,
+        " ".join(each.text for each in report.analysis.expectations),
     )
 
 
@@ -70,7 +71,7 @@ def _panel(axis: Axes, claim: str, metric: str, claims: list[Expectation]) -> No
         _mark(axis, row + 0.14, each.ours, each.ours_low, each.ours_high, factor,
               colour=_VERDICTS[each.verdict], marker="o")  # fmt: skip
     names = [
-        shortened(f"{each.variant} against {each.than}" if each.than else each.variant)
+        shortened(f"{each.variant} against {each.than}" if each.than else each.variant, 26)
         for each in claims
     ]
     axis.set_yticks(

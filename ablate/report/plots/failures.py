@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from ablate.analysis import Failures
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.plots.forest import MOST_ROWS, row_names
-from ablate.report.plots.theme import drawn, panels
+from ablate.report.plots.forest import MOST_ROWS, row_height, row_names
+from ablate.report.plots.theme import drawn, legend, panels
 from ablate.report.report_data import ReportData
 
 #: Outcome, colour, hatch: the hatch tells them apart in grey.
@@ -32,7 +32,7 @@ def failures(report: ReportData) -> Iterator[Plot]:
         return
     names = [each for each in report.order if each in lost or len(found) <= MOST_ROWS]
     names = names[:MOST_ROWS]
-    figure, axes = panels(height=1.25 + 0.3 * max(len(names), 2))
+    figure, axes = panels(height=row_height(len(names)))
     axis = axes[0]
     for label, colour, hatch in _KINDS:
         lengths = [_counts(found[name])[label] for name in names]
@@ -53,7 +53,7 @@ def failures(report: ReportData) -> Iterator[Plot]:
     row_names(axis, names)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("Trials")
-    figure.legend(loc="outside upper center", ncols=5)
+    legend(figure)
     level = formatting.percent(report.analysis.confidence)
     caption = (
         "Diverged: a loss or a weight became non-finite. Failed: the trial ended in an error. "
@@ -63,7 +63,8 @@ def failures(report: ReportData) -> Iterator[Plot]:
     )
     if len(found) > len(names):
         caption += f" {len(names)} of {len(found)} variants are drawn, those with losses."
-    yield Plot("failures", "What became of the trials", caption, figure)
+    finding = " ".join(report.analysis.answers.get("trials", ()))
+    yield Plot("failures", "What became of the trials", caption, figure, finding)
 
 
 def _counts(failures: Failures) -> dict[str, int]:

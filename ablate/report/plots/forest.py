@@ -14,13 +14,18 @@ from matplotlib.figure import Figure
 
 from ablate.analysis import Analysis, Comparison, Direction, MetricSummary
 from ablate.report import formatting
-from ablate.report.lines import GREY, LineStyle
+from ablate.report.lines import GREY, LineStyle, line_style
 from ablate.report.names import fitted_names
-from ablate.report.plots.theme import FAILED, panels
+from ablate.report.plots.theme import FAILED, keyed, panels, tell
+from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
 #: Rows that one figure holds; beyond, those with the largest effects are drawn.
 MOST_ROWS = 60
+#: Rows that each have a colour of their own; of more, those that decide nothing are grey.
+MOST_COLOURS = 12
+
+_QUIET = LineStyle(GREY, "o", "-")
 
 
 def draw_differences(
@@ -33,8 +38,9 @@ def draw_differences(
     """Return a figure with a row of paired differences for each named comparison."""
     scale = scale_of(analysis, analysis.metric)
     figure, axes = panels(height=row_height(len(rows)))
-    for row, (effect, style) in enumerate(zip(rows.values(), styles, strict=True)):
-        draw_difference(axes[0], row, effect, style, scale)
+    for row, ((name, effect), style) in enumerate(zip(rows.items(), styles, strict=True)):
+        with keyed(axes[0], name):
+            draw_difference(axes[0], row, name, effect, style, scale)
     row_names(axes[0], list(rows))
     finish_differences(axes[0], label, analysis.direction, scale, word, margin_of(rows.values()))
     return figure
@@ -49,14 +55,26 @@ def margin_of(rows: Iterable[Comparison]) -> float | None:
 MARGIN_BAND = " The band is the margin of what is called equivalent."
 
 
+def styled(report: ReportData, names: Sequence[str]) -> dict[str, LineStyle]:
+    """Return how each variant's row looks; of many, those of which nothing is decided are grey."""
+    found = {}
+    for name in names:
+        effect = report.analysis.effect(name)
+        decided = effect is not None and effect.verdict in ("better", "worse")
+        plain = len(names) <= MOST_COLOURS or decided or name == report.analysis.baseline
+        found[name] = line_style(report.order.index(name)) if plain else _QUIET
+    return found
+
+
 def row_height(rows: int) -> float:
     """Return the height in inches of a figure with one line per row."""
-    return 1.25 + 0.36 * max(rows, 2)
+    return 0.75 + (0.36 if rows <= MOST_COLOURS else 0.25) * max(rows, 2)
 
 
-def row_names(axis: Axes, names: list[str], *, size: float = 9.0) -> None:
+def row_names(axis: Axes, names: list[str]) -> None:
     """Name the rows of a forest plot, the first on top."""
-    labels = fitted_names(names)
+    few = len(names) <= MOST_COLOURS
+    labels, size = fitted_names(names, 24, 2 if few else 1), 9.0 if few else 8.0
     axis.set_yticks(
         range(len(names)), [labels[each] for each in names], fontsize=size, linespacing=0.95
     )
@@ -79,10 +97,15 @@ def scatter_offsets(count: int, spread: float = 0.16) -> np.ndarray:
 
 
 def draw_row(
-    axis: Axes, row: float, summary: MetricSummary, style: LineStyle, scale: formatting.Scale
+    axis: Axes,
+    row: float,
+    name: str,
+    summary: MetricSummary,
+    style: LineStyle,
+    scale: formatting.Scale,
 ) -> None:
     """Draw one row: a dot per seed, the mean as a bar, the interval as a line below the dots."""
-    _draw_seeds(axis, row, summary.values, style, scale)
+    _draw_seeds(axis, row, name, summary.values, style, scale, scale.unit)
     _draw_interval(axis, row, summary.low, summary.high, style, scale)
     if summary.mean is not None:
         axis.plot(
@@ -93,6 +116,8 @@ def draw_row(
             markeredgewidth=2.2,
             color=style.colour,
         )
+        tell(axis, name, [summary.mean * scale.factor], [row + 0.2], "mean", at="",
+             unit=scale.unit, sideways=True)  # fmt: skip
 
 
 def say_lost(axis: Axes, row: float, count: int) -> None:
@@ -105,15 +130,25 @@ def say_lost(axis: Axes, row: float, count: int) -> None:
 
 
 def draw_difference(
-    axis: Axes, row: float, effect: Comparison, style: LineStyle, scale: formatting.Scale
+    axis: Axes,
+    row: float,
+    name: str,
+    effect: Comparison,
+    style: LineStyle,
+    scale: formatting.Scale,
 ) -> None:
     """Draw one row of paired differences with mean, interval and the numbers at its right."""
-    _draw_seeds(axis, row, effect.differences, style, scale)
+    unit = scale.difference_unit
+    _draw_seeds(axis, row, name, effect.differences, style, scale, unit)
     if effect.mean is None:
         return
     words = scale.difference(effect.mean)
+    label = "mean difference"
     if _draw_interval(axis, row, effect.low, effect.high, style, scale):
         words += f"  [{scale.interval(effect.low, effect.high, sign=True)}]"
+        label += f" of {formatting.counted(effect.n, 'seed')}"
+    tell(axis, name, [effect.mean * scale.factor], [row + 0.2], label, at="", unit=unit,
+         sideways=True)  # fmt: skip
     holds = effect.verdict in ("better", "worse")
     axis.plot(
         effect.mean * scale.factor,
@@ -130,7 +165,7 @@ def draw_difference(
         words,
         transform=axis.get_yaxis_transform(),
         va="center",
-        fontsize=8.5,
+        fontsize=8.0,
         color="black" if holds else GREY,
     )
 
@@ -151,17 +186,27 @@ def finish_differences(
     low, high = axis.get_xlim()
     axis.set_xlim(min(low, 0), max(high, 0))
     way = f"{word} →" if direction == "max" else f"← {word}"
-    axis.set_xlabel(f"{scale.difference_titled(label)}    {way}")
+    axis.set_xlabel(f"{scale.difference_titled(label)} · {way}")
     plain_rows(axis)
 
 
 def _draw_seeds(
-    axis: Axes, row: float, values: Mapping[int, float], style: LineStyle, scale: formatting.Scale
+    axis: Axes,
+    row: float,
+    name: str,
+    values: Mapping[int, float],
+    style: LineStyle,
+    scale: formatting.Scale,
+    unit: str,
 ) -> None:
     many = len(values) > 40
+    heights = row - 0.12 + scatter_offsets(len(values), 0.12)
+    places = np.array(list(values.values())) * scale.factor
+    seeds = [f"seed {seed}" for seed in values]
+    tell(axis, name, places, heights, seeds, at="", unit=unit, sideways=True)
     axis.plot(
-        np.array(list(values.values())) * scale.factor,
-        row - 0.12 + scatter_offsets(len(values), 0.12),
+        places,
+        heights,
         linestyle="none",
         marker=style.marker,
         markersize=3.0 if many else 4.5,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import line, line_style
-from ablate.report.plots.theme import drawn, panels
+from ablate.report.plots.theme import drawn, keyed, panels, tell
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 
@@ -30,16 +30,13 @@ def interactions(report: ReportData) -> Iterator[Plot]:
         return
     shown = pairs[:MOST_PAIRS]
     scale = scale_of(analysis, analysis.metric)
-    columns = min(len(shown) * 2, 4) if len(shown) > 1 else 2
-    rows = -(-2 * len(shown) // columns)
-    figure, axes = panels(columns, rows, height=0.5 + 2.9 * rows, sharey=True)
+    rows = len(shown)
+    figure, axes = panels(2, rows, height=0.3 + 2.4 * rows, sharey=True)
     for axis, (first, second) in zip(
         axes, [each for pair in shown for each in (pair, pair[::-1])], strict=False
     ):
         _draw_pair(axis, values, usable, first, second, scale)
-    for axis in axes[2 * len(shown) :]:
-        axis.set_visible(False)
-    for axis in axes[::columns]:
+    for axis in axes[::2]:
         axis.set_ylabel(formatting.axis_title(analysis.metric))
     caption = (
         "Means over all other factors; thin lines are the seeds. Each pair of factors is "
@@ -48,7 +45,8 @@ def interactions(report: ReportData) -> Iterator[Plot]:
     )
     if len(pairs) > len(shown):
         caption += f" The first {len(shown)} of {len(pairs)} pairs are drawn."
-    yield Plot("interactions", "How the factors work together", caption, figure)
+    finding = " ".join(analysis.answers.get("factors", ()))
+    yield Plot("interactions", "How the factors work together", caption, figure, finding)
 
 
 def _cells(report: ReportData) -> list[tuple[Mapping[str, str], Mapping[int, float]]]:
@@ -80,16 +78,22 @@ def _draw_pair(
         if not by_seed:
             continue
         rows = np.array(list(by_seed.values()))
-        for row in rows[:60]:
-            axis.plot(places, row, color=style.colour, linewidth=0.6, alpha=0.3)
         counts = np.isfinite(rows).sum(axis=0)
         with np.errstate(invalid="ignore"):
             means = np.where(counts > 0, np.nansum(rows, axis=0) / counts, np.nan)
-        line(axis, places, means, style, f"{lines}={level}", markersize=6)
+        name = f"{lines}={level}"
+        with keyed(axis, name):
+            for row in rows[:60]:
+                axis.plot(places, row, color=style.colour, linewidth=0.6, alpha=0.3)
+            line(axis, places, means, style, name, markersize=6)
+        for seed, row in list(zip(by_seed, rows, strict=True))[:60]:
+            tell(axis, name, places, row, f"seed {seed}", at="", unit=scale.unit)
+        tell(axis, name, places, means, "mean", at="", unit=scale.unit)
     axis.set_xticks(places, list(levels[along]))
     axis.set_xlim(-0.35, len(places) - 0.65)
     axis.set_xlabel(along)
-    axis.legend(loc="best", handlelength=3.0)
+    # Above the axes, where no line can run through it.
+    axis.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), handlelength=3.0, borderpad=0.1)
 
 
 def _averaged(

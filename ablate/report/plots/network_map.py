@@ -15,7 +15,7 @@ from ablate.report.document import Plot
 from ablate.report.lines import GREY, PALETTE
 from ablate.report.names import shortened
 from ablate.report.network_map import Row, ScreenReport
-from ablate.report.plots.theme import WIDTH, blank, themed
+from ablate.report.plots.theme import WIDTH, blank, tell, themed
 
 #: Inches of a row, and those above and below all of them.
 _ROW, _ABOVE, _BELOW = 0.24, 0.35, 0.62
@@ -92,9 +92,9 @@ def _draw_network(
         if index is not None and len(row.factors) > 1:
             name = report.design.sites[index].layer
         weight = "bold" if index is not None and report.is_picked(index) else "normal"
-        axis.text(right, at, shortened(name, 30), va="center", fontsize=8.5, weight=weight)
+        axis.text(right, at, shortened(name, 20), va="center", fontsize=8.5, weight=weight)
         if turn == 0:
-            axis.text(right + 4.2, at, shortened(row.kind, 18), va="center", ha="right",
+            axis.text(right + 4.2, at, shortened(row.kind, 12), va="center", ha="right",
                       fontsize=8.0, color=GREY)  # fmt: skip
 
 
@@ -113,9 +113,12 @@ def _draw_effects(
                       color=colour, linewidth=1.8, solid_capstyle="butt")  # fmt: skip
         axis.plot(factor.effect * scale.factor, at, marker="o", markersize=6, color=colour,
                   markerfacecolor=colour if picked else "white", markeredgewidth=1.4)  # fmt: skip
-        words = scale.difference(factor.effect) + ("  picked" if picked else "")
-        axis.text(1.03, at, words, transform=axis.get_yaxis_transform(), va="center",
-                  fontsize=8.5, color=colour)  # fmt: skip
+        axis.text(1.03, at, scale.difference(factor.effect), transform=axis.get_yaxis_transform(),
+                  va="center", fontsize=8.5, color=colour,
+                  weight="bold" if picked else "normal")  # fmt: skip
+        site, value = report.design.factors[index], factor.effect * scale.factor
+        label = "picked" if picked else ""
+        tell(axis, site, [value], [at], label, at="", unit=scale.difference_unit, sideways=True)
     axis.axvline(0, color="black", linewidth=1.0, zorder=1)
     low, high = axis.get_xlim()
     axis.set_xlim(min(low, 0), max(high, 0))
@@ -123,5 +126,4 @@ def _draw_effects(
     axis.grid(False, axis="y")
     axis.spines["left"].set_visible(False)
     way = "better →" if report.found.direction == "max" else "← better"
-    title = f"Change of {formatting.metric_title(report.found.metric)}"
-    axis.set_xlabel(f"{scale.difference_titled(title)}    {way}")
+    axis.set_xlabel(f"{scale.difference_titled('Effect')} · {way}")

@@ -18,8 +18,16 @@ from matplotlib.axes import Axes
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import LineStyle, line_style
-from ablate.report.names import common_beginning, shortened
-from ablate.report.plots.theme import drawn, panels, plain_log
+from ablate.report.names import common_beginning
+from ablate.report.plots.theme import (
+    drawn,
+    keyed,
+    legend,
+    panels,
+    plain_log,
+    tell,
+    within_shares,
+)
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of
 from ablate.study.resolved import ResolvedVariant
@@ -42,53 +50,71 @@ def learning_rates(report: ReportData) -> Iterator[Plot]:
         return
     analysis = report.analysis
     scale = scale_of(analysis, analysis.metric)
-    figure, axes = panels(height=3.8)
+    figure, axes = panels(height=3.6)
     for index, (name, responses) in enumerate(lines.items()):
-        draw_response(axes[0], responses, line_style(index), scale.factor, name)
+        draw_response(axes[0], responses, line_style(index), scale, name, at="learning rate")
+    within_shares(axes[0], scale.unit == "%")
     finish_response(axes[0], lines, log=True)
     axes[0].set_xlabel("Learning rate (log)")
     axes[0].set_ylabel(formatting.axis_title(analysis.metric))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    legend(figure)
     yield Plot(
         "learning-rates",
         f"{formatting.metric_title(analysis.metric).capitalize()} over the learning rate",
         "A mark per seed, the line through the means. Crosses at the bottom count the trials "
         "that diverged, failed or collapsed at that rate; they are in no mean.",
         figure,
+        response_finding(lines, scale, "learning rate", analysis.direction),
     )
+
+
+def response_finding(
+    lines: Mapping[str, Sequence[Response]], scale: formatting.Scale, what: str, direction: str
+) -> str:
+    """Return where each line has its best mean, and how many trials it lost in all."""
+    parts = []
+    for name, responses in lines.items():
+        means = {each.at: float(np.mean(each.values)) for each in responses if each.values}
+        lost = sum(each.lost for each in responses)
+        words = "has no completed trial"
+        if means:
+            best = (max if direction == "max" else min)(means, key=lambda at: means[at])
+            words = f"is best at {formatting.figures(best)}"
+            words += f" ({scale.value(means[best])}{f' {scale.unit}' if scale.unit else ''})"
+        parts.append(f"{name} {words}" + (f" and lost {lost}" if lost else ""))
+    return f"Over the {what}, {formatting.listed(parts)}."
 
 
 def draw_response(
     axis: Axes,
     responses: Sequence[Response],
     style: LineStyle,
-    factor: float,
-    label: str,
+    scale: formatting.Scale,
+    name: str,
     *,
+    at: str,
     joined: bool = True,
 ) -> None:
-    """Draw one variant's response: a mark per seed and, if `joined`, the line of the means."""
+    """Draw one variant's response over `at`: a mark per seed, the line of means if `joined`."""
     ordered = sorted(responses, key=lambda each: each.at)
-    dots = [(each.at, value * factor) for each in ordered for value in each.values]
-    if dots:
+    dots = [(each.at, value * scale.factor) for each in ordered for value in each.values]
+    means = [(each.at, np.mean(each.values) * scale.factor) for each in ordered if each.values]
+    with keyed(axis, name):
+        if dots:
+            x, y = np.array(dots).T
+            axis.plot(
+                x, y, linestyle="none", marker=style.marker, markersize=4.5, markeredgewidth=0,
+                color=style.colour, alpha=0.5,
+            )  # fmt: skip
+            tell(axis, name, x, y, at=at, unit=scale.unit)
         axis.plot(
-            *np.array(dots).T,
-            linestyle="none",
-            marker=style.marker,
-            markersize=4.5,
-            markeredgewidth=0,
+            *(np.array(means).T if means else ([], [])),
             color=style.colour,
-            alpha=0.5,
+            linestyle=style.dash if joined else "none",
+            marker=style.marker,
+            markersize=5.5,
+            label=name,
         )
-    means = [(each.at, np.mean(each.values) * factor) for each in ordered if each.values]
-    axis.plot(
-        *(np.array(means).T if means else ([], [])),
-        color=style.colour,
-        linestyle=style.dash if joined else "none",
-        marker=style.marker,
-        markersize=5.5,
-        label=shortened(label),
-    )
 
 
 def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log: bool) -> None:
@@ -97,10 +123,12 @@ def finish_response(axis: Axes, lines: Mapping[str, Sequence[Response]], *, log:
         axis.set_xscale("log")
         ticks = {each.at for responses in lines.values() for each in responses}
         plain_log(axis.xaxis, sorted(ticks))
-    for index, responses in enumerate(lines.values()):
+    for index, (name, responses) in enumerate(lines.items()):
         height = 0.025 + 0.045 * index
         for each in responses:
-            if each.lost:
+            if not each.lost:
+                continue
+            with keyed(axis, name):
                 axis.plot(
                     each.at,
                     height,

@@ -17,14 +17,16 @@ from ablate.analysis import expected_best
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import line, line_style
-from ablate.report.plots.response import Response, draw_response, finish_response
-from ablate.report.plots.theme import panels, plain_log, themed
+from ablate.report.plots.response import (
+    Response,
+    draw_response,
+    finish_response,
+    response_finding,
+)
+from ablate.report.plots.theme import keyed, legend, panels, tell, themed, within_shares
 
 if TYPE_CHECKING:
     from ablate.analysis.search import Searched
-
-#: More values than this are not each marked on a log axis.
-MARKED = 6
 
 
 def plots(searched: Searched) -> list[Plot]:
@@ -39,28 +41,32 @@ def plots(searched: Searched) -> list[Plot]:
 def _budget_curve(searched: Searched) -> Plot | None:
     figure, axes = panels(height=3.4)
     factor = formatting.factor_of(searched.objective)
-    some = False
+    unit = " %" if factor == 100.0 else ""
+    ends: list[str] = []
     for index, variant in enumerate(searched.variants):
         values = [math.nan if each.score is None else each.score for each in searched.of(variant)]
         curve = expected_best(values, searched.direction) * factor
         if not len(curve):
             continue
-        some = True
         style = line_style(index)
         points, sparse = np.arange(1, len(curve) + 1), max(len(curve) // 8, 1)
-        line(axes[0], points, curve, style, variant, markevery=sparse)
-    if not some:
+        with keyed(axes[0], variant):
+            line(axes[0], points, curve, style, variant, markevery=sparse)
+        tell(axes[0], variant, points, curve, at="points", unit=unit)
+        ends.append(f"{variant} {formatting.figures(curve[-1])}{unit} after {len(curve)}")
+    if not ends:
         return None
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_xlabel("Points tried, k")
     axes[0].set_ylabel(formatting.axis_title(searched.objective))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    legend(figure)
     return Plot(
         "search-budget",
         "Expected best of k points",
         "What the best of k points would have been on average (unbiased over all subsets of the "
         "points tried; a lost point counts as the worst). Compare variants at one k.",
         figure,
+        f"The expected best is {formatting.listed(ends)} points.",
     )
 
 
@@ -86,24 +92,25 @@ def _response(searched: Searched, name: str) -> Plot | None:
         return None
     log = name in searched.log and numeric
     alone = not any(len(each.values) > 1 for each in searched.points)
-    factor = formatting.factor_of(searched.objective)
+    scores = [score for each in searched.points for score in each.scores]
+    scale = formatting.metric_scale(searched.objective, scores, [])
+    title = formatting.parameter(name)
     figure, axes = panels(height=3.6)
     for variant, points in lines.items():
         style = line_style(searched.variants.index(variant))
         # A line through points that differ in more than this parameter would say too much.
         joined = not any(len(each.values) > 1 for each in searched.of(variant))
-        draw_response(axes[0], points, style, factor, variant, joined=joined)
+        draw_response(axes[0], points, style, scale, variant, at=title, joined=joined)
+    within_shares(axes[0], scale.unit == "%")
     finish_response(axes[0], lines, log=log)
-    if log and len({each.at for points in lines.values() for each in points}) > MARKED:
-        plain_log(axes[0].xaxis)  # marks at every point would run into each other
     if not numeric:
         axes[0].set_xticks(range(len(levels)), levels)
-    axes[0].set_xlabel(f"{formatting.parameter(name)}{' (log)' if log else ''}")
+    axes[0].set_xlabel(f"{title}{' (log)' if log else ''}")
     axes[0].set_ylabel(formatting.axis_title(searched.objective))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    legend(figure)
     return Plot(
         f"search-{formatting.anchor(name)}",
-        f"Response to {formatting.parameter(name)}",
+        f"Response to {title}",
         "A mark per trial. Crosses at the foot count the trials that were lost there."
         + (
             " The lines join the means."
@@ -111,4 +118,5 @@ def _response(searched: Searched, name: str) -> Plot | None:
             else " A line joins the means where nothing else varies; elsewhere other parameters do."
         ),
         figure,
+        response_finding(lines, scale, title, searched.direction) if numeric else "",
     )

@@ -15,7 +15,7 @@ from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import GREY, PALETTE, line_style
 from ablate.report.names import shortened
-from ablate.report.plots.theme import panels, themed
+from ablate.report.plots.theme import legend, panels, themed
 from ablate.report.synthesis import Unit
 
 #: Rows of one figure; beyond, claims are drawn without their studies.
@@ -59,7 +59,7 @@ def _forest(claims: Sequence[Claim], metric: str, confidence: float) -> Plot:
     axis.grid(False, axis="y")
     axis.axvline(0, color="black", linewidth=1.0, zorder=1)
     better = "better →" if claims[0].direction == "max" else "← better"
-    axis.set_xlabel(f"{unit.title}    {better}")
+    axis.set_xlabel(f"{unit.title} · {better}")
     level = formatting.percent(confidence)
     return Plot(
         f"synthesis-{formatting.anchor(metric)}",
@@ -118,7 +118,7 @@ def _profiles(across: Across) -> Plot:
         )  # fmt: skip
     axis.set_xlabel("Accuracy τ (%)")
     axis.set_ylabel("Runs above τ (%)")
-    axis.legend()
+    legend(figure)
     return Plot(
         "profiles",
         "Performance profiles",

@@ -99,7 +99,7 @@ def _percentiles(axis: Axes, epochs: np.ndarray, values: np.ndarray, colour: str
 
 def _by_depth(found: Measured) -> Plot:
     """The percentiles of all units of each layer, before training and at the end."""
-    figure, axes = grid(2, height=3.2, sharey=True)
+    figure, axes = grid(2, sharey=True)
     for axis, at, title in zip(axes, (0, -1), ("Before training", "At the end"), strict=True):
         for ordinal, variant in enumerate(found.variants):
             low, median, high = (
@@ -114,7 +114,6 @@ def _by_depth(found: Measured) -> Plot:
         axis.set_title(title)
         layer_axis(axis, found.layers)
     axes[0].set_ylabel("input of the activation")
-    axes[1].legend()
     return Plot(
         "depth",
         "Inputs of the activations by depth",
@@ -143,7 +142,6 @@ def _lost_units(found: Measured) -> Iterator[Plot]:
         over_layers(axis, found, f"scalar/{{}}/{what}", labels[what], factor=100)
         axis.set_title(what.capitalize())
         axis.set_ylim(bottom=0)
-    axes[0].legend()
     yield Plot(
         "lost",
         f"{' and '.join(shown).capitalize()} units at the end",

@@ -35,12 +35,11 @@ def _modes(found: Measured) -> Plot:
     over_epochs(axes[0], found, gap, "moving − batch mean")
     over_epochs(axes[1], found, ratio, "moving / batch variance", log=True)
     over_epochs(axes[2], found, "scalar/mode_gap", "training against inference output")
-    axes[0].legend()
     return Plot(
         "modes",
         "Moving averages and the two modes",
-        "Left and middle: how far the moving averages are from the statistics of the probe's "
-        "batch, in the batch's deviations and as a ratio, mean over the layers. Right: relative "
+        "First and second: how far the moving averages are from the statistics of the probe's "
+        "batch, in the batch's deviations and as a ratio, mean over the layers. Last: relative "
         "distance of the network's outputs in its two modes, every Dropout at rest.",
         figure,
     )
@@ -59,7 +58,6 @@ def _parameters(found: Measured) -> Plot:
             band(axis, x, centre - spread, centre + spread, style.colour)
         axis.set_title(what)
         layer_axis(axis, found.layers)
-    axes[0].legend()
     return Plot(
         "parameters",
         "gamma and beta at the end",

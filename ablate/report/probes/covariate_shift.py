@@ -34,12 +34,11 @@ def draw(found: Measured) -> Iterator[Plot]:
         key = f"scalar/{{}}/{what}"
         series = partial(found.over_layers, key=key, skip=1)
         over_epochs(axis, found, series, label, log=log)
-    axes[0].legend()
     yield Plot(
         "",
         "Internal covariate shift through training",
-        "Mean over the layers that have others before them. Left and middle: length and angle of "
-        "the change of a layer's gradient. Right: change of its inputs between measurements.",
+        "Mean over the layers that have others before them. First and second: length and angle of "
+        "the change of a layer's gradient. Last: change of its inputs between measurements.",
         figure,
     )
 

@@ -47,18 +47,17 @@ def _sparsity(found: Measured) -> Plot:
                 )
     axes[2].set_xlabel("mean activation of a unit")
     axes[2].set_ylabel("units")
-    axes[0].legend()
     return Plot(
         "sparsity",
         "How sparse the last hidden layer is",
-        "Left and middle: through training. Right: each unit's mean over the probe's rows at the "
+        "First and second: through training. Last: each unit's mean over the probe's rows at the "
         "end, first seed.",
         figure,
     )
 
 
 def _averages(found: Measured) -> Plot:
-    figure, axes = grid(2, height=2.9)
+    figure, axes = grid(2)
     for variant in found.variants:
         averaged = found.over_seeds(variant, "error")
         if not averaged.size:
@@ -73,7 +72,6 @@ def _averages(found: Measured) -> Plot:
     logarithmic(axes[0], horizontal=True, ticks=(1, 2, 5, 10, 20, 50))
     axes[0].set_xlabel("sampled networks k")
     axes[0].set_ylabel("error on the probe's rows")
-    axes[0].legend(fontsize=7)
     entropy = "predictive entropy of the average (nats)"
     if not over_epochs(axes[1], found, "scalar/averaged_entropy", entropy):
         over_epochs(axes[1], found, "scalar/spread", "spread of the samples")

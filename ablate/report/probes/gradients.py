@@ -25,14 +25,13 @@ def draw(found: Measured) -> Iterator[Plot]:
     """Draw the norm of each layer's gradient, what vanished, and the norm through training."""
     # A variant's own normalizations have gradients too, but none to be compared with.
     layers = found.texts(found.variants[0], "layers")
-    figure, axes = grid(3, height=3.0)
+    figure, axes = grid(3)
     for at in (0, -1):
         over_layers(
             axes[0], found, "scalar/{}/norm", "norm of the gradient", epoch=at, layers=layers,
             hollow=at == 0,
         )  # fmt: skip
     logarithmic(axes[0])
-    axes[0].legend(fontsize=7)
     vanished = "derivatives vanished at the end (%)"
     over_layers(axes[1], found, "scalar/{}/vanished", vanished, factor=100, layers=layers)
     axes[1].set_ylim(bottom=0)
@@ -40,8 +39,8 @@ def draw(found: Measured) -> Iterator[Plot]:
     yield Plot(
         "",
         "Norm of each layer's gradient",
-        "Left: by layer, before training (hollow, dotted) and at the end. Middle: share of "
-        "derivatives too small to matter. Right: over all layers, through training.",
+        "First: by layer, before training (hollow, dotted) and at the end. Second: share of "
+        "derivatives too small to matter. Last: over all layers, through training.",
         figure,
     )
 

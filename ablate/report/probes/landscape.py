@@ -45,13 +45,12 @@ def draw(found: Measured) -> Iterator[Plot]:
         epoch_axis(axis)
         axis.set_ylabel(label)
     over_epochs(axes[2], found, "scalar/smoothness", "effective smoothness β", log=True)
-    axes[0].legend()
     lengths = found.first(found.variants[0])["lengths"]
     yield Plot(
         "",
         "Loss and gradient along the gradient",
         f"Steps of {lengths[0]:g} to {lengths[-1]:g} learning rates; bands from the least to the "
-        "largest value, mean over the seeds. Right: the largest change of the gradient per "
+        "largest value, mean over the seeds. Last: the largest change of the gradient per "
         "distance moved.",
         figure,
     )

@@ -57,7 +57,6 @@ def draw(found: Measured) -> Iterator[Plot]:
                 axis.plot(np.arange(len(layers)), growth, color=GREY, linewidth=1, zorder=0)
             axis.set_title(_TITLES[change])
             axis.set_ylim(bottom=0)
-        axes[0].legend()
         yield Plot(
             name,
             f"A change of {100 * share:g} % {when}",

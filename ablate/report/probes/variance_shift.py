@@ -27,7 +27,7 @@ def draw(found: Measured) -> Iterator[Plot | str]:
     for variant in found.variants:
         if feeds := found.texts(variant, "feeds"):
             yield f"In {variant} a Dropout feeds a BatchNormalization: {', '.join(feeds)}."
-    figure, axes = grid(2, height=2.9)
+    figure, axes = grid(2)
     over_layers(axes[0], found, "scalar/{}/shift", "max(real/moving, moving/real)")
     over_layers(axes[1], found, "scalar/{}/dropout_ratio", "training / inference variance")
     for variant in found.variants:
@@ -36,12 +36,11 @@ def draw(found: Measured) -> Iterator[Plot | str]:
         axes[1].plot(x, formula, color=GREY, linestyle="none", marker="_", markersize=14)
     for axis in axes:
         axis.axhline(1, color=GREY, linewidth=0.8)
-    axes[0].legend()
     yield Plot(
         "",
         "Variance before each normalization, at the end",
-        "Mean over channels and seeds. Left: the real variance at inference against the learned "
-        "one. Right: what Dropout makes of it in training; grey dashes are the closed form where "
+        "Mean over channels and seeds. First: the real variance at inference against the learned "
+        "one. Last: what Dropout makes of it in training; grey dashes are the closed form where "
         "a Dropout is directly before.",
         figure,
     )
