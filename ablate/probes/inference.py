@@ -52,7 +52,8 @@ class Inference(Measurement):
 
     Leaves at the end, for each part ("validation", "test") and way ("inference"; "mc_dropout"
     where a Dropout is; "precise_bn", "batch_1" … "batch_256" where a BatchNormalization is):
-        scalar/<part>/<way>/accuracy, nll, brier, ece: (1,), see `predictions.scores`.
+        scalar/<part>/<way>/accuracy, nll, brier, ece: (1,), see `predictions.scores`; of all but
+            "inference" `accuracy_change`, …, too: less that of "inference".
         reliability/<part>/<way>: (1, 3, bins), see `predictions.reliability`.
         ways, parts, shift: their names, and how the test rows were shifted, if they were.
     """
@@ -95,7 +96,10 @@ class Inference(Measurement):
                 for part, (x, _) in self._parts.items():
                     chances = predict(x)
                     for score, value in scores(chances, truth[part]).items():
-                        found[f"scalar/{part}/{way}/{score}"] = np.array([value])
+                        own = found[f"scalar/{part}/{way}/{score}"] = np.array([value])
+                        if way != "inference":
+                            plain = found[f"scalar/{part}/inference/{score}"]
+                            found[f"scalar/{part}/{way}/{score}_change"] = own - plain
                     if np.isfinite(chances).all():
                         counts = reliability(chances, truth[part])
                         found[f"reliability/{part}/{way}"] = counts[None]

@@ -40,6 +40,8 @@ _layers = _arguments("layers")
 LAYER_ARGUMENTS = {
     **{name: _layers[name] for name in CHECKED_LAYERS},
     "ClassicDropout": frozenset({"rate", "seed", "trainable", "dtype"}),
+    "EarlyDropout": _layers["Dropout"] | {"steps"},
+    "DriftingNoise": frozenset({"shift", "scale", "jitter", "trainable", "dtype"}),
     "GhostBatchNormalization": _layers["BatchNormalization"] | {"parts", "moving"},
     "FrozenAffine": frozenset({"axis", "trainable", "dtype"}),
 }

@@ -34,6 +34,7 @@ from ablate.surgery.remove import remove
 from ablate.surgery.sites import Site, sites
 from ablate.surgery.task_around import task_around
 from ablate.surgery.tracing import Traced, functional, lost_methods, trace
+from ablate.surgery.training_noise import DriftingNoise, EarlyDropout
 
 __all__ = [
     "Certificate",
@@ -41,6 +42,8 @@ __all__ = [
     "ClassicDropout",
     "Difference",
     "Drift",
+    "DriftingNoise",
+    "EarlyDropout",
     "Edits",
     "FoldReport",
     "Folding",

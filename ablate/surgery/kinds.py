@@ -13,6 +13,7 @@ import keras
 
 from ablate.surgery import graph
 from ablate.surgery.classic_dropout import ClassicDropout
+from ablate.surgery.training_noise import DriftingNoise
 
 _L = keras.layers
 
@@ -31,7 +32,10 @@ NORM = (
 #: Normalizations with parameters per channel; of the first two `axis` is one number.
 PER_CHANNEL = (_L.BatchNormalization, _L.GroupNormalization, _L.LayerNormalization)
 ONE_AXIS = PER_CHANNEL[:2]
-DROPOUT = (_L.Dropout, _L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise, ClassicDropout)
+DROPOUT = (
+    _L.Dropout, _L.GaussianDropout, _L.AlphaDropout, _L.GaussianNoise, ClassicDropout,
+    DriftingNoise,
+)  # fmt: skip
 ACTIVATION = (_L.Activation, _L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax)
 POOL = tuple(
     value

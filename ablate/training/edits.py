@@ -70,8 +70,6 @@ def edited_base(base: keras.Model, spec: Spec) -> EditedBase:
         made = surgery.plan_changes(model, at_present(spec.change, bare, base), base=bare)
         model = exchange.carry_out(model, made)
         decisions += made
-    if base.trainable_variables and not model.trainable_variables:
-        notes = (*notes, _without_gradients(model))
     return EditedBase(
         model, bare, removed, tuple(decisions), frozenset(anew), tuple(matched), notes
     )
@@ -90,7 +88,7 @@ def kept_indices(old: keras.Layer, new: keras.Layer | None, indices: Sequence[in
     return [index for index, weight in enumerate(new.weights) if id(weight) not in left]
 
 
-def _without_gradients(model: keras.Model) -> str:
+def without_gradients(model: keras.Model) -> str:
     """Return what to say of a model of which no weight is trained.
 
     Raises:

@@ -28,7 +28,14 @@ from ablate.surgery.calibrate import estimate, keep_moments, named, undo
 from ablate.surgery.conversion import hand_over
 from ablate.surgery.graph import paths as named_layers
 from ablate.surgery.insert import carry_out
-from ablate.training.edits import EditedBase, at_hand, at_present, edited_base, kept_indices
+from ablate.training.edits import (
+    EditedBase,
+    at_hand,
+    at_present,
+    edited_base,
+    kept_indices,
+    without_gradients,
+)
 from ablate.training.seeding import Keep
 
 
@@ -144,6 +151,7 @@ def network(spec: Spec, splits: Splits) -> Network:
             decisions = tuple(found)
         model = carry_out(edited.model, decisions) if decisions else edited.model
         paths = surgery.canonical_paths(model, base)
+        learning = _learning(base, model, spec)
     layers = _leaves(paths)
     _bound(layers, spec.train.max_norm)
     if spec.model.call is not None:  # a file's names are the same in every process
@@ -163,7 +171,7 @@ def network(spec: Spec, splits: Splits) -> Network:
         measured=tuple(path for path, asked in inserted if asked == "statistics"),
         matched=edited.matched,
         before=edited.bare if edited.matched else None,
-        notes=(*origin.notes, *opened, *edited.notes),
+        notes=(*origin.notes, *opened, *edited.notes, *learning),
         cautions=origin.cautions,
         compiled=origin.compiled,
     )
@@ -276,12 +284,25 @@ def _freeze(base: keras.Model, spec: Spec) -> tuple[str, ...]:
         raise StudyError(f"train.freeze: {error}") from error
     for host in chosen:
         host.layer.trainable = False
-    if not base.trainable_variables:
+    return tuple(host.path for host in chosen)
+
+
+def _learning(base: keras.Model, model: keras.Model, spec: Spec) -> tuple[str, ...]:
+    """Return what to say of a model that freezing leaves nothing to train by gradients.
+
+    What is inserted counts: a BatchNormalization may be all that learns.
+
+    Raises:
+        StudyError: nothing else of it learns, either.
+    """
+    if model.trainable_variables:
+        return ()
+    if spec.train.freeze and not base.trainable_variables:
         raise StudyError(
             f"train.freeze: {spec.train.freeze!r} freezes every layer that has weights; nothing "
             "would be trained."
         )
-    return tuple(host.path for host in chosen)
+    return (without_gradients(model),) if base.trainable_variables else ()
 
 
 def _settle_output_names(model: keras.Model) -> None:

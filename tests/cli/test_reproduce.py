@@ -23,11 +23,12 @@ def test_the_sigmoid_network_comes_first_and_every_study_has_its_place():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_heading_cites_a_source_and_a_quick_profile_has_five_seeds(name):
+def test_a_heading_cites_a_source_and_every_profile_has_five_seeds(name):
     text = heading(FILES[name])
     assert "Source:" in text and "Chosen:" in text
     assert f"ablate reproduce {name}" in text
-    assert len(load_study(FILES[name], profile="quick").seed_list) >= 5
+    for profile in (None, *load_study(FILES[name]).profiles):
+        assert len(load_study(FILES[name], profile=profile).seed_list) >= 5
 
 
 def test_names_are_stems_files_or_all():

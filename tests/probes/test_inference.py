@@ -83,6 +83,10 @@ def test_plain_and_precise_inference_and_batches_are_numpy_s(model, context, row
     check("inference", softmax(normalized(x, MEAN, VARIANCE) @ KERNEL))
     # All 21 rows in three batches of 7: the moments of the input are those of all rows.
     check("precise_bn", softmax(normalized(x, x.mean(0), x.var(0)) @ KERNEL))
+    change = found_in(found, "validation", "precise_bn", "nll_change")
+    assert change == found_in(found, "validation", "precise_bn", "nll") - found_in(
+        found, "validation", "inference", "nll"
+    )
     check("batch_1", np.tile(softmax(BETA @ KERNEL), (21, 1)))
     order = np.random.default_rng(21).permutation(21)
     for size in (2, 8, 16):
@@ -152,7 +156,7 @@ def test_a_network_that_has_diverged_has_no_scores(model, context, rows):
     probe.measure(0)
     found = probe.finish()
     values = [each.item() for key, each in found.items() if key.startswith("scalar/")]
-    assert len(values) == 4 * len(found["ways"]) and np.isnan(values).all()
+    assert len(values) == 8 * len(found["ways"]) - 4 and np.isnan(values).all()
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,20 @@ def test_a_plan_says_what_becomes_of_each_layer():
     assert len(plan.skipped) == 1 and "number of channels" in plan.skipped[0]
 
 
+@pytest.mark.parametrize("by", ["change", "freeze"])
+def test_what_is_inserted_may_be_all_that_learns(by):
+    spec = spec_of(insert=[{"layer": "BatchNormalization", "at": "after", "where": "Conv2D"}])
+    every = ["all", "classes"]
+    if by == "change":
+        change = spec_of(change=[{"where": every, "trainable": False}]).change
+        spec = spec.model_copy(update={"change": change})
+    else:
+        train = spec.train.model_copy(update={"freeze": every})
+        spec = spec.model_copy(update={"train": train})
+    (plan,) = preview([ResolvedVariant("v", spec)])
+    assert plan.trainable == 8 and "nothing is trained" not in " ".join(plan.notes)
+
+
 @pytest.mark.parametrize(
     ("edits", "said"),
     [
