@@ -168,9 +168,12 @@ def _settings(arguments: Mapping[str, Any], rows: Rows, example: Any) -> dict[st
         found["batch_size"] = int(keras.tree.flatten(example)[0].shape[0])
     if weights := arguments.get("class_weight"):
         found["class_weight"] = {int(key): float(value) for key, value in weights.items()}
-    if steps := arguments.get("steps_per_epoch"):
-        found["steps_per_epoch"] = int(steps)
     otherwise = []
+    if steps := arguments.get("steps_per_epoch"):
+        if rows.streamed:
+            found["steps_per_epoch"] = int(steps)
+        else:
+            otherwise += _whole_epochs(int(steps), rows.count("train") or 0, found["batch_size"])
     if arguments.get("shuffle") is False and not rows.streamed:
         otherwise.append("shuffle=False: trials shuffle the rows in every epoch, by their seed")
     if arguments.get("validation_freq", 1) != 1:
@@ -178,6 +181,23 @@ def _settings(arguments: Mapping[str, Any], rows: Rows, example: Any) -> dict[st
     if arguments.get("validation_steps"):
         otherwise.append("validation_steps: trials validate on all validation rows")
     return {**found, "otherwise": otherwise}
+
+
+def _whole_epochs(steps: int, rows: int, batch_size: int) -> Iterator[str]:
+    """Say that trials take all rows in every epoch, where steps_per_epoch leaves out a part batch.
+
+    Raises:
+        ValueError: it means another part of the rows in every epoch, or more than all of them.
+    """
+    whole = -(-rows // batch_size)
+    if steps not in (whole, rows // batch_size):
+        raise ValueError(
+            f"its steps_per_epoch is {steps}, and {rows:,} rows in batches of {batch_size} are "
+            f"{whole}: an epoch of a trial has every row once. Leave it out, or set it to {whole} "
+            "and the number of epochs to as many as are meant"
+        )
+    if steps != whole:
+        yield f"steps_per_epoch={steps}: trials take the last, smaller batch of an epoch as well"
 
 
 def _compiled(model: keras.Model) -> dict[str, Any]:

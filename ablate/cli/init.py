@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,9 +137,12 @@ def command(
     if script is None:
         if arguments or rehearse:
             raise StudyError("--rehearse and arguments after -- are for a --script.")
-        text = template(file, data, model)
+        text = template(file, data, model, _layers_of_file(model))
         # What --data or --model name is looked for before a file is written.
-        _check(parse_study(text, str(file)))
+        study = parse_study(text, str(file))
+        _check(study)
+        if study.model.call is not None:
+            text = template(file, data, model, _layers_of_call(study))
     else:
         text = _of_script(file, script, arguments, rehearse)
     if not file.parent.is_dir():
@@ -181,6 +185,10 @@ changes; what stands here wins: train: {{epochs: 5}}, say.
 
 To leave out each BatchNormalization and Dropout that the model has, one at a time, write in place
 of variants:  leave_one_out: {{from: model}}
+To try other rates and momenta of those:
+  factors:
+    dropout: {{own: {{}}, half: {{change: [{{where: Dropout, rate: 0.5}}]}}}}
+    momentum: {{own: {{}}, fast: {{change: [{{where: BatchNormalization, momentum: 0.9}}]}}}}
 """
 
 
@@ -245,8 +253,38 @@ def _check(study: Study) -> None:
                 raise StudyError(f"{option}: {error}") from None
 
 
-def template(file: Path, data: str, model: str) -> str:
-    """Return the text of a study on `data` and `model`, as the options of `ablate init` say."""
+def _layers_of_file(model: str) -> list[str]:
+    """Return the classes of the layers in a saved model."""
+    from ablate.study.archives import layer_classes
+
+    return layer_classes(Path(model).expanduser()) if _is_saved(model) else []
+
+
+def _layers_of_call(study: Study) -> list[str]:
+    """Return the classes of the layers of what a `call` makes for the study's data."""
+    from ablate.reasons import sentence
+    from ablate.suppress_stderr import quiet_start
+
+    echo(f"Looking into what {study.model.call} makes …", err=True)
+    with quiet_start():
+        from ablate.training import network_of
+    try:
+        return [node.layer for node in network_of(study.resolved[0])]
+    except Exception as error:  # anyone's code; the study to be written is sound without
+        why = f"It cannot be made for this data: {sentence(error)} `ablate plan` tells more."
+        echo(why, err=True)
+        return []
+
+
+def template(file: Path, data: str, model: str, layers: Sequence[str] = ()) -> str:
+    """Return the text of a study on `data` and `model`, as the options of `ablate init` say.
+
+    Args:
+        file: where it will stand.
+        data: as `--data` has it.
+        model: as `--model` has it.
+        layers: the classes of the layers that the model has, where that is known.
+    """
     name = re.sub(r"[^A-Za-z0-9._+-]", "-", file.stem)[:64].lstrip("._+-") or "study"
     section = _section(model, {".keras": "file", ".h5": "file", ".hdf5": "file"}, None)
     return _TEMPLATE.format(
@@ -255,7 +293,7 @@ def template(file: Path, data: str, model: str) -> str:
         data=_data(data),
         model=section + ("\n  filters: [16, 32]" if model == "cnn" else ""),
         optimizer=_optimizer(model),
-        variants=_variants(model),
+        variants=_variants(model, layers),
     )
 
 
@@ -276,15 +314,11 @@ def _is_saved(model: str) -> bool:
     return place.suffix.lower() in (".keras", ".h5", ".hdf5") and place.is_file()
 
 
-def _variants(model: str) -> str:
-    """Return what is compared: the parts that a saved model has, else BN and Dropout inserted."""
-    from ablate.study.archives import layer_classes
-
-    if _is_saved(model):
-        counts = Counter(layer_classes(Path(model).expanduser()))
-        own = [f"{counts[kind]} {kind}" for kind in OWN if counts[kind]]
-        if own:
-            return _OWN.replace("BRINGS", " and ".join(own))
+def _variants(model: str, layers: Sequence[str]) -> str:
+    """Return what is compared: the parts that a model has, else BN and Dropout inserted."""
+    counts = Counter(layers)
+    if own := [f"{counts[kind]} {kind}" for kind in OWN if counts[kind]]:
+        return _OWN.replace("BRINGS", " and ".join(own))
     # A network with a hidden Dense layer gets its Dropout there, as is usual.
     where = "Dense" if model in ("cnn", "mlp", "lenet", "vgg") else "hidden"
     return _VARIANTS.replace("DROPOUT", where)

@@ -95,6 +95,15 @@ def stored(script: Script, folder: Path) -> Captured | None:
     return found if found.holds() and all((folder / name).is_file() for name in files) else None
 
 
+def script_of(folder: Path) -> Path | None:
+    """Return the script that a folder of captured files is of, None if of none."""
+    try:
+        document = json.loads((folder / CAPTURE).read_text(encoding="utf-8"))
+        return Path(document["script"]["file"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def parsed(document: Mapping[str, Any], script: Script, folder: Path, source: str) -> Captured:
     """Return what a document of the capturing process says."""
     known = Fit.__dataclass_fields__

@@ -229,16 +229,23 @@ def variants_of(fit: Fit) -> dict[str, Any]:
     hidden = [each for each in norms if not each["input"]]
     on_input = [each for each in norms if each["input"]]
     drops = [each for each in model["dropouts"] if not each["frozen"]]
-    if not norms and not drops:
+    recurrent = [each for each in model["recurrent"] if not each["frozen"]]
+    if not norms and not drops and not recurrent:
         return {"variants": _added(model["hosts"]), "baseline": "plain"}
-    parts = {}
+    parts: dict[str, dict[str, Any]] = {}
     if hidden:
-        parts["bn"] = _selected(hidden, model)
+        parts["bn"] = {"remove": _selected(hidden, model)}
     if drops:
-        parts["dropout"] = _selected(drops, model)
+        parts["dropout"] = {"remove": _selected(drops, model)}
+    if recurrent:
+        parts.setdefault("dropout", {})["change"] = [
+            {"where": f"path:{each['canonical']}"}
+            | {key: 0.0 for key in ("dropout", "recurrent_dropout") if key in each}
+            for each in recurrent
+        ]
     variants: dict[str, Any] = {"own": {}}
-    for name, layers in parts.items():
-        variants[f"without-{name}"] = {"remove": layers}
+    for name, changes in parts.items():
+        variants[f"without-{name}"] = changes
     if len(parts) == 2:
         variants["without-either"] = {"extends": ["without-bn", "without-dropout"]}
     if on_input:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import StudyError, nearest, some
-from ablate.scripts.captured import ENDINGS, Fit
+from ablate.scripts.captured import ENDINGS, Fit, script_of
 from ablate.scripts.choice import chosen, contents
 from ablate.scripts.document import COMPARED, merged, module_of, sections, write_module
 from ablate.scripts.launch import capture
@@ -66,6 +66,7 @@ def completed(
         StudyError: no such script, or no study can be made of it.
     """
     script = _found(Script(**document["script"]), folder, asked)
+    _refuse_namesake(document, script, inputs)
     found = capture(script, inputs.resolve(), asked.say)
     fits = chosen(found)
     stated = {key: each for key, each in document.items() if key != "script"}
@@ -76,6 +77,24 @@ def completed(
     for line in (*remarks(fits, made), *budget(fits, made, Path(script.file).name)):
         asked.say(line)
     return {**made, "script": script.model_dump(exclude_defaults=True)}
+
+
+def _refuse_namesake(document: Mapping[str, Any], script: Script, inputs: Path) -> None:
+    """Refuse a study that is called like its script where that is the study of another script.
+
+    Raises:
+        StudyError: with another name.
+    """
+    other = script_of(inputs)
+    here = Path(script.file)
+    if document.get("study") != name_of(here) or other is None or not other.is_file():
+        return  # somebody chose the name, or the script was moved here
+    if not other.samefile(here):
+        name = name_of(Path(f"{here.parent.name}-{here.name}"))
+        raise StudyError(
+            f"{inputs.parent} is the study of another script of this name, {other}. Give this one "
+            f"another name: --set study={name}, or another folder: --logs FOLDER."
+        )
 
 
 def _found(script: Script, folder: Path, asked: Asked) -> Script:
@@ -141,7 +160,8 @@ def remarks(fits: Sequence[Fit], document: Mapping[str, Any]) -> Iterator[str]:
         drops = " and ".join(
             f"{k}={each[k]:g}" for k in ("dropout", "recurrent_dropout") if k in each
         )
-        yield f"'{each['path']}' drops by its own {drops}, which no variant takes out."
+        out = "with Dropout" if _changes(document, each) else "in no variant"
+        yield f"'{each['path']}' drops by its own {drops}, taken out {out}."
     frozen = [each for each in model["norms"] if each["frozen"]]
     if frozen:
         inside = frozen[0].get("inside")
@@ -150,6 +170,13 @@ def remarks(fits: Sequence[Fit], document: Mapping[str, Any]) -> Iterator[str]:
             f"{'stays' if len(frozen) == 1 else 'stay'} in every variant: the weights around "
             "them were trained with them."
         )
+
+
+def _changes(document: Mapping[str, Any], layer: Mapping[str, Any]) -> bool:
+    """Whether a variant sets what a recurrent layer drops by."""
+    variants = (document.get("variants") or {}).values()
+    where = [change.get("where") for each in variants for change in each.get("change", ())]
+    return f"path:{layer.get('canonical')}" in where
 
 
 def _goes_on(fits: Sequence[Fit]) -> str:

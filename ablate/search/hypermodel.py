@@ -24,6 +24,7 @@ from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
 
 from ablate.config import load_study
 from ablate.errors import StudyError, nearest
+from ablate.execution.model_readings import with_model
 from ablate.models import dtype_policy
 from ablate.search.results import SEARCH_SEEDS
 from ablate.search.space import check_searchable, declare, nearest_in
@@ -33,7 +34,7 @@ from ablate.study.search_points import apply_point, parameters_of, values_at
 from ablate.study.study import Study
 from ablate.study.trial import Spec
 from ablate.surgery.layer_factory import recipe_of
-from ablate.training import derive
+from ablate.training import brought_by_model, derive
 from ablate.training.callbacks import CallbackSet
 from ablate.training.network import network
 from ablate.training.objectives import compile_for, optimizer_of
@@ -74,6 +75,7 @@ def hypermodel(
     check_searchable(found.search)
     if found.in_memory:
         found = found.materialised(tempfile.mkdtemp(prefix="ablate-"))
+    found = with_model(found, {}, brought_by_model)  # what it came compiled with
     resolved = {each.name: each for each in found.resolved}
     name = found.baseline_name if variant is None else variant
     if name not in resolved:

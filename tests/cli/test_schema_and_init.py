@@ -46,7 +46,7 @@ def test_init_writes_a_study_that_loads(
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "my study.yaml"
     result = CliRunner().invoke(init.command, [str(file), "--data", data, "--model", model])
-    assert result.output == f"Wrote {file}. Next: ablate run {file}\n"
+    assert result.output.endswith(f"Wrote {file}. Next: ablate run {file}\n")
     study = load_study(file)
     data_key, data_value, model_key, model_value = expected
     assert getattr(study.data, data_key) == data_value
@@ -70,6 +70,24 @@ def test_init_of_a_model_that_has_dropout_asks_what_it_is_worth(tmp_path: Path) 
     assert study.leave_one_out is not None and study.leave_one_out.from_ == "model"
     assert not study.variants and "optimizer" not in study.train.model_fields_set
     assert "The model has 2 Dropout of its own." in file.read_text()
+
+
+def dropping(input_shape, **arguments):
+    """Return a network with Dropout of its own."""
+    import keras
+
+    layers = [keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(10)]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+
+
+def test_init_looks_into_what_a_call_makes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    arguments = [str(file), "--model", f"{__name__}:dropping"]
+    result = CliRunner().invoke(init.command, arguments)
+    assert result.exit_code == 0, result.output
+    study = load_study(file)
+    assert study.leave_one_out is not None and study.leave_one_out.from_ == "model"
+    assert "The model has 1 Dropout of its own." in file.read_text()
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:

@@ -181,7 +181,9 @@ def test_texts(study_of, tmp_path):
         "own": [],
         "without-dropout": ["Dropout"],
     }
-    assert any("drops by its own dropout=0.2" in line for line in lines)
+    assert any("drops by its own dropout=0.2, taken out with Dropout" in line for line in lines)
+    (change,) = study.resolved[1].spec.change
+    assert change.dropout == 0.0 and change.where.startswith("path:")
     against_fit(study, tmp_path)
 
 
@@ -392,6 +394,29 @@ def test_one_model_fitted_again_on_other_rows(study_of, tmp_path):
     with pytest.raises(StudyError, match="One and the same model is fitted again") as error:
         study_of(str(tmp_path / "again.py"), rehearse=True)
     assert "fit 2, again.py:6:" in str(error.value) and "(that of fit 1)" in str(error.value)
+
+
+def test_two_scripts_of_one_name_are_two_studies(study_of, tmp_path):
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train.py").write_text(f"{FITS}m.fit(x, y)\n")
+    first, _ = study_of(str(tmp_path / "one" / "train.py"))
+    with pytest.raises(StudyError, match="is the study of another script of this name") as error:
+        study_of(str(tmp_path / "other" / "train.py"))
+    assert "--set study=other-train" in str(error.value)
+    second, _ = study_of(str(tmp_path / "other" / "train.py"), study="other-train")
+    assert (first.study, second.study) == ("train", "other-train")
+
+
+def test_an_epoch_has_every_row_once(study_of, tmp_path):
+    fit = "m.fit(x, y, batch_size=16, steps_per_epoch={})\n"
+    (tmp_path / "whole.py").write_text(FITS + fit.format("len(x) // 16"))
+    study, lines = study_of(str(tmp_path / "whole.py"))
+    assert study.train.steps_per_epoch is None
+    assert any("trials take the last, smaller batch of an epoch as well" in line for line in lines)
+    (tmp_path / "part.py").write_text(FITS + fit.format("1"))
+    with pytest.raises(StudyError, match="its steps_per_epoch is 1, and 40 rows in batches of 16"):
+        study_of(str(tmp_path / "part.py"))
 
 
 def test_metrics_in_the_third_place(study_of, tmp_path):

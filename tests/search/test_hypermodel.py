@@ -123,6 +123,23 @@ def test_a_build_begins_as_a_trial_does():
     assert float(built.optimizer.learning_rate) == np.float32(0.02)
 
 
+def compiled(input_shape, **arguments):
+    """Return a network that comes with an optimizer."""
+    layers = [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+    model = keras.Sequential([keras.Input(input_shape), *layers])
+    model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_model_is_trained_as_it_came_compiled():
+    asked = study({"space": RATES}, "plain", model={"call": f"{__name__}:compiled"})
+    model = ablate.hypermodel(asked)
+    hp = kt.HyperParameters()
+    model.spec(hp)
+    assert hp.values[RATE] == 0.003
+    assert isinstance(model.build(hp).optimizer, keras.optimizers.Adam)
+
+
 def test_a_session_that_was_cleared_changes_nothing():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
