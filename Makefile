@@ -4,6 +4,7 @@
 #   make test-hub   every family of KerasHub that is built without a download
 #   make test-long  networks of Keras, an A/A study   make test-backends   surgery and probes on JAX
 #   make test-browser  the page in Chromium       make views      screenshots of it, in build/views
+#   make site       the documentation as a site, with a gallery of reports: build/site/index.html
 #   make lint       format, lint, types           make docs        the generated documents
 #   make bench      the measurements of benchmarks/
 #   make test-kills   a hundred kills and signals (KILLS=100), start-up included
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 STUDY ?= configs/where_bn.yaml
 SOURCES := ablate tests benchmarks
 
-.PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends test-browser views lint docs bench clean
+.PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends test-browser views lint docs site bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate $(if $(shell grep -l '^screen:' $(STUDY)),screen,run) $(STUDY)
@@ -71,6 +72,19 @@ lint: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m ablate.training.keras_tables
 	$(BIN)/python -m ablate.cli.reference
+
+# Reports of short studies are its gallery; the pages follow.
+GALLERY := digits digits_leave_one_out teaching/noisy_line text
+
+site: $(VENV)/.installed-dev
+	mkdir -p build/gallery
+	$(BIN)/ablate screen configs/where_bn.yaml --logs build/logs
+	for study in $(GALLERY); do $(BIN)/ablate run configs/$$study.yaml --logs build/logs || exit 1; done
+	for study in build/logs/*/; do name=$$(basename $$study); \
+		$(BIN)/ablate report $$name --logs build/logs --format html || exit 1; \
+		cp $$study/report.html build/gallery/$$name.html; done
+	$(BIN)/python -m sphinx -W -q -b html docs build/site
+	@echo "build/site/index.html"
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/throughput.py

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import ablate as package
 from ablate.cli import COMMANDS, cli
 from ablate.config import parse_study
 
@@ -61,7 +62,7 @@ def test_the_commands_run_in_order(tmp_path):
     """All of them, as written, in a copy of the checkout; training is cut short."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     run_in_order(commands(), tmp_path)
-    assert (tmp_path / "logs" / "digits" / "report.html").is_file()
+    assert (tmp_path / "logs" / "study" / "report.html").is_file()
 
 
 @pytest.mark.slow
@@ -76,6 +77,36 @@ def test_the_page_on_scripts_is_so(tmp_path):
     rows = json.loads(done.stdout)["rows"]
     assert [each["variant"] for each in rows] == ["own", "bn-for-dropout"]
     assert all(each["epochs"] == 25 for each in rows)
+
+
+@pytest.mark.slow
+def test_the_tutorial_leads_from_an_empty_folder_to_its_answers(tmp_path):
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    script, network = blocks("python", text)
+    (tmp_path / "train.py").write_text(script, encoding="utf-8")
+    subprocess.run([sys.executable, "-c", network], cwd=tmp_path, check=True, capture_output=True)
+    run_in_order(commands(text), tmp_path)
+    assert (tmp_path / "logs" / "study" / "report.html").is_file()
+    assert (tmp_path / "logs" / "where_bn" / "plots" / "map.svg").is_file()
+    certificate = json.loads((tmp_path / "digits_bn.certificate.json").read_text())
+    assert certificate["identical"]
+    same = ablate(["inspect", "digits.keras", "back.keras"], tmp_path).stdout
+    assert "5 layers are the same in both, weights included." in same
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path):
+    words = ["-m", "sphinx", "-W", "-q", "-b", "html", str(ROOT / "docs"), str(tmp_path)]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {path.stem for path in tmp_path.glob("*.html")}
+    assert pages >= {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_page_of_the_python_interface_has_every_name():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\.\. auto\w+:: ablate\.(\w+)", text, re.MULTILINE)
+    assert sorted([*named, "__version__"]) == sorted(package.__all__)
 
 
 def ablate(words, folder):
@@ -93,7 +124,7 @@ def run_in_order(lines, folder):
         words = list(arguments)
         if "--executor" in words:
             continue  # needs a cluster; tests/execution has one
-        if words[0] in {"run", "search"}:
+        if words[0] in {"run", "search", "screen"}:
             words += ["--set", "train.epochs=1", "--set", "data.limit=100"]
         if words[0] == "run":
             words += ["--seeds", "3"]
@@ -104,10 +135,9 @@ def run_in_order(lines, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
-def test_the_python_examples_run(tmp_path, document):
+def test_the_program_of_the_page_on_python_runs(tmp_path):
     """Its blocks are one program."""
-    code = "\n".join(blocks("python", (ROOT / document).read_text(encoding="utf-8")))
+    code = "\n".join(blocks("python", (ROOT / "docs/python.md").read_text(encoding="utf-8")))
     done = subprocess.run(
         [sys.executable, "-"], input=code, cwd=tmp_path, capture_output=True, text=True
     )
