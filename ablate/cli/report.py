@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ablate.report import ReportData
     from ablate.store import Store
 
-FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json")
+FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json", "parquet")
 
 
 @click.command("report")
@@ -26,7 +26,8 @@ FORMATS = ("terminal", "html", "markdown", "latex", "csv", "json")
     type=click.Choice(FORMATS),
     default="terminal",
     show_default=True,
-    help="What to write: html and markdown go to the study's folder, the others to the terminal.",
+    help="What to write: html, markdown and parquet go to the study's folder, the others to the "
+    "terminal.",
 )
 @click.option(
     "-o",
@@ -68,7 +69,7 @@ def command(
         _synthesize(materials, studies, kind, output, logs)
         return 0
     material = materials[0] if len(materials) == 1 else compared(materials)
-    if kind in ("html", "markdown"):
+    if kind in ("html", "markdown", "parquet"):
         _write(material, [each.name for each in materials], kind, logs, output)
     elif kind == "terminal" and output is None:
         show(material, console())
@@ -101,7 +102,8 @@ def read(study: str, logs: Path, *, by: str = "report") -> ReportData:
     found = Find(logs)(study)
     store = Store(logs, found.study)
     found = with_trained_model(found, logs, recorded=True)
-    again = study if Path(study).is_file() else store.study_file.as_posix()
+    # No folder of this machine: who repeats the study has one of their own.
+    again = (Path(study) if Path(study).is_file() else store.study_file).name
     if found.screen is not None:
         from ablate.execution.screen import report_on, screened
 
@@ -160,10 +162,10 @@ def _synthesize(
     from ablate.report.files import write_sections
     from ablate.report.terminal import console, show_section
 
-    if kind == "latex":
+    if kind in ("latex", "parquet"):
         raise StudyError(
-            "--format latex has the tables of one study. Expected of a synthesis: terminal, html, "
-            "markdown, csv or json."
+            f"--format {kind} has the tables of one study. Expected of a synthesis: terminal, "
+            "html, markdown, csv or json."
         )
     found = synthesis.synthesis_of(materials)
     if kind in ("html", "markdown"):
@@ -193,16 +195,23 @@ def _synthesize(
 def _write(
     material: ReportData, names: list[str], kind: str, logs: Path, output: Path | None
 ) -> None:
+    from ablate.disk import write_bytes
     from ablate.report.files import write_html, write_markdown
+    from ablate.report.tabular import as_parquet
     from ablate.store import Store
 
     store = Store(logs, names[0])
-    place = store.report_html if kind == "html" else store.report_markdown
+    place = store.report_markdown if kind == "markdown" else store.report_html
+    if kind == "parquet":
+        place = place.with_suffix(".parquet")
     plots = store.plots
     if output is not None or len(names) > 1:
         place = output or place.with_stem(f"report-and-{'-'.join(names[1:])}")
         plots = place.with_name(f"{place.stem}-plots")
-    if kind == "html":
+    if kind == "parquet":
+        write_bytes(place, as_parquet(material))
+        echo(str(place))
+    elif kind == "html":
         own = None if output is not None else plots  # a file elsewhere holds its plots itself
         echo(str(write_html(material, place, own)))
     else:

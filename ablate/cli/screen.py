@@ -23,7 +23,7 @@ def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_
 
     shown = console(quiet=quiet or as_json)
     results = screen(find(study), logs=logs, fresh=fresh, watchers=[Display(shown)])
-    report = report_on(results, command=f"ablate screen {study}")
+    report = report_on(results, command=f"ablate screen {Path(study).name}")
     if as_json:
         echo(document(report), nl=False)
     else:

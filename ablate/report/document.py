@@ -84,7 +84,7 @@ class Plot:
     """A figure and its words.
 
     `name` is its file's stem, `caption` says what is drawn and how, `finding` what it shows, for
-    those who do not see it.
+    those who do not see it. `legend`: a page names the lines below it though the figure does not.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Plot:
     caption: str
     figure: Figure
     finding: str = ""
+    legend: bool = False
 
     @cached_property
     def svg(self) -> bytes:

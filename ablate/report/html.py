@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ablate._version import __version__
-from ablate.analysis import Analysis
+from ablate.analysis import Analysis, Comparison
 from ablate.reasons import printable
-from ablate.report import tables
+from ablate.report import formatting, tables
 from ablate.report.document import Plot, Section
+from ablate.report.lines import MOST_COLOURS
+from ablate.report.names import shortened
 from ablate.report.pictures import DARK, Picture, picture
 from ablate.report.report_data import ReportData
 from ablate.report.terminal import progress
@@ -37,11 +40,15 @@ LONG_NAME = 32
 
 @dataclass(frozen=True)
 class Question:
-    """What the study's design asks: the sentences that answer it, and the plot beside them."""
+    """What the study's design asks: the sentences that answer it, and the plot beside them.
+
+    `summary` stands before sentences that are too long to be read first.
+    """
 
     title: str
     sentences: tuple[str, ...]
     picture: Picture | None
+    summary: str = ""
 
 
 def as_html(
@@ -106,18 +113,30 @@ def questions(
             names = sorted((each.name for each in part.plots), key=lambda n: n == "search-budget")
             own = pictures[names[0]] if names else None
             found.append(Question("Which settings are best?", _winners(analysis) or part.text, own))
+    if (rates := pictures.get("learning-rates")) is not None:
+        found.append(Question("Which learning rates work?", (rates.finding,), rates))
     answers = dict(analysis.answers)
     best = answers.pop("best", ())
     for about, title, plot in (
         ("contributions", "What does each part add?", "contributions"),
         ("factors", "What does each factor do?", "factor-effects"),
-        ("variants", f"What changes against {analysis.baseline}?", "effects"),
+        ("variants", f"What changes against {shortened(analysis.baseline)}?", "effects"),
     ):
         if sentences := answers.get(about, ()):
             if best and about in ("factors", "variants"):
                 title, sentences, best = "Which is the best?", (*best, *sentences), ()
-            found.append(Question(title, sentences, pictures.get(plot)))
+            rows = analysis.effects if about == "variants" else ()
+            found.append(Question(title, sentences, pictures.get(plot), _verdicts(analysis, rows)))
     return found
+
+
+def _verdicts(analysis: Analysis, rows: Sequence[Comparison]) -> str:
+    """Return how many comparisons of the headline metric have each verdict, where all are many."""
+    counts = Counter(each.verdict for each in rows if each.metric == analysis.metric)
+    if sum(counts.values()) <= MOST_COLOURS:
+        return ""
+    words = [f"{counts[each]} {tables.VERDICTS[each]}" for each in tables.VERDICTS if counts[each]]
+    return f"Of {sum(counts.values())} variants {formatting.listed(words)}."
 
 
 def _winners(analysis: Analysis) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """The report as LaTeX: booktabs tables to `\\input` in a paper.
 
-One `table` per table of the report (`longtable` where a page would not hold it), captioned with
-what a reader needs: n, the level, pairing, Holm; below them a list of what must be said of the
-numbers. Everything is escaped; a name without a break
-may break at its punctuation, so that long names do not run off the page.
+The first fits a column of two and marks the set that holds the best. The others are those of the
+report (`table*` where a column would not hold one, `longtable` where a page would not), captioned
+with what a reader needs: n, the level, pairing, Holm; below them a list of what must be said of
+the numbers. Everything is escaped; a name without a break may break at its punctuation, so that
+long names do not run off the page.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import re
 import unicodedata
 from dataclasses import replace
 
-from ablate.report import tables
+from ablate.analysis import MetricSummary
+from ablate.report import formatting, tables
 from ablate.report.document import Column, Table
 from ablate.report.report_data import ReportData
 
@@ -30,15 +32,18 @@ MOST_ROWS = 36
 LONG = 26
 #: Seeds side by side.
 MOST_SEEDS = 10
+#: Letters of `\\footnotesize` that a column of two holds, a gap between cells taking two.
+COLUMN = 60
 
 _HEAD = """\
 % {title}
-% Needs in the preamble: \\usepackage[T1]{{fontenc}} \\usepackage{{booktabs}}{more}
+% Needs in the preamble: \\usepackage[T1]{{fontenc}} \\usepackage{{booktabs,array}}{more}
 """
 
 
 def as_latex(report: ReportData) -> str:
     """Return the tables of the report as LaTeX, to be read in with `\\input`."""
+    first = _column(report)
     shown = [
         _without_seeds(tables.headline(report)),
         *_parts(tables.seeds(report, always=True)),
@@ -49,7 +54,59 @@ def as_latex(report: ReportData) -> str:
         title=_comment(f"{report.name}: {' '.join(report.analysis.answer)}"),
         more=" \\usepackage{longtable}" if long else "",
     )
-    return "\n".join([head, *(_table(each, report) for each in shown), _beware(report)])
+    parts = [first, *(_table(each, report) for each in shown), _beware(report)]
+    return "\n".join([head, *filter(None, parts)])
+
+
+def _column(report: ReportData) -> str:
+    """Return the table for a column: mean and deviation, the difference, the best set in bold."""
+    analysis = report.analysis
+    scale = tables.scale_of(analysis, analysis.metric)
+    members = analysis.best.members if analysis.best is not None else ()
+    lines = []
+    for name in report.by_effect[:MOST_ROWS]:
+        summary = analysis.variant(name).metrics.get(analysis.metric, MetricSummary())
+        if summary.mean is None:
+            continue
+        spread = "" if summary.sd is None else f" ± {scale.value(summary.sd)}"
+        mean = escape(f"{scale.value(summary.mean)}{spread}")
+        effect = analysis.effect(name)
+        cell = ""
+        if effect is not None and effect.mean is not None:
+            cell = escape(scale.difference(effect.mean))
+            if effect.low is not None:
+                ends = scale.interval(effect.low, effect.high, sign=True)
+                cell += rf" {{\scriptsize[{escape(ends)}]}}"
+            cell += "$^*$" if effect.verdict in ("better", "worse") else ""
+        bold = rf"\textbf{{{mean}}}" if analysis.source(name) in members else mean
+        lines.append(rf"{_breakable(name)} & {bold} & {cell} \\")
+    if not lines:
+        return ""
+    decided = any("$^*$" in line for line in lines)
+    level = formatting.percent(analysis.confidence)
+    seeds = sorted({each.n for each in analysis.variants if each.n})
+    words = [
+        f"{formatting.metric_title(analysis.metric).capitalize()}, mean ± standard deviation over "
+        f"{formatting.listed(map(str, seeds), 'or')} seeds, and the difference to "
+        f"{analysis.baseline} with its paired {level} interval.",
+        "*: better or worse after correction for all comparisons." if decided else "",
+        f"Bold: the set that holds the best with {level} confidence." if members else "",
+    ]  # fmt: skip
+    longest = max(len(name) for name in report.by_effect)
+    side = r">{\raggedright\arraybackslash}p{0.3\columnwidth}" if longest > LONG // 2 else "l"
+    head = [escape(scale.titled("Mean")), escape(scale.difference_titled("Difference"))]
+    return "\n".join([
+        r"\begin{table}[tbp]", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{escape(' '.join(filter(None, words)))}}}",
+        rf"\label{{tab:{_label(report.name)}}}", r"\par\smallskip",
+        rf"\begin{{tabular}}{{@{{}}{side}ll@{{}}}}",
+        r"\toprule", rf"Variant & {' & '.join(head)} \\", r"\midrule", *lines, r"\bottomrule",
+        r"\end{tabular}", r"\end{table}", "",
+    ])  # fmt: skip
+
+
+def _label(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text)
 
 
 def escape(text: str) -> str:
@@ -107,7 +164,9 @@ def _table(table: Table, report: ReportData) -> str:
     ]
     words = f"{report.name}. {table.title}. {' '.join(table.notes)}"
     caption = escape(words.strip())
-    label = f"tab:{re.sub(r'[^A-Za-z0-9]+', '-', f'{report.name}-{table.name}')}"
+    label = f"tab:{_label(f'{report.name}-{table.name}')}"
+    widths = [max(_longest(table, i), len(each.title) // 2) for i, each in enumerate(table.columns)]
+    star = "*" if sum(widths) + 2 * len(widths) > COLUMN else ""
     tight = r"\footnotesize\setlength{\tabcolsep}{3.5pt}"
     if len(table.rows) > MOST_ROWS:
         lines = [
@@ -120,11 +179,11 @@ def _table(table: Table, report: ReportData) -> str:
         ]  # fmt: skip
     else:
         lines = [
-            r"\begin{table}[htbp]", r"\centering", tight,
+            rf"\begin{{table{star}}}[tbp]", r"\centering", tight,
             f"\\caption{{{caption}}}", f"\\label{{{label}}}", r"\par\smallskip",
             f"\\begin{{tabular}}{{@{{}}{layout}@{{}}}}",
             r"\toprule", head, r"\midrule", *body, r"\bottomrule",
-            r"\end{tabular}", r"\end{table}",
+            r"\end{tabular}", rf"\end{{table{star}}}",
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -148,8 +207,13 @@ def _side(table: Table, index: int) -> str:
 def _cell(table: Table, index: int, text: str) -> str:
     if _longest(table, index) <= LONG:
         return escape(text)
+    return r"\raggedright " + _breakable(text)
+
+
+def _breakable(text: str) -> str:
+    """Return a text, escaped, that may break behind its punctuation."""
     pieces = re.split(r"(?<=[-_,=+/.×])(?=[^\s\d])", text)
-    return r"\raggedright " + r"\allowbreak{}".join(map(escape, pieces))
+    return r"\allowbreak{}".join(map(escape, pieces))
 
 
 def _longest(table: Table, index: int) -> int:

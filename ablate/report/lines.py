@@ -20,6 +20,9 @@ PALETTE = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 
+#: Variants that each have a colour of their own; of more, those that decide nothing are grey.
+MOST_COLOURS = 12
+
 #: What is no variant: examples, references.
 GREY = "#767676"
 

@@ -86,7 +86,7 @@ def picture(plot: Plot, keys: dict[str, int]) -> Picture:
         plot.finding or plot.caption,
         svg,
         source,
-        () if source else _legend(plot.figure, keys),
+        () if source else _legend(plot, keys),
         "" if source else _told(plot.figure, keys),
     )
 
@@ -141,12 +141,12 @@ def _without_legend(body: str) -> str:
     return body
 
 
-def _legend(figure: Figure, keys: dict[str, int]) -> tuple[Entry, ...]:
+def _legend(plot: Plot, keys: dict[str, int]) -> tuple[Entry, ...]:
     """Return the entries of the legend below a figure, with names as they are."""
-    if not figure.legends:
+    if not plot.figure.legends and not plot.legend:
         return ()
     handles: dict[str, Any] = {}
-    for axis in figure.axes:
+    for axis in plot.figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     return tuple(

@@ -8,6 +8,7 @@ the modules that draw.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,17 +22,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+#: Letters of a value axis's label that stand beside a panel; a longer one breaks.
+LONGEST = 25
+
+
 def grid(
     count: int, columns: int = 2, height: float = 2.3, *, stretch: bool = True, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with `count` panels of `height` inches in rows of at most `columns`.
 
-    Fewer panels than columns fill the width if they may `stretch`.
+    Fewer panels than columns fill the width if they may `stretch`; three lie below each other.
     """
     from ablate.report.plots.theme import panels
 
-    columns = min(count, columns) if stretch else columns
+    if stretch:
+        columns = 1 if count == 3 else min(count, columns)
     rows = -(-count // columns)
+    height = min(height, 1.9) if columns == 1 < rows else height
     figure, axes = panels(columns, rows, height=height * rows, **options)
     for axis in axes[count:]:
         axis.set_visible(False)
@@ -77,7 +84,7 @@ def over_epochs(
         tell(axis, variant, epochs, centre, "mean")
     if log and drawn:
         logarithmic(axis)
-    axis.set_ylabel(label)
+    axis.set_ylabel(fill(label, LONGEST))
     epoch_axis(axis)
     return drawn
 
@@ -115,7 +122,7 @@ def over_layers(
         with keyed(axis, variant):
             line(axis, x, factor * values, style, name, markersize=4.5, **pale)
         tell(axis, variant, x, factor * values, layers, at="")
-    axis.set_ylabel(label)
+    axis.set_ylabel(fill(label, LONGEST))
     layer_axis(axis, layers)
 
 

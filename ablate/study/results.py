@@ -73,7 +73,8 @@ class StudyResults:
             from ablate.errors import MissingExtraError
 
             raise MissingExtraError(
-                "frame() needs pandas: pip install pandas. rows() gives the same without it."
+                "frame() needs pandas: pip install 'keras-ablate[tables]'. "
+                "rows() gives the same without it."
             ) from None
         return pandas.DataFrame(self.rows())
 

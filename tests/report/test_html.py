@@ -96,6 +96,14 @@ def test_each_question_of_the_design_has_its_answer_and_plot():
         assert all(each.sentences for each in found)
 
 
+def test_of_many_variants_the_card_says_how_many_are_decided():
+    many = {f"v{index}": ([], 0.01 * (index > 12), {"epochs": index + 1}) for index in range(15)}
+    (found,) = questions(study(many), {}, [])
+    assert found.summary == "Of 14 variants 2 better and 12 inconclusive."
+    (few,) = questions(study(), {}, [])
+    assert few.summary == ""
+
+
 def test_odd_names_stay_text(drawn):
     odd = {"<script>alert(1)</script>": ([], 0, {}), 'a&b "q" {{ x }}': ([BN], 0.01, {})}
     material = replace(study(odd, seeds=3), study_text="x: '</pre><b>'\n")

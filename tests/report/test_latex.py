@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from ablate.report.latex import as_latex, escape
+from ablate.report.latex import _breakable, as_latex, escape
+from ablate.study.schema.analysis import Analysis as Settings
 from tests.report.studies import BN, factorial, study
 
 ODD = {
@@ -24,11 +25,37 @@ def test_escapes():
 
 def test_rows_are_booktabs_rows(digits):
     text = as_latex(digits)
-    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 2
-    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 3
+    body = text.split(r"\midrule")[2].split(r"\bottomrule")[0].strip().splitlines()
     assert [line.split(" & ")[0] for line in body] == ["plain", "both", "bn", "dropout"]
     assert all(line.endswith(r" \\") for line in body)
     assert r"\label{tab:digits-bn-dropout-headline}" in text
+
+
+def test_the_first_table_fits_a_column_and_marks_the_best_set():
+    places = ("before", "before_activation", "after_activation", "after")
+    found = {f"bn-{at}": ([{**BN, "at": at}], 0.004 * i, {}) for i, at in enumerate(places)}
+    material = study({"none": ([], 0.0, {}), **found}, settings=Settings(compare="all"))
+    members = material.analysis.best.members
+    first = as_latex(material).split(r"\end{table}")[0]
+    assert r"\begin{table}[tbp]" in first and first.count(" & ") == 2 * 6
+    assert 0 < len(members) < 5 and first.count(r"\textbf{") == len(members)
+    for name in ("none", *found):
+        (row,) = (line for line in first.splitlines() if line.startswith(f"{_breakable(name)} &"))
+        assert (r"\textbf{" in row) == (name in members)
+        effect = material.analysis.effect(name)
+        assert ("$^*$" in row) == (effect is not None and effect.verdict in ("better", "worse"))
+    assert "Bold: the set that holds the best" in first
+
+
+def test_what_no_column_holds_spans_both(digits):
+    text = as_latex(digits)
+    headline = text.split(r"\label{tab:digits-bn-dropout-headline}")[0].rsplit(r"\begin{table", 1)[
+        1
+    ]
+    assert headline.startswith("*}")
+    seeds = text.split(r"\label{tab:digits-bn-dropout-seeds}")[0].rsplit(r"\begin{table", 1)[1]
+    assert seeds.startswith("}")
 
 
 def test_a_long_table_breaks_over_pages():
@@ -50,7 +77,7 @@ def test_it_compiles(tmp_path):
         (tmp_path / f"part{number}.tex").write_text(as_latex(material), encoding="utf-8")
     inputs = "\n".join(f"\\input{{part{number}}}" for number in range(len(parts)))
     (tmp_path / "all.tex").write_text(
-        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}"
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,array}"
         f"\\usepackage{{longtable}}\\begin{{document}}\n{inputs}\n\\end{{document}}\n",
         encoding="utf-8",
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 
 import pytest
+from pyarrow import parquet
 
-from ablate.report.tabular import as_csv, as_json
+from ablate.errors import MissingExtraError
+from ablate.report.tabular import as_csv, as_json, as_parquet
 from tests.report.studies import factorial, study
 
 
@@ -49,3 +52,30 @@ def test_nothing_completed_leaves_numbers_empty():
 
 def test_json_is_the_analysis(digits):
     assert json.loads(as_json(digits)) == json.loads(json.dumps(digits.analysis.to_json()))
+
+
+def test_parquet_has_the_rows_of_the_csv_as_numbers(digits):
+    found = parquet.read_table(io.BytesIO(as_parquet(digits))).to_pylist()
+    for row, text in zip(found, rows(digits), strict=True):
+        assert {
+            key: format(each, ".9g")
+            if isinstance(each, float)
+            else ""
+            if each is None
+            else str(each)
+            for key, each in row.items()
+        } == text
+    assert isinstance(found[0]["mean"], float) and isinstance(found[0]["n"], int)
+
+
+def test_parquet_of_nothing_completed_keeps_its_columns():
+    lost = study(status=lambda variant, seed: "failed", seeds=2)
+    table = parquet.read_table(io.BytesIO(as_parquet(lost)))
+    assert table.num_rows == 4
+    assert {str(table.schema.field(name).type) for name in ("mean", "p_holm")} == {"double"}
+
+
+def test_without_pyarrow_it_says_what_to_install(digits, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"keras-ablate\[tables\]"):
+        as_parquet(digits)

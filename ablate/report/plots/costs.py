@@ -12,9 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from ablate.analysis import Cost, Direction, MetricSummary, Spread
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.lines import GREY, LineStyle, line_style
+from ablate.report.lines import GREY, MOST_COLOURS, LineStyle, line_style
 from ablate.report.names import fitted_names
-from ablate.report.plots.forest import MOST_COLOURS
 from ablate.report.plots.theme import drawn, keyed, panels, tell, within_shares
 from ablate.report.report_data import ReportData
 from ablate.report.tables import scale_of

@@ -232,7 +232,8 @@ def _apart(
             f" Of {len(stacks)} variants, the {len(shown)} furthest from the baseline are drawn."
         )
     finding = _finding(name, {each: stacks[each] for each in shown})
-    return Plot(f"curve-{formatting.anchor(name.lower())}", _title(name), caption, figure, finding)
+    place = f"curve-{formatting.anchor(name.lower())}"
+    return Plot(place, _title(name), caption, figure, finding, legend=True)
 
 
 def _seeds(report: ReportData, variant: str, curve: str) -> list[str]:
@@ -329,7 +330,7 @@ def _finish(axis: Axes, limits: Limits | None) -> None:
 
 
 def _mark_beyond(axis: Axes, top: float) -> None:
-    """Mark where a mean leaves the axes at the top, with how far it goes."""
+    """Mark where a mean leaves the axes at the top, with the number it goes on to."""
     for each in list(axis.lines):
         y = np.asarray(each.get_ydata(), float)
         beyond = np.flatnonzero(y > top)
@@ -351,8 +352,7 @@ def _caption(stacks: Iterable[tuple[np.ndarray, np.ndarray]], lines: int) -> str
     seeds = max(len(each) for pair in stacks for each in pair)
     thin = "every seed" if seeds <= lines else f"the first {lines} seeds"
     return (
-        f"Bold: the mean over seeds. Thin: {thin}. Band: one standard deviation either side, "
-        "from three seeds, within the seeds' range. Epoch 0 is before training. Training "
-        "values are running ones, as fit reports them, with Dropout at work; validation is in "
-        "inference mode. A triangle at the top: the mean goes on to the number beside it."
+        f"Bold: the mean over seeds; thin: {thin}; band: one standard deviation, within the seeds' "
+        "range. Training values are fit's running ones, with Dropout at work; validation is in "
+        "inference mode, from before training (epoch 0)."
     )

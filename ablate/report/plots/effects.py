@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from ablate.analysis import Comparison, MetricSummary
 from ablate.report import formatting
 from ablate.report.document import Plot
-from ablate.report.lines import line_style
+from ablate.report.lines import MOST_COLOURS, line_style
 from ablate.report.names import shortened
 from ablate.report.plots.forest import (
     MARGIN_BAND,
-    MOST_COLOURS,
     MOST_ROWS,
     draw_differences,
     draw_row,

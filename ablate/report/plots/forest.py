@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ablate.analysis import Analysis, Comparison, Direction, MetricSummary
 from ablate.report import formatting
-from ablate.report.lines import GREY, LineStyle, line_style
+from ablate.report.lines import GREY, MOST_COLOURS, LineStyle, line_style
 from ablate.report.names import fitted_names
 from ablate.report.plots.theme import FAILED, keyed, panels, tell
 from ablate.report.report_data import ReportData
@@ -22,9 +22,6 @@ from ablate.report.tables import scale_of
 
 #: Rows that one figure holds; beyond, those with the largest effects are drawn.
 MOST_ROWS = 60
-#: Rows that each have a colour of their own; of more, those that decide nothing are grey.
-MOST_COLOURS = 12
-
 _QUIET = LineStyle(GREY, "o", "-")
 
 
@@ -76,7 +73,7 @@ def row_names(axis: Axes, names: list[str]) -> None:
     few = len(names) <= MOST_COLOURS
     labels, size = fitted_names(names, 24, 2 if few else 1), 9.0 if few else 8.0
     axis.set_yticks(
-        range(len(names)), [labels[each] for each in names], fontsize=size, linespacing=0.95
+        range(len(names)), [labels[each] for each in names], fontsize=size, linespacing=1.1
     )
     axis.set_ylim(len(names) - 0.4, -0.6)
     plain_rows(axis)

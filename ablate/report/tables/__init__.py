@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ablate.report.document import Table
 from ablate.report.report_data import ReportData
-from ablate.report.tables.cells import scale_of
+from ablate.report.tables.cells import VERDICTS, scale_of
 from ablate.report.tables.comparisons import (
     best,
     contributions,
@@ -28,6 +28,7 @@ from ablate.report.tables.trials import (
 )
 
 __all__ = [
+    "VERDICTS",
     "best",
     "contributions",
     "environment",
