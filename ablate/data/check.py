@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ablate.data.column import LARGE, Column, has_columns
+from ablate.data.column import LARGE, Column, chunks, held, is_wide
 from ablate.data.conversion import ARRAYS
 from ablate.data.nested import Tree, freeze, leaves, over, rows
 from ablate.data.remarks import gaps
@@ -55,8 +55,10 @@ def source(
         DataError: what does not fit, in which array, and what to do.
     """
     _check_names(name, arrays, labels)
-    # Inputs may be read when they are asked for; the rest is looked at as a whole.
-    arrays = {key: each if key.startswith("x_") else _whole(each) for key, each in arrays.items()}
+    # Inputs and large targets may be read when they are asked for; the rest is looked at whole.
+    arrays = {
+        key: each if key.startswith("x_") else _whole(key, each) for key, each in arrays.items()
+    }
     xs = {
         part: over(lambda leaf: as_input(leaf, tokens, add_channel), arrays[f"x_{part}"])
         for part in ("train", "val", "test")
@@ -96,8 +98,15 @@ def source(
     )
 
 
-def _whole(tree: Any) -> Any:
-    return over(np.asarray, tree) if has_columns(tree) else tree
+def _whole(name: str, tree: Any) -> Any:
+    """Return arrays as they are, but targets of many values a row as columns."""
+
+    def whole(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray | Column) and name.startswith("y_") and is_wide(leaf):
+            return leaf if isinstance(leaf, Column) else held(leaf, name)
+        return np.asarray(leaf) if isinstance(leaf, Column) else leaf
+
+    return over(whole, tree)
 
 
 def _check_names(name: str, arrays: Mapping[str, Any], labels: bool) -> None:
@@ -230,10 +239,13 @@ def _check_values(name: str, x_name: str, x: Tree) -> None:
 def _check_finite(name: str, tree_name: str, tree: Tree) -> None:
     """Refuse NaN and infinity, with how many rows have them and which is the first."""
     for each, leaf in leaves(tree, tree_name):
-        if isinstance(leaf, Column):
+        if isinstance(leaf, Column) and not leaf.held:
             continue  # which looks at what it reads
-        if leaf.dtype.kind != "f" or np.isfinite(leaf.sum(dtype=np.float64)):
+        if leaf.dtype.kind != "f" or all(
+            np.isfinite(block.sum(dtype=np.float64)) for block in chunks(leaf)
+        ):
             continue  # a sum is finite only if every term is, and takes no second array
+        leaf = np.asarray(leaf)
         bad = np.flatnonzero(~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1))
         if not len(bad):
             continue

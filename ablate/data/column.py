@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,13 +22,14 @@ import numpy as np
 from ablate.data.nested import Tree, leaves
 from ablate.errors import DataError
 
-#: Arrays of more bytes than this are split by their row numbers and scaled as they are read.
-LARGE = 1 << 26
+#: Arrays of more bytes than this are split by their row numbers and scaled as they are read. Lying
+#: in memory, they are read in blocks, since as tensors they would be there twice.
+LARGE = 1 << 24
 
 #: Rows that are read at once where all are looked through, at most, and values; what is fitted is
 #: summed over as many.
 CHUNK = 4096
-_VALUES = 1 << 24
+_MOST = 1 << 24
 
 Read = Callable[[np.ndarray], np.ndarray]
 Change = Callable[[np.ndarray], np.ndarray]
@@ -138,7 +140,7 @@ class Column:
 class _Mapped:
     """Reads rows of an array that lies in a file, which is mapped only while it is read."""
 
-    file: Path
+    file: Any  # a path, or an open file
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -155,7 +157,7 @@ class _Mapped:
         return np.array(mapped[rows])
 
 
-def in_file(name: str, file: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> Column:
+def in_file(name: str, file: Any, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> Column:
     """Return the column of a C-ordered array that lies in a file from `offset` on."""
     read = _Mapped(file, offset, shape, dtype)
     return Column(name, read, shape[0], shape[1:], dtype)
@@ -179,6 +181,52 @@ def mapped(array: np.ndarray, name: str) -> Column | None:
     return in_file(name, Path(root.filename), int(offset), array.shape, array.dtype)
 
 
+class Spool:
+    """Rows that come block by block: an array while they are few, else a column.
+
+    The file that they lie in then has no name and ends with the process.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._blocks: list[np.ndarray] = []
+        self._file: Any = None
+        self._rows = self._bytes = 0
+
+    def add(self, block: np.ndarray) -> None:
+        """Add rows.
+
+        Raises:
+            DataError: their type is not that of the first.
+        """
+        self._blocks.append(block)
+        self._rows += len(block)
+        self._bytes += block.nbytes
+        if self._bytes > LARGE and block.dtype.kind in "biuf":
+            self._write()
+
+    def rows(self) -> np.ndarray | Column:
+        """Return all rows."""
+        if self._file is None:
+            return np.concatenate(self._blocks)
+        self._write()
+        self._file.flush()
+        return in_file(self._name, self._file, 0, (self._rows, *self._example), self._dtype)
+
+    def _write(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="ablate-")  # noqa: SIM115 (it stays open)
+            self._dtype, self._example = self._blocks[0].dtype, self._blocks[0].shape[1:]
+        for block in self._blocks:
+            if block.dtype != self._dtype:
+                raise DataError(
+                    f"{self._name} comes as {block.dtype} and before as {self._dtype}. Expected: "
+                    "one type."
+                )
+            self._file.write(np.ascontiguousarray(block))
+        self._blocks, self._bytes = [], 0
+
+
 def held(array: np.ndarray, name: str) -> Column:
     """Return the column of an array in memory."""
     return Column(name, array.__getitem__, len(array), array.shape[1:], array.dtype, held=True)
@@ -194,7 +242,7 @@ def chunks(leaf: np.ndarray | Column) -> Iterator[np.ndarray]:
 def stride_of(*examples: tuple[int, ...]) -> int:
     """Return how many rows of such examples are read at once; it depends on nothing else."""
     values = sum(int(np.prod(each, dtype=np.int64)) for each in examples)
-    return max(1, min(CHUNK, _VALUES // max(1, values)))
+    return max(1, min(CHUNK, _MOST // max(1, values)))
 
 
 def extremes(leaf: np.ndarray | Column, axes: tuple[int, ...] | None = None) -> tuple[Any, Any]:
@@ -210,13 +258,21 @@ def mean(leaf: np.ndarray | Column) -> float:
     """Return the mean of all values."""
     if isinstance(leaf, np.ndarray):
         return float(leaf.mean(dtype=np.float64))
-    count = len(leaf) * int(np.prod(leaf.shape[1:], dtype=np.int64))
-    return float(sum(each.sum(dtype=np.float64) for each in chunks(leaf)) / count)
+    return float(sum(each.sum(dtype=np.float64) for each in chunks(leaf)) / _values(leaf))
 
 
 def memory() -> int:
     """Return the bytes of memory that this machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def is_wide(leaf: np.ndarray | Column) -> bool:
+    """Whether an array is large and has several values a row: it is then held once, as a column."""
+    return leaf.ndim > 1 and leaf.dtype.kind in "biuf" and 4 * _values(leaf) > LARGE
+
+
+def _values(leaf: np.ndarray | Column) -> int:
+    return int(np.prod(leaf.shape, dtype=np.int64))
 
 
 def has_columns(tree: Tree) -> bool:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ablate.data.column import LARGE, Column, mapped
-from ablate.data.nested import Tree
-from ablate.data.pipelines import PATIENCE, batches, is_pipeline, joined, length
+from ablate.data.column import LARGE, Column, Spool, mapped
+from ablate.data.nested import Tree, over
+from ablate.data.pipelines import PATIENCE, batches, is_pipeline, length
 from ablate.data.reader import is_reader, read_part
 from ablate.errors import DataError, nearest
 from ablate.study.schema.data import Data
@@ -234,17 +234,21 @@ def _whole(pipeline: Any, name: str) -> tuple[Tree, ...]:
     """Read a pipeline once, to its end, into arrays: x, y, weights."""
     if length(pipeline) == -1:
         raise DataError(f"{name}: the dataset never ends (repeat()). Give it with take(n).")
-    began, parts = time.perf_counter(), []
-    for each in batches(pipeline, name, 1024, tree):
-        parts.append(each)
+    began, number = time.perf_counter(), 0
+    spools: list[Tree] = []
+    for number, each in enumerate(batches(pipeline, name, 1024, tree), 1):
+        if not spools:
+            spools = [over(lambda leaf: Spool(name), member) for member in each]
+        for spool, member in zip(spools, each, strict=True):
+            over(lambda leaf, rows: leaf.add(rows), spool, member)
         if length(pipeline) is None and time.perf_counter() - began > PATIENCE:
             raise DataError(
-                f"{name}: the pipeline has not ended after {len(parts)} batches in "
+                f"{name}: the pipeline has not ended after {number} batches in "
                 f"{PATIENCE:.0f} s. Give one that ends."
             )
-    if not parts:
+    if not spools:
         raise DataError(
             f"{name}: the dataset has no elements. A generator that has been read is exhausted: "
             "make it inside the function that is called."
         )
-    return joined(parts)
+    return tuple(over(lambda leaf: leaf.rows(), spool) for spool in spools)

@@ -114,7 +114,7 @@ def _folder(arrays: Mapping[str, Any], place: Path) -> Path:
         file = place / f"{name}.npy"
         file.parent.mkdir(parents=True, exist_ok=True)
         lies = array.read if isinstance(array, Column) and array.rows is None else None
-        if lies is not None and hasattr(lies, "file") and not array.changes:
+        if isinstance(getattr(lies, "file", None), Path) and not array.changes:
             _link(file.with_suffix(""), lies)
             continue
         draft = file.with_name(f".draft-{os.getpid()}-{file.name}")

@@ -65,11 +65,17 @@ def read_part(value: Any, name: str, where: str, tree: ToTree) -> dict[str, Tree
     x, *rest = reading.first
     columns = _named(x, lambda key, leaf: reading.column(f"{where}: x_{name}", key, leaf))
     size = sum(leaf.nbytes for _, leaf in leaves(columns))
-    found: dict[str, Tree] = {f"x_{name}": columns}
     if size <= LARGE:
         whole = reading.read(np.arange(reading.rows))
         return dict(zip((f"{each}_{name}" for each in ["x", "y", "weight"]), whole, strict=False))
-    for key, member in zip(("y", "weight"), reading.others(len(rest)), strict=False):
+    found: dict[str, Tree] = {f"x_{name}": columns}
+    if rest and reading.labels is None and any(leaf.ndim > 2 for _, leaf in leaves(rest[0])):
+        reading.kept = 2
+        found[f"y_{name}"] = _named(
+            rest[0], lambda key, leaf: reading.column(f"{where}: y_{name}", key, leaf, 1)
+        )
+    names = ("y", "weight")[reading.kept - 1 :]
+    for key, member in zip(names, reading.others(1 + len(rest)), strict=False):
         found[f"{key}_{name}"] = member
     return found
 
@@ -83,13 +89,16 @@ class _Reading:
         self._is_reader = isinstance(own, int | np.integer) and callable(
             getattr(value, "read", None)
         )
+        given = getattr(value, "labels", None)
+        self.labels = given if self._is_reader and callable(given) else None
         self.rows = int(own if self._is_reader and own is not None else len(value))
         if self.rows < 1:
             raise DataError(f"{where}: it has no rows.")
         self._last: tuple[bytes, Members] | None = None
         self._lock = threading.Lock()
-        self._labels: Tree | None = None
+        self._known: Tree | None = None
         self.content: str | None = None
+        self.kept = 1  # the first of the members (x, y, weight) that are read once and kept
         self.first: Members = ()
         self.first = self.read(np.array([0]))
 
@@ -106,43 +115,44 @@ class _Reading:
                 self._last = key, self._checked(np.asarray(numbers, np.int64))
             return self._last[1]
 
-    def column(self, name: str, key: Any, leaf: np.ndarray) -> Column:
-        """Return the column of one leaf of x."""
+    def column(self, name: str, key: Any, leaf: np.ndarray, member: int = 0) -> Column:
+        """Return the column of one leaf of x, or of y (`member` 1)."""
 
         def read(numbers: np.ndarray) -> np.ndarray:
-            x = self.read(numbers)[0]
-            return np.asarray(x if key is None else x[key])
+            tree = self.read(numbers)[member]
+            return np.asarray(tree if key is None else tree[key])
 
         return Column(name, read, self.rows, leaf.shape[1:], leaf.dtype, content=self._content)
 
     def others(self, count: int) -> list[Tree]:
-        """Return all targets and weights: what `labels` says, else by one reading of everything."""
-        if count == 0:
+        """Return all rows of the members from `kept` to `count`.
+
+        They are what `labels` says, else found by one reading of everything.
+        """
+        if count <= self.kept:
             return []
-        given = getattr(self._value, "labels", None)
-        if self._is_reader and callable(given) and count == 1:
-            y = self._tree(self._called(given, "labels()"), f"{self._where}: labels()")
+        if self.labels is not None and count == 2:
+            y = self._tree(self._called(self.labels, "labels()"), f"{self._where}: labels()")
             for name, leaf in leaves(y, f"{self._where}: labels()"):
                 if len(leaf) != self.rows:
                     raise DataError(f"{name} has {len(leaf)} rows, the reader has {self.rows}.")
-            self._labels = y
+            self._known = y
             return [y]
-        return self._look_through()[1:]
+        return self._look_through()
 
     def _look_through(self) -> list[Tree]:
-        """Read all rows once; keep targets and weights, and the digest of all."""
+        """Read all rows once; return the members from `kept` on, keep the digest of the others."""
         whole, kept = hashlib.sha256(), []
         stride = stride_of(*(leaf.shape[1:] for each in self.first for _, leaf in leaves(each)))
         for start in range(0, self.rows, stride):
             members = self.read(np.arange(start, min(start + stride, self.rows)))
-            for _, leaf in leaves(members[0]):
+            for leaf in (leaf for each in members[: self.kept] for _, leaf in leaves(each)):
                 whole.update(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data)
-            kept.append(members[1:])
+            kept.append(members[self.kept :])
         self.content = whole.hexdigest()
-        joined = [
+        return [
             over(lambda *parts: np.concatenate(parts), *each) for each in zip(*kept, strict=True)
         ]
-        return [None, *joined]
 
     def _content(self) -> str:
         """Return a text that names what the rows of x hold."""
@@ -209,11 +219,9 @@ class _Reading:
                         f"{self._where}: reading {which} gave {each} as {leaf.dtype}. Expected: "
                         f"{first.dtype}, as of row 0."
                     )
-        if self._labels is None:
+        if self._known is None:
             return
-        for (each, leaf), (_, known) in zip(
-            leaves(made[1], "y"), leaves(self._labels), strict=True
-        ):
+        for (each, leaf), (_, known) in zip(leaves(made[1], "y"), leaves(self._known), strict=True):
             wrong = np.flatnonzero((leaf != known[numbers]).reshape(len(leaf), -1).any(axis=1))
             if len(wrong):
                 raise DataError(

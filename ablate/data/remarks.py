@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate.data.column import Column, chunks
+from ablate.data.column import Column, chunks, stride_of
 from ablate.data.nested import Tree, leaves
 from ablate.data.source import Part, Source, listed
 from ablate.data.targets import strata
@@ -61,7 +61,7 @@ def absent(source: Source, train: Part, only: Sequence[int] | None) -> list[str]
         leaves(train.y, "y_train"), leaves(source.train.y), leaves(source.target), strict=True
     )
     for (name, here), (_, there), (_, target) in parts:
-        if target.classes is None:
+        if target.classes is None or isinstance(here, Column):
             continue
         missing = _present(there, target) & ~_present(here, target)
         if only is not None:
@@ -206,7 +206,7 @@ def gaps(
     return [text for (name, leaf), (_, each) in named for text in _gaps(name, leaf, each)]
 
 
-def _gaps(name: str, y: np.ndarray, target: Target) -> Iterator[str]:
+def _gaps(name: str, y: np.ndarray | Column, target: Target) -> Iterator[str]:
     if target.classes is None:
         return
     present = _present(y, target)
@@ -224,12 +224,18 @@ def _gaps(name: str, y: np.ndarray, target: Target) -> Iterator[str]:
     yield text
 
 
-def _present(y: np.ndarray, target: Target) -> np.ndarray:
+def _present(y: np.ndarray | Column, target: Target) -> np.ndarray:
     """Return for each class whether a row has it."""
     assert target.classes is not None
-    if target.one_hot:
-        return np.asarray(y.any(axis=0))
-    return np.bincount(y.ravel(), minlength=target.classes) > 0
+    found = np.zeros(target.classes, bool)
+    for block in chunks(y):
+        if target.one_hot:
+            found |= block.any(axis=0)
+            continue
+        # Counting takes eight bytes a value: a column has many a row.
+        for part in block if isinstance(y, Column) else (block,):
+            found |= np.bincount(part.ravel(), minlength=target.classes) > 0
+    return found
 
 
 def _classes(which: np.ndarray) -> str:
@@ -275,8 +281,9 @@ def _hashes(part: Part, targets: bool, like: Part) -> Iterator[int]:
     arrays = [*zip(leaves(part.x), leaves(like.x), strict=True)]
     if targets and part.y is not None:
         arrays += zip(leaves(part.y), leaves(like.y), strict=True)
-    for start in range(0, rows := _first(part), 1024):
-        chosen = slice(start, min(start + 1024, rows))
+    stride = min(1024, stride_of(*(leaf.shape[1:] for (_, leaf), _ in arrays)))
+    for start in range(0, rows := _first(part), stride):
+        chosen = slice(start, min(start + stride, rows))
         blocks = [_bytes(leaf[chosen], as_.dtype) for (_, leaf), (_, as_) in arrays]
         yield from map(hash, zip(*blocks, strict=True))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ablate.data.cache import Memory
-from ablate.data.column import LARGE, Column, held
+from ablate.data.column import Column, held, is_wide
 from ablate.data.nested import Tree, freeze, leaves, names_of, nbytes, over, take
 from ablate.data.partition import partition, parts_taken
 from ablate.data.remarks import absent, equal_rows, sorted_by_class, unscaled
@@ -182,8 +182,7 @@ def _take(part: Part, rows: np.ndarray, data: Data) -> Part | None:
     if not len(rows):
         return None
     x = part.x
-    values = sum(int(leaf.size) for _, leaf in leaves(x) if isinstance(leaf, np.ndarray))
-    if data.load == "stream" or 4 * values > LARGE:
+    if data.load == "stream" or any(is_wide(leaf) for _, leaf in leaves(x)):
         x = over(lambda leaf, name: _held(leaf, name), x, names_of(x, "x"))
     members = (x, part.y, part.weight, part.groups)
     return Part(*(None if each is None else take(each, rows) for each in members))

@@ -2,7 +2,8 @@
 
 They become int32 class numbers, float32 one-hot rows or float32 numbers of at least two axes, with
 the `Target` that says which. Integers, texts and one-hot rows are classes, other floats are
-regression, unless the task is given.
+regression, unless the task is given. Large ones of several values a row (masks, images) are
+columns, which are looked through once and stay where they are.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ablate.data.column import Column, chunks
 from ablate.data.nested import Tree, leaves, names_of, over
 from ablate.data.source import listed
 from ablate.errors import DataError
 from ablate.study.specs import Target
 
-Parts = dict[str, np.ndarray]
+Leaf = np.ndarray | Column
+Parts = dict[str, Leaf]
 
 #: Floats of no more whole values than this may be classes; integers of more may be numbers.
 _MANY = 20
@@ -37,8 +40,47 @@ class _Given:
     class_names: tuple[str, ...] | None
 
     @property
-    def train(self) -> np.ndarray:
+    def train(self) -> Leaf:
         return self.parts["train"]
+
+    def looks(self) -> dict[str, _Look]:
+        """Look through each part."""
+        return {part: _look(y) for part, y in self.parts.items()}
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is to be known of the values of one part.
+
+    `odd` is a value that is no whole number, `values` are all that there are, None where they are
+    many or not whole. `one_hot`: rows of one 1 and else 0.
+    """
+
+    low: float
+    high: float
+    odd: float | None
+    values: tuple[float, ...] | None
+    one_hot: bool
+
+
+def _look(y: Leaf) -> _Look:
+    lows, highs = [], []
+    odd: float | None = None
+    values: np.ndarray | None = np.empty(0)
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    for block in chunks(y):
+        lows.append(float(block.min()))
+        highs.append(float(block.max()))
+        if odd is None and block.dtype.kind == "f":
+            whole = np.isfinite(block) & (block == np.floor(block))
+            odd = None if whole.all() else float(block[~whole].flat[0])
+        if values is not None and odd is None:
+            values = np.unique(np.concatenate([values, np.unique(block)]))
+        values = None if odd is not None or values is None or len(values) > _MANY else values
+        one_hot = one_hot and _one_hot(block)
+    return _Look(
+        min(lows), max(highs), odd, None if values is None else tuple(values.tolist()), one_hot
+    )
 
 
 def targets(
@@ -68,7 +110,7 @@ def targets(
                 f"{name}: y_{part} has outputs {_structure(tree)}, y_train has {_structure(train)}."
             )
 
-    def uniform(label: str, *parts: np.ndarray) -> tuple[Parts, Target]:
+    def uniform(label: str, *parts: Leaf) -> tuple[Parts, Target]:
         named = dict(zip(ys, parts, strict=True))
         return _uniform(_Given(f"{name}: {label}", named, task, classes, class_names))
 
@@ -104,7 +146,7 @@ def guesses(
     return tuple(each for each in found if each is not None)
 
 
-def _guess(label: str, y: np.ndarray, target: Target, classes: int | None) -> str | None:
+def _guess(label: str, y: Leaf, target: Target, classes: int | None) -> str | None:
     if target.values is not None:
         shown = listed([f"{each:g}" for each in target.values], 6)
         return (
@@ -137,7 +179,7 @@ def strata(y: Tree, target: Target | dict[str, Target] | list[Target] | None) ->
     if not isinstance(target, Target) or target.task != "classification":
         return None
     if target.one_hot:
-        return np.asarray(y.argmax(axis=1))
+        return np.concatenate([block.argmax(axis=1) for block in chunks(y)])
     return y if y.ndim == 1 else None
 
 
@@ -157,11 +199,25 @@ def _uniform(given: _Given) -> tuple[Parts, Target]:
         kinds = {"i"}
     if not kinds <= set("biuf"):
         raise DataError(f"{given.label} holds {given.train.dtype} values. Expected: numbers.")
-    if given.task != "regression" and _one_hot(given.train):
-        return _rows_of_ones(given)
+    looks = given.looks()
+    if given.task != "regression" and looks["train"].one_hot:
+        return _rows_of_ones(given, looks)
     if given.task == "regression" or (given.task == "auto" and given.train.dtype.kind == "f"):
-        return _numbers(given)
-    return _class_numbers(given)
+        return _numbers(given, looks)
+    return _class_numbers(given, looks)
+
+
+def _as(dtype: type, parts: Parts) -> Parts:
+    """Return targets in another type; columns are read in it."""
+
+    def cast(y: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # what overflows is found by the check for infinity
+            y = y.astype(dtype)
+        return y[:, None] if y.ndim == 1 and dtype is np.float32 else y
+
+    return {
+        part: y.changed(cast) if isinstance(y, Column) else cast(y) for part, y in parts.items()
+    }
 
 
 def _check_shapes(given: _Given) -> None:
@@ -192,18 +248,13 @@ def _encode(given: _Given) -> _Given:
 
 
 def _one_hot(y: np.ndarray) -> bool:
-    return bool(
-        y.ndim == 2
-        and y.shape[1] > 1
-        and ((y == 0) | (y == 1)).all()
-        and (y.sum(axis=1) == 1).all()
-    )
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
 
 
-def _rows_of_ones(given: _Given) -> tuple[Parts, Target]:
+def _rows_of_ones(given: _Given, looks: dict[str, _Look]) -> tuple[Parts, Target]:
     count = given.train.shape[1]
-    for part, y in given.parts.items():
-        if not _one_hot(y):
+    for part, look in looks.items():
+        if not look.one_hot:
             raise DataError(
                 f"{given.label} is one-hot in the train part and not in the {part} part. "
                 "Expected: a single 1 in every row, the rest 0."
@@ -212,47 +263,36 @@ def _rows_of_ones(given: _Given) -> tuple[Parts, Target]:
         raise DataError(
             f"{given.label} has {count} columns, but classes: {given.classes} is given."
         )
-    ready = {part: y.astype(np.float32) for part, y in given.parts.items()}
+    ready = _as(np.float32, given.parts)
     return ready, Target("classification", (count,), count, _names(given, count), one_hot=True)
 
 
-def _numbers(given: _Given) -> tuple[Parts, Target]:
-    with np.errstate(over="ignore"):  # what overflows is found by the check for infinity
-        ready = {part: y.astype(np.float32) for part, y in given.parts.items()}
-    ready = {part: y[:, None] if y.ndim == 1 else y for part, y in ready.items()}
-    train = ready["train"]
-    return ready, Target("regression", train.shape[1:], values=_few_whole(train))
+def _numbers(given: _Given, looks: dict[str, _Look]) -> tuple[Parts, Target]:
+    ready = _as(np.float32, given.parts)
+    size, values = int(np.prod(ready["train"].shape)), looks["train"].values
+    few = values if values is not None and 2 * len(values) <= size else None
+    return ready, Target("regression", ready["train"].shape[1:], values=few)
 
 
-def _few_whole(y: np.ndarray) -> tuple[float, ...] | None:
-    """Return the values of targets that are a few whole numbers, each of them more than once."""
-    if not (y.flat[:1000] == np.floor(y.flat[:1000])).all():
-        return None  # most numbers show it without looking at all of them
-    found = np.unique(y)
-    few = len(found) <= _MANY and 2 * len(found) <= y.size
-    return tuple(found.tolist()) if few and (found == np.floor(found)).all() else None
-
-
-def _class_numbers(given: _Given) -> tuple[Parts, Target]:
+def _class_numbers(given: _Given, looks: dict[str, _Look]) -> tuple[Parts, Target]:
     parts, classes, class_names = given.parts, given.classes, given.class_names
-    for part, y in parts.items():
-        if y.dtype.kind == "f" and not (np.isfinite(y) & (y == np.floor(y))).all():
-            wrong = y[~(np.isfinite(y) & (y == np.floor(y)))].flat[0]
+    for part, look in looks.items():
+        if look.odd is not None:
             raise DataError(
-                f"{given.label} of the {part} part has the label {wrong:g}. Expected: whole "
+                f"{given.label} of the {part} part has the label {look.odd:g}. Expected: whole "
                 "class numbers from 0. For numbers to predict, say task: regression."
             )
-        if y.min() < 0:
+        if look.low < 0:
             raise DataError(
-                f"{given.label} of the {part} part has the label {int(y.min())}. Expected: "
+                f"{given.label} of the {part} part has the label {int(look.low)}. Expected: "
                 "class numbers from 0. For numbers to predict, say task: regression."
             )
-    count = classes or (len(class_names) if class_names else int(parts["train"].max()) + 1)
-    for part, y in parts.items():
-        if y.max() >= count:
+    count = classes or (len(class_names) if class_names else int(looks["train"].high) + 1)
+    for part, look in looks.items():
+        if look.high >= count:
             known = "are given" if classes or class_names else "are known from the train part"
             raise DataError(
-                f"{given.label} of the {part} part has the label {int(y.max())}, but "
+                f"{given.label} of the {part} part has the label {int(look.high)}, but "
                 f"{count} classes {known}: 0 to {count - 1}. Give the number with 'classes', or "
                 "mend the labels."
             )
@@ -264,7 +304,7 @@ def _class_numbers(given: _Given) -> tuple[Parts, Target]:
         )
     if count < 2:
         raise DataError(f"{given.label} is 0 in every row. Expected: at least two classes.")
-    ready = {part: y.astype(np.int32) for part, y in parts.items()}
+    ready = _as(np.int32, parts)
     return ready, Target("classification", given.train.shape[1:], count, _names(given, count))
 
 

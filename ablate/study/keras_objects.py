@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.study.keras_names import (
+    AUGMENTATIONS,
     LOSSES,
     METRICS,
     OPTIMIZERS,
@@ -82,6 +83,8 @@ def as_text(train: Any, *, whole: bool = False) -> Any:
             _callback(each, index) if _is_object(each) else each
             for index, each in enumerate(changed["callbacks"])
         ]
+    if changed.get("augment") is not None:
+        changed["augment"] = list(_augmentations(changed["augment"], ("augment",)))
     if isinstance(changed.get("phases"), list | tuple):
         changed["phases"] = [as_text(each, whole=whole) for each in changed["phases"]]
     return changed
@@ -335,6 +338,54 @@ def _callback(thing: Any, index: int) -> dict[str, Any]:
             *at,
         )
     return {"call": call, **found}
+
+
+def _augmentations(given: Any, at: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield the text of each layer or function; a Sequential or Pipeline is the layers in it."""
+    if isinstance(given, list | tuple):
+        for index, each in enumerate(given):
+            yield from _augmentations(each, (*at, index))
+    elif not _is_object(given) and not inspect.isclass(given):
+        called = given.get("call") if isinstance(given, Mapping) else None
+        made = {"call": _importable(called, *at)} if callable(called) else {}
+        yield {**given, **made} if made else given
+    elif isinstance(layers := getattr(given, "layers", None), list):
+        yield from _augmentations([each for each in layers if not _is_input(each)], at)
+    elif inspect.isclass(given) or inspect.isroutine(given):
+        name = given.__name__
+        known = _is_keras(given) and name in AUGMENTATIONS
+        yield {"layer": name} if known else {"call": _importable(given, *at)}
+    elif callable(getattr(given, "get_config", None)):
+        yield _augmentation(given, at)
+    else:
+        raise invalid(
+            "expected layers of Keras that draw (RandomFlip, MixUp, …) or functions of x, or of x "
+            f"and y. Received: {_kind(given)}.",
+            *at,
+        )
+
+
+def _is_input(layer: Any) -> bool:
+    return type(layer).__name__ == "InputLayer"
+
+
+def _augmentation(layer: Any, at: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the text of a layer, but for its seed: the trial's decides what is drawn."""
+    kind, config, named = type(layer), layer.get_config(), _is_keras(layer)
+    if named and kind.__name__ not in AUGMENTATIONS:
+        return {"layer": kind.__name__}  # which is refused by its name
+    needed = [name for name, each in _parameters(kind).items() if each.default is each.empty]
+    usual = kind(**{name: config[name] for name in needed}).get_config()
+    arguments = {
+        key: _plain(value, *at, key)
+        for key, value in config.items()
+        if key not in (*_NAMES, "seed", "trainable", "data_format")
+        and (key in needed or usual[key] != value)
+        and (not named or key in AUGMENTATIONS[kind.__name__])
+    }
+    if named:
+        return {"layer": kind.__name__, **arguments}
+    return {"call": _importable(kind, *at), **arguments}
 
 
 def _arguments(thing: Any, *at: Any) -> dict[str, Any]:

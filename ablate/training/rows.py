@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from ablate.data import Part, Splits, Target, load, split
-from ablate.data.column import Column, has_columns, memory
+from ablate.data.column import LARGE, Column, has_columns, memory
 from ablate.errors import StudyError
 from ablate.study.schema.augment import crop_of
 from ablate.study.trial import Spec
@@ -29,9 +29,6 @@ from ablate.training.streaming import StreamFeed
 
 #: Rows beyond this many bytes stay in main memory; a GPU gets them batch by batch.
 DEVICE_BYTES = 4 * 2**30
-
-#: Rows that lie in memory as arrays are made tensors up to this size, and read in blocks beyond.
-_COPIED_BYTES = 2**28
 
 #: Splits are remembered as tensors while all of them together take no more than this.
 _REMEMBERED_BYTES = 2**29
@@ -143,15 +140,16 @@ def streams(spec: Spec, splits: Splits) -> tuple[bool, tuple[str, ...]]:
 
 def _feed(part: Part, streamed: bool) -> Feed:
     """Return what feeds a program with the rows of a part."""
-    if not has_columns(part.x):
+    if not has_columns(part.x) and not has_columns(part.y):
         return InMemory(tensors(part.x, part.y, part.weight))
     inputs = part.y is part.x
     taken = [(leaf, None) if inputs else _undivided(leaf) for leaf in _leaves(part.x)]
     columns = keras.tree.pack_sequence_as(part.x, [leaf for leaf, _ in taken])
     scales = tuple(scale for _, scale in taken)
-    held = sum(leaf.nbytes for leaf, _ in taken if getattr(leaf, "held", True))
+    given = [leaf for leaf, _ in taken] + ([] if inputs else _leaves(part.y))
+    held = sum(leaf.nbytes for leaf in given if getattr(leaf, "held", True))
     rest = () if part.weight is None else (part.weight,)
-    if streamed or held > _COPIED_BYTES:
+    if streamed or held > (DEVICE_BYTES if has_gpu() else LARGE):
 
         def read(rows: np.ndarray) -> Batch:
             x = keras.tree.map_structure(lambda leaf: _array(leaf[rows]), columns)
@@ -160,7 +158,7 @@ def _feed(part: Part, streamed: bool) -> Feed:
 
         return Blocks.of(read, part.rows, scales, held)
     x = keras.tree.map_structure(_filled, columns)
-    y = x if inputs else keras.tree.map_structure(_tensor, part.y)
+    y = x if inputs else keras.tree.map_structure(_filled, part.y)
     return InMemory((x, y, *map(_tensor, rest)), scales)
 
 

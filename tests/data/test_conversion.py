@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from ablate.data import column
+from ablate.data.column import Column
 from ablate.data.conversion import gather
 from ablate.errors import DataError
 
@@ -91,6 +93,26 @@ class Shape(tuple):
 def test_a_dataset_of_batches_is_joined():
     dataset = Dataset([(X[:3], Y[:3]), (X[3:], Y[3:])], (Spec(None, 2), Spec(None)))
     equal(gather({"train": dataset}), {"x_train": X, "y_train": Y})
+
+
+def test_what_is_read_once_lies_in_a_file_where_it_is_large(monkeypatch):
+    monkeypatch.setattr(column, "LARGE", 40)
+    dataset = Dataset(
+        [(X[:2], Y[:2]), (X[2:3], Y[2:3]), (X[3:], Y[3:])], (Spec(None, 2), Spec(None))
+    )
+    found = gather({"train": dataset})
+    assert (type(found["x_train"]), type(found["y_train"])) == (Column, np.ndarray)
+    assert np.array_equal(found["x_train"], X)
+    assert np.array_equal(found["x_train"].take(np.array([3, 0]))[:], X[[3, 0]])
+
+
+def test_batches_of_other_types_do_not_lie_in_one_file(monkeypatch):
+    monkeypatch.setattr(column, "LARGE", 0)
+    dataset = Dataset(
+        [(X[:2], Y[:2]), (X[2:].astype("float32"), Y[2:])], (Spec(None, 2), Spec(None))
+    )
+    with pytest.raises(DataError, match="data: train comes as float32 and before as float64"):
+        gather({"train": dataset})
 
 
 def test_a_dataset_of_rows_is_stacked():

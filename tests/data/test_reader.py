@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from ablate.data import reader
+from ablate.data import column, reader, split
+from ablate.data.check import source
 from ablate.data.column import Column
 from ablate.data.conversion import gather
 from ablate.errors import DataError
+from ablate.study.schema.data import Data
 
 Y = np.arange(10) % 2
 X = np.arange(40, dtype="float32").reshape(10, 4)
@@ -69,6 +71,30 @@ def test_members_and_weights_of_every_kind():
     found = gather((both, both))
     assert [np.asarray(found["x_train"][key])[3, 0] for key in "ab"] == [12.0, 13.0]
     assert found["weight_test"].tolist() == (np.arange(10) / 10).tolist()
+
+
+def test_targets_that_are_images_are_read_when_they_are_asked_for(monkeypatch):
+    monkeypatch.setattr(column, "LARGE", 0)
+    masks = (np.arange(60).reshape(10, 3, 2) % 2).astype(np.uint8)
+    rows = Rows(lambda rows: (X[rows], masks[rows], rows / 10))
+    found = source("masks", gather(rows))
+    y = found.train.y
+    assert isinstance(y, Column) and (y.shape, y.dtype) == ((10, 3, 2), np.int32)
+    assert (found.target.classes, found.target.shape) == (2, (3, 2))
+    assert found.train.weight.tolist() == (np.arange(10) / 10).astype(np.float32).tolist()
+    splits = split(found, Data(path="masks", validation=0.2, test=0.2))
+    assert isinstance(splits.y_train, Column)
+    assert np.array_equal(splits.y_test, masks[splits.rows_test])
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [(np.full((10, 2, 2), -1), "label -1"), (np.full((10, 2, 2), np.nan), "y_train has NaN")],
+)
+def test_targets_in_columns_are_judged_as_others(bad, expected, monkeypatch):
+    monkeypatch.setattr(column, "LARGE", 0)
+    with pytest.raises(DataError, match=expected):
+        source("masks", {"x_train": X, "y_train": bad})
 
 
 def test_a_hugging_face_dataset_gives_its_columns():

@@ -15,6 +15,7 @@ from tests.training.small import Score, confidence, pulled, spec_of
 
 HERE = "tests.training.small"
 S, losses, metrics = keras.optimizers.schedules, keras.losses, keras.metrics
+layers = keras.layers
 
 
 @keras.saving.register_keras_serializable("ablate_tests")
@@ -87,6 +88,29 @@ def written(**train):
             {"metrics": ["AUC", {"name": "AUC", "as": "roc", "num_thresholds": 9}]},
         ),
         (
+            {"augment": [layers.RandomFlip(seed=3), layers.RandomZoom(0.1, fill_mode="nearest")]},
+            {
+                "augment": [
+                    {"layer": "RandomFlip"},
+                    {"layer": "RandomZoom", "height_factor": 0.1, "fill_mode": "nearest"},
+                ]
+            },
+        ),
+        (
+            {"augment": keras.Sequential([keras.Input((8, 8, 1)), layers.MixUp()])},
+            {"augment": [{"layer": "MixUp"}]},
+        ),
+        (
+            {"augment": [layers.RandomErasing, pulled, {"call": pulled, "by": 2}]},
+            {
+                "augment": [
+                    {"layer": "RandomErasing"},
+                    {"call": f"{HERE}:pulled"},
+                    {"call": f"{HERE}:pulled", "by": 2},
+                ]
+            },
+        ),
+        (
             {"callbacks": [Score(3), keras.callbacks.EarlyStopping("val_own", patience=2)]},
             {
                 "callbacks": [
@@ -109,6 +133,8 @@ def test_an_object_is_its_text(given, text):
         ({"loss": Forgets(3.0)}, "loss: what this Forgets was made with cannot be read"),
         ({"optimizer": keras.optimizers.Adam}, "optimizer: expected an optimizer"),
         ({"learning_rate": S.CosineDecay}, "learning_rate: expected a number or an object"),
+        ({"augment": [layers.Rescaling(2.0)]}, "no augmentation of Keras is called 'Rescaling'"),
+        ({"augment": [lambda x: x]}, r"augment\[0\]: a lambda has no name in a module"),
         ({"metrics": [object()]}, r"metrics\[0\]"),
         (
             {"callbacks": [keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)]},

@@ -2,11 +2,12 @@
 
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ablate.data import split
+from ablate.data import column, split
 from ablate.study.schema.data import Data
 from ablate.training import blocks, model_cache, rows, run_group
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
@@ -29,7 +30,20 @@ def features():
     return {"x": draw.normal(size=(200, 5)) + y[:, None], "y": y, "weight": draw.random(200)}
 
 
-splitting = sys.modules[split.__module__]
+def masks():
+    """Return 60 grey images of bytes, and the class of each pixel."""
+    x, _ = images()
+    return {"x": x[:60], "y": (x[:60, ..., 0] > 90).astype(np.uint8)}
+
+
+def pixels():
+    """Return a network that says the class of each pixel."""
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(2, 3, padding="same", activation="relu")(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(2, 1, activation="softmax")(x))
+
+
+splitting, load = sys.modules[split.__module__], sys.modules["ablate.data.load"]
 
 SOURCES = {
     "digits": {"name": "digits", "limit": 100},
@@ -37,6 +51,7 @@ SOURCES = {
     "bytes_standard": {"call": f"{__name__}:images", "scale": "standard"},
     "bytes_binary": {"call": f"{__name__}:images", "binarize": 0.4},
     "inputs": {"name": "digits", "limit": 100, "target": "inputs"},
+    "masks": {"call": f"{__name__}:masks"},
 }
 
 
@@ -51,6 +66,7 @@ def forgotten():
 def found(data, size, monkeypatch, **train):
     """Return the numbers of a trial whose rows are read in blocks of `size` bytes."""
     model = {"name": "mlp", "units": [8]} if "target" in data else CNN
+    model = {"call": f"{__name__}:pixels"} if "masks" in data.get("call", "") else model
     rows.forget()
     monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
     monkeypatch.setattr(rows, "BLOCK_BYTES", size)
@@ -66,10 +82,13 @@ def test_any_size_of_block_gives_the_bits_of_memory(name, monkeypatch):
     for size in (1, 9000, 2**25):
         assert found(data | {"load": "stream"}, size, monkeypatch) == expected
     splitting.forget()
-    monkeypatch.setattr(splitting, "LARGE", 0)
+    load.forget()
+    monkeypatch.setattr(column, "LARGE", 0)
+    monkeypatch.setattr(rows, "LARGE", 0)
     for size in (1, 9000, 2**25):
         assert found(data | {"load": "memory"}, size, monkeypatch) == expected
     splitting.forget()
+    load.forget()
 
 
 def test_the_first_block_is_small_since_nothing_trains_while_it_is_read(monkeypatch):

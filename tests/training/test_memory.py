@@ -27,13 +27,13 @@ def watch():
         time.sleep(0.005)
 
 def go(data, name):
-    spec = spec_of(model={"call": "tests.training.test_memory:network"}, epochs=1)
+    spec = spec_of(model={"call": model}, epochs=1)
     spec = spec.model_copy(update={"data": Data(**data)})
     (result, _, _), = run_group([trial_of(spec, name=name)])
     assert result.status == "completed", result.error
     return result
 
-small, large = json.loads(sys.argv[1])
+small, large, model = json.loads(sys.argv[1])
 go(small, "small")
 before = resident()
 threading.Thread(target=watch, daemon=True).start()
@@ -77,13 +77,44 @@ def generated(rows):
     return Generated(rows)
 
 
-def taken(small, large):
+def images(rows):
+    """Return arrays of bytes, as any function may."""
+    return {"train": (np.ones((rows, *IMAGE), np.uint8), np.arange(rows) % 2)}
+
+
+def masks(rows):
+    """Return images and targets of their size."""
+    x = np.ones((rows, *IMAGE[:2], 1), np.uint8)
+    return {"train": (x, x[..., 0] * (np.arange(rows) % 2).astype(np.uint8)[:, None, None])}
+
+
+def pixels():
+    """Return a network that says the class of each pixel."""
+    import keras
+
+    inputs = keras.Input((*IMAGE[:2], 1))
+    return keras.Model(inputs, keras.layers.Conv2D(2, 1, activation="softmax")(inputs))
+
+
+def pipeline(rows):
+    """Return few rows to train on, and many to validate on, as pipelines."""
+    import tensorflow as tf
+
+    def dataset(count):
+        made = tf.data.Dataset.range(count)
+        return made.map(lambda row: (tf.ones(IMAGE, tf.uint8), row % 2)).batch(32)
+
+    return {"train": dataset(64), "validation": dataset(rows), "test": dataset(32), "classes": 2}
+
+
+def taken(small, large, model="network"):
     """Return the bytes that a trial on `large` takes beyond one on `small`, and its rows."""
-    request = json.dumps([small, large])
+    request = json.dumps([small, large, f"{__name__}:{model}"])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, request], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    print(done.stdout)
     words = next(line for line in done.stdout.splitlines() if line.startswith("bytes")).split()
     return int(words[1]), int(words[2])
 
@@ -122,3 +153,23 @@ def test_a_set_in_memory_is_held_once(tmp_path):
         sparse(tmp_path / "small", 400), sparse(tmp_path / "large", 3000) | {"load": "memory"}
     )
     assert found < 1.3 * size + 2**27
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "model", "row"),
+    [("images", "network", int(np.prod(IMAGE))), ("masks", "pixels", 2 * 256 * 256)],
+)
+def test_arrays_of_a_call_are_held_once(call, model, row):
+    rows = 200_000_000 // row
+    here = {"call": f"{__name__}:{call}", "validation": 0.01, "test": 0.01}
+    found, _ = taken(here | {"rows": 200}, here | {"rows": rows}, model)
+    assert found < 1.3 * rows * row + 2**27
+
+
+@pytest.mark.slow
+def test_large_validation_parts_of_a_pipeline_are_not_held():
+    rows = 2000  # 393 MB
+    here = {"call": f"{__name__}:pipeline"}
+    found, _ = taken(here | {"rows": 64}, here | {"rows": rows})
+    assert found < 0.6 * rows * int(np.prod(IMAGE))
