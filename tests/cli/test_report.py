@@ -76,7 +76,7 @@ def test_html_and_markdown_are_written_beside_the_study(tmp_path, capsys):
     status, out, _ = report(capsys, "first", "--logs", logs, "--format", "html")
     assert (status, out) == (0, f"{logs / 'first' / 'report.html'}\n")
     page = (logs / "first" / "report.html").read_text(encoding="utf-8")
-    assert f"ablate run {logs / 'first' / 'study.yaml'}" in page
+    assert "ablate run study.yaml" in page and str(tmp_path) not in page
     assert "after_activation" in page  # the study file
     assert (logs / "first" / "plots" / "effects.svg").is_file()
     _, out, _ = report(capsys, "first", "--logs", logs, "--format", "markdown")
