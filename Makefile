@@ -5,6 +5,8 @@
 #   make test-long  networks of Keras, an A/A study   make test-backends   surgery and probes on JAX
 #   make test-browser  the page in Chromium       make views      screenshots of it, in build/views
 #   make site       the documentation as a site, with a gallery of reports: build/site/index.html
+#   make test-lowest  on the oldest versions that setup.cfg allows
+#   make test-pythons on every Python from 3.11 to 3.13 that is installed
 #   make lint       format, lint, types           make docs        the generated documents
 #   make bench      the measurements of benchmarks/
 #   make test-kills   a hundred kills and signals (KILLS=100), start-up included
@@ -17,7 +19,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 STUDY ?= configs/where_bn.yaml
 SOURCES := ablate tests benchmarks
 
-.PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends test-browser views lint docs site bench clean
+.PHONY: demo test test-slow test-long test-kills test-hub docs-hub test-backends test-browser views test-lowest test-pythons lint docs site bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ablate $(if $(shell grep -l '^screen:' $(STUDY)),screen,run) $(STUDY)
@@ -63,6 +65,20 @@ test-browser: $(VENV)/.installed-browser
 
 views: $(VENV)/.installed-browser
 	$(BIN)/python -m tests.browser.views build/views $(VIEWS)
+
+# uv chooses the lowest versions, which pip cannot.
+test-lowest: $(BIN)/python
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/lowest
+	$(BIN)/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct \
+		-e ".[dev,ray,slurm]"
+	build/lowest/bin/python -m pytest
+
+PYTHONS = $(shell for v in 3.11 3.12 3.13; do python$$v -c '' 2>/dev/null && echo $$v; done)
+
+test-pythons:
+	@echo "Installed: $(or $(PYTHONS),none of 3.11, 3.12 and 3.13)"
+	for v in $(PYTHONS); do $(MAKE) test VENV=build/python$$v PYTHON=python$$v || exit 1; done
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check $(SOURCES)
