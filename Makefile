@@ -74,10 +74,10 @@ test-lowest: $(BIN)/python
 		-e ".[dev,ray,slurm]"
 	build/lowest/bin/python -m pytest
 
-PYTHONS = $(shell for v in 3.11 3.12 3.13; do python$$v -c '' 2>/dev/null && echo $$v; done)
+PYTHONS = $(shell for v in 3.11 3.12 3.13; do python$$v -c '' 2>/dev/null && echo $$v; done; true)
 
 test-pythons:
-	@echo "Installed: $(or $(PYTHONS),none of 3.11, 3.12 and 3.13)"
+	@echo "Installed of Python 3.11 to 3.13: $(or $(PYTHONS),none)"
 	for v in $(PYTHONS); do $(MAKE) test VENV=build/python$$v PYTHON=python$$v || exit 1; done
 
 lint: $(VENV)/.installed-dev
