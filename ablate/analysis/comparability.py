@@ -29,7 +29,10 @@ from ablate.study.schema.placement import RATED, Placement
 from ablate.study.trial import Spec, TrialResult
 
 #: Layers that regularize and add no weights.
-REGULARIZERS = frozenset(RATED) | {"GaussianNoise"}
+REGULARIZERS = frozenset(RATED) | {"GaussianNoise", "DriftingNoise"}
+
+#: Regularizers that hold a variable: the steps they have taken.
+_COUNTING = {"EarlyDropout"}
 
 #: Reasons of failed trials that are named; more are counted.
 REASONS = 4
@@ -147,7 +150,7 @@ def _weights_declared(variant: ResolvedVariant, baseline: ResolvedVariant) -> bo
         return True
 
     def weighty(placements: list[Placement]) -> list[Placement]:
-        return [each for each in placements if each.layer not in REGULARIZERS]
+        return [each for each in placements if each.layer not in REGULARIZERS - _COUNTING]
 
     return weighty(own.insert) != weighty(reference.insert)
 

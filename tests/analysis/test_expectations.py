@@ -100,6 +100,9 @@ def test_what_a_profile_changed_leaves_a_claim_without_verdict() -> None:
     )
 
 
+UNDERFIT = {"curves": {"val_accuracy": [0.1, 0.5, 0.9], "val_loss": [2.0, 1.0, 0.5]}}
+
+
 @pytest.mark.parametrize(
     ("claim", "results", "reason"),
     [
@@ -107,21 +110,26 @@ def test_what_a_profile_changed_leaves_a_claim_without_verdict() -> None:
         ({"metric": "curve/loss"}, {"steps": 10}, ""),  # measured in training mode
         ({"variant": "same"}, {"steps": 10}, ""),  # has no moving averages
         ({"metric": "collapse_rate", "claim": "collapse_rate"}, {"steps": 10}, "a warning"),
+        ({"variant": "drop"}, UNDERFIT, "a warning concerns it: baseline never overfits"),
+        ({"variant": "drop", "metric": "train_accuracy"}, UNDERFIT, ""),  # rows it is fitted to
     ],
 )
 def test_a_guard_on_its_variants_leaves_a_claim_without_verdict(
     claim: dict[str, object], results: dict[str, object], reason: str
 ) -> None:
+    drop = arm("drop", insert=[{"layer": "Dropout", "rate": 0.1}])
     resolved = [arm("plain"), arm("bn", insert=[{"layer": "BatchNormalization"}]), arm("same")]
+    names = ("test_accuracy", "val_accuracy", "train_accuracy", "curve/loss")
     trials = [
-        result(name, seed, metrics={"test_accuracy": value, "curve/loss": value}, **results)
-        for name, own in (("plain", PLAIN), ("bn", BN), ("same", SAME))
+        result(name, seed, metrics=dict.fromkeys(names, value), **results)
+        for name, own in (("plain", PLAIN), ("bn", BN), ("same", SAME), ("drop", SAME))
         for seed, value in enumerate(own)
     ]
     filled = {
         "claim": "value", "variant": "bn", "metric": "test_accuracy", "source": "x",
         "range": (0.0, 1.0),
     } | claim  # fmt: skip
+    resolved += [drop] if filled["variant"] == "drop" else []
     (found,) = analyze(trials, resolved, "plain", expect=[Expect(**filled)]).expectations  # type: ignore[arg-type]
     assert (found.verdict == "not judged") == bool(reason)
     assert found.reason.startswith(reason)

@@ -205,6 +205,7 @@ def test_a_metric_at_chance() -> None:
         ([BN], 1100, "note"),
         ([], 900, "warning"),
         ([DROPOUT], 1000, None),
+        ([Placement(layer="EarlyDropout", rate=0.1, steps=9)], 1001, None),
     ],
 )
 def test_parameters_that_differ_without_a_word(
