@@ -29,7 +29,7 @@ from ablate.study.schema.placement import RATED, Placement
 from ablate.study.trial import Spec, TrialResult
 
 #: Layers that regularize and add no weights.
-REGULARIZERS = frozenset(RATED) | {"GaussianNoise", "DriftingNoise"}
+REGULARIZERS = frozenset(RATED) | {"GaussianNoise"}
 
 #: Regularizers that hold a variable: the steps they have taken.
 _COUNTING = {"EarlyDropout"}
