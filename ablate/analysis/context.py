@@ -90,7 +90,10 @@ class AnalysisContext:
         seeds = max(
             (each.n for each in self.effects), default=len(self.table.completed(self.baseline))
         )
-        return coverage(self.table, self.reference, self.metric, seeds, self.looks)
+        known = [each for each in self.effects if each.n > 1]
+        spread = not known or any(each.sd != 0 for each in known)
+        table, base = self.table, self.reference
+        return coverage(table, base, self.metric, seeds, self.looks, spread=spread)
 
     def curves(self, variant: str, name: str) -> np.ndarray:
         """Return (seeds, epochs) of a variant's curve from epoch 1, cut to the shortest."""

@@ -55,7 +55,13 @@ def redrawn(variant: ResolvedVariant, part: str, drawn: Sequence[str] | None) ->
 
 
 def coverage(
-    table: ResultTable, variant: ResolvedVariant, metric: str, seeds: int, looks: str = ""
+    table: ResultTable,
+    variant: ResolvedVariant,
+    metric: str,
+    seeds: int,
+    looks: str = "",
+    *,
+    spread: bool = True,
 ) -> str:
     """Return the sentences that say what the intervals of differences in `metric` cover.
 
@@ -65,6 +71,7 @@ def coverage(
         metric: with its split.
         seeds: the most seeds that any comparison has.
         looks: as in `interval_for`.
+        spread: whether any comparison varies between seeds.
     """
     rows, part = _rows(table, variant.name), _part(metric)
     return coverage_sentences(
@@ -75,6 +82,7 @@ def coverage(
         drawn=_drawn(table, variant.name),
         interval=interval_for(table, variant, metric, looks),
         looks=looks,
+        spread=spread,
     )
 
 
@@ -87,6 +95,7 @@ def coverage_sentences(
     drawn: Sequence[str] | None = None,
     interval: Interval = FIXED,
     looks: str = "",
+    spread: bool = True,
 ) -> str:
     """Return what intervals on the trials of `variant`, the baseline, cover.
 
@@ -98,6 +107,7 @@ def coverage_sentences(
         drawn: the parts that `split: per_seed` draws anew; None where the records do not say.
         interval: how they are made.
         looks: why they hold however often one looks, if they do.
+        spread: whether any comparison varies between seeds.
     """
     where = f"{rows} {held_out} rows" if rows else f"{held_out} rows"
     anew = redrawn(variant, held_out, drawn)
@@ -110,6 +120,8 @@ def coverage_sentences(
     if seeds < least:
         why = f", as it holds at every look ({looks})" if least > MINIMUM_SEEDS else ""
         return f"Measured {on}, without an interval, which takes {least} seeds{why}."
+    if not spread:
+        return f"Measured {on}, without an interval, as no difference varies between seeds."
     varied = []
     if anew:
         varied.append("the split")

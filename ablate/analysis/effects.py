@@ -406,6 +406,33 @@ class Analysis:
         return variant
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the variants in their order, the baseline first."""
+        names = [each.name for each in self.variants]
+        first = self.baseline
+        return tuple([first] * (first in names) + [each for each in names if each != first])
+
+    @cached_property
+    def by_effect(self) -> tuple[str, ...]:
+        """The names of the variants, behind each baseline the best difference to it first.
+
+        Those without a difference come last, and one that is the same as another beside it.
+        """
+        sign = -1 if self.direction == "max" else 1
+        places = {name: place for place, name in enumerate(self.names)}
+
+        def key(name: str) -> tuple[int, int, float, int, bool]:
+            effect, source = self.effect(name), self.source(name)
+            alone = effect is None and source == self.source(self.baseline)
+            base = source if alone else self.source(effect.baseline if effect else self.baseline)
+            mean = None if effect is None else effect.mean
+            rank = 0 if source == base else 1 if mean is not None else 2
+            own = places.get(source, 0)
+            return places.get(base, 0), rank, sign * (mean or 0.0), own, source != name
+
+        return tuple(sorted(self.names, key=key))
+
+    @cached_property
     def _by_name(self) -> dict[str, VariantSummary]:
         return {each.name: each for each in self.variants}
 

@@ -460,9 +460,9 @@ def _expectation(
         ours_low=ours.low,
         ours_high=ours.high,
         ours_n=ours.n,
-        difference=found and found.difference,
-        difference_low=found and found.low,
-        difference_high=found and found.high,
+        difference=None if found is None else found.difference,
+        difference_low=None if found is None else found.low,
+        difference_high=None if found is None else found.high,
         seeds_needed=decision.needed,
     )
 

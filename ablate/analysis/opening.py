@@ -119,7 +119,10 @@ def _could_have_shown(
     left = [
         each
         for each in asked
-        if each.verdict == "inconclusive" and each.detectable is not None and each.margin_shown
+        if each.verdict == "inconclusive"
+        and each.detectable is not None
+        and each.margin_shown
+        and not each.collapsed  # their spread is that between two clusters
     ]
     if not left:
         return ""

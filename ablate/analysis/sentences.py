@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ablate.analysis.anytime import FIRST_LOOK
 from ablate.analysis.effects import Comparison, Contribution, Effect, FactorEffect
 from ablate.analysis.formatting import amount, interval, level, listing, p_words, plural, pretty
 from ablate.analysis.paired import Kind
@@ -93,11 +94,13 @@ def _verdict(comparison: Comparison, confidence: float, *, brief: bool) -> str:
     if verdict == "equivalent":
         margin = amount(comparison.metric, comparison.margin or 0.0, difference=True)
         text = f"equivalent within {margin}"
-        return f"{text}, though not equal" if _excludes_zero(comparison) else text
+        return f"{text}, though not equal" if _differs(comparison, confidence) else text
     if verdict == "described" and not brief:
         return f"described, as nothing can be inferred from {plural(comparison.n, 'seed')}"
     if verdict in ("better", "worse"):
         return _decided(comparison)
+    if brief and verdict == "inconclusive" and half_width(comparison) is None:
+        return verdict + _why_inconclusive(comparison, confidence)
     if brief:
         return (
             f"{verdict} after correction"
@@ -129,7 +132,7 @@ def _why_inconclusive(comparison: Comparison, confidence: float) -> str:
     if half_width(comparison) is None:
         if comparison.sd == 0:
             return ", as without spread nothing can be inferred" if comparison.mean else ""
-        return ", as an interval that holds at every look takes more seeds"
+        return f", as an interval that holds at every look takes {FIRST_LOOK} seeds or more"
     if _lost_to_correction(comparison, confidence):
         return (
             ": it leaves out 0 on its own, but not after correction for "
@@ -158,9 +161,9 @@ def _lost_to_correction(comparison: Comparison, confidence: float) -> bool:
     )
 
 
-def _excludes_zero(comparison: Comparison) -> bool:
-    low, high = comparison.low, comparison.high
-    return low is not None and high is not None and not low <= 0 <= high
+def _differs(comparison: Comparison, confidence: float) -> bool:
+    """Whether a difference other than zero is shown, too, after correction."""
+    return comparison.p_holm is not None and comparison.p_holm <= 1 - confidence
 
 
 def _factor_subject(effect: FactorEffect) -> str:

@@ -18,7 +18,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
-from ablate.analysis import analyze
+from ablate.analysis import Analysis, analyze
 from ablate.events import hparams
 from ablate.events.board import RUNS, Arrays, Board, choose, folder_name, session
 from ablate.events.files import EventFile, Point, event_files
@@ -76,6 +76,7 @@ class LiveEvents(Watcher):
         *,
         points: Mapping[str, str] | None = None,
         limit: int | None = RUNS,
+        analyse: Callable[[StudyResults], Analysis] = analyze,
     ) -> None:
         """Take note of what is planned; nothing is written before `begin`.
 
@@ -84,7 +85,9 @@ class LiveEvents(Watcher):
             plan: all the study's trials and the results there are.
             points: the search point of a trial, by trial id.
             limit: how many TensorBoard runs to write at most; None for all.
+            analyse: gives the analysis that stands with the board once all has ended.
         """
+        self._analyse = analyse
         self.trouble, self.written = "", Written(0, 0, 0)
         self._root, self._plan, self._store = store.tensorboard, plan, store
         self._trials = list(plan.trials)
@@ -171,7 +174,7 @@ class LiveEvents(Watcher):
             self._close(trial)
         outcome = self._plan.outcome(self._results, self._store)
         if outcome.results:
-            self._board = with_table(self._board, analyze(outcome))
+            self._board = with_table(self._board, self._analyse(outcome))
         self._refresh()
 
     def _refresh(self) -> None:

@@ -10,7 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ablate.analysis import Analysis
+from ablate.analysis import Analysis, Effect, MetricSummary
+from ablate.analysis.formatting import amount, p_words
+from ablate.analysis.sentences import conclusion, estimate
 from ablate.events.board import RUNS, Board, Illustrate
 from ablate.events.files import SHOWN, event_files
 from ablate.events.tree import Written, rebuild_tree, refresh
@@ -103,30 +105,27 @@ def table(found: Analysis) -> str:
     """Return the answer in words and one row per variant."""
     lines = [*found.answer, "", f"`{found.metric}` of each variant.", ""]
     lines += [
-        "| variant | seeds | lost | mean | interval | minus baseline | interval | p (Holm) |",
-        "|---|---|---|---|---|---|---|---|",
+        "| variant | seeds | lost | mean | minus baseline | p (corrected) | verdict |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for each in found.variants:
-        metric, effect = each.metrics.get(found.metric), found.effect(each.name)
+    for name in found.by_effect:
+        each, effect = found.variant(name), found.effect(name)
+        metric = each.metrics.get(found.metric, MetricSummary())
         cells = [
-            f"**{each.name}** (baseline)" if each.name == found.baseline else each.name,
+            f"**{name}** (baseline)" if name == found.baseline else name,
             str(each.n),
             f"{each.failures.lost.count} of {each.failures.lost.of}",
-            *(_cells(metric.mean, metric.low, metric.high) if metric else ("", "")),
-            *(_cells(effect.mean, effect.low, effect.high, "+") if effect else ("", "")),
-            _number(effect.p_holm) if effect else "",
+            "" if metric.mean is None else amount(found.metric, metric.mean, metric.sd),
+            *(_difference(effect, found.confidence) if effect else ("", "", "")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"- {guard.words}" for guard in found.guards)]
     return "\n".join(lines)
 
 
-def _cells(
-    mean: float | None, low: float | None, high: float | None, sign: str = ""
-) -> tuple[str, str]:
-    interval = "" if low is None or high is None else f"[{low:{sign}.4g}, {high:{sign}.4g}]"
-    return _number(mean, sign), interval
-
-
-def _number(value: float | None, sign: str = "") -> str:
-    return "" if value is None else f"{value:{sign}.4g}"
+def _difference(effect: Effect, confidence: float) -> tuple[str, str, str]:
+    """Return a difference with its interval, its p, and what it amounts to, as the report does."""
+    if effect.mean is None:
+        return "", "", conclusion(effect, confidence, brief=True)
+    p = "" if effect.p_holm is None else p_words(effect.p_holm).removeprefix("p = ")
+    return estimate(effect, confidence, brief=True), p, conclusion(effect, confidence, brief=True)

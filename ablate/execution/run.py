@@ -27,6 +27,7 @@ from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
 from ablate.execution.runner import Interrupted, More, Run, recover
 from ablate.reasons import reason
+from ablate.report.report_data import analysis_of
 from ablate.store import Store
 from ablate.study.checks import beyond_shares, check_new_names
 from ablate.study.metrics import bare
@@ -230,7 +231,7 @@ def _train(
     )
     _check_metric(made.study, built)
     shown, points = with_searched(made, store)
-    watchers = [*watchers, LiveEvents(store, shown, points=points)]
+    watchers = [*watchers, LiveEvents(store, shown, points=points, analyse=analysis_of)]
     again = trained_again(made.lacks[trial.id] for trial in todo if trial.id in made.lacks)
     if again:
         notice(again)

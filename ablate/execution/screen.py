@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablate.analysis import Analysis, analyze
+from ablate.analysis import Analysis
 from ablate.analysis.screening import Screening
 from ablate.analysis.screening import screen as analyze_screening
 from ablate.disk import notice
@@ -22,7 +22,7 @@ from ablate.errors import StudyError
 from ablate.execution import worker
 from ablate.execution.plan import Plan, plan, resolved_before, write_study
 from ablate.execution.run import Session, carry_out, opened
-from ablate.report.report_data import ReportData, report_of
+from ablate.report.report_data import ReportData, analysis_of, report_of
 from ablate.report.screening import ScreenReport, section
 from ablate.store import Store
 from ablate.study.network import LayerNode
@@ -62,7 +62,7 @@ class ScreenResults:
         """The analysis of what was confirmed, None where nothing was yet."""
         if self.confirmed is None or not self.confirmed.results:
             return None
-        return analyze(self.confirmed)
+        return analysis_of(self.confirmed)
 
     def counts(self) -> dict[str, int]:
         """Return how many trials, of the runs and confirming, have each status."""

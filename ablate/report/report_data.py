@@ -69,31 +69,12 @@ class ReportData:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """The names of the variants, the baseline first."""
-        names = [each.name for each in self.analysis.variants]
-        first = self.analysis.baseline
-        return tuple([first] * (first in names) + [each for each in names if each != first])
+        return self.analysis.names
 
-    @cached_property
+    @property
     def by_effect(self) -> tuple[str, ...]:
-        """The names of the variants, behind each baseline the best difference to it first.
-
-        Those without a difference come last, and one that is the same as another beside it.
-        """
-        analysis = self.analysis
-        sign = -1 if analysis.direction == "max" else 1
-        places = {name: place for place, name in enumerate(self.order)}
-
-        def key(name: str) -> tuple[int, int, float, int, bool]:
-            effect, source = analysis.effect(name), analysis.source(name)
-            base = source if effect is None else analysis.source(effect.baseline)
-            if effect is None and source != analysis.source(analysis.baseline):
-                base = analysis.source(analysis.baseline)
-            mean = None if effect is None else effect.mean
-            rank = 0 if source == base else 1 if mean is not None else 2
-            own = places.get(source, 0)
-            return places.get(base, 0), rank, sign * (mean or 0.0), own, source != name
-
-        return tuple(sorted(self.order, key=key))
+        """The names of the variants, behind each baseline the best difference to it first."""
+        return self.analysis.by_effect
 
     def most_telling(self, names: Sequence[str], most: int) -> list[str]:
         """Return at most `most` names in their order: the baseline and the largest effects."""
@@ -132,6 +113,28 @@ class ReportData:
         return {key: tuple(values) for key, values in found.items()}
 
 
+#: The results that were analysed last, with what was found.
+_LAST: list[tuple[StudyResults, Analysis]] = []
+
+
+def analysis_of(results: StudyResults) -> Analysis:
+    """Return the analysis of a study's results, with what their folder holds of probes and rows.
+
+    The last one is kept: a run, its board and its report ask for the same one.
+    """
+    from ablate.analysis.assemble import analyze
+    from ablate.report.measurements import measured
+
+    if not _LAST or _LAST[0][0] != results:
+        arrays, rows = _no_arrays, None
+        if results.folder is not None:
+            store = Store(results.folder.parent, results.folder.name)
+            arrays, rows = store.arrays, store.rows
+        measurements = measured(results.study.expect, results.results, arrays)
+        _LAST[:] = [(results, analyze(results, measurements=measurements, rows=rows))]
+    return _LAST[0][1]
+
+
 def report_of(results: StudyResults, *, by: str = "report", **rest: Any) -> ReportData:
     """Return the report of a study's results: they are analysed here.
 
@@ -140,10 +143,8 @@ def report_of(results: StudyResults, *, by: str = "report", **rest: Any) -> Repo
     of `ReportData`. The study's text, its probes' arrays and the command that repeats it are found
     next to the results.
     """
-    from ablate.analysis.assemble import analyze
     from ablate.analysis.ledger import find_ledger
     from ablate.report.ledger import document, section
-    from ablate.report.measurements import measured
 
     study = results.study
     found: dict[str, Any] = {"command": f"ablate run {study.study}"}
@@ -152,11 +153,7 @@ def report_of(results: StudyResults, *, by: str = "report", **rest: Any) -> Repo
         found |= {"arrays": store.arrays, "rows": store.rows}
         if store.exists():
             found["study_text"] = store.read_study()
-    analysis = analyze(
-        results,
-        measurements=measured(study.expect, results.results, found.get("arrays", _no_arrays)),
-        rows=found.get("rows"),
-    )
+    analysis = analysis_of(results)
     if (ledger := find_ledger(results, analysis)) is not None:
         rest["sections"] = (*rest.get("sections", ()), section(ledger))
         rest["documents"] = {**rest.get("documents", {}), "ledger": document(ledger)}

@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ablate.analysis import Analysis, analyze
+from ablate.analysis import Analysis
 from ablate.analysis.search import SearchPoint
 from ablate.execution.plan import looks_at
+from ablate.report.report_data import analysis_of
 from ablate.report.search_progress import SearchProgress, VariantProgress
 from ablate.search import search_table
 from ablate.search.search_table import Point, spec_at
@@ -129,7 +130,7 @@ class SearchResults:
     @cached_property
     def analysis(self) -> Analysis | None:
         """The analysis of the confirmed winners, None where there is none."""
-        return analyze(self.confirmed) if self.confirmed.results else None
+        return analysis_of(self.confirmed) if self.confirmed.results else None
 
     def counts(self) -> dict[str, int]:
         """Return how many trials, tried or confirming, have each status."""

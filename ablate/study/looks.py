@@ -76,6 +76,7 @@ class Looks:
         for it than are now.
         """
         base = self.keys[baseline]
+        changed: dict[str, str] = {}  # by variant, how: the first look counts
         for look in self.earlier:
             for name, key in self.keys.items():
                 if key == base or not _shared(look.seen, key, base):
@@ -83,11 +84,16 @@ class Looks:
                 then = _shared(look.planned, key, base)
                 now = tuple(s for s in self.planned[name] if s in self.planned[baseline])
                 if set(then) != set(now):
-                    return (
-                        "seeds were changed after a look at the differences "
-                        f"({_amount(then, now)} planned then, {_amount(now, then)} now)"
-                    )
-        return ""
+                    amounts = f"{_amount(then, now)} planned then, {_amount(now, then)} now"
+                    changed.setdefault(name, amounts)
+        if not changed:
+            return ""
+        others = {name for name, key in self.keys.items() if key != base}
+        whose = "" if set(changed) == others else f" of {', '.join(changed)}"
+        how = next(iter(changed.values())) if len(set(changed.values())) == 1 else "; ".join(
+            f"{name}: {amounts}" for name, amounts in changed.items()
+        )  # fmt: skip
+        return f"seeds{whose} were changed after a look at the differences ({how})"
 
     @property
     def order(self) -> Seeds:

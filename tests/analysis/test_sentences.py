@@ -169,6 +169,28 @@ def test_more_than_can_be_told_leave_their_intervals_to_the_table() -> None:
     assert first.count("inconclusive") == 9
 
 
+def test_differences_that_are_all_equal_leave_nothing_to_infer() -> None:
+    values = {"plain": [0.9] * 3, "bn": [0.91] * 3, "dropout": [0.9] * 3}
+    assert answer(values) == (
+        "Test accuracy against plain: bn (BN before the activation) +1.0 points (the same with "
+        "every seed, 3 seeds): inconclusive, as without spread nothing can be inferred; dropout "
+        "(Dropout 0.5 after the activation of Dense) 0.0 points (the same with every seed, 3 "
+        "seeds): inconclusive.",
+        "Measured on these 360 test rows, without an interval, as no difference varies between "
+        "seeds.",
+        "All 9 trials completed.",
+    )
+
+
+def test_under_looks_three_seeds_have_no_interval_and_say_so() -> None:
+    values: dict[str, list[float | None]] = {"plain": list(PLAIN)}
+    values["bn"] = [*shifted(0.011, 0.013, 0.012), None, None]
+    assert answer(values, looks="seeds were added")[1] == (
+        "Test accuracy against plain: bn (BN before the activation) +1.2 points (3 seeds): "
+        "inconclusive, as an interval that holds at every look takes 4 seeds or more."
+    )
+
+
 def test_only_the_headline_metric_has_a_margin() -> None:
     values = {"plain": list(PLAIN), "bn": shifted(0.01, 0.02, 0.0, 0.01, 0.02)}
     analysis = analyze(study(values), ARMS[:2], "plain", Settings(margin=0.005))  # type: ignore[arg-type]

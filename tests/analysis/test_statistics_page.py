@@ -35,7 +35,7 @@ def test_every_table_of_the_command_has_its_head_on_the_page():
 
 
 def test_the_study_of_the_page_is_sound():
-    (text,) = blocks("yaml")
+    text = next(each for each in blocks("yaml") if "until:" in each)
     rest = "study: s\ndata: {name: digits}\nmodel: {name: mlp}\nvariants: {plain: {}}\n"
     assert parse_study(rest + text).until.stages[-1] == 40
 

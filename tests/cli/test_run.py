@@ -16,6 +16,7 @@ from ablate.execution.local import Inline
 from ablate.execution.messages import Done, Finished
 from ablate.store import Store
 from ablate.study.progress import Event
+from ablate.study.results import StudyResults
 from tests.execution.finished import record
 
 STUDY = """
@@ -102,6 +103,21 @@ def test_it_trains_says_what_came_of_it_and_how_to_go_on(ran, outcomes, tmp_path
     assert "tiny: 6 of 6 trials completed" in out
     assert out.endswith("More: ablate report tiny · ablate board tiny\n")
     assert (tmp_path / "logs/tiny/results.csv").read_text().count("\n") == 7
+
+
+def test_a_run_its_board_and_its_report_have_one_analysis(ran, outcomes, monkeypatch):
+    from ablate.analysis import assemble
+
+    analysed, analyze = [], assemble.analyze
+
+    def counting(results, *arguments, **named):
+        analysed.extend([results] if isinstance(results, StudyResults) else [])
+        return analyze(results, *arguments, **named)
+
+    monkeypatch.setattr(assemble, "analyze", counting)
+    _, out, _ = ran()
+    assert "tiny: 6 of 6 trials completed" in out
+    assert len(analysed) == 1
 
 
 def test_a_second_time_nothing_is_left(ran, outcomes):

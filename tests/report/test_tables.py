@@ -167,6 +167,10 @@ def test_differences_that_are_equal_with_every_seed_say_so():
     ]
     table = tables.headline(report_of(resolved, results, seeds=range(3)))
     assert column(table, "95 % interval") == ["", "the same each seed"]
+    assert table.notes == (
+        "Differences are paired by seed, variant minus baseline. They are the same with every "
+        "seed: without spread there are no intervals, and nothing is inferred.",
+    )
 
 
 def test_the_rows_of_a_correction_say_what_is_counted(digits):

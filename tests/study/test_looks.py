@@ -25,8 +25,16 @@ def test_looks_without_a_change_of_seeds_ask_for_nothing():
 
 
 def test_a_change_of_seeds_after_a_look_is_said_with_both_numbers():
-    assert why(look(), planned=EIGHT) == (
+    assert why(look(keys="pbd"), planned=EIGHT) == (
         "seeds were changed after a look at the differences (5 planned then, 8 now)"
+    )
+    # Where not all were seen, those that were are named.
+    assert why(look(), planned=EIGHT) == (
+        "seeds of bn were changed after a look at the differences (5 planned then, 8 now)"
+    )
+    assert why(look(), look((0, 1), keys="pd"), planned=EIGHT) == (
+        "seeds were changed after a look at the differences (bn: 5 planned then, 8 now; dropout: 2 "
+        "planned then, 8 now)"
     )
     assert "(8 planned then, 5 now)" in why(look(EIGHT), planned=FIVE)
     # Back to the first number: more was seen than is shown.

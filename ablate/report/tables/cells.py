@@ -152,7 +152,8 @@ def holm_words(rows: Sequence[Comparison]) -> str:
     }
     if max(families.values(), default=0) < 2:
         return ""
-    rule = "corrected" if any(each.margin is not None for each in rows) else "Holm's"
+    margin = any(each.margin is not None for each in rows)
+    rule = "that of a difference other than zero, corrected" if margin else "Holm's"
     if len(families) == 1:
         ((family, _),) = families
         text = f", p is {rule} over {_tests(family, families[family, _], rows)}"

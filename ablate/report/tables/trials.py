@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ablate.analysis import Comparison, MetricSummary, Rate, VariantSummary
 from ablate.analysis.descriptions import variant_words
+from ablate.analysis.descriptive import MINIMUM_SEEDS
 from ablate.report.document import Column, Table
 from ablate.report.formatting import (
     NONE,
@@ -243,8 +244,15 @@ def _headline_notes(report: ReportData) -> tuple[str, ...]:
             "Differences are paired by seed, variant minus baseline; intervals are per "
             f"comparison{holm_words(effects)}."
         )
-    elif effects and any(each.n for each in effects):
+    elif any(each.n >= MINIMUM_SEEDS and each.sd == 0 for each in effects):
+        notes.append(
+            "Differences are paired by seed, variant minus baseline. They are the same with every "
+            "seed: without spread there are no intervals, and nothing is inferred."
+        )
+    elif 0 < max((each.n for each in effects), default=0) < MINIMUM_SEEDS:
         notes.append("Under three seeds there are no intervals and no tests: nothing is inferred.")
+    elif any(each.n for each in effects):
+        notes.append("An interval that holds at every look takes more seeds.")
     return tuple(notes)
 
 
