@@ -113,7 +113,8 @@ def questions(
             names = sorted((each.name for each in part.plots), key=lambda n: n == "search-budget")
             own = pictures[names[0]] if names else None
             found.append(Question("Which settings are best?", _winners(analysis) or part.text, own))
-    if (rates := pictures.get("learning-rates")) is not None:
+    rates = pictures.get("learning-rates")
+    if rates is not None and len({each.spec.train.learning_rate for each in report.resolved}) > 2:
         found.append(Question("Which learning rates work?", (rates.finding,), rates))
     answers = dict(analysis.answers)
     best = answers.pop("best", ())

@@ -35,6 +35,9 @@ MOST_SEEDS = 10
 #: Letters of `\\footnotesize` that a column of two holds, a gap between cells taking two.
 COLUMN = 60
 
+#: Before a column of wrapped text: a row may end in it.
+_RAGGED = r">{\raggedright\arraybackslash}"
+
 _HEAD = """\
 % {title}
 % Needs in the preamble: \\usepackage[T1]{{fontenc}} \\usepackage{{booktabs,array}}{more}
@@ -93,7 +96,7 @@ def _column(report: ReportData) -> str:
         f"Bold: the set that holds the best with {level} confidence." if members else "",
     ]  # fmt: skip
     longest = max(len(name) for name in report.by_effect)
-    side = r">{\raggedright\arraybackslash}p{0.3\columnwidth}" if longest > LONG // 2 else "l"
+    side = rf"{_RAGGED}p{{0.3\columnwidth}}" if longest > LONG // 2 else "l"
     head = [escape(scale.titled("Mean")), escape(scale.difference_titled("Difference"))]
     return "\n".join([
         r"\begin{table}[tbp]", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
@@ -200,14 +203,14 @@ def _title(column: Column) -> str:
 
 def _side(table: Table, index: int) -> str:
     if _longest(table, index) > LONG:
-        return "p{5.2cm}" if index == 0 else "p{2.8cm}"
+        return rf"{_RAGGED}p{{{'5.2cm' if index == 0 else '2.8cm'}}}"
     return "r" if table.columns[index].align == "right" else "l"
 
 
 def _cell(table: Table, index: int, text: str) -> str:
     if _longest(table, index) <= LONG:
         return escape(text)
-    return r"\raggedright " + _breakable(text)
+    return _breakable(text)
 
 
 def _breakable(text: str) -> str:

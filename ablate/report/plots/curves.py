@@ -176,9 +176,7 @@ def _together(
         axis.set_title("The last half, closer" if below else ("Training", "Validation")[side])
         axis.set_xlabel("Epoch")
         _mark_phases(axis, report, stacks)
-        _finish(axis, ending if below else whole)
-        if below:
-            axis.set_xlim(last / 2, last + last * 0.01)
+        _finish(axis, ending if below else whole, last / 2 if below else None)
     for axis in axes[:: len(sides)]:
         axis.set_ylabel(formatting.axis_title(name))
     legend(figure)
@@ -317,7 +315,8 @@ def _tells_more(whole: Limits | None, part: Limits | None) -> bool:
     return part.high - part.low < (whole.high - whole.low) / 3
 
 
-def _finish(axis: Axes, limits: Limits | None) -> None:
+def _finish(axis: Axes, limits: Limits | None, start: float | None = None) -> None:
+    """Set both axes, from epoch `start` on if it is given."""
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if limits is None:
         return
@@ -325,21 +324,25 @@ def _finish(axis: Axes, limits: Limits | None) -> None:
         axis.set_yscale("log")
         plain_log(axis.yaxis)
     axis.set_ylim(limits.low, limits.high)
-    axis.set_xlim(-0.03 * limits.last, 1.03 * limits.last or 1)
+    last = limits.last
+    if start is None:
+        axis.set_xlim(-0.03 * last, 1.03 * last or 1)
+    else:
+        axis.set_xlim(start, 2 * start * 1.01)
     _mark_beyond(axis, limits.high)
 
 
 def _mark_beyond(axis: Axes, top: float) -> None:
     """Mark where a mean leaves the axes at the top, with the number it goes on to."""
     for each in list(axis.lines):
-        y = np.asarray(each.get_ydata(), float)
-        beyond = np.flatnonzero(y > top)
+        x, y = np.asarray(each.get_xdata(), float), np.asarray(each.get_ydata(), float)
+        beyond = np.flatnonzero((y > top) & (x >= axis.get_xlim()[0]))
         if str(each.get_label()).startswith("_child") or not len(beyond):
             continue
-        where = np.asarray(each.get_xdata(), float)[beyond[0]]
+        where = x[beyond[0]]
         axis.plot(where, top, marker="^", markersize=5, color=each.get_color(), clip_on=False)
         axis.annotate(
-            formatting.figures(np.nanmax(y)), (where, top), xytext=(4, -3),
+            formatting.figures(float(y[beyond].max())), (where, top), xytext=(4, -3),
             textcoords="offset points", va="top", fontsize=7.5, color=each.get_color(),
         )  # fmt: skip
 

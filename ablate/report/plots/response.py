@@ -46,7 +46,7 @@ class Response:
 def learning_rates(report: ReportData) -> Iterator[Plot]:
     """Draw the metric over the learning rate, where variants differ in nothing else."""
     lines = _lines(report)
-    if not lines:
+    if not any(each.values for responses in lines.values() for each in responses):
         return
     analysis = report.analysis
     scale = scale_of(analysis, analysis.metric)
@@ -191,7 +191,10 @@ def _without_rate(variant: ResolvedVariant) -> str:
 
 
 def _line_name(resolved: list[ResolvedVariant]) -> str:
-    """Return what the variants of a line share: factor levels, else the beginning of the names."""
+    """Return what the variants of a line share: factor levels, else the beginning of the names.
+
+    Of names that share nothing it is the first one.
+    """
     shared = [
         f"{name}={level}"
         for name, level in resolved[0].factors.items()
@@ -202,4 +205,4 @@ def _line_name(resolved: list[ResolvedVariant]) -> str:
     names = [variant.name for variant in resolved]
     ending = r"[-_.,=+]*(lr|rate|learning.rate)?[-_.,=+0-9]*$"
     beginning = re.sub(ending, "", common_beginning(names))
-    return beginning or min(names, key=len)
+    return beginning or names[0]

@@ -179,12 +179,12 @@ def _gallery(found: Measured, rows: list[Contested]) -> Iterator[Plot]:
     chosen = [each for each in rows if each.row in kept][:_MOST_IMAGES]
     if not chosen:
         return
-    figure, axes = grid(len(chosen), 8, 1.7, stretch=False)
+    figure, axes = grid(len(chosen), 4, 1.75, stretch=False)
     for axis, each in zip(axes, chosen, strict=True):
         _show(axis, kept[each.row])
         wrong = "\n".join(f"{name}: {count}" for name, count in list(each.wrong.items())[:4])
-        axis.set_title(str(reference["class_names"][reference["label"][each.row]]), fontsize=8)
-        axis.set_xlabel(wrong, fontsize=6)
+        axis.set_title(str(reference["class_names"][reference["label"][each.row]]), fontsize=9)
+        axis.set_xlabel(wrong, fontsize=7.5)
     yield Plot(
         "examples",
         "The most contested examples",
