@@ -24,7 +24,7 @@ import numpy as np
 
 from ablate.analysis.paired import holm
 from ablate.analysis.result_table import collect, headline
-from ablate.study.design import alias_strings
+from ablate.analysis.site_interactions import Interaction, interactions
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
 from ablate.study.screen_design import POSITION, Design
@@ -57,12 +57,12 @@ class SiteEffects:
 
 
 def site_effects(
-    runs: Sequence[Sequence[int]], scores: np.ndarray, confidence: float
+    runs: Sequence[Sequence[float]] | np.ndarray, scores: np.ndarray, confidence: float
 ) -> SiteEffects | None:
     """Return the main effects of a screening.
 
     Args:
-        runs: (N, k) levels -1 and +1; orthogonal columns, as `study.design` makes them.
+        runs: (N, k) levels -1 and +1, as `study.design` makes them; 0 where a factor means nothing.
         scores: (N, n) of every run with every seed; NaN where there is none.
         confidence: of the intervals, per effect.
 
@@ -105,7 +105,7 @@ def site_effects(
         ratio = max(unexplained - error, 0.0) / spare / square
         lack = float(special.fdtrc(spare, degrees, ratio))
     by_run = means[: len(trained)]
-    ends = np.all(x[trained] == 1, axis=1) | np.all(x[trained] == -1, axis=1)
+    ends = np.all(x[trained] >= 0, axis=1) | np.all(x[trained] <= 0, axis=1)
     contrast = np.zeros(saturated.shape[1])
     contrast[: len(trained)] = ends / max(ends.sum(), 1) - 1 / len(trained)
     variance = square * contrast @ np.linalg.pinv(saturated.T @ saturated) @ contrast
@@ -185,15 +185,6 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Interaction:
-    """Pairs of sites whose interactions the runs cannot tell apart, and their joint effect."""
-
-    pairs: tuple[tuple[str, str], ...]
-    effect: float
-    p_holm: float
-
-
-@dataclass(frozen=True)
 class Screening:
     """What a screening found on validation rows: for choosing, not for reporting.
 
@@ -213,7 +204,6 @@ class Screening:
     degrees: int = 0
     lack_of_fit: float | None = None
     interactions: tuple[Interaction, ...] = ()
-    located: bool = True  # whether single pairs' interactions can be told from the others'
     curvature: float | None = None
     curvature_half: float | None = None
     ends: tuple[float | None, float | None] = (None, None)
@@ -263,7 +253,10 @@ def screen(
     metric = metric if metric.startswith("val_") else f"val_{metric.removeprefix('test_')}"
     seeds = table.seeds
     scores = table.values(metric).T if names else np.full((len(resolved), len(seeds)), np.nan)
-    found = site_effects(design.runs, scores, settings.confidence) if len(seeds) > 1 else None
+    scores = np.array(scores)
+    x, twins = _levels(design)
+    scores[twins] = np.nan
+    found = site_effects(x, scores, settings.confidence) if len(seeds) > 1 else None
     ended = [each for each in results if each.final or each.status == "failed"]
     lost = [each for each in ended if each.metrics.get(metric) is None]
     counts = {"planned": planned, "completed": len(ended) - len(lost), "lost": len(lost)}
@@ -289,7 +282,8 @@ def screen(
     for each in results:
         if each.inference:
             times[row[each.variant], seeds.index(each.seed)] = min(each.inference)
-    inference = site_effects(design.runs, times, settings.confidence)
+    times[twins] = np.nan
+    inference = site_effects(x, times, settings.confidence)
     turned = found.effects if direction == "max" else -found.effects
     count = len(design.sites)
     good, other = picked(turned[:count], "max")
@@ -322,33 +316,30 @@ def screen(
         picked=tuple(bool(each) for each in good),
         runner_up=tuple(bool(each) for each in other),
         position=int(len(turned) > count and turned[count] < 0),
-        **_interactions(design, scores, found),
+        interactions=_interactions(design, x, scores, found),
     )
 
 
-def _interactions(design: Design, scores: np.ndarray, found: SiteEffects) -> dict[str, Any]:
-    """Return the groups of pairs whose interaction is there, where the runs can locate any."""
-    if found.lack_of_fit is None or found.lack_of_fit >= _LACKING or not np.isfinite(scores).all():
-        return {}
-    from scipy import special
+def _levels(design: Design) -> tuple[np.ndarray, list[int]]:
+    """Return the runs' levels, and the runs that are the last one again.
 
-    x, by_run = np.asarray(design.runs, float), scores.mean(axis=1)
-    groups = alias_strings(design.runs)
-    columns = [x[:, group[0][0]] * x[:, group[0][1]] for group in groups]
-    whole = [
-        all(abs(abs(column @ (x[:, i] * x[:, j])) - len(x)) < 0.5 for i, j in group)
-        for group, column in zip(groups, columns, strict=True)
-    ]
-    if not all(whole):  # partly confounded: no group's effect is its own
-        return {"located": False}
-    effects = np.array([2 / len(x) * column @ by_run for column in columns])
-    error = 2 * found.sd / np.sqrt(scores.size)
-    p = holm(2 * special.stdtr(found.degrees, -np.abs(effects) / error))
-    names = design.factors
-    return {
-        "interactions": tuple(
-            Interaction(tuple((names[i], names[j]) for i, j in groups[at]), float(effects[at]),
-                        float(p[at]))
-            for at in np.argsort(p) if p[at] < _LACKING
-        )
-    }  # fmt: skip
+    Where positions are compared, a network without any layer has none: in the small designs that
+    hold it twice it counts once, and for neither position.
+    """
+    x, count = np.asarray(design.runs, float), len(design.sites)
+    bare = np.flatnonzero((x[:, :count] < 0).all(axis=1))
+    if len(bare) > 1:
+        x[bare, count:] = 0.0
+    return x, bare[:-1].tolist()
+
+
+def _interactions(
+    design: Design, x: np.ndarray, scores: np.ndarray, found: SiteEffects
+) -> tuple[Interaction, ...]:
+    trained = np.isfinite(scores).any(axis=1)
+    there = scores[trained]
+    lacking = found.lack_of_fit is not None and found.lack_of_fit < _LACKING
+    if not lacking or not np.isfinite(there).all():
+        return ()
+    error = found.sd / np.sqrt(there.shape[1])
+    return interactions(design.factors, x[trained], there.mean(axis=1), error, found.degrees)

@@ -111,8 +111,8 @@ def _caveats(report: ScreenReport, scale: formatting.Scale) -> Iterator[str]:
                     f"{'run' if more == 1 else 'runs'} ({trainings} trainings) could"
                 )
             words += "."
-        if not found.located:
-            words += " This design cannot say which pairs."
+        if not found.interactions:
+            words += " These runs cannot tell which pairs."
         yield words
     elif found.lack_of_fit is not None:
         yield (

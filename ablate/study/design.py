@@ -66,31 +66,3 @@ def hadamard(order: int) -> tuple[Row, ...]:
         return 1 if (row - column) % q in squares else -1
 
     return tuple(tuple(entry(row, column) for column in range(order)) for row in range(order))
-
-
-def alias_strings(runs: tuple[Row, ...]) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """Return the groups of pairs of factors whose interactions the runs cannot tell apart.
-
-    Two pairs are in one group where the products of their levels are equal, or opposite, in every
-    run. Pairs that no other pair is confounded with form groups of one. Partial confounding (in
-    the designs of 24, 40 and 48 runs) joins pairs whose products are correlated.
-    """
-    factors = len(runs[0])
-    pairs = [(i, j) for i in range(factors) for j in range(i + 1, factors)]
-    columns = {pair: [row[pair[0]] * row[pair[1]] for row in runs] for pair in pairs}
-    groups: list[list[tuple[int, int]]] = []
-    left = list(pairs)
-    while left:
-        group, reach = [], [left.pop(0)]
-        while reach:
-            pair = reach.pop()
-            group.append(pair)
-            near = [
-                other
-                for other in left
-                if sum(a * b for a, b in zip(columns[pair], columns[other], strict=True))
-            ]
-            left = [each for each in left if each not in near]
-            reach += near
-        groups.append(sorted(group))
-    return tuple(tuple(each) for each in groups)

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from ablate.analysis.screening import half_width, one_at_a_time, picked, screen, site_effects
+from ablate.analysis.site_interactions import interactions
 from ablate.study.design import screening_runs
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
@@ -88,13 +89,51 @@ def test_an_interaction_is_named_with_those_that_look_like_it():
     design = design_with(6)
     scores = 0.8 + 0.02 * (runs[:, 0] * runs[:, 1])[:, None] + noise(runs, 3)
     found = screen(design, variants(design), results(design, scores), Settings(), scores.size)
-    assert found.interacts and found.located
+    assert found.interacts
     first = found.interactions[0]
     assert ("site0", "site1") in first.pairs
     assert first.effect == pytest.approx(0.04, abs=0.005)
     products = {pair: runs[:, int(pair[0][-1])] * runs[:, int(pair[1][-1])] for pair in first.pairs}
     reference = products["site0", "site1"]
     assert all(abs(each @ reference) == len(runs) for each in products.values())
+
+
+@pytest.mark.parametrize("count", [3, 10, 15, 18])
+def test_pairs_that_explain_the_runs_as_well_are_named_together(count):
+    runs = np.array(screening_runs(count))
+    products = {(i, j): runs[:, i] * runs[:, j] for i in range(count) for j in range(i + 1, count)}
+    for true in ((0, 1), (1, 2)):
+        means = 0.8 + 0.01 * runs[:, 0] + 0.02 * products[true] + noise(runs, 1)[:, 0]
+        (found,) = interactions(range(count), runs, means, 0.001, 20)
+        alike = {p for p, each in products.items() if abs(each @ products[true]) == len(runs)}
+        assert true in found.pairs and set(found.pairs) == alike
+        assert abs(found.effect) == pytest.approx(0.04, abs=0.002)
+    assert len(found.pairs) == {3: 1, 10: 1, 15: 7, 18: 1}[count]
+
+
+def test_two_interactions_are_told_apart_where_pairs_are_confounded_in_part():
+    runs = np.array(screening_runs(10))
+    means = 0.02 * (runs[:, 0] * runs[:, 1] - runs[:, 2] * runs[:, 5]) + noise(runs, 1)[:, 0]
+    found = interactions(range(10), runs, means, 0.001, 20)
+    assert sorted(each.pairs for each in found) == [((0, 1),), ((2, 5),)]
+    assert sorted(round(each.effect, 2) for each in found) == [-0.04, 0.04]
+
+
+def test_many_interactions_name_none_where_pairs_are_confounded_in_part():
+    runs = np.array(screening_runs(10))
+    pairs = ((0, 1), (2, 5), (3, 4), (6, 9), (1, 7))
+    means = 0.02 * sum(runs[:, i] * runs[:, j] for i, j in pairs) + noise(runs, 1)[:, 0]
+    assert interactions(range(10), runs, means, 0.001, 20) == ()
+
+
+def test_a_network_without_any_layer_has_no_position_and_counts_once():
+    design = positions_of(1)
+    first, second, _, none = np.array([[0.9, 0.92], [0.8, 0.82], [9.0, 9.0], [0.5, 0.52]])
+    scores = np.array([first, second, none, none]) + noise(design.runs, 2)
+    found = screen(design, variants(design), results(design, scores), Settings(), scores.size)
+    site, position = (each.effect for each in found.factors)
+    assert site == pytest.approx(0.35, abs=0.002) and position == pytest.approx(0.1, abs=0.002)
+    assert found.degrees == 2
 
 
 def test_effects_come_from_validation_rows_and_point_the_good_way():
@@ -117,6 +156,13 @@ def design_with(count):
     placements = [{"layer": "BatchNormalization"}]
     found = [Found(host=f"h{i}", layer=f"site{i}", placement=0) for i in range(count)]
     return Design(Screen(placements=placements, found=found))
+
+
+def positions_of(count):
+    """The design of sites at two positions."""
+    placement = {"layer": "BatchNormalization", "at": ["before_activation", "after_activation"]}
+    found = [Found(host=f"h{i}", layer=f"site{i}", placement=0) for i in range(count)]
+    return Design(Screen(placements=[placement], found=found))
 
 
 def variants(design):
