@@ -1,10 +1,10 @@
 """Which sites of a screening interact, where effects that simply add up do not explain the runs.
 
 The runs of most designs confound pairs of sites: what one pair adds together, another seems to.
-Where pairs are confounded wholly or not at all, each string of them has a contrast of its own. Where
-they are confounded in part (24, 40 and 48 runs), no contrast is a pair's own: then those pairs are
-named that explain the runs by themselves, else those twos of pairs that do so together, and none
-where several such explanations are left.
+Where pairs are confounded wholly or not at all, each string of them has a contrast of its own.
+Where they are confounded in part (24, 40 and 48 runs), no contrast is a pair's own: then those
+pairs are named that explain the runs by themselves, else those twos of pairs that do so together,
+and none where several such explanations are left.
 """
 
 from __future__ import annotations

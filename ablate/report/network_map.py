@@ -26,7 +26,8 @@ class Row:
     """A row: a layer, the track it stands in, and what happens in the tracks there.
 
     `joins` are the tracks that end in it, `leaves` those that begin in it, `passes` those that run
-    by; its own track is `track` before and after. `factors` are the indices of its sites' factors.
+    by; its own track is `track` before and after. `factors` are the indices of its sites' factors,
+    `folded` is how many layers behind it have no row of their own.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Row:
     first: bool = False  # nothing enters
     last: bool = False  # nothing leaves
     factors: tuple[int, ...] = ()
+    folded: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ScreenReport:
 class _Kept:
     node: LayerNode
     inputs: list[int] = field(default_factory=list)  # of kept nodes
-    folded: list[str] = field(default_factory=list)  # classes of layers behind it
+    folded: int = 0  # layers behind it
 
 
 def rows(network: Sequence[LayerNode], hosts: Mapping[str, Sequence[int]]) -> list[Row]:
@@ -107,6 +109,15 @@ def rows(network: Sequence[LayerNode], hosts: Mapping[str, Sequence[int]]) -> li
     return made
 
 
+def folded_words(made: Sequence[Row]) -> str:
+    """Say how many layers have no row of their own; nothing where all have one."""
+    count = sum(row.folded for row in made)
+    if not count:
+        return ""
+    verb = "is" if count == 1 else "are"
+    return f"{formatting.counted(count, 'layer')} without a site {verb} not shown"
+
+
 def _folded(network: Sequence[LayerNode], hosts: Mapping[str, Sequence[int]]) -> list[_Kept]:
     """Return the layers worth a row: hosts, ends, and where branches join."""
     place: dict[int, int] = {}  # of each layer's row
@@ -119,7 +130,7 @@ def _folded(network: Sequence[LayerNode], hosts: Mapping[str, Sequence[int]]) ->
             kept.append(_Kept(node, inputs))
         else:
             place[at] = place[node.inputs[0]]
-            kept[place[at]].folded.append(node.layer)
+            kept[place[at]].folded += 1
     return kept
 
 
@@ -159,6 +170,7 @@ def _on_tracks(kept: Sequence[_Kept], hosts: Mapping[str, Sequence[int]]) -> lis
                 first=not entering,
                 last=not consumers[at],
                 factors=() if each.node.call else tuple(hosts.get(each.node.path, ())),
+                folded=each.folded,
             )
         )
     return made

@@ -6,13 +6,13 @@ the report, on fresh seeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ablate.analysis.screening import Factor, half_width, one_at_a_time
 from ablate.report import formatting
-from ablate.report.bars import DOT, axis_line, ends, interval_bars
 from ablate.report.document import Column, Section, Table
-from ablate.report.network_map import Row, ScreenReport, drawn
+from ablate.report.network_map import ScreenReport
+from ablate.report.text_map import text_map
 from ablate.study.screen_design import POSITION, Design
 
 
@@ -181,61 +181,6 @@ def _milliseconds(factor: Factor) -> str:
         return formatting.NONE
     half = "" if factor.inference_half is None else f" ± {factor.inference_half * 1000:.0f}"
     return f"{formatting.signed(factor.inference * 1000, 0)}{half}"
-
-
-def text_map(report: ScreenReport, width: int) -> list[str]:
-    """Return the map as lines of text of at most `width` letters."""
-    made, scale = report.map_rows, report.scale
-    tracks = min(max(len(drawn(row, DOT)) for row in made) + 1, max(width // 4, 4))
-    label = min(max(len(_label(row)) for row in made), max(width * 2 // 5 - tracks, 14))
-    texts = {
-        index: scale.difference(each.effect) for index, each in enumerate(report.found.factors)
-    }
-    number = max(map(len, texts.values()), default=0)
-    room = width - tracks - label - number - 12
-    known = {
-        index: (each.low, each.effect, each.high)
-        for index, each in enumerate(report.found.factors)
-        if each.low is not None and each.high is not None and each.effect is not None
-    }
-    bars = interval_bars(known, room) if room >= 12 else {}
-    lines = []
-    for row in made:
-        factors: Sequence[int | None] = row.factors or (None,)
-        for turn, index in enumerate(factors):
-            mark = "●" if row.factors else "○"
-            graph = drawn(row, mark) if turn == 0 else _passing(row)
-            name = _label(row) if turn == 0 and len(factors) == 1 else ""
-            if index is not None and len(factors) > 1:
-                name = (f"{row.label}: " if turn == 0 else "  ") + report.design.sites[index].layer
-            line = f"{_cut(graph, tracks):<{tracks}}{_cut(name, label):<{label}}"
-            if index is not None and report.found.factors[index].effect is not None:
-                line += f"  {texts[index]:>{number}}  {bars.get(index, '')}"
-                line += "  picked" if report.is_picked(index) else ""
-            lines.append(line.rstrip())
-    if bars:
-        low, high = ends(known.values())
-        axis = axis_line(scale.difference(low), scale.difference(high), room)
-        unit = f" {scale.difference_unit}" if scale.difference_unit else ""
-        level = formatting.percent(report.found.confidence)
-        lines += [
-            f"{'':{tracks + label + number + 4}}{axis}{unit}",
-            _cut(f"● a layer with a site; right: ● its effect, ─ {level} interval, ┊ 0", width),
-        ]
-    return lines
-
-
-def _passing(row: Row) -> str:
-    below = Row("", "", row.track, passes=tuple({*row.passes, *row.leaves}))
-    return drawn(below, " " if row.last else "│")
-
-
-def _label(row: Row) -> str:
-    return f"{row.label}  {row.kind}" if row.kind else row.label
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def _sites(count: int) -> str:

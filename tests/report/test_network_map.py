@@ -1,7 +1,13 @@
 from __future__ import annotations
 
-from ablate.report.network_map import Row, drawn, rows
+from ablate.analysis.screening import Factor, Screening
+from ablate.report.network_map import Row, ScreenReport, drawn, folded_words, rows
+from ablate.report.text_map import text_map
 from ablate.study.network import LayerNode
+from ablate.study.schema.screen import Screen
+from ablate.study.schema.variant import Found
+from ablate.study.screen_design import Design
+from ablate.study.screening import candidates
 
 
 def chain(*layers):
@@ -82,3 +88,37 @@ def test_a_shared_layer_has_its_sites_at_its_first_call():
 def test_a_host_that_the_network_lacks_is_not_lost():
     made = rows(chain("input", "output"), {"gone": [0]})
     assert made[-1].label == "gone" and made[-1].factors == (0,)
+
+
+def screened(effects, width=0.5):
+    """A chain of layers, each the host of a site with an effect; those above 0 are picked."""
+    names = [f"layer{at}" for at in range(len(effects))]
+    found = [Found(host=name, layer=f"{name}_bn", placement=0) for name in names]
+    factors = tuple(
+        Factor(each.layer, at, at - width, at + width)
+        for each, at in zip(found, effects, strict=True)
+    )
+    return ScreenReport(
+        Design(Screen(placements=[{"layer": "BatchNormalization"}], found=found)),
+        Screening("val_loss", "max", 0.95, factors, 4, (0, 1)),
+        tuple(chain("input", *names, "output")),
+        candidates([each > 0 for each in effects], [True] * len(effects)),
+    )
+
+
+def test_a_long_map_has_one_line_for_sites_that_may_be_nothing():
+    effects = [0.1, -0.2, 2.0, *[0.05] * 20, -3.0, *[0.01] * 18]
+    lines = text_map(screened(effects), 80)
+    shown = [line.split()[1] for line in lines[:-2]]
+    assert shown == ["input", "layer0", "layer1", "layer2", "20", "layer23", "18", "output"]
+    assert lines[4] == "⋮ 20 sites, +0.05 to +0.05: each may be 0; 20 picked"
+    assert max(map(len, lines)) <= 80
+    assert len(text_map(screened(effects[:30]), 80)) == 34  # a short one has every site
+
+
+def test_layers_that_are_not_shown_are_counted():
+    names = ["input", *(f"layer{i}" for i in range(40)), "output"]
+    made = rows(chain(*names), {"layer5": [1], "layer20": [0]})
+    assert [row.folded for row in made] == [5, 14, 19, 0]
+    assert folded_words(made) == "38 layers without a site are not shown"
+    assert folded_words(rows(chain("input", "output"), {})) == ""

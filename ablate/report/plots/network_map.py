@@ -14,11 +14,14 @@ from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import GREY, PALETTE
 from ablate.report.names import shortened
-from ablate.report.network_map import Row, ScreenReport
+from ablate.report.network_map import Row, ScreenReport, folded_words
 from ablate.report.plots.theme import WIDTH, blank, tell, themed
 
 #: Inches of a row, and those above and below all of them.
 _ROW, _ABOVE, _BELOW = 0.24, 0.35, 0.62
+
+#: Letters that the name and the kind of a layer have room for together.
+_LETTERS = 31
 
 #: Lanes drawn apart; further ones share the last.
 _MOST_TRACKS = 8
@@ -51,7 +54,8 @@ def draw_map(report: ScreenReport) -> Iterator[Plot]:
         "The map of the network",
         "Each layer from input to output; a dot is what a layer at that site adds to "
         f"{formatting.metric_title(report.found.metric)}, averaged over the other sites, its line "
-        f"the {formatting.percent(report.found.confidence)} interval. Filled: picked.",
+        f"the {formatting.percent(report.found.confidence)} interval. Filled: picked."
+        + (f" {words}." if (words := folded_words(made)) else ""),
         figure,
     )
 
@@ -92,10 +96,10 @@ def _draw_network(
         if index is not None and len(row.factors) > 1:
             name = report.design.sites[index].layer
         weight = "bold" if index is not None and report.is_picked(index) else "normal"
-        axis.text(right, at, shortened(name, 20), va="center", fontsize=8.5, weight=weight)
-        if turn == 0:
-            axis.text(right + 4.2, at, shortened(row.kind, 12), va="center", ha="right",
-                      fontsize=8.0, color=GREY)  # fmt: skip
+        axis.text(right, at, shortened(name, 24), va="center", fontsize=8.5, weight=weight)
+        if turn == 0 and len(name) + len(row.kind) < _LETTERS - 2 * shown:
+            axis.text(right + 4.2, at, row.kind, va="center", ha="right", fontsize=8.0,
+                      color=GREY)  # fmt: skip
 
 
 def _draw_effects(
