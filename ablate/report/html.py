@@ -133,7 +133,7 @@ def questions(
 
 def _verdicts(analysis: Analysis, rows: Sequence[Comparison]) -> str:
     """Return how many comparisons of the headline metric have each verdict, where all are many."""
-    counts = Counter(each.verdict for each in rows if each.metric == analysis.metric)
+    counts: Counter[str] = Counter(each.verdict for each in rows if each.metric == analysis.metric)
     if sum(counts.values()) <= MOST_COLOURS:
         return ""
     words = [f"{counts[each]} {tables.VERDICTS[each]}" for each in tables.VERDICTS if counts[each]]

@@ -168,7 +168,10 @@ def _table(table: Table, report: ReportData) -> str:
     words = f"{report.name}. {table.title}. {' '.join(table.notes)}"
     caption = escape(words.strip())
     label = f"tab:{_label(f'{report.name}-{table.name}')}"
-    widths = [max(_longest(table, i), len(each.title) // 2) for i, each in enumerate(table.columns)]
+    widths = [
+        max(_longest(table, index), *map(len, each.title.partition(" (")[::2]))
+        for index, each in enumerate(table.columns)
+    ]
     star = "*" if sum(widths) + 2 * len(widths) > COLUMN else ""
     tight = r"\footnotesize\setlength{\tabcolsep}{3.5pt}"
     if len(table.rows) > MOST_ROWS:

@@ -40,7 +40,8 @@ def _opened(playwright, executable):
     except Error as error:
         if executable is not None:
             raise SystemExit(f"{executable} does not start:\n{error}") from None
-    install = [sys.executable, "-m", "playwright", "install", "--with-deps", "chromium"]
+    libraries = ["--with-deps"] if os.geteuid() == 0 else []  # else it would ask for a password
+    install = [sys.executable, "-m", "playwright", "install", *libraries, "chromium"]
     if subprocess.run(install, check=False).returncode:
         raise SystemExit(
             "There is no Chromium here and none could be downloaded. Install one, or name it: "

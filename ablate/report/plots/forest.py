@@ -76,6 +76,7 @@ def row_names(axis: Axes, names: list[str]) -> None:
         range(len(names)), [labels[each] for each in names], fontsize=size, linespacing=1.1
     )
     axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.tick_params(axis="x", labeltop=not few)  # many rows: the numbers at both ends
     plain_rows(axis)
 
 

@@ -34,6 +34,9 @@ WIDTH = 5.0
 #: Points that a letter of a legend takes on average, and an entry beside its text.
 _LETTER, _ENTRY = 5.4, 48
 
+#: Inches of a line of a legend.
+_LINE = 0.18
+
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
@@ -199,11 +202,14 @@ def legend(figure: Figure) -> None:
         return
     names = fitted_names(list(entries), 44, 1)
     widest = max(map(len, names.values())) * _LETTER + _ENTRY
+    columns = max(int(WIDTH * 72 / widest), 1)
+    # The axes keep the height that they were given.
+    figure.set_figheight(figure.get_figheight() + _LINE * -(-len(names) // columns))
     figure.legend(
         list(entries.values()),
         [names[each] for each in entries],
         loc="outside lower center",
-        ncols=max(int(WIDTH * 72 / widest), 1),
+        ncols=columns,
         handlelength=3.0,
         columnspacing=1.2,
     ).set_gid(LEGEND)

@@ -143,7 +143,6 @@ def _batches(found: Measured, part: str) -> Plot:
         logarithmic(axis, horizontal=True, ticks=(1, 4, 16, 64, 256))
         axis.set_xlabel("rows normalized together")
         axis.set_ylabel(title)
-    axes[0].legend(fontsize=6)
     return Plot(
         "batches",
         "The batch's own statistics at inference",
@@ -161,7 +160,6 @@ def _reliability(found: Measured, part: str) -> Plot:
             if series.size:
                 _diagram(axis, np.nansum(series[:, -1], axis=0), words(way), index)
         axis.set_title(variant)
-    axes[0].legend(fontsize=6)
     return Plot(
         "reliability",
         "Reliability diagrams",
