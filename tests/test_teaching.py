@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ablate.config import load_study
+from ablate.execution.run import run
+from ablate.report import report_of
+from ablate.report.probe_sections import measured
 from ablate.study.schema.probes import PROBES
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +59,50 @@ def test_what_a_page_computes_is_so(page: Path) -> None:
     said: list[str] = []
     runner.run(found, out=said.append)
     assert runner.failures == 0, "".join(said)
+
+
+def ninth_layer(probe, variant: str) -> list[float]:
+    """In per cent, before training, at the last hidden layer."""
+    changes = ("first_scale", "all_scale", "first_noise", "all_noise")
+    key = "scalar/{}/" + probe.layers[-1] + "/input"
+    return [100 * float(probe.series(variant, key.format(each))[0, 0]) for each in changes]
+
+
+def wrong(probe, variant: str) -> list[float]:
+    """In per cent, at the end: the whole network, one thinned network, the average of all."""
+    scaled = probe.series(variant, "scalar/scaled_error")[0, -1]
+    averages = probe.series(variant, "error")[0, -1]
+    return [100 * float(each) for each in (scaled, averages[0], averages[-1])]
+
+
+def moved(probe, variant: str) -> list[float]:
+    """The shift of inputs and of gradients after the first and the last epoch."""
+    means = (
+        probe.over_layers(variant, "scalar/{}/" + what, skip=1)[0]
+        for what in ("mean_shift", "relative")
+    )
+    return [float(each[epoch]) for each in means for epoch in (1, -1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "probe", "values", "relative", "absolute"),
+    [
+        ("one_percent", "perturbation", ninth_layer, 0.5, 0.02),
+        ("co_adaptation", "dropout", wrong, 0.5, 2.0),
+        ("covariate_shift", "covariate_shift", moved, 1.0, 0.01),
+    ],
+)
+def test_the_numbers_of_a_page_come_out_again(name, probe, values, relative, absolute, tmp_path):
+    """Those of the first seed alone, on whatever processor: near, not equal."""
+    study = load_study(ROOT / "configs" / "teaching" / f"{name}.yaml", overrides=["seeds=[0]"])
+    results = run(study, logs=tmp_path, executor="inline", watchers=())
+    (found,) = measured(report_of(results), probe)
+    rows = re.findall(r"^\| (\S+) \| ([\d. |]+) \|$", (PAGES / f"{name}.md").read_text(), re.M)
+    assert {variant for variant, _ in rows} == set(found.variants)
+    for variant, cells in rows:
+        printed = [float(each) for each in cells.split("|")]
+        assert values(found, variant) == pytest.approx(printed, rel=relative, abs=absolute)
 
 
 def test_every_probe_is_documented() -> None:

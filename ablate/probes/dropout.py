@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
 from ablate.probes.layer_outputs import LayerOutputs, hidden_outputs, kept, layers_of
@@ -35,6 +36,7 @@ class Dropout(Measurement):
 
     Args:
         samples: thinned networks that are drawn.
+        rate: the share of values that is dropped in them, at every Dropout; None: each layer's own.
         bins: bins of the histograms.
 
     Measures, per hidden layer, at inference:
@@ -52,6 +54,7 @@ class Dropout(Measurement):
     """
 
     samples: int
+    rate: float | None
     bins: int
 
     def start(self, context: Context) -> None:
@@ -60,13 +63,11 @@ class Dropout(Measurement):
         self._classes = context.splits.task == "classification"
         self._counts = np.unique(np.rint(np.geomspace(1, self.samples, 10)).astype(int))
         self._dropouts = layers_of(context.model, *DROPOUT)
-        (self._units, self._scaled), self._thinned = kept(
-            context.model,
-            "dropout",
-            lambda: (
-                hidden_outputs(context, outputs=True),
-                LayerOutputs(context.model, training=self._dropouts, outputs=True),
-            ),
+        self._units, self._scaled = kept(
+            context.model, "dropout", lambda: hidden_outputs(context, outputs=True)
+        )
+        self._thinned, self._seed = kept(
+            context.model, ("thinned", self.rate), lambda: self._thinning(context.model)
         )
         self.layer_names = [unit.name for unit in self._units]
 
@@ -80,6 +81,8 @@ class Dropout(Measurement):
             for what, values in (("output", columns), ("unit_mean", columns.mean(axis=0))):
                 found |= histograms(f"{unit.name}/{what}", sorted_finite(values), self.bins)
         if self._dropouts:
+            if self._seed is not None:
+                self._seed.state.assign([self.context.seed, epoch])
             drawn = [self._thinned(self.context.x)[1] for _ in range(self.samples)]
             self._average(found, np.stack([single(each) for each in drawn]), scaled)
         return found
@@ -89,6 +92,20 @@ class Dropout(Measurement):
             **super().finish(),
             "samples": self._counts if self._dropouts else np.zeros(0, int),
         }
+
+    def _thinning(
+        self, model: keras.Model
+    ) -> tuple[LayerOutputs, keras.random.SeedGenerator | None]:
+        """Return what runs thinned networks, and what draws them if the layers do not."""
+        if self.rate is None:
+            return LayerOutputs(model, training=self._dropouts, outputs=True), None
+        rate, seed = self.rate, keras.random.SeedGenerator(0)
+
+        def thin(inputs: Any, mask: Any) -> Any:
+            return keras.random.dropout(inputs, rate, seed=seed)
+
+        instead = dict.fromkeys(self._dropouts, thin)
+        return LayerOutputs(model, instead=instead, outputs=True), seed
 
     def _average(self, found: Arrays, drawn: np.ndarray, scaled: Any) -> None:
         """Compare averages of sampled networks (samples, rows, …) with the scaled network."""

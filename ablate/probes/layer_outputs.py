@@ -67,6 +67,7 @@ class LayerOutputs:
         model: the model.
         watches: what to make of the calls of a layer, by layer.
         training: layers that work as in training.
+        instead: what takes the place of a layer, of its input and mask, by layer.
         outputs: whether the model's output is wanted too.
     """
 
@@ -76,9 +77,12 @@ class LayerOutputs:
         watches: Mapping[keras.Layer, Watch] | None = None,
         *,
         training: Collection[keras.Layer] = (),
+        instead: Mapping[keras.Layer, Callable[[Any, Any], Any]] | None = None,
         outputs: bool = False,
     ) -> None:
-        self._pass = InstrumentedModel(model, watches, training=training, outputs=outputs)
+        self._pass = InstrumentedModel(
+            model, watches, training=training, instead=instead, outputs=outputs
+        )
         self._pass.jit_compile = False  # compiling for one small batch costs more than it saves
         self._outputs = outputs
 

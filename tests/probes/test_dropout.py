@@ -49,6 +49,21 @@ def test_many_samples_average_to_the_scaled_network(model, context):
     assert found["scalar/spread"] == pytest.approx(expected.mean(), rel=0.1)
 
 
+def test_a_rate_of_its_own_thins_whatever_the_layers_drop(chain, context):
+    made = chain((1,), L.Dropout(0.0, name="drop"), L.Dense(1, use_bias=False, name="out"))
+    made.get_layer("out").kernel.assign([[1.0]])
+    x = np.ones((4000, 1))
+    one = make("dropout", samples=1, rate=0.75)
+    one.start(context(made, x, x, seed=3))
+    found = one.measure(2)
+    # Kept with probability 1/4, then worth 4: squared errors of 1 (three in four) and of 9.
+    assert found["scalar/averaged_error"] == pytest.approx(3, rel=0.1)
+    assert found["scalar/scaled_error"] == 0
+    again = make("dropout", samples=1, rate=0.75)
+    again.start(context(made, x, x, seed=3))
+    assert again.measure(2) == found
+
+
 def test_without_a_dropout_there_is_nothing_to_average(chain, context):
     probe = make("dropout")
     probe.start(context(chain((2,), L.Dense(2, "relu", name="hidden"), L.Dense(1)), X, Y))

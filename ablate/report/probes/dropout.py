@@ -18,6 +18,9 @@ class Arguments(Strict):
     """Arguments of `dropout`."""
 
     samples: int = Field(default=50, ge=1, le=1000, description="Thinned networks drawn.")
+    rate: float | None = Field(
+        default=None, ge=0, lt=1, description="Thin at this rate, not at each layer's own."
+    )
     bins: int = Field(default=30, ge=2, le=200, description="Bins of the histograms.")
 
 
