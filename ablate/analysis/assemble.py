@@ -19,6 +19,7 @@ from ablate.analysis.context import AnalysisContext
 from ablate.analysis.contributions import contributions
 from ablate.analysis.convergence import unconverged_averages
 from ablate.analysis.costs import costs
+from ablate.analysis.coverage import interval_for
 from ablate.analysis.descriptive import summarize
 from ablate.analysis.effects import (
     Analysis,
@@ -209,7 +210,14 @@ def _sides(each: Comparison, context: AnalysisContext) -> list[str]:
 def _variants(context: AnalysisContext) -> tuple[VariantSummary, ...]:
     table = context.table
     summaries = {
-        name: summarize(values, table.seeds, context.confidence, share=is_share(name))
+        name: summarize(
+            values,
+            table.seeds,
+            context.confidence,
+            share=is_share(name),
+            # Means over splits of one pool are no surer than differences over them.
+            error=interval_for(table, context.reference, name).standard_error,
+        )
         for name, values in _headline_first(context).items()
     }
     found = []

@@ -6,13 +6,16 @@ described over the rows it has. Nothing here compares; `paired` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ablate.analysis.effects import MetricSummary, Spread
+
+#: Gives the standard error of means of n values each, in their deviations.
+StandardError = Callable[[np.ndarray], np.ndarray]
 
 #: Seeds from which an interval is given; below, everything is description.
 MINIMUM_SEEDS = 3
@@ -39,6 +42,7 @@ def moments(
     noise: np.ndarray | float = 0.0,
     *,
     share: bool = False,
+    error: StandardError | None = None,
 ) -> Moments:
     """Return each column's count, mean, standard deviation and t interval of the mean.
 
@@ -54,6 +58,7 @@ def moments(
             be rounding alone (see `rounding`).
         share: whether the values are shares of 1. The interval of their mean then ends at 0 and
             1, which no mean lies beyond: it covers as often as the whole one.
+        error: the standard error of a mean of n values, in their deviations; 1/√n by default.
 
     Returns:
         Arrays of length `variants`.
@@ -71,7 +76,7 @@ def moments(
         exact = 1e-12 * np.abs(filled).max(axis=0, initial=0.0)
         least = np.maximum(np.maximum(blur, of_mean), exact)
         sd = np.where((np.abs(centred) <= least).all(axis=0), 0.0, sd)
-        half = t_quantile(n, confidence) * sd / np.sqrt(n)
+        half = t_quantile(n, confidence) * sd * (1 / np.sqrt(n) if error is None else error(n))
     mean = np.where(n >= 1, mean, np.nan)
     sd = np.where(n >= 2, sd, np.nan)
     half = np.where((n >= MINIMUM_SEEDS) & (sd > 0), half, np.nan)
@@ -118,12 +123,13 @@ def summarize(
     noise: np.ndarray | float = 0.0,
     *,
     share: bool = False,
+    error: StandardError | None = None,
 ) -> list[MetricSummary]:
     """Return the summary of each column of a (seeds, variants) array.
 
-    `noise` and `share` are as in `moments`.
+    `noise`, `share` and `error` are as in `moments`.
     """
-    stats = moments(values, confidence, noise, share=share)
+    stats = moments(values, confidence, noise, share=share, error=error)
     return [
         MetricSummary(by_seed(column, seeds), int(n), *map(number, rest))
         for column, n, *rest in zip(

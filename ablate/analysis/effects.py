@@ -45,7 +45,8 @@ HeldOut = Literal["test", "val"]
 class MetricSummary:
     """One metric of one variant over its completed trials.
 
-    `low` and `high` are the t interval of the mean at the study's confidence, from three seeds.
+    `low` and `high` are the t interval of the mean at the study's confidence, from three seeds;
+    Nadeau and Bengio's where each seed draws rows of its own from one pool.
     """
 
     values: Mapping[int, float] = field(default_factory=dict)  # by seed

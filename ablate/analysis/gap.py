@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ablate.analysis import sentences
 from ablate.analysis.context import AnalysisContext
+from ablate.analysis.coverage import interval_for
 from ablate.analysis.descriptive import rounding, snapped, summarize
 from ablate.analysis.effects import Comparison, Gap, HeldOut
 from ablate.analysis.paired import compare, correlate
@@ -53,7 +54,8 @@ def _gaps(context: AnalysisContext, name: str, held_out: HeldOut) -> list[Gap]:
         )
         for column, each in zip(columns, compared, strict=True):
             against[table.names[column]] = each
-    summaries = summarize(gap, table.seeds, context.confidence, noise)
+    rule = interval_for(table, context.reference, f"gap_{name}")
+    summaries = summarize(gap, table.seeds, context.confidence, noise, error=rule.standard_error)
     return [
         Gap(variant, name, summary, _told(context, variant, against), held_out)
         for variant, summary in zip(table.names, summaries, strict=True)

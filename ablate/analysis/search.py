@@ -49,6 +49,7 @@ class Tolerated:
     rates: Mapping[str, tuple[float, ...]]
     ranges: Mapping[str, Tolerance]
     effects: tuple[Effect, ...] = ()
+    confidence: float = 0.95
 
     @property
     def words(self) -> list[str]:

@@ -6,6 +6,7 @@ tables, and the figures that `ablate.report.plots.search` draws.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -47,14 +48,19 @@ def with_winners(report: ReportData, searched: Searched) -> ReportData:
         if best is None:
             parts.append(f"{variant} none, as every point was lost")
             continue
-        values = [f"{formatting.parameter(k)} {_value(v)}" for k, v in best.values.items()]
-        parts.append(f"{variant} {', '.join(values)} ({scale.value(best.score)}{unit})")
+        parts.append(f"{variant} {point_words(best.values)} ({scale.value(best.score)}{unit})")
     winners = (
         f"Winners of the search by {formatting.metric_title(searched.objective)}: "
-        f"{'; '.join(parts)}. They are compared on fresh seeds."
+        f"{'; '.join(parts)}. These scores flatter, as they were chosen for them; below, the "
+        "winners are compared on fresh seeds."
     )
     answer = (winners, *report.analysis.answer)
     return replace(report, analysis=replace(report.analysis, answer=answer))
+
+
+def point_words(values: Mapping[str, Any]) -> str:
+    """Return a point by its parameters: "learning_rate 0.03, batch_size 32"."""
+    return ", ".join(f"{formatting.parameter(key)} {_value(each)}" for key, each in values.items())
 
 
 def search_tables(searched: Searched) -> list[Table]:
@@ -147,13 +153,13 @@ def _rates(found: Tolerated) -> Table:
             *(Column(f"Seed {seed}", drop=5) for seed in found.seeds),
             Column("Width (decades)"),
             Column("Difference"),
-            Column("Interval", drop=2),
+            Column(f"{formatting.percent(found.confidence)} interval", drop=2),
         ),
         tuple(rows),
         (
             "The unbroken run of rates around the best in which "
             f"{formatting.metric_title(found.metric)} stays within {found.tolerance * 100:g} "
-            "point of the best, seed by seed; of the rates that were tried, "
+            "point of each variant's own best, seed by seed; of the rates that were tried, "
             f"{formatting.figures(min(tried), 2)} to {formatting.figures(max(tried), 2)}. "
             "A lost trial ends the run. Differences are to the baseline, paired by seed.",
         ),

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis import Tolerance, compare_tolerance, tolerated
+from ablate.analysis.formatting import interval, listing, plural, pretty
 from ablate.analysis.search import Searched, Tolerated
+from ablate.report.search import point_words
 from ablate.search.importance import importance
 from ablate.search.results import SearchResults
 from ablate.search.search_table import Point
@@ -132,6 +134,7 @@ def tolerances(found: SearchResults) -> Tolerated | None:
         rates={name: tuple(sorted(table)) for name, table in tables.items()},
         ranges=ranges,
         effects=tuple(effects),
+        confidence=found.study.analysis.confidence,
     )
 
 
@@ -245,17 +248,30 @@ def _choices(found: SearchResults) -> list[str]:
     metric, sentences = found.search.objective, []
     for name, each in selections(found).items():
         ordered = [point.name for point in found.of(name)]
-        (first, share), others = next(iter(each.shares.items())), len(each.shares) - 1
+        winner = found.winner(name)
+        if winner is None:
+            continue
+        share = each.shares.get(ordered.index(winner.name), 0.0)
+        values = {k: winner.values[k] for k in found.search.space if k in winner.values}
+        others = len(each.shares) - (share > 0)
         text = (
-            f"{name}: chosen again on resampled search seeds, point {ordered[first]} wins "
-            f"{100 * share:.0f} % of the time"
+            f"{name}: with its {found.search.seeds} search seeds resampled, its winner "
+            f"({point_words(values)}) is chosen again in "
+            f"{f'{100 * share:.0f} % of resamples' if others else 'every resample'}"
         )
         if others:
-            text += f", {others} other point{'s' * (others > 1)} the rest"
+            text += f", {plural(others, 'other point')} in the rest"
         if each.low is not None and each.high is not None:
-            text += f"; on seeds left out the chosen point has a {metric} of {each.low:.4g} to " \
-                f"{each.high:.4g}"  # fmt: skip
+            text += (
+                f"; on the seeds that a resample leaves out, {pretty(metric)} of what it chose is "
+                f"{interval(metric, each.low, each.high)} (95 % of resamples)"
+            )
         sentences.append(f"{text}.")
+    if sentences:
+        sentences.append(
+            "So few seeds have few different resamples: a choice that never varies may still hang "
+            "on them."
+        )
     return sentences
 
 
@@ -275,7 +291,27 @@ def _budget(found: SearchResults) -> str:
     text = f"Budget: {sum(tried.values())} epochs were trained to search ({shares})"
     if confirming:
         text += f", {confirming} to confirm the winners on fresh seeds"
-    return text + "."
+    return f"{text}. {_lost(found)}".rstrip()
+
+
+def _lost(found: SearchResults) -> str:
+    """Say which search trials were lost, and what that means for their points."""
+    parts, total, lost = [], 0, 0
+    for name in found.variants:
+        ids = {trial for point in found.of(name) for trial in point.trials.values()}
+        statuses = [found.results[trial].status for trial in ids if trial in found.results]
+        total += len(statuses)
+        counts = [(statuses.count(kind), kind) for kind in ("diverged", "failed")]
+        lost += sum(count for count, _ in counts)
+        if own := [f"{count} {kind}" for count, kind in counts if count]:
+            parts.append(f"{name} {listing(own)}")
+    if not parts:
+        return ""
+    were = "was" if lost == 1 else "were"
+    return (
+        f"{lost} of {plural(total, 'search trial')} {were} lost ({'; '.join(parts)}): a point that "
+        "lost a seed cannot win."
+    )
 
 
 def _oracle(found: SearchResults) -> str:
@@ -290,4 +326,4 @@ def _oracle(found: SearchResults) -> str:
         "between variants",
     }.get(search.oracle, f"Points were proposed by {search.oracle}")
     seeds = "one seed" if search.seeds == 1 else f"{search.seeds} seeds"
-    return f"{words}, with {seeds} each; the winner has the best mean {search.objective}."
+    return f"{words}, with {seeds} each; the winner has the best mean {pretty(search.objective)}."

@@ -175,6 +175,8 @@ def test_rows_of_one_pool_have_nadeau_and_bengios_interval() -> None:
         assert (each.ours_low, each.ours_high) == pytest.approx(
             (values.mean() - half, min(values.mean() + half, 1.0))
         )
+    summary = analyze(trials, resolved, "plain").variant("bn").metrics["test_accuracy"]
+    assert (summary.low, summary.high) == (found[0].ours_low, found[0].ours_high)
     assert found[2].difference_high - found[2].difference_low == pytest.approx(  # type: ignore[operator]
         2 * t * wider * BN.std(ddof=1)
     )

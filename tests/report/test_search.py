@@ -98,6 +98,6 @@ def test_a_report_on_winners_opens_with_them():
     assert found[1:] == material.analysis.answer
     assert found[0] == (
         "Winners of the search by validation accuracy: plain learning_rate 0.300 (95.00 %); bn "
-        "learning_rate 0.300 (95.00 %); dropout none, as every point was lost. They are compared "
-        "on fresh seeds."
+        "learning_rate 0.300 (95.00 %); dropout none, as every point was lost. These scores "
+        "flatter, as they were chosen for them; below, the winners are compared on fresh seeds."
     )

@@ -220,7 +220,7 @@ def test_published_claims_stand_beside_ours_with_both_intervals():
     assert column(table, "Verdict")[1].startswith("inconsistent")
     assert column(table, "Published") == ["97.80 n = 7", NONE, NONE, NONE]
     assert column(table, "Consistent within") == [
-        "96.80 to 98.80", "50.00 to 60.00", "0.100 to 0.900", "above 0",
+        "96.80 to 98.80", "50.00 to 60.00", "0.10 to 0.90", "above 0",
     ]  # fmt: skip
     assert column(table, "Here")[3].startswith("+1.")
     assert column(table, "Here")[0].startswith(f"{found[0].ours * 100:.2f}")

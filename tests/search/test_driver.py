@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -160,7 +161,8 @@ def test_the_budget_is_counted_in_trained_epochs(searched):
     assert [row.left for row in results.progress().rows] == [0, 0]
     assert summarize(results).text[0] == (
         "Budget: 12 epochs were trained to search (6 for each variant), 12 to confirm the "
-        "winners on fresh seeds."
+        "winners on fresh seeds. 4 of 8 search trials were lost (plain 2 diverged; bn 2 diverged): "
+        "a point that lost a seed cannot win."
     )
 
 
@@ -302,6 +304,14 @@ def test_the_text_says_what_one_search_seed_leaves_open(searched):
     more, _ = searched(study({"seeds": 3}, "plain", "bn", study="more"))
     text = " ".join(summarize(more).text)
     assert "one seed" not in text
-    assert "plain: chosen again on resampled search seeds, point " in text
+    rate = more.winner("plain").values[RATE]
+    told = next(each for each in summarize(more).text if each.startswith("plain: "))
+    told_as = (
+        rf"plain: with its 3 search seeds resampled, its winner \(learning_rate {rate:.3g}\) is "
+        r"chosen again in (every resample|\d+ % of resamples, \d other points? in the rest); on "
+        r"the seeds that a resample leaves out, validation loss of what it chose is [\d.]+ to "
+        r"[\d.]+ \(95 % of resamples\)\."
+    )
+    assert re.fullmatch(told_as, told)
     selection = to_json(more)["variants"]["plain"]["selection"]
     assert sum(selection["shares"].values()) == pytest.approx(1)

@@ -307,8 +307,9 @@ def _with_interval(each: Expectation, side: str) -> str:
 def _claim_scale(each: Expectation) -> Scale:
     """Return the scale of both sides of a claim; a ratio is no share."""
     known = (each.published, each.ours, each.ours_low, each.ours_high)
+    wide = each.ours_high is not None and each.ours_low is not None
     return metric_scale(
         "ratio" if each.claim == "ratio" else each.metric,
         [value for value in known if value is not None],
-        [],
+        [(each.ours_high - each.ours_low) / 2] if wide else [],  # type: ignore[operator]
     )
