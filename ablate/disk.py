@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import Timeout
-
 from ablate.errors import Notice, StoreError
 
 if TYPE_CHECKING:
@@ -179,7 +177,7 @@ def explained(path: Path) -> Iterator[None]:
     """Turn what the system says of a file into what a person can do about it."""
     try:
         yield
-    except Timeout:  # an OSError too, but a lock that is held is not a disk that fails
+    except TimeoutError:  # of a lock that is held: an OSError too, and no disk that fails
         raise
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, str(error))

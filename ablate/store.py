@@ -23,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from pydantic_core import from_json
 
 from ablate.disk import (
@@ -156,6 +155,8 @@ class Store:
         Raises:
             StoreError: another driver that is alive holds it; its process is named.
         """
+        from filelock import FileLock, Timeout  # with asyncio, which readers do without
+
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         owner, place = self.root / ".owner", self.root / ".lock"

@@ -180,7 +180,7 @@ def _print(found: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
-    from ablate.report.terminal import console
+    from ablate.report.printing import console
 
     screen = console()
     what = f"{found['classes']} classes" if found["classes"] else found["task"]

@@ -22,7 +22,7 @@ def command(*, as_json: bool) -> int:
     if as_json:
         echo_json({"examples": [{"name": name, "question": asks} for name, asks in found.items()]})
         return 0
-    from ablate.report.terminal import console
+    from ablate.report.printing import console
 
     width = min(console().width, 100)
     for name, asks in found.items():

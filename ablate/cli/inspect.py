@@ -93,7 +93,7 @@ def command(
             document["placement"] = planned
         echo(json.dumps(document, ensure_ascii=False))
         return 0
-    from ablate.report.terminal import console
+    from ablate.report.printing import console
 
     page = console()
     page.print(f"{model.name}: {opened.words}, {model.count_params():,} parameters", markup=False)
@@ -324,7 +324,7 @@ def _compared(
     if as_json:
         echo(json.dumps({"first": words[0], "second": words[1], **asdict(found)}, default=str))
         return 0
-    from ablate.report.terminal import console
+    from ablate.report.printing import console
 
     page = console()
     sizes = [f"{model.count_params():,} parameters" for model in (first, second)]

@@ -76,7 +76,7 @@ def _described(kind: Any) -> dict[str, Any]:
 
 def _print(found: list[dict[str, Any]], alone: bool) -> None:
     """Print one factory after the other; what all of them take once, at the end."""
-    from ablate.report.terminal import console
+    from ablate.report.printing import console
     from ablate.study.schema.factories import Network
 
     screen = console()

@@ -43,7 +43,7 @@ def command(
     """
     from ablate.execution.status import augmented, preview
     from ablate.report.plans import print_preview
-    from ablate.report.terminal import console
+    from ablate.report.printing import console
 
     seen = preview(find(study), logs=logs, build=not quick)
     if as_json:

@@ -60,7 +60,8 @@ def command(
     """
     from ablate.disk import write_text
     from ablate.report.compare import compared
-    from ablate.report.terminal import console, show
+    from ablate.report.printing import console
+    from ablate.report.terminal import show
 
     materials = [read(each, logs) for each in studies]
     if as_json:
@@ -138,7 +139,8 @@ def _left_out(count: int, store: Store) -> tuple[str, ...]:
 
 def _text(material: ReportData, kind: str) -> str:
     from ablate.report import latex, tabular
-    from ablate.report.terminal import console, show
+    from ablate.report.printing import console
+    from ablate.report.terminal import show
 
     if kind == "terminal":
         page = io.StringIO()
@@ -160,7 +162,8 @@ def _synthesize(
     from ablate.errors import StudyError
     from ablate.report import synthesis
     from ablate.report.files import write_sections
-    from ablate.report.terminal import console, show_section
+    from ablate.report.printing import console
+    from ablate.report.terminal import show_section
 
     if kind in ("latex", "parquet"):
         raise StudyError(

@@ -73,7 +73,7 @@ def _run(study: Study, logs: Path, quiet: bool) -> bool:
     """Train a study's trials; return whether any failed."""
     from ablate.execution.run import run
     from ablate.report.live import Display
-    from ablate.report.terminal import console
+    from ablate.report.printing import console
 
     screen = console(quiet=quiet)
     screen.print(f"[bold]{study.study}[/]")

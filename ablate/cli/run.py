@@ -17,7 +17,8 @@ def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_
     """
     from ablate.execution.run import run
     from ablate.report.live import Display
-    from ablate.report.terminal import console, print_closing
+    from ablate.report.printing import console
+    from ablate.report.terminal import print_closing
 
     screen = console(quiet=quiet or as_json)
     results = run(find(study), logs=logs, fresh=fresh, watchers=[Display(screen)])

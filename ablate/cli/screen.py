@@ -18,8 +18,9 @@ def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_
     """
     from ablate.execution.screen import report_on, screen
     from ablate.report.live import Display
+    from ablate.report.printing import console
     from ablate.report.tabular import as_json as document
-    from ablate.report.terminal import console, print_report
+    from ablate.report.terminal import print_report
 
     shown = console(quiet=quiet or as_json)
     results = screen(find(study), logs=logs, fresh=fresh, watchers=[Display(shown)])

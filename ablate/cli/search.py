@@ -15,8 +15,9 @@ def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_
     Every variant gets the same budget; its winner is trained on fresh seeds, and only those are
     reported. Ctrl-C stops, and the same command goes on.
     """
+    from ablate.report.printing import console
     from ablate.report.search_progress import SearchDisplay
-    from ablate.report.terminal import console, print_search
+    from ablate.report.terminal import print_search
     from ablate.suppress_stderr import quiet_start
 
     found = find(study)

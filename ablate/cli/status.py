@@ -28,8 +28,8 @@ def command(study: str | None, logs: Path, as_json: bool) -> int:
     """
     from ablate.execution.status import progress
     from ablate.report.plans import print_progress
+    from ablate.report.printing import console
     from ablate.report.search_progress import print_search_progress
-    from ablate.report.terminal import console
     from ablate.store import studies
 
     seen: list[tuple[StudyStatus, SearchProgress | None]] = []
@@ -69,6 +69,8 @@ def _was_run(seen: StudyStatus) -> bool:
 
 def _search(study: Study, logs: Path) -> SearchProgress | None:
     """Return how far a study's search is, None if it has not been searched."""
+    if study.search is None:
+        return None
     from ablate.search.results import found
     from ablate.store import Store
 

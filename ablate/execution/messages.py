@@ -12,12 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ablate.study.progress import Event
 from ablate.study.trial import Trial, TrialResult
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: How often a trial, or a call, whose worker died is tried in all.
 ATTEMPTS = 3

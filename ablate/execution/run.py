@@ -69,7 +69,7 @@ def run(
     """
     if watchers is None:
         from ablate.report.live import Display
-        from ablate.report.terminal import console
+        from ablate.report.printing import console
 
         watchers = [Display(console())]
     if study.screen is not None:

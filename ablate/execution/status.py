@@ -14,14 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ablate.analysis.prospect import Prospect
 from ablate.errors import StudyError
 from ablate.execution.again import trained_again
 from ablate.execution.devices import worker_pools
 from ablate.execution.file_channel import collect
-from ablate.execution.pilot import prospect_of
 from ablate.execution.plan import Plan, plan, resolved_before
 from ablate.execution.pretrained import with_trained_model
 from ablate.execution.readings import materialised
@@ -33,6 +31,9 @@ from ablate.study.preview import AugmentedRows, VariantPlan, offer_lines
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.study import Study
 from ablate.study.trial import Trial
+
+if TYPE_CHECKING:
+    from ablate.analysis.prospect import Prospect
 
 #: Raised when a key of the JSON of `plan` or `status` changes its meaning or goes away.
 STATUS_VERSION = 1
@@ -113,6 +114,8 @@ def preview(study: Study, *, logs: str | Path, build: bool) -> StudyStatus:
     Raises:
         StudyError, SurgeryError: the study cannot be obeyed.
     """
+    from ablate.execution.pilot import prospect_of  # with the statistics, for a plan alone
+
     store = Store(logs, study.study)
     study = with_trained_model(study, logs)
     if not build:
@@ -323,13 +326,13 @@ def _networks(made: Plan, count: int, others: bool) -> str:
 
 def _planned_screen(made: Plan) -> tuple[str, ...]:
     """Return what a plan says of a screening whose sites are known."""
+    declared = made.study.screen
+    if declared is None or declared.found is None:
+        return ()
     from ablate.analysis.screening import screen
     from ablate.report.screening import planned
     from ablate.study.screen_design import design_of
 
-    declared = made.study.screen
-    if declared is None or declared.found is None:
-        return ()
     results = made.outcome(made.results, None).results
     settings = made.study.analysis
     found = screen(design_of(made.study), made.resolved, results, settings, 0) if results else None

@@ -8,7 +8,19 @@ so that a report in the terminal starts at once.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ablate.report.document import Column, Plot, Section, Table
-from ablate.report.report_data import ReportData, report_of
+
+if TYPE_CHECKING:
+    from ablate.report.report_data import ReportData, report_of
 
 __all__ = ["Column", "Plot", "ReportData", "Section", "Table", "report_of"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'ablate.report' has no attribute '{name}'")
+    from ablate.report import report_data  # with the statistics, which not every table needs
+
+    return getattr(report_data, name)

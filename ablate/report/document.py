@@ -57,6 +57,34 @@ class Table:
         )
 
 
+#: A column, and what it says of a row.
+Cells = tuple[Column, Callable[[Any], str]]
+
+
+def tabulated(
+    name: str,
+    title: str,
+    rows: Sequence[Any],
+    cells: Sequence[Cells],
+    notes: tuple[str, ...] = (),
+    *,
+    mark: Callable[[Any], str] | None = None,
+    detail: bool = False,
+) -> Table | None:
+    """Return the table of `rows`, None where there is none; `mark` gives a row's mark."""
+    if not rows:
+        return None
+    return Table(
+        name,
+        title,
+        tuple(column for column, _ in cells),
+        tuple(tuple(write(row) for _, write in cells) for row in rows),
+        notes,
+        tuple(map(mark, rows)) if mark else (),
+        detail,
+    )
+
+
 #: Ids of groups in a figure's SVG: what is drawn for a name (which follows), and the legend.
 KEYED, LEGEND = "of ", "legend"
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from ablate.analysis import Analysis
 from ablate.report.html import fragment
+from ablate.report.printing import console
 from ablate.report.report_data import ReportData, report_of
-from ablate.report.terminal import console, show
+from ablate.report.terminal import show
 from ablate.study.results import StudyResults
 
 

@@ -7,18 +7,18 @@ terminal. `report` draws what `execution` found and knows nothing of how.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from ablate.analysis import Guard
-from ablate.analysis.guards import remarks
-from ablate.report.document import Column
+from ablate.report.document import Cells, Column, tabulated
 from ablate.report.live import count, duration
-from ablate.report.tables.cells import Cells, tabulated
-from ablate.report.terminal import show_table
+from ablate.report.printing import show_table
 from ablate.study.preview import weights_lines
+
+if TYPE_CHECKING:
+    from ablate.analysis import Guard
 
 #: Inserted layers named in full; more are counted.
 NAMED = 6
@@ -143,6 +143,8 @@ def _layers(row: Any) -> str:
 
 def _remarks(seen: Any) -> list[Guard]:
     """Return what the variants say of themselves, each text once, in the words of the reports."""
+    from ablate.analysis.guards import remarks  # which only what was built needs
+
     rows = [row for row in seen.rows if row.alias_of is None]
     return [
         *remarks("warning", {row.variant: [(0, row.cautions)] for row in rows}),

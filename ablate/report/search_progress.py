@@ -13,10 +13,9 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 
 from ablate.report import formatting
-from ablate.report.document import Column, Table
+from ablate.report.document import Cells, Column, Table, tabulated
 from ablate.report.live import Display, count
-from ablate.report.tables.cells import Cells, tabulated
-from ablate.report.terminal import fitted, grid, show_table
+from ablate.report.printing import fitted, grid, show_table
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def search(
         Interrupted: Ctrl-C; what was finished is saved.
     """
     if watchers is None:
+        from ablate.report.printing import console
         from ablate.report.search_progress import SearchDisplay
-        from ablate.report.terminal import console
 
         watchers = [SearchDisplay(console())]
     if study.search is None:

@@ -18,7 +18,7 @@ import ablate.cli
 from ablate.cli import run_cli
 from ablate.config import parse_study
 from ablate.errors import AblateError, StudyError, nearest
-from ablate.report.terminal import console
+from ablate.report.printing import console
 from ablate.study.archives import check_archive
 
 STUDY = """\

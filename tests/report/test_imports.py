@@ -8,7 +8,8 @@ import sys
 SCRIPT = """
 import sys
 from tests.report.studies import study
-from ablate.report.terminal import console, show
+from ablate.report.printing import console
+from ablate.report.terminal import show
 show(study(seeds=3), console())
 heavy = {"matplotlib", "jinja2", "tensorflow", "keras", "pandas"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)

@@ -9,8 +9,9 @@ import numpy as np
 
 from ablate.analysis import expected_best
 from ablate.analysis.search import Searched, SearchPoint
+from ablate.report.printing import console
 from ablate.report.search import best_points, search_tables, section, with_winners
-from ablate.report.terminal import console, show
+from ablate.report.terminal import show
 from tests.report.studies import study
 
 RATE = "train.learning_rate"

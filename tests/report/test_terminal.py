@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
+from ablate.report.printing import console, fitted
 from ablate.report.tables import headline
-from ablate.report.terminal import console, fitted, progress, show
+from ablate.report.terminal import progress, show
 from tests.report.studies import BN, study
 
 

@@ -7,12 +7,11 @@ with its interval, p and verdict is the same four cells wherever it stands.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ablate.analysis import Analysis, Comparison, FactorEffect
 from ablate.analysis.descriptive import MINIMUM_SEEDS
-from ablate.report.document import Column, Table
+from ablate.report.document import Cells, Column
 from ablate.report.formatting import (
     NONE,
     Scale,
@@ -32,33 +31,6 @@ VERDICTS = {
     "described": "too few seeds",
     "missing": "no pairs",
 }
-
-#: A column, and what it says of a row.
-Cells = tuple[Column, Callable[[Any], str]]
-
-
-def tabulated(
-    name: str,
-    title: str,
-    rows: Sequence[Any],
-    cells: Sequence[Cells],
-    notes: tuple[str, ...] = (),
-    *,
-    mark: Callable[[Any], str] | None = None,
-    detail: bool = False,
-) -> Table | None:
-    """Return the table of `rows`, None where there is none; `mark` gives a row's mark."""
-    if not rows:
-        return None
-    return Table(
-        name,
-        title,
-        tuple(column for column, _ in cells),
-        tuple(tuple(write(row) for _, write in cells) for row in rows),
-        notes,
-        tuple(map(mark, rows)) if mark else (),
-        detail,
-    )
 
 
 def scale_of(analysis: Analysis, metric: str) -> Scale:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ablate.analysis import Effect, Expectation, FactorEffect
 from ablate.analysis.formatting import RATES
 from ablate.analysis.opening import NEED_NOT_SUM
-from ablate.report.document import Column, Table
+from ablate.report.document import Cells, Column, Table, tabulated
 from ablate.report.formatting import (
     NONE,
     Scale,
@@ -19,14 +19,12 @@ from ablate.report.formatting import (
 )
 from ablate.report.report_data import ReportData
 from ablate.report.tables.cells import (
-    Cells,
     difference_cells,
     holm_words,
     interval_title,
     pairs_column,
     scale_of,
     share_text,
-    tabulated,
     variant_column,
     verdict_mark,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ablate.analysis import Gap, MetricSummary, Spread, VariantSummary
-from ablate.report.document import Column, Table
+from ablate.report.document import Cells, Column, Table, tabulated
 from ablate.report.formatting import (
     NONE,
     Scale,
@@ -14,7 +14,7 @@ from ablate.report.formatting import (
     whole,
 )
 from ablate.report.report_data import ReportData
-from ablate.report.tables.cells import Cells, interval_title, scale_of, tabulated, variant_column
+from ablate.report.tables.cells import interval_title, scale_of, variant_column
 
 
 def every_metric(report: ReportData) -> Table | None:

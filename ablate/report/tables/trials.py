@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ablate.analysis import Comparison, MetricSummary, Rate, VariantSummary
 from ablate.analysis.descriptions import variant_words
 from ablate.analysis.descriptive import MINIMUM_SEEDS
-from ablate.report.document import Column, Table
+from ablate.report.document import Cells, Column, Table, tabulated
 from ablate.report.formatting import (
     NONE,
     listed,
@@ -17,13 +17,11 @@ from ablate.report.formatting import (
 from ablate.report.report_data import ReportData
 from ablate.report.tables.cells import (
     VERDICTS,
-    Cells,
     difference_cells,
     holm_words,
     interval_title,
     scale_of,
     share_text,
-    tabulated,
     verdict_mark,
 )
 from ablate.study.resolved import ResolvedVariant
