@@ -1,7 +1,8 @@
 // The tab "Ablation": a choice of study, and its page in a frame, loaded again when there is news.
 
 const POLL = 5000; // milliseconds between two looks
-const SHARE = 10; // a page is drawn in at most a tenth of the time
+const SHARE = 10; // a page is drawn in a tenth of the time, so that a run is not slowed …
+const LONGEST = 30000; // … but looked for at least so often
 
 async function studies() {
   const answer = await fetch('./studies');
@@ -34,7 +35,7 @@ export async function render() {
     status.textContent = 'Reading …';
     frame.onload = () => {
       frame.contentWindow.scrollTo(0, height);
-      pause = Math.max(POLL, SHARE * (performance.now() - began));
+      pause = Math.min(Math.max(POLL, SHARE * (performance.now() - began)), LONGEST);
       status.textContent = '';
     };
     frame.src = `./page?study=${encodeURIComponent(study)}&state=${state}`;
