@@ -84,7 +84,7 @@ _HOMES = {
     ),
 }
 #: What returns or is a value that shows itself; how it looks is `ablate.report`'s work.
-_SHOWN = {"Analysis", "StudyResults", "analyze", "run"}
+_SHOWN = {"Analysis", "ScreenResults", "StudyResults", "analyze", "run", "screen"}
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [

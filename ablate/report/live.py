@@ -1,14 +1,16 @@
 """The progress of a run, as it happens: a display on a terminal, plain lines elsewhere.
 
 The runner tells what happens (`begin`, `started`, `epoch`, …); this module shows it. On a
-terminal there is one bar over all epochs and a line per trial under way; in a log file there
-is a line per finished trial, at most one every few seconds.
+terminal, and in a notebook, there is one bar over all epochs and a line per trial under way; in a
+log file there is a line per finished trial, at most one every few seconds.
 """
 
 from __future__ import annotations
 
+import html
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +31,9 @@ PAUSE = 5.0
 
 #: Seconds without a line after which the trial under way gets one, where there is no bar.
 SILENCE = 60.0
+
+#: Seconds between two states of a notebook's bar.
+OFTEN = 0.25
 
 #: More trials than this under way are counted, not listed.
 LISTED = 8
@@ -75,6 +80,7 @@ class Display(Watcher):
         self._most_running = 1
         self._spoke = 0.0
         self._began = 0.0
+        self._output: _Output | None = None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -128,6 +134,7 @@ class Display(Watcher):
         if not todo:
             return
         self._progress.update(self._bar, total=todo)
+        self._output = _Output.here()
         if self._console.is_terminal:
             self._live = Live(
                 get_renderable=self._picture, console=self._console, refresh_per_second=4,
@@ -186,7 +193,7 @@ class Display(Watcher):
                 f"[yellow]diverged[/yellow]  {_name(trial)} at epoch {at.get('epoch', '?')}, "
                 f"step {at.get('step', '?')}"
             )
-        elif not self._console.is_terminal:
+        elif not self._console.is_terminal and self._output is None:
             self._plain_progress()
 
     def lost(self, trial: Trial, reason: str, again: bool) -> None:
@@ -214,6 +221,17 @@ class Display(Watcher):
         self._progress.update(
             self._bar, completed=self._done + part, description=self._summary(), left=self._left()
         )
+        if self._output is not None:
+            self._output.show(self._html(self._done + part), last=self._done == self._total)
+
+    def _html(self, done: float) -> str:
+        """Return the bar, the time left and the trials under way, for a notebook."""
+        words = " · ".join(filter(None, (self._summary(), self._left())))
+        lines = [html.escape(each) for each in self._lines()]
+        return (
+            f'<progress value="{done:.3f}" max="{self._total}" aria-label="progress"></progress> '
+            f"{html.escape(words)}<pre style='margin:0'>{'<br>'.join(lines)}</pre>"
+        )
 
     def _left(self) -> str:
         """Say how long the rest takes, "" where nothing tells yet."""
@@ -226,7 +244,7 @@ class Display(Watcher):
             self._most_running,
             len({each.variant for each in self._waiting.values()} - pace.rates.keys()),
         )
-        return "" if seconds is None else f"about {duration(seconds)} left"
+        return "" if seconds is None or not self._waiting else f"about {duration(seconds)} left"
 
     def _share(self, trial: Trial) -> float:
         return self._running[trial.id].share if trial.id in self._running else 0.0
@@ -243,14 +261,16 @@ class Display(Watcher):
         return ", ".join(parts)
 
     def _picture(self) -> RenderableType:
+        return Group(self._progress.get_renderable(), *map(Text, self._lines()))
+
+    def _lines(self) -> list[str]:
         lines = [
-            Text(f"  {_name(each.trial):<28} {each.words}  {_logs(each.logs)}")
+            f"  {_name(each.trial):<28} {each.words}  {_logs(each.logs)}"
             for each in list(self._running.values())[:LISTED]
         ]
-        more = len(self._running) - LISTED
-        if more > 0:
-            lines.append(Text(f"  and {more} more under way"))
-        return Group(self._progress.get_renderable(), *lines)
+        if (more := len(self._running) - LISTED) > 0:
+            lines.append(f"  and {more} more under way")
+        return lines
 
     def _plain_progress(self) -> None:
         now = time.monotonic()
@@ -264,7 +284,11 @@ class Display(Watcher):
     def _break_silence(self, trial: Trial) -> None:
         """Say in a log file how far a trial is, where it would stay silent for long."""
         now = time.monotonic()
-        if self._console.is_terminal or now - max(self._spoke, self._began) < SILENCE:
+        if (
+            self._console.is_terminal
+            or self._output
+            or now - max(self._spoke, self._began) < SILENCE
+        ):
             return
         self._spoke = now
         under_way = self._running[trial.id]
@@ -272,6 +296,32 @@ class Display(Watcher):
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)
+
+
+class _Output:
+    """An output of a notebook that is shown anew, a few times a second at most."""
+
+    def __init__(self, display: Callable[..., Any], as_html: Callable[[str], Any]) -> None:
+        self._as_html = as_html
+        self._handle = display(as_html(""), display_id=True)
+        self._shown = 0.0
+
+    @classmethod
+    def here(cls) -> _Output | None:
+        """Return an output of the notebook that this runs in, None where it runs in none."""
+        if "IPython" not in sys.modules:
+            return None
+        from IPython import get_ipython
+        from IPython.display import HTML, display
+
+        return cls(display, HTML) if hasattr(get_ipython(), "kernel") else None
+
+    def show(self, text: str, *, last: bool = False) -> None:
+        """Show HTML in the place of what was shown."""
+        now = time.monotonic()
+        if last or now - self._shown > OFTEN:
+            self._handle.update(self._as_html(text))
+            self._shown = now
 
 
 def _name(trial: Trial) -> str:

@@ -53,6 +53,9 @@ def console(quiet: bool = False, file: io.TextIOBase | None = None) -> Console:
         soft_wrap=False,
         width=None if terminal else _piped_width(),
         color_system=None if os.environ.get("NO_COLOR") else "auto",
+        # A notebook has a bar and pictures of its own, and is no terminal though it shows colours.
+        force_jupyter=False,
+        force_terminal=False if "ipykernel" in sys.modules else None,
     )
     screen.push_render_hook(_Neutral())
     return screen

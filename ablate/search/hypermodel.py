@@ -14,6 +14,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,17 @@ class VariantHyperModel(kt.HyperModel):
         self._policy = keras.config.dtype_policy()
         self._built: tuple[keras.Model, Callable[[int], None]] | None = None
         self._executions: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(str(self._defaults[name]))}</td></tr>"
+            for name in self._parameters
+        )
+        return (
+            f"<p>Networks of variant {escape(self.variant.name)} of study "
+            f"{escape(self.study.study)}, for a tuner of Keras's own</p>"
+            f"<table><tr><th>searched</th><th>where nothing is searched</th></tr>{rows}</table>"
+        )
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
         """Return the compiled network at the point that `hp` holds."""

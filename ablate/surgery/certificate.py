@@ -164,7 +164,9 @@ class Certificate:
         return _rendered(self, lambda console: console.export_text().rstrip())
 
     def _repr_html_(self) -> str:
-        layout = "<pre style='line-height:normal'>{code}</pre>"
+        layout = (
+            "<pre style='line-height:normal; font-family:monospace; overflow-x:auto'>{code}</pre>"
+        )
         return _rendered(
             self, lambda console: console.export_html(inline_styles=True, code_format=layout)
         )
@@ -206,7 +208,8 @@ def _worst(layers: tuple[LayerDifference, ...]) -> list[LayerDifference]:
 
 
 def _rendered(value: Any, export: Callable[[Console], str]) -> str:
-    console = Console(record=True, width=100, file=io.StringIO())
+    # In a notebook a console shows by itself what it is asked to record.
+    console = Console(record=True, width=100, file=io.StringIO(), force_jupyter=False)
     console.print(value, soft_wrap=False)
     return export(console)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal
 
 import keras
@@ -60,12 +61,25 @@ class Site:
     points: tuple[Point, ...] = field(repr=False, compare=False)
 
 
+class Sites(list[Site]):
+    """Sites in topological order: a list, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(each.host)}</td><td>{escape(each.kind)}</td>"
+            f"<td>{escape(each.position)}</td><td>{escape(each.stands)}</td></tr>"
+            for each in self
+        )
+        head = "<tr><th>host</th><th>kind</th><th>position</th><th>where that is</th></tr>"
+        return f"<table>{head}{rows}</table>"
+
+
 def sites(
     model: keras.Model,
     where: str | Iterable[str] = "all",
     except_: str | Iterable[str] | None = None,
     at: Position | None = None,
-) -> list[Site]:
+) -> Sites:
     """Return the sites at the hosts that `where` selects, in topological order.
 
     Args:
@@ -81,7 +95,7 @@ def sites(
         raise SurgeryError(f"at: expected one of {', '.join(POSITIONS)}. Received: {at!r}.")
     model = functional(model)
     calls = calls_by_layer(model)
-    found: list[Site] = []
+    found = Sites()
     for selected in hosts.resolve(model, where, except_):
         for position in POSITIONS if at is None else (at,):
             decided = site_at(selected.host, position, calls)

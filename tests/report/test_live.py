@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 from rich.console import Console
 
@@ -108,3 +109,24 @@ def test_what_is_prepared_is_a_line_in_a_log_and_a_spinner_on_a_terminal():
     shown.begin(1, 0)
     assert shown._status is None and "Building 4 variants" in text.getvalue()
     shown.end()
+
+
+def test_in_a_notebook_one_output_is_shown_anew_and_nothing_is_printed(monkeypatch):
+    seen: list[str] = []
+    handle = SimpleNamespace(update=seen.append)
+    output = live._Output(lambda html, display_id: handle, str)
+    monkeypatch.setattr(live._Output, "here", lambda: output)
+    monkeypatch.setattr(live, "OFTEN", 0.0)
+    shown, text = display()
+    first, second = trials(2, "<b>")
+    shown.begin(2, 0)
+    shown.expected([first, second], Pace({"<b>": 3.0}))
+    shown.started(first, 0)
+    shown.epoch(first, Event(first.id, "epoch", 2, 4, {"loss": 0.5}))
+    assert '<progress value="0.500" max="2"' in seen[-1]
+    assert "about 18 s left" in seen[-1]
+    assert "&lt;b&gt; seed 0" in seen[-1] and "epoch 2/4  loss 0.5" in seen[-1]
+    for each in (first, second):
+        shown.finished(each, ended(each, total=1.0), {})
+    assert '<progress value="2.000" max="2"' in seen[-1] and "left" not in seen[-1]
+    assert text.getvalue() == "Training 2 trials.\n"
