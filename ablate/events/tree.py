@@ -28,6 +28,7 @@ from ablate.events.files import Point, event_files, write
 from ablate.events.means import Band, bands, differences
 from ablate.events.summaries import image, scalar, text
 from ablate.events.trials import Columns, row, write_probes, write_trial, written
+from ablate.study.search_points import CONFIRMED
 from ablate.study.trial import TrialResult
 
 #: Label of the file that declares the HParams columns: a board of many studies leaves it out.
@@ -208,7 +209,9 @@ def write_scores(
     """
     found: dict[str, list[TrialResult]] = {}
     for each in results:
-        if board.searched(each) and each.status == "completed":
+        # Fresh seeds confirm a winner; they are no part of the score it was chosen by.
+        chosen_by = board.searched(each) and board.points[each.id] != CONFIRMED
+        if chosen_by and each.status == "completed":
             found.setdefault(each.variant, []).append(each)
     charts = {}
     for variant, trials in found.items():

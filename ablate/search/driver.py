@@ -24,7 +24,7 @@ from ablate.search import search_table
 from ablate.search.board import SearchEvents
 from ablate.search.proposals import Proposals
 from ablate.search.results import CONFIRM_SEEDS, SEARCH_SEEDS, SearchResults
-from ablate.search.search_table import CONFIRMED, Point, spec_at
+from ablate.search.search_table import Point, spec_at
 from ablate.search.space import check_searchable
 from ablate.store import Store
 from ablate.study.identity import trial_ids
@@ -32,7 +32,7 @@ from ablate.study.pace import Pace
 from ablate.study.progress import Watcher, tell
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.search import Search
-from ablate.study.search_points import is_edit, parameters_of
+from ablate.study.search_points import CONFIRMED, is_edit, parameters_of
 from ablate.study.study import Study
 from ablate.study.trial import Trial, TrialResult
 

@@ -15,11 +15,8 @@ from typing import Any
 from ablate.store import Store
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.search import Search
-from ablate.study.search_points import apply_point
+from ablate.study.search_points import CONFIRMED, apply_point
 from ablate.study.trial import Spec, TrialResult
-
-#: The point under which a winner's fresh seeds stand in search.csv and on TensorBoard.
-CONFIRMED = "confirmed"
 
 #: Columns of search.csv that are no parameter: those before the parameters, those behind.
 _BEFORE = ("variant", "point", "seed")

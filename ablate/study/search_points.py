@@ -30,6 +30,9 @@ EDITS: dict[str, tuple[str, ...]] = {
 
 Edit = Placement | Replacement | Change
 
+#: The point under which a winner's fresh seeds stand in search.csv and on TensorBoard.
+CONFIRMED = "confirmed"
+
 
 def edits_of(spec: Spec) -> dict[str, list[Edit]]:
     """Return the edits of a spec by what their paths begin with: `insert.<label>`, and so on.

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ablate.errors import StudyError
+from ablate.events.files import event_files, read
 from ablate.execution.messages import Done, Finished
 from ablate.execution.run import Session
 from ablate.search.driver import search
@@ -219,12 +220,19 @@ def test_every_point_is_a_row_of_the_hparams_tab(searched, tmp_path):
     searched(study({}, "plain", "bn"))
     board = tmp_path / "small" / "tensorboard" / "search"
     assert {each.name for each in board.iterdir()} == {"plain", "bn"}
-    assert {each.name for each in (board / "bn").iterdir()} == {
+    assert {each.name for each in (board / "bn").iterdir() if each.is_dir()} == {
         "p000", "p001", "p002", "p003", "confirmed",
     }  # fmt: skip
     assert {each.name for each in (board / "bn" / "confirmed").iterdir()} == {
         "seed20000", "seed20001", "seed20002",
     }  # fmt: skip
+    scores = [
+        point
+        for path in event_files(board / "bn")
+        for event in read(path)
+        for point in event.summary.value
+    ]
+    assert len(scores) == 4  # one for each point, and none for what confirmed the winner
 
 
 def test_choices_of_a_placement_are_built_before_anything_trains(searched):
