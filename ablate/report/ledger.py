@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ablate.analysis.formatting import amount, level
-from ablate.analysis.ledger import Ledger, Part
+from ablate.analysis.ledger import Ledger, Part, Source
 from ablate.report import formatting
 from ablate.report.document import Column, Plot, Section, Table
 from ablate.report.formatting import Scale, metric_scale, metric_title
@@ -86,8 +86,7 @@ def table(found: Ledger) -> Table:
     scale = _scale(found)
     rows = [_row("everything", found.total, found.base, found.seeds, scale)]
     for each in found.sources:
-        name = SOURCES[each.name] + (" (beyond the spread)" if each.beyond else "")
-        rows.append(_row(name, each.part, each.n, each.seeds, scale, idle=each.idle))
+        rows.append(_row(_named(each), each.part, each.n, each.seeds, scale, idle=each.idle))
     return Table(
         "ledger",
         "Standard deviation by source",
@@ -131,7 +130,7 @@ def _plots(found: Ledger) -> Iterator[Plot]:
     from ablate.report.plots.theme import panels
 
     bars = [("everything", found.total)]
-    bars += [(SOURCES[each.name], each.part) for each in found.sources]
+    bars += [(_named(each), each.part) for each in found.sources]
     drawn = [(name, part) for name, part in bars if part is not None]
     if not drawn:
         return
@@ -153,6 +152,10 @@ def _plots(found: Ledger) -> Iterator[Plot]:
         f"drawn anew at a time; lines are {level(found.confidence)} intervals.",
         figure,
     )
+
+
+def _named(source: Source) -> str:
+    return SOURCES[source.name] + (" (beyond the spread)" if source.beyond else "")
 
 
 def _scale(found: Ledger) -> Scale:

@@ -60,7 +60,7 @@ def images(arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
     """Draw a trial's own reliability diagram."""
     figure, axis = alone(4.2, 4.0)
     part = str(arrays["parts"][-1])
-    for index, way in enumerate(_shown(list(map(str, arrays["ways"])))):
+    for index, way in _shown(list(map(str, arrays["ways"]))):
         if (counts := arrays.get(f"reliability/{part}/{way}")) is not None:
             _diagram(axis, counts[-1], words(way), index)
     axis.legend(fontsize=7)
@@ -155,7 +155,7 @@ def _batches(found: Measured, part: str) -> Plot:
 def _reliability(found: Measured, part: str) -> Plot:
     figure, axes = grid(len(found.variants), height=2.9)
     for axis, variant in zip(axes, found.variants, strict=True):
-        for index, way in enumerate(_shown(found.texts(variant, "ways"))):
+        for index, way in _shown(found.texts(variant, "ways")):
             series = found.series(variant, f"reliability/{part}/{way}")
             if series.size:
                 _diagram(axis, np.nansum(series[:, -1], axis=0), words(way), index)
@@ -170,10 +170,14 @@ def _reliability(found: Measured, part: str) -> Plot:
     )
 
 
-def _shown(ways: list[str]) -> list[str]:
-    """Return the ways that a reliability diagram shows: of the batches the smallest and largest."""
+def _shown(ways: list[str]) -> list[tuple[int, str]]:
+    """Return the ways that a reliability diagram shows: of the batches the smallest and largest.
+
+    Each with the number of the style that it has in every diagram.
+    """
     batches = [each for each in ways if each.startswith("batch_")]
-    return [each for each in ways if each in WAYS] + batches[:1] + batches[1:][-1:]
+    every = [*WAYS, *batches[:1], *batches[1:][-1:]]
+    return [(index, way) for index, way in enumerate(every) if way in ways]
 
 
 def _diagram(axis: Axes, counts: np.ndarray, label: str, index: int) -> None:
