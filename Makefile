@@ -106,7 +106,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/surgery.py
 	$(BIN)/python benchmarks/probes.py --probes activations
 	$(BIN)/python benchmarks/choices.py
 	$(BIN)/python benchmarks/streaming.py

@@ -29,7 +29,8 @@ def command(request: Request) -> None:
 
     images = request.images(opened, request.check)
     foldings: list[Folding] = []
-    new = fold(opened.model, report=foldings)
+    with request.progress("folding"):
+        new = fold(opened.model, report=foldings)
     lines = [f"In {opened.words}: {FoldReport(tuple(foldings)).summary}."]
     for action in ("merged", "removed"):
         if names := [each.layer for each in foldings if each.action == action]:

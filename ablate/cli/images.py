@@ -72,6 +72,8 @@ def read_images(
     place = Path(path).expanduser()
     if not place.exists():
         raise DataError(f"IMAGES: there is no file or folder '{path}' ({place.absolute()}).")
+    if not (place.is_dir() or place.is_file()):
+        raise DataError(f"IMAGES: '{path}' is neither a file nor a folder (a pipe, a device).")
     if place.is_dir():
         return _folder(place, model, prepare)
     if place.suffix == ".npy":

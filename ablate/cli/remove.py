@@ -30,7 +30,8 @@ def command(request: Request, where: tuple[str, ...], except_: tuple[str, ...]) 
     from ablate.surgery.remove import remove
 
     images = request.images(opened, request.check)
-    new = remove(opened.model, list(where) or None, list(except_) or None)
+    with request.progress("removing"):
+        new = remove(opened.model, list(where) or None, list(except_) or None)
     left = {path for _, path in paths(new)}
     gone = [path for _, path in paths(opened.model) if path not in left]
     lines = [f"Out of {opened.words}: {len(gone)} layers: {some(gone)}."] if gone else []

@@ -51,7 +51,7 @@ class Request:
     weights: str | None
     check: str | None
     preprocessing: str
-    batch_size: int
+    batch_size: int | None
     quiet: bool
     as_json: bool
 
@@ -62,7 +62,8 @@ class Request:
             raise StoreError(
                 f"OUT: '{self.out}' is SOURCE itself, which stays as it is. Name another file."
             )
-        return open_model(self.source, self.weights)
+        with self.progress("opening"):
+            return open_model(self.source, self.weights)
 
     def images(self, opened: Opened, path: str | None) -> Images:
         """Return the images at `path`, prepared for the model; random inputs without a path."""
@@ -89,7 +90,8 @@ class Request:
         """
         images = self.images(opened, self.check or calibrate)
         if calibrate is None:
-            return carry_out(opened.model, decisions), images
+            with self.progress("rebuilding"):
+                return carry_out(opened.model, decisions), images
         same = self.check in (None, calibrate)
         measured_on = images if same else self.images(opened, calibrate)
         with self.progress("calibrating") as progress:
@@ -136,7 +138,7 @@ class Request:
                     opened.model,
                     new,
                     images.x,
-                    batch_size=self.batch_size,
+                    batch_size=self.batch_size or 32,
                     images=images.words,
                     progress=progress,
                 )
@@ -148,7 +150,8 @@ class Request:
                 "Give inputs that the model takes with --check FILE.npz."
             ) from trouble
         out = writable(self.out)
-        evidence = write(out, new, certificate)
+        with self.progress("writing"):
+            evidence = write(out, new, certificate)
         warnings = [*opened.notes, *summary.warnings]
         if self.as_json:
             document = {
@@ -197,9 +200,7 @@ def surgical(operate: Callable[..., None]) -> Callable[..., int]:
     @click.option(
         "--batch-size",
         type=click.IntRange(1),
-        default=32,
-        show_default=True,
-        help="Images at once.",
+        help="Images at once.  [default: 32; to calibrate on, as many as memory bears]",
     )
     @quiet_option
     @json_option

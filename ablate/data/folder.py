@@ -99,7 +99,7 @@ def sort_files(
         place = next((each for each in file.parents if each in images), None)
         if place is None and (is_image(file) or is_image(file, OTHER_IMAGES)):
             skip(file, _OUTSIDE)
-        elif is_image(file) and place is not None:
+        elif is_image(file) and place is not None and not file.is_fifo():
             images[place].append(file)
         else:
             skip(file, _NOT_DECODED if is_image(file, OTHER_IMAGES) else _NO_IMAGE)

@@ -40,6 +40,21 @@ _AVERAGING_OPERATIONS = frozenset({"mean", "clip"})
 #: Layers that pick among what enters: numbers between 0 and 1 stay so, rows that sum to 1 do not.
 _CHOOSING = _layers("Concatenate", "Maximum", "Minimum", "MaxPooling", "GlobalMaxPooling")
 
+#: Layers and operations that make any numbers of any numbers. A quotient is one by a constant only:
+#: by a tensor it may be what makes rows sum to 1.
+_ADDING = _layers("Add", "Subtract")
+_ADDING_OPERATIONS = frozenset({"add", "subtract", "negative"})
+_DIVIDING_OPERATIONS = frozenset({"divide", "truedivide", "multiply"})
+
+#: Layers that are an activation, and its name.
+_ACTIVATIONS = {
+    keras.layers.Softmax: "softmax",
+    keras.layers.ReLU: "relu",
+    keras.layers.ELU: "elu",
+    keras.layers.LeakyReLU: "leaky_relu",
+    keras.layers.PReLU: "prelu",
+}
+
 #: Layers without an activation whose outputs are any numbers.
 _LINEAR = _layers(
     "BatchNormalization", "LayerNormalization", "GroupNormalization", "Embedding", "InputLayer"
@@ -104,16 +119,23 @@ def _ending(read: graph.Graph, tensor: Any) -> Output:
     averages = plain and kind in _AVERAGING_OPERATIONS
     if averages or isinstance(operation, (*_AVERAGING, *_CHOOSING)):
         return _joined(operation, [_ending(read, each) for each in call.inputs])
+    adds = plain and (
+        kind in _ADDING_OPERATIONS or (kind in _DIVIDING_OPERATIONS and len(call.inputs) == 1)
+    )
+    if adds or isinstance(operation, _ADDING):
+        endings = [_ending(read, each) for each in call.inputs]
+        known = all(each.known and each.activation == "linear" for each in endings)
+        return Output("", None, "linear", known, operation.name)
     return _of(operation, kind)
 
 
 def _of(operation: Any, kind: str) -> Output:
     """Return the ending that an operation makes by itself."""
-    if isinstance(operation, keras.layers.Softmax):
-        return Output("", None, "softmax")
+    if (name := _ACTIVATIONS.get(type(operation))) is not None:
+        return Output("", None, name)
     if not isinstance(operation, keras.Layer):
-        # Of keras.ops softmax and sigmoid end outputs, the rest is arithmetic.
-        ends = kind in ("softmax", "sigmoid")
+        # Of keras.ops these end outputs, the rest is arithmetic.
+        ends = kind in ("softmax", "sigmoid", "relu", "tanh", "softplus")
         return Output("", None, kind if ends else "linear", ends, operation.name)
     keras_own = type(operation).__module__.startswith("keras.")
     function = getattr(operation, "activation", None)

@@ -31,10 +31,14 @@ from ablate.surgery.rebuild import rebuild
 from ablate.surgery.statistics import Moments, merge, reduce
 from ablate.surgery.tracing import functional
 
-#: A step of a pass takes as many rows as keep the largest site's activation under this many
-#: bytes (never more than batch_size): a pass then needs less memory than `predict`, and on
-#: CPUs a convolution is as fast on eight images as on thirty-two.
+#: A step of a pass takes as many rows as keep the largest activation under this many bytes: a pass
+#: then needs less memory than `predict`, and on CPUs a convolution is as fast on eight images as
+#: on thirty-two. Small activations go many rows at once, as each call costs more than its rows.
 STEP_BYTES = 128 * 2**20
+STEP_ROWS = 1024
+
+#: The rows that are normalized together, where nothing else is asked for.
+TOGETHER = 32
 
 KEEPS = ("function", "parameters")
 
@@ -46,7 +50,7 @@ def calibrate(
     model: keras.Model,
     x: Any,
     keep: Literal["function", "parameters"] = "function",
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> keras.Model:
     r"""Return the model with its BN layers' statistics estimated anew on images.
@@ -66,8 +70,8 @@ def calibrate(
         model: A functional or Sequential model with BN layers, nested ones too. Not changed.
         x: Images, as for `predict`: an array, a list or dict of arrays, an iterable of batches.
         keep: What stays: the model's function or the layers' gamma and beta.
-        batch_size: The most rows run at once; with `keep="parameters"` the rows that are
-            normalized together.
+        batch_size: The most rows run at once, by default as many as memory bears; with
+            `keep="parameters"` the rows that are normalized together, by default 32.
         progress: Called after each batch with the rows done and the rows in all, or None.
 
     Returns:
@@ -107,7 +111,7 @@ def estimate(
     layers: Sequence[keras.layers.BatchNormalization],
     images: Any,
     *,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Give BN layers of a model the statistics of images, in place; gamma and beta stay.
@@ -132,7 +136,7 @@ def undo(
     layers: Sequence[str | keras.layers.BatchNormalization],
     images: Any,
     *,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Make BN layers of a model the identity, with the statistics of images, in place.
@@ -144,7 +148,7 @@ def undo(
         model: The model the layers were inserted into.
         layers: The layers or their paths, in the model or in models nested in it.
         images: As for `predict`: an array, a list or dict of arrays, an iterable of batches.
-        batch_size: The most rows run at once.
+        batch_size: The most rows run at once, by default as many as memory bears.
         progress: Called after each batch with the rows done and the rows in all, or None.
 
     Raises:
@@ -167,7 +171,7 @@ def keep_moments(
     pairs: Sequence[tuple[keras.Layer, keras.Layer]],
     images: Any,
     *,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> None:
     r"""Choose gamma and beta of replaced layers so that each channel's moments stay, in place.
@@ -184,7 +188,7 @@ def keep_moments(
         new: The new model.
         pairs: An old layer and the new one in its place, each.
         images: As for `predict`. One pass for the old model and one or two for each pair.
-        batch_size: The most rows run at once.
+        batch_size: The most rows run at once, by default as many as memory bears.
         progress: Called after each batch with the rows done and the rows in all, or None.
 
     Raises:
@@ -249,7 +253,7 @@ def moments(
     only: int | None = None,
     leave_out: bool = False,
     training: bool = False,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> list[Moments]:
     """Return the moments of each layer's input (or output) over all images, from one pass.
@@ -264,7 +268,7 @@ def moments(
         only: The place of the only layer of interest.
         leave_out: Whether the layers are passed over, or do their work.
         training: Whether the layers normalize by the statistics of their batch meanwhile.
-        batch_size: The most rows run at once.
+        batch_size: The most rows run at once, by default as many as memory bears.
         progress: Called after each batch with the rows done and the rows in all, or None.
     """
     outputs = watched or runner(
@@ -276,8 +280,8 @@ def moments(
         )
     )
     # A batch that normalizes together must stay whole; another may be cut to save memory.
-    step = max(1, STEP_BYTES // largest_row(model, layers))
-    rows = batch_size if training else min(batch_size, step)
+    step = max(1, min(STEP_ROWS, STEP_BYTES // largest_row(model)))
+    rows = (batch_size or TOGETHER) if training else min(batch_size or step, step)
     chosen = list(range(len(layers))) if only is None else [only]
     found = [Moments.none(1)] * len(chosen)
     with graph.losses_held(model), held(graph.states_of(model)):

@@ -1,14 +1,15 @@
 """Measure whether two models compute the same function.
 
-Both models run on the same batches of images in eager and in graph execution; each layer that was
-inserted into the second is compared with its own input; and the second runs once with batch
-statistics, which tells how far the first training steps will move it. Whatever
-variable a run moved is put back.
+Both models run on the same images in eager and in graph execution; each layer that was inserted
+into the second is compared with its own input, as the eager run comes by; and the second runs once
+with batch statistics, which tells how far the first training steps will move it. Whatever variable
+a run moved is put back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,9 @@ from ablate.surgery.instrumented_model import (
 )
 
 #: Eager execution keeps every activation of a model alive; it gets as many rows at once as
-#: stay under this many bytes.
+#: stay under this many bytes. Many small calls cost more than few large ones.
 EAGER_BYTES = 512 * 2**20
+EAGER_ROWS = 1024
 
 
 def certify(
@@ -82,18 +84,28 @@ def certify(
     if "call" not in paths and any(baked.anywhere(model) for model in (a, b)):
         paths = (*paths, "call")
     batch_size = fixed_rows(b) or batch_size
+    eager = fixed_rows(b) or _eager_rows(a, b)
     measured = {path: Comparison() for path in paths}
-    runs = {path: (_Path(a, path), _Path(b, path)) for path in paths}
+    rows = {path: eager if path == "eager" else batch_size for path in paths}
+    runs = {path: (_Path(a, path, rows[path]), _Path(b, path, rows[path])) for path in paths}
     inside = _Inside(b, batch_size)
+    if "eager" not in runs and inside.wanted:
+        runs["eager"] = (None, _Path(b, "eager", eager))
     taking = b if graph.is_container(b) else a
     done = 0
     with held([*_moved_by(a), *_moved_by(b)]), graph.losses_held(a, b):
-        for part, count in batches(taking, x, batch_size, progress):
+        whole = batch_size * max(1, eager // batch_size)
+        for part, count in batches(taking, x, whole, progress):
             for path, (first, second) in runs.items():
-                measured[path].add(first(part, count), second(part, count))
-            # Looking inside runs the second model more often: its states must not run ahead.
-            with held(graph.states_of(b)):
-                inside.add(part, count)
+                expected = None if first is None else first(part, count)
+                with inside.looking(path == "eager"):
+                    outputs = second(part, count)
+                if expected is not None:
+                    measured[path].add(expected, outputs)
+                if path == "eager":
+                    # Looking inside runs the second model again: its states must not run ahead.
+                    with held(graph.states_of(b)):
+                        inside.drifts(part, outputs, count)
             done += count
     return Certificate(
         first=a.name,
@@ -163,34 +175,39 @@ def _relative(gap: float, scale: float) -> float:
     return gap / scale if scale else float("inf")
 
 
+def _eager_rows(*models: keras.Model) -> int:
+    """Return the rows that all of these models run on at once: the same, for what is random."""
+    readable = [each for each in models if graph.is_container(each)]
+    bytes_of_row = max(all_rows(each) for each in readable) if readable else EAGER_BYTES // 32
+    return max(1, min(EAGER_ROWS, EAGER_BYTES // bytes_of_row))
+
+
 class _Path:
     """A model that runs on one execution path, at inference; call it with a batch."""
 
-    def __init__(self, model: keras.Model, path: str) -> None:
-        self.model, self.path = model, path
+    def __init__(self, model: keras.Model, path: str, rows: int) -> None:
+        self.model, self.path, self.rows = model, path, rows
         # A model around the model: its function is compiled as asked, and not kept by it.
         self.whole = _Whole(model)
         if path == "xla":
             self.whole.compile(jit_compile=True)
-        self.rows = max(1, EAGER_BYTES // all_rows(model)) if graph.is_container(model) else 32
-        self.rows = fixed_rows(model) or self.rows
 
     def __call__(self, part: Batch, count: int) -> list[np.ndarray]:
-        if self.path == "call":
-            # Each call from the same states: what is random draws the same in both models.
-            with held(_moved_by(self.model)), runs_on(self.model, count):
-                outputs = keras.tree.flatten(self.model(part))
-            return [ops.convert_to_numpy(each) for each in outputs]
-        if self.path != "eager":
-            with runs_on(self.model, count):
-                return run(self.whole, part)
         pieces = []
         for start in range(0, count, self.rows):
             piece = keras.tree.map_structure(lambda v, at=start: v[at : at + self.rows], part)
-            with runs_on(self.model, min(count, self.rows)):
-                outputs = keras.tree.flatten(self.model(piece, training=False))
-            pieces.append([ops.convert_to_numpy(each) for each in outputs])
+            with runs_on(self.model, min(count - start, self.rows)):
+                pieces.append([ops.convert_to_numpy(each) for each in self._run(piece)])
         return [np.concatenate(each) for each in zip(*pieces, strict=True)]
+
+    def _run(self, piece: Batch) -> list[Any]:
+        if self.path == "call":
+            # Each call from the same states: what is random draws the same in both models.
+            with held(_moved_by(self.model)):
+                return keras.tree.flatten(self.model(piece))
+        if self.path == "eager":
+            return keras.tree.flatten(self.model(piece, training=False))
+        return run(self.whole, piece)
 
 
 def _moved_by(model: keras.Model) -> list[Any]:
@@ -219,32 +236,42 @@ class _Inside:
         self.names = [(each.path, each.host) for each in chosen.values()]
         self.seen = [np.zeros(0)] * len(chosen)
         self.normalizing = _normalizing(model) if readable else []
-        self.still = self.moving = None
-        if chosen or self.normalizing:
-            watches = dict.fromkeys(chosen, _compare)
-            self.still = InstrumentedModel(model, watches, outputs=bool(self.normalizing))
+        self.moving = None
         if self.normalizing:
             self.moving = InstrumentedModel(model, outputs=True, training=self.normalizing)
-        self.run_still = None if self.still is None else runner(self.still)
         self.run_moving = None if self.moving is None else runner(self.moving)
+        self.watches = {layer: self._noting(place) for place, layer in enumerate(chosen)}
+        self.wanted = bool(self.watches or self.normalizing)
         self.batch_size, self.rows = batch_size, 0
         self.gap = Comparison()
 
-    def add(self, part: Batch, count: int) -> None:
-        """Take in one batch."""
-        if self.run_still is None:
+    def _noting(self, place: int) -> Callable[[Any, Any], None]:
+        def note(inputs: Any, output: Any) -> None:
+            new = ops.convert_to_numpy(_compare(inputs, output))
+            self.seen[place] = _joined(self.seen[place], new)
+
+        return note
+
+    def looking(self, now: bool) -> Any:
+        """Return a context in which the inserted layers are looked at, if it is now."""
+        return watched(self.watches if now else {})
+
+    def drifts(self, part: Batch, outputs: Sequence[np.ndarray], count: int) -> None:
+        """Take in what batch statistics make of some rows, batch by batch."""
+        if self.run_moving is None:
             return
-        watched, outputs = self.run_still(part)
-        for place, calls in enumerate(watched):
-            for new in calls:
-                self.seen[place] = _joined(self.seen[place], new)
-        # A last batch that is not full has statistics of another size.
-        if self.run_moving is None or (count < self.batch_size and self.rows):
-            return
-        self.rows = count
-        # The next batch, on any path, must not meet the averages that this one moves.
-        with held([v for layer in self.normalizing for v in layer.non_trainable_variables]):
-            self.gap.add(outputs, self.run_moving(part)[1])
+        for start in range(0, count, self.batch_size):
+            size = min(self.batch_size, count - start)
+            # A last batch that is not full has statistics of another size.
+            if size < self.batch_size and self.rows:
+                return
+            self.rows = size
+            piece, still = keras.tree.map_structure(
+                lambda each, at=start: each[at : at + self.batch_size], (part, list(outputs))
+            )
+            # The next batch, on any path, must not meet the averages that this one moves.
+            with held([v for layer in self.normalizing for v in layer.non_trainable_variables]):
+                self.gap.add(still, self.run_moving(piece)[1])
 
     def differences(self) -> tuple[LayerDifference, ...]:
         """Return one difference for each layer that returns tensors of its input's shape."""
@@ -267,7 +294,29 @@ class _Inside:
         return Drift(self.rows, len(self.normalizing), *moved)
 
 
-def _compare(inputs: Any, output: Any, mask: Any) -> Any:
+@contextmanager
+def watched(watches: Mapping[keras.Layer, Callable[[Any, Any], None]]) -> Iterator[None]:
+    """Let `watch(input, output)` see each call that the model itself makes of these layers."""
+
+    def seeing(call: Callable[..., Any], watch: Callable[[Any, Any], None]) -> Callable[..., Any]:
+        def seen(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            inputs = args[0] if args else next(iter(kwargs.values()))
+            watch(inputs, keras.tree.flatten(output)[0])
+            return output
+
+        return seen
+
+    for layer, watch in watches.items():
+        vars(layer)["call"] = seeing(layer.call, watch)
+    try:
+        yield
+    finally:
+        for layer in watches:
+            del vars(layer)["call"]
+
+
+def _compare(inputs: Any, output: Any) -> Any:
     """Return (unequal values, max |Δ|, max |input|, equal strongest channels, positions)."""
     if tuple(inputs.shape) != tuple(output.shape):
         return ops.zeros((0,), "float32")

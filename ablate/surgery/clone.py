@@ -186,8 +186,11 @@ def _as_constructed(layer: keras.Layer, configure: Configure | None) -> keras.La
         if "__init__" in vars(each) and each.__module__.split(".")[0] != "keras":
             taken |= set(inspect.signature(vars(each)["__init__"]).parameters)
     offers = []
+    policy = layer.dtype_policy
+    if type(policy) is keras.DTypePolicy:
+        policy = policy.name  # Keras notes arguments of plain types only, for the copy of the copy
     if (noted := getattr(layer, "_auto_config", None)) is not None:
-        offers.append({**noted.config, "name": layer.name, "dtype": layer.dtype_policy})
+        offers.append({**noted.config, "name": layer.name, "dtype": policy})
     with contextlib.suppress(Exception):
         offers.append({k: v for k, v in layer.get_config().items() if k in taken})
     if not offers and type(layer).__module__.split(".")[0] == "keras":
@@ -195,7 +198,7 @@ def _as_constructed(layer: keras.Layer, configure: Configure | None) -> keras.La
             type(layer)
         ).parameters  # such as a dtype policy kept it from saying
         known = {key: getattr(layer, key) for key in own if hasattr(layer, key)}
-        offers.append({**known, "name": layer.name, "dtype": layer.dtype_policy})
+        offers.append({**known, "name": layer.name, "dtype": policy})
     for arguments in offers:
         if any(isinstance(each, keras.Layer) for each in keras.tree.flatten(arguments)):
             continue  # the copy would share it with the given layer

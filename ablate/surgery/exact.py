@@ -103,10 +103,12 @@ def keeping(
         # so a channel's factor is only meaningful at its own place in the whole.
         if not (error > 0).any():
             break
-        root = factor(variance, np.ones_like(variance), epsilon).astype("float64")
-        first = _fit(wanted / root, stored)
+        root = factor(variance, np.ones_like(variance), epsilon)
+        first = _fit(wanted / root.astype("float64"), stored)
         for candidate in (first, _step(first, np.inf), _step(first, -np.inf)):
-            off = np.abs(factor(variance, candidate, epsilon).astype("float64") - wanted)
+            # A product of two floats is the same everywhere; a root is the backend's own.
+            product = root * candidate.astype(root.dtype)
+            off = np.abs(product.astype("float64") - wanted)
             better = off < error
             gamma = np.where(better, candidate, gamma)
             best_variance = np.where(better, variance, best_variance)

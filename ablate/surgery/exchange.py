@@ -137,7 +137,7 @@ def carry_out(
     decisions: Sequence[LayerDecision],
     *,
     images: Any = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> keras.Model:
     """Return the new model that `decisions` describe.
@@ -146,7 +146,7 @@ def carry_out(
         model: The very model that the decisions were made on.
         decisions: What `plan_changes` or `plan_replacements` returned.
         images: What to choose gamma and beta on, of replacements that ask for it.
-        batch_size: The most images run at once.
+        batch_size: The most images run at once, by default as many as memory bears.
         progress: Called after each batch with the rows done and the rows in all, or None.
 
     Raises:

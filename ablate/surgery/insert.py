@@ -84,7 +84,7 @@ def carry_out(
     decisions: Sequence[SiteDecision],
     *,
     images: Any = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> keras.Model:
     """Return the new model that `decisions` describe.
@@ -93,7 +93,7 @@ def carry_out(
         model: The very model that the decisions were made on.
         decisions: What `plan_insertions` returned; they serve once, since they hold the layers.
         images: What to calibrate on the layers whose placement asks for it.
-        batch_size: The most images run at once.
+        batch_size: The most images run at once, by default as many as memory bears.
         progress: Called after each batch with the rows done and the rows in all, or None.
 
     Raises:

@@ -25,7 +25,7 @@ from ablate.reasons import reason
 from ablate.surgery import exact, graph
 from ablate.surgery.batches import structure
 from ablate.surgery.graph import Call, Graph
-from ablate.surgery.rebuild import evaluate, fed
+from ablate.surgery.rebuild import evaluate
 
 #: Batches that run eagerly before it pays to trace: tracing a chain of 300 layers takes as long.
 EAGER_BATCHES = 16
@@ -66,14 +66,18 @@ class InstrumentedModel(keras.Model):
         self._instead = {id(layer): each for layer, each in (instead or {}).items()}
         self._in_training = {id(layer) for layer in training}
         self._with_outputs = outputs
+        self._graphs: dict[int, Graph] = {}
 
     def call(self, inputs, training=None):
         seen: dict[int, list[Any]] = {key: [] for key in self._watches}
-        results = self._run(graph.read(self.model), _feeds(self.model, inputs), seen)
+        results = self._run(self.model, _feeds(self.model, inputs), seen)
         return [seen[id(layer)] for layer in self.watched], results if self._with_outputs else []
 
-    def _run(self, read: Graph, feeds: Sequence[Any], seen: dict[int, list[Any]]) -> list[Any]:
+    def _run(
+        self, model: keras.Model, feeds: Sequence[Any], seen: dict[int, list[Any]]
+    ) -> list[Any]:
         """Carry out one graph and return its outputs."""
+        read = self._graphs.get(id(model)) or self._graphs.setdefault(id(model), graph.read(model))
 
         def perform(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
             operation = call.operation
@@ -82,7 +86,7 @@ class InstrumentedModel(keras.Model):
                 for feed, mask in zip(inner, keras.tree.flatten(kwargs.get("mask")), strict=False):
                     if mask is not None:
                         graph.set_mask(feed, mask)
-                return self._run(graph.read(operation), inner, seen)
+                return self._run(operation, inner, seen)
             tensor = args[0] if args else next(iter(kwargs.values()))
             mask = kwargs.get("mask")
             mask = graph.mask_of(tensor) if mask is None else mask
@@ -170,11 +174,10 @@ def _no_note_of_retracing(note: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in str(note.msg)
 
 
-def largest_row(model: keras.Model, layers: Collection[keras.Layer]) -> int:
-    """Return the bytes that one row takes on the input of the largest of these layers."""
-    calls = graph.calls_by_layer(model)
-    sizes = [_bytes_of(fed(call)[0]) for layer in layers for _, call in calls.get(layer, ())]
-    return max(sizes, default=1)
+def largest_row(model: keras.Model) -> int:
+    """Return the bytes that one row takes where it takes most."""
+    calls = (call for read in graph.graphs(model) for call in read.calls)
+    return max((_bytes_of(tensor) for call in calls for tensor in call.outputs), default=1)
 
 
 def all_rows(model: keras.Model) -> int:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import threading
 import warnings
 import weakref
@@ -462,14 +463,39 @@ def _calls_go_to(tracing: _Tracing) -> Iterator[None]:
             return original(layer, *args, **kwargs)
         return work.call(original, layer, args, kwargs)
 
+    def symbolic_call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(_ACTIVE, "tracing", None) is not None:
+            operation = _of_any_rows(operation, *args)
+        return plainly(operation, *args, **kwargs)
+
+    plainly = keras.Operation.symbolic_call
     with _ONE_AT_A_TIME:
         _ACTIVE.tracing = tracing
-        keras.Layer.__call__ = call
+        keras.Layer.__call__, keras.Operation.symbolic_call = call, symbolic_call
         try:
             yield
         finally:
-            keras.Layer.__call__ = original
+            keras.Layer.__call__, keras.Operation.symbolic_call = original, plainly
             _ACTIVE.tracing = None
+
+
+def _of_any_rows(operation: Any, *args: Any) -> Any:
+    """Return a reshape to a number of rows that was read off a shape, None here, as one to -1.
+
+    That is what it comes to where all other sizes are known.
+    """
+    sizes = getattr(operation, "newshape", None)
+    if isinstance(operation, keras.Layer) or not isinstance(sizes, list | tuple):
+        return operation
+    given = [-1 if each is None else each for each in sizes]
+    if not all(isinstance(each, int) for each in given) or list(sizes).count(None) != 1:
+        return operation
+    row, rest = tuple(args[0].shape)[1:], given[1:]
+    if -1 in rest and sizes[0] is None and rest.count(-1) == 1 and None not in row:
+        others = math.prod(each for each in rest if each != -1)
+        rest[rest.index(-1)] = math.prod(row) // max(1, others)
+        given = [-1, *rest]
+    return type(operation)(tuple(given)) if given.count(-1) == 1 else operation
 
 
 def _is_composite(layer: Any) -> bool:

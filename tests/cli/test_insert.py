@@ -1,6 +1,7 @@
 """`ablate insert`: the model, its certificate, and what is said."""
 
 import json
+import os
 
 import keras
 import numpy as np
@@ -125,6 +126,7 @@ def test_quiet_leaves_the_verdict(source, capsys):
         (["--arg", "where=conv"], "--arg where: that is not the layer's. Use --where."),
         (["--where", "conv_1"], "'conv_1' matches no layer of 'small'. Did you mean 'conv1'?"),
         (["--calibrate", "nothing.npz"], "there is no file or folder 'nothing.npz'"),
+        (["--calibrate", "pipe.npy"], "is neither a file nor a folder"),
         (["--calibrate", "wrong.npy"], "expects the shape (None, 8, 8, 3)"),
         (["--calibrate", "nan.npy"], "Row 1 of input 'image' holds NaN"),
         (["--calibrate", "none.npy"], "holds no images"),
@@ -137,6 +139,7 @@ def test_mistakes_are_told_and_leave_no_file(source, capsys, monkeypatch, change
     monkeypatch.chdir(source)
     np.save("wrong.npy", images(2, side=6))
     np.save("none.npy", images(0))
+    os.mkfifo("pipe.npy")
     broken = images(2).astype("float32")
     broken[1, 0, 0, 0] = np.nan
     np.save("nan.npy", broken)

@@ -163,9 +163,6 @@ REFUSED = dict.fromkeys(
 #: Families with layers that Keras cannot load from a file after surgery has opened the others.
 NOT_LOADED = {"DebertaV3", "RWKV7", "ViT", "PARSeq", "DINOV2", "DepthAnything", "HGNetV2"}
 
-#: Families whose layers give a copy by the arguments that Keras noted, and their copies none.
-ONCE = {"MiT", "SegFormer", "DeiT"}
-
 #: Tasks that are not built without a tokenizer or another model.
 _NEEDY = {"PARSeqCausalLM", "Gemma4AssistantCausalLM", "DepthAnythingDepthEstimator"}
 
@@ -205,7 +202,6 @@ def table() -> str:
         try:
             insert(backbone, "Dropout", rate=0.1, where="all")
             said = "yes; no file of it loads" if name in NOT_LOADED else "yes"
-            said = "once; the result is refused" if name in ONCE else said
         except AblateError as trouble:
             said = "refused: " + str(trouble).split(", which")[0].split(". Expected")[0]
         hidden = kinds.count("conv") + kinds.count("dense")

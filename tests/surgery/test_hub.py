@@ -14,7 +14,7 @@ from ablate.surgery import fold, insert, inserted, remove, trace
 from ablate.surgery.batches import structure
 from ablate.surgery.hosts import all_hosts
 from ablate.surgery.trace_inputs import sample
-from tests.surgery.families import FAMILIES, NOT_LOADED, ONCE, REFUSED, tasks
+from tests.surgery.families import FAMILIES, NOT_LOADED, REFUSED, tasks
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +45,6 @@ def test_a_family_goes_through_surgery_and_its_tasks_come_back(name, tmp_path):
         warnings.simplefilter("ignore")
         edited = insert(backbone, "Dropout", rate=0.1, where="all")
         assert gap(expected, outputs(edited, x)) == 0
-        if name in ONCE:
-            with pytest.raises(SurgeryError, match=r"rebuilt from its own configuration"):
-                remove(edited)
-            return
         assert gap(expected, outputs(remove(edited), x)) == 0
     for key, build in tasks(name, backbone):
         task = build()

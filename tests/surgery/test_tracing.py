@@ -358,8 +358,21 @@ class TensorFlows(OneDense):
 
 class Rows(OneDense):
     def call(self, x):
+        return self.dense(x) + ops.zeros((ops.shape(x)[0], 4))
+
+
+class Reshaped(OneDense):
+    """Reads the number of rows, and one size is left to be found."""
+
+    def call(self, x):
         x = self.dense(x)
-        return ops.reshape(x, (ops.shape(x)[0], 2, 2))
+        rows = ops.shape(x)[0]
+        return ops.reshape(ops.reshape(x, (rows, 2, 2)), [rows, -1, 1])
+
+
+def test_a_reshape_to_the_number_of_rows_is_one_to_any_number():
+    model = built(Reshaped, draw(3, 4))
+    assert equal(model, functional(model), draw(5, 4))
 
 
 class OtherInTraining(OneDense):
