@@ -12,11 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ablate.analysis.analysis import SCHEMA_VERSION, Analysis
     from ablate.analysis.assemble import analyze
     from ablate.analysis.budget import Tolerance, compare_tolerance, expected_best, tolerated
     from ablate.analysis.effects import (
-        SCHEMA_VERSION,
-        Analysis,
         ClaimVerdict,
         Comparison,
         Contribution,
@@ -69,6 +68,7 @@ __all__ = [
 
 
 _HOMES = {
+    "analysis": ("SCHEMA_VERSION", "Analysis"),
     "assemble": ("analyze",),
     "budget": ("Tolerance", "compare_tolerance", "expected_best", "tolerated"),
     "result_table": ("headline",),

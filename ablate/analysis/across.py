@@ -23,9 +23,10 @@ from ablate.analysis.aggregates import (
     performance_profile,
     probability_of_improvement,
 )
+from ablate.analysis.analysis import Analysis
 from ablate.analysis.assemble import analyze
 from ablate.analysis.descriptive import MINIMUM_SEEDS, t_quantile
-from ablate.analysis.effects import Analysis, Direction, Effect, Verdict
+from ablate.analysis.effects import Direction, Effect, Verdict
 from ablate.analysis.formatting import plural
 from ablate.analysis.opening import described
 from ablate.analysis.paired import holm

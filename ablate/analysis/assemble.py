@@ -14,6 +14,7 @@ from itertools import chain, combinations
 
 import numpy as np
 
+from ablate.analysis.analysis import Analysis
 from ablate.analysis.best_set import compares_all, find_best
 from ablate.analysis.context import AnalysisContext
 from ablate.analysis.contributions import contributions
@@ -22,7 +23,6 @@ from ablate.analysis.costs import costs
 from ablate.analysis.coverage import interval_for
 from ablate.analysis.descriptive import summarize
 from ablate.analysis.effects import (
-    Analysis,
     Comparison,
     Contribution,
     Effect,

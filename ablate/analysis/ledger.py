@@ -24,8 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ablate.analysis.analysis import Analysis
 from ablate.analysis.descriptive import MINIMUM_SEEDS, close
-from ablate.analysis.effects import Analysis
 from ablate.analysis.power import seeds_needed
 from ablate.study.ledger import PREFIX, SOURCES, absent, baseline_of
 from ablate.study.metrics import is_share

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablate.analysis import power
+from ablate.analysis.analysis import Analysis
 from ablate.analysis.descriptive import MINIMUM_SEEDS
-from ablate.analysis.effects import Analysis, Comparison
+from ablate.analysis.effects import Comparison
 from ablate.analysis.formatting import amount, plural, pretty
 from ablate.analysis.intervals import Interval
 

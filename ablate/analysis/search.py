@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ablate.analysis.analysis import Analysis
 from ablate.analysis.budget import Tolerance
-from ablate.analysis.effects import Analysis, Direction, Effect
+from ablate.analysis.effects import Direction, Effect
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablate.analysis import analyze
-from ablate.analysis.effects import Analysis, Guard
+from ablate.analysis import Analysis, Guard, analyze
 from ablate.study.resolved import ResolvedVariant
 from ablate.study.schema.analysis import Analysis as Settings
 from ablate.study.schema.placement import Placement
