@@ -167,7 +167,7 @@ def synthesize(studies: Sequence[StudyResults | Member], confidence: float | Non
     matched, alone = _matched(found)
     if not matched:
         raise StudyError(_nothing_matches(members, found, notes))
-    claims = _corrected([_claim(name, own, level) for name, own in matched], level)
+    claims = corrected([_claim(name, own, level) for name, own in matched], level)
     notes += alone
     if any(each.analysis.looks for each in members):
         notes.append(
@@ -329,12 +329,12 @@ def _matched(
     found: Sequence[_Comparison],
 ) -> tuple[list[tuple[str, list[_Comparison]]], list[str]]:
     """Return comparisons that are one claim under its name, and what is said of all others."""
-    groups: dict[tuple[object, ...], list[_Comparison]] = {}
+    groups: dict[tuple[str, tuple[object, ...]], list[_Comparison]] = {}
     for each in found:
-        groups.setdefault((each.metric, *each.role), []).append(each)
-    claims: dict[tuple[str, ...], list[_Comparison]] = {}
+        groups.setdefault((each.metric, each.role), []).append(each)
+    claims: dict[tuple[str, str], list[_Comparison]] = {}
     alone: list[str] = []
-    for (metric, *_), own in groups.items():
+    for (metric, _), own in groups.items():
         studies = Counter(each.estimate.study for each in own)
         parts: Iterable[list[_Comparison]] = [own]
         if max(studies.values()) > 1:
@@ -411,12 +411,12 @@ def claim_of(
     return Claim(name, role, metric, direction, own, found, found.p)
 
 
-def _corrected(claims: Sequence[Claim], confidence: float) -> tuple[Claim, ...]:
+def corrected(claims: Sequence[Claim], confidence: float) -> tuple[Claim, ...]:
     """Return claims with p corrected for all of them, and their verdicts."""
-    corrected = holm(np.array([each.synthesis.p for each in claims]))
+    adjusted = holm(np.array([each.synthesis.p for each in claims]))
     return tuple(
         replace(each, p_holm=float(p), verdict=_verdict(each, float(p), 1 - confidence))
-        for each, p in zip(claims, corrected, strict=True)
+        for each, p in zip(claims, adjusted, strict=True)
     )
 
 

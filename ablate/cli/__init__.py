@@ -30,6 +30,7 @@ COMMANDS = (
     "search",
     "screen",
     "reproduce",
+    "atlas",
     "board",
     "gc",
     "inspect",

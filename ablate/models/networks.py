@@ -189,7 +189,9 @@ def transformer(shape: Shape, target: Target, arguments: Transformer) -> keras.M
     )(x)  # fmt: skip
     for block in range(1, arguments.blocks + 1):
         attended = keras.layers.MultiHeadAttention(
-            arguments.heads, max(width // arguments.heads, 1), name=f"block{block}_attention"
+            arguments.attentions,
+            max(width // arguments.attentions, 1),
+            name=f"block{block}_attention",
         )(x, x)
         x = keras.layers.Add(name=f"block{block}_add1")([x, attended])
         y = style.dense(x, arguments.hidden, f"block{block}_dense1")

@@ -18,6 +18,7 @@ from ablate.report.markdown import as_markdown, as_sections, escape, fenced
 from ablate.report.report_data import ReportData
 
 if TYPE_CHECKING:
+    from ablate.report.atlas import AtlasReport
     from ablate.report.reproductions import Reproduction
 
 
@@ -91,6 +92,18 @@ def write_reproductions(found: Sequence[Reproduction], text: Path) -> Path:
         drawn += named
     write_plots(drawn, folder, ("png",))
     write_text(text, as_document(found, addresses))
+    return text
+
+
+def write_atlas(report: AtlasReport, text: Path) -> Path:
+    """Write the document of the atlas, its table as CSV beside it, its picture in a folder."""
+    from ablate.report.atlas import as_csv, as_document
+    from ablate.report.plots.atlas import forest
+
+    folder, table = text.with_suffix(""), text.with_suffix(".csv")
+    write_plots([forest(report)], folder)
+    write_text(table, as_csv(report))
+    write_text(text, as_document(report, f"{folder.name}/forest.png", table.name))
     return text
 
 

@@ -71,7 +71,7 @@ def test_a_recurrent_network_reads_images_row_by_row():
 
 
 def test_a_transformer_is_sums_around_attention_and_dense_layers():
-    model = build("transformer", (7, 3), width=4, heads=2, hidden=6)
+    model = build("transformer", (7, 3), width=4, attentions=2, hidden=6)
     assert names(model) == [
         "input", "embedding", "block1_attention", "block1_add1", "block1_dense1",
         "block1_dense2", "block1_add2", "pool", "output",

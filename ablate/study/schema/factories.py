@@ -185,7 +185,7 @@ class Transformer(Network):
     """
 
     width: Count = Field(default=32, description="Of each token.")
-    heads: Count = Field(default=2, description="Of each attention.")
+    attentions: Count = Field(default=2, description="Side by side in each block: its heads.")
     blocks: Count = Field(default=1, description="How many.")
     hidden: Count = Field(default=64, description="Width of the first dense layer of a block.")
 
