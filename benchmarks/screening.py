@@ -26,9 +26,9 @@ EVERY = 1 - 2 * ((np.arange(2**SITES)[:, None] >> np.arange(SITES)) & 1)
 
 
 def world(kind: str, rng: np.random.Generator) -> Score:
-    """Return what subsets score: sites add normal numbers, and, by kind, pairs interact by 1 where
-    both are on (8 of the 105), or all that sites add saturates at 3."""
-    alone = rng.normal(size=SITES)
+    """Return what subsets score: 6 of the sites add or take 1, the others nothing; and, by kind,
+    pairs interact by 1 where both are on (8 of the 105), or all that sites add saturates at 3."""
+    alone = rng.permutation(np.r_[rng.choice([-1.0, 1.0], 6), np.zeros(SITES - 6)])
     upper = np.array(np.triu_indices(SITES, 1)).T
     pairs = upper[rng.choice(len(upper), 8 if kind == "interacting" else 0, replace=False)]
     signs = rng.choice([-1.0, 1.0], len(pairs))

@@ -165,6 +165,12 @@ class Rerun:
     def _captured(self) -> Captured:
         document = json.loads((self._folder / CAPTURE).read_text(encoding="utf-8"))
         script = Script(**document["script"])
+        if not Path(script.file).is_file():
+            raise StudyError(
+                f"script: there is no {script.file} here, and what it defines itself is made by "
+                "running it. Expected it, and what it reads, at the same place on every machine: "
+                "put it on a disk that they share."
+            )
         read_ = document["read"]
         if source_of(script, read_) != self._source:
             raise StudyError(

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ablate.errors import StudyError
+from ablate.scripts.captured import CAPTURE
 from ablate.study.schema.probes import declared
 from ablate.study.trial import FILE_FIELDS, Spec, Trial
 
@@ -142,7 +143,9 @@ def archive(place: Path) -> tuple[str, bytes]:
     if place.is_dir():
         files = sorted(each for each in place.rglob("*") if each.is_file())
     else:
-        files = sorted(place.parent.glob("*.py"))
+        # What makes a script's parts anew reads what was captured of it.
+        captured = (CAPTURE, "weights-*.npz") if (place.parent / CAPTURE).is_file() else ()
+        files = sorted(each for name in ("*.py", *captured) for each in place.parent.glob(name))
     root = place.parent
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,6 +14,11 @@ from ablate.study.schema.variant import Found
 from ablate.study.screen_design import Design
 from ablate.study.trial import Spec, TrialResult
 from benchmarks.screening import simulate
+
+
+@cache
+def simulated(kind):
+    return simulate(kind, 60)
 
 
 def test_effects_by_hand():
@@ -75,13 +82,27 @@ def test_equal_scores_have_no_effect():
 
 @pytest.mark.parametrize("kind", ["additive", "interacting", "saturating"])
 def test_a_screening_beats_one_site_at_a_time_on_an_equal_budget(kind):
-    found = {name: mean for name, (mean, _) in simulate(kind, 60).items()}
+    found = {name: mean for name, (mean, _) in simulated(kind).items()}
     assert 0.92 < found["coverage"] < 0.98
     assert found["screening"] < min(found["one at a time"], found["leave-one-out"])
     assert found["screening"] < found["significant only"]
-    # By 250 worlds .06, .81 and .18.
-    low, high = {"additive": (0, 0.15), "interacting": (0.6, 1), "saturating": (0.02, 0.4)}[kind]
+    # By 250 worlds .04, .82 and .06.
+    low, high = {"additive": (0, 0.15), "interacting": (0.6, 1), "saturating": (0, 0.18)}[kind]
     assert low <= found["lack of fit"] <= high
+
+
+#: Regret of screening, one at a time and leave-one-out in 250 worlds, each ± 0.1, drawn apart from
+#: the benchmark when the design was chosen.
+PUBLISHED = {"additive": (0.00, 0.50, 0.52), "interacting": (0.58, 2.97, 1.28)}
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_regrets_are_those_by_which_the_design_was_chosen(kind):
+    found = simulated(kind)
+    names = ("screening", "one at a time", "leave-one-out")
+    for name, wanted in zip(names, PUBLISHED[kind], strict=True):
+        mean, error = found[name]
+        assert abs(mean - wanted) < 3 * np.hypot(error, 0.1), name
 
 
 def test_an_interaction_is_named_with_those_that_look_like_it():

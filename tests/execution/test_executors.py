@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from ablate.config import load_study
 from ablate.execution.messages import Done, Finished, Lost, Task
 from ablate.execution.plan import plan
 from ablate.execution.run import make_executor, run
@@ -304,6 +305,39 @@ def test_a_task_ends_in_order_and_another_can_be_stopped(kind, place, tmp_path):
         assert isinstance(lost, Lost) and lost.task == other
     finally:
         executor.close()
+
+
+SCRIPT = """
+import keras, numpy as np
+x = np.random.rand(40, 3).astype("float32")
+m = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dropout(0.2),
+                      keras.layers.Dense(1)])
+class Doubled(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["double"] = 2.0 * epoch
+        open("noted.txt", "a").write(f"{epoch} ")
+m.compile("adam", lambda y, p: keras.ops.mean((y - p) ** 2, axis=-1))
+m.fit(x, x.sum(1), epochs=2, validation_split=0.2, callbacks=[Doubled()])
+"""
+
+
+@pytest.fixture(scope="module")
+def scripted(place):
+    """The study of a script with a loss and a callback of its own."""
+    file = place / "own_script.py"
+    file.write_text(SCRIPT)
+    return load_study(file, {"seeds": 1}, logs=place / "captured")
+
+
+@pytest.mark.slow
+def test_what_a_script_defines_goes_where_its_trials_go(kind, place, scripted):
+    name, logs = kind.partition("-")[0], place / f"scripted-{kind}"
+    found = run(scripted, logs=logs, executor=name, watchers=[])
+    assert [each.status for each in found.results] == ["completed"] * 2, found.results[0].error
+    for each in found.results:
+        assert each.curves["double"] == [None, 0.0, 2.0]
+        written = Store(logs, "own_script").files_of(each.id) / "noted.txt"
+        assert written.read_text() == "0 1 "
 
 
 def listen(executor, until, seconds: float = 200.0) -> list:

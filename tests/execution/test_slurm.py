@@ -24,6 +24,7 @@ from ablate.execution import slurm
 from ablate.execution.messages import Done, Finished, Task
 from ablate.execution.plan import plan
 from ablate.execution.run import run
+from ablate.execution.screen import screen
 from ablate.execution.slurm import JOBS, SlurmJobs, parameters
 from ablate.execution.status import progress
 from ablate.store import Store
@@ -126,6 +127,10 @@ def study(**changes) -> Study:
     )  # fmt: skip
 
 
+def effects(results) -> list:
+    return [(each.name, each.effect, each.low, each.high) for each in results.found.factors]
+
+
 def numbers(results) -> dict:
     return {
         each.id: (each.status, dict(each.metrics), {k: list(v) for k, v in each.curves.items()})
@@ -203,6 +208,35 @@ def test_a_preempted_job_goes_on_and_skips_what_was_handed_in(cluster, tmp_path)
     assert started[2].epoch > 0, "began anew"
     assert all(e.result.status == "completed" for e in said if isinstance(e, Finished))
     assert not (store.works / JOBS).exists()
+
+
+@pytest.mark.slow
+def test_a_screening_whose_driver_is_killed_picks_what_it_would_have(cluster, tmp_path):
+    mine = study(
+        study="where",
+        model={"name": "mlp", "units": [6, 6]},
+        train={"epochs": 1, "threads": 1},
+        seeds=2,
+        variants={},
+        screen={
+            "placements": [{"layer": "BatchNormalization", "at": "before_activation"}],
+            "confirm_seeds": 2,
+        },
+    )
+    file, logs = tmp_path / "where.yaml", tmp_path / "logs"
+    file.write_text(dump_study(mine))
+    command = [sys.executable, "-m", "ablate", "screen", str(file), "--logs", str(logs), "--quiet"]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    trials = Store(logs, "where").trials
+    assert wait_for(lambda: len(list(trials.glob("*.json"))) > 1)
+    driver.kill()
+    driver.wait()
+    found = screen(mine, logs=logs, watchers=[])
+    serial = mine.with_fields(execution={"executor": "serial"})
+    wanted = screen(serial, logs=tmp_path / "serial", watchers=[])
+    assert found.pick == wanted.pick
+    assert effects(found) == effects(wanted)  # all but what inference took
+    assert numbers(found.confirmed.results) == numbers(wanted.confirmed.results)
 
 
 def test_a_job_that_is_queued_again_ends_though_its_exit_was_dropped(tmp_path, monkeypatch):
