@@ -234,12 +234,11 @@ def _looked_up(node: Any, namespace: Mapping[str, Any]) -> Any:
     plain = (
         *(ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Slice),
         *(ast.Load, ast.UnaryOp, ast.USub, ast.JoinedStr, ast.FormattedValue),
-        *(ast.BinOp, ast.Add, ast.Div),
+        *(ast.BinOp, ast.Add, ast.Div, ast.Call),
     )
     for call in (each for each in ast.walk(node) if isinstance(each, ast.Call)):
         if ast.unparse(call.func) not in ("os.path.join", "join", "str", "Path", "pathlib.Path"):
             raise LookupError
-    plain = (*plain, ast.Call)
     if not all(isinstance(each, plain) for each in ast.walk(node)):
         raise LookupError
     try:
