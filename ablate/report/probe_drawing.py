@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 #: Letters of a value axis's label that stand beside a panel; a longer one breaks.
-LONGEST = 25
+LONGEST = 20
 
 
 def grid(

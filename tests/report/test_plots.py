@@ -247,6 +247,16 @@ def test_a_trial_that_diverged_at_once_is_a_mark_in_its_panel(digits):
     assert lines and lines[0].get_marker() == line_style(1).marker
 
 
+def test_a_closer_look_holds_every_mean(digits):
+    plot = next(each for each in curves(digits) if each.name == "curve-accuracy")
+    below = plot.figure.axes[2:]
+    assert [each.get_title() for each in below] == ["The last half, closer"] * 2
+    for axis in below:
+        low, high = axis.get_ylim()
+        means = [each.get_ydata()[10:] for each in axis.lines if each.get_label() in digits.order]
+        assert len(means) == 4 and low <= np.min(means) and np.max(means) <= high
+
+
 def test_a_mean_that_leaves_the_axes_is_marked():
     values_ = [[None, 1.0, 0.9, 0.0, 0.7, 0.6, 0.5, 0.4] * 6, [None, 0.9] + [1e9] + [0.9] * 45]
     one = arm("one", [], {})

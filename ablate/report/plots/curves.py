@@ -162,6 +162,8 @@ def _together(
     last = max(each.shape[1] for each in drawn_stacks) - 1
     whole = _limits(drawn_stacks, factor, name)
     ending = _limits([each[:, last // 2 :] for each in drawn_stacks], factor, name, trim=0.03)
+    means = [mean_and_band(each * factor)[0][last // 2 :] for each in drawn_stacks if each.size]
+    ending = _holding(ending, np.concatenate(means))
     zoomed = last >= 6 and _tells_more(whole, ending)
     figure, axes = panels(
         len(sides), 2 if zoomed else 1, height=4.6 if zoomed else 2.7, sharey="row"
@@ -304,6 +306,17 @@ def _limits(
     air = (high - low or abs(high) or 1.0) * 0.05
     least = 0.0 if low >= 0 else -np.inf  # neither a share nor a loss goes below it
     return Limits(max(low - air, least), high + air, False, last)
+
+
+def _holding(limits: Limits | None, means: np.ndarray) -> Limits | None:
+    """Return limits that hold the means, too: only seeds may leave a closer look."""
+    known = means[np.isfinite(means)]
+    if limits is None or not len(known):
+        return limits
+    low, high = float(known.min()), float(known.max())
+    if limits.log and low <= 0:
+        return limits
+    return limits._replace(low=min(limits.low, low), high=max(limits.high, high))
 
 
 def _tells_more(whole: Limits | None, part: Limits | None) -> bool:

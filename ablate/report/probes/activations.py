@@ -72,7 +72,7 @@ def images(arrays: Arrays) -> Iterator[tuple[str, int, bytes]]:
 
 def _through_training(found: Measured) -> Plot:
     """One unit's input of the last hidden layer, a panel per variant."""
-    figure, axes = grid(len(found.variants), height=2.6)
+    figure, axes = grid(len(found.variants), sharey=True)
     for axis, variant in zip(axes, found.variants, strict=True):
         arrays = found.first(variant)
         layer = found.texts(variant, "layers")[-1]
@@ -80,6 +80,7 @@ def _through_training(found: Measured) -> Plot:
         _percentiles(axis, arrays["epochs"], values, style_of(found, variant).colour)
         axis.set_title(variant)
         axis.set_ylabel(f"input of {layer}'s activation")
+        axis.label_outer()
     return Plot(
         "unit",
         "One unit through training",
