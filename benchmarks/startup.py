@@ -2,7 +2,9 @@
 
     python benchmarks/startup.py [--repeats 5] [--trials 10000]
 
-Each command is a process of its own; the median and the range of its whole time are printed.
+Each command is a process of its own. Its whole time is printed, as the median and the least; how
+many times that of `python -c pass` in the same run it is; the time of the processor, which a busy
+machine leaves as it is, and as a multiple, too; its memory; and the multiple that it may take.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import cases
@@ -26,19 +29,33 @@ from ablate.study.trial import TrialResult
 _FORBIDS = "PYTHONDONTWRITEBYTECODE"
 
 
-def timed(arguments: list[str], repeats: int) -> list[float]:
-    """Return the seconds of each run of a Python command, after one that is not counted."""
+@dataclass(frozen=True)
+class Spent:
+    """What a command took: seconds on the clock, seconds of processor, its largest memory."""
+
+    clock: float
+    processor: float
+    mebibytes: float
+
+
+def timed(arguments: list[str], repeats: int) -> list[Spent]:
+    """Return what each run of a Python command took, after one that is not counted."""
     # Python keeps what it compiled, unless a container forbids it: no part of what is measured.
     environment = {key: value for key, value in os.environ.items() if key != _FORBIDS}
     found = []
     for _ in range(repeats + 1):
-        began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, *arguments], capture_output=True, text=True, env=environment
-        )
-        found.append(time.perf_counter() - began)
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+        with tempfile.TemporaryFile() as said:
+            began = time.perf_counter()
+            process = subprocess.Popen(
+                [sys.executable, *arguments], stdout=said, stderr=said, env=environment
+            )
+            _, status, used = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                said.seek(0)
+                raise SystemExit(f"{' '.join(arguments)} failed:\n{said.read().decode()}")
+        found.append(Spent(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024))
     return found[1:]
 
 
@@ -83,41 +100,52 @@ def main() -> None:
     small, small_logs = stored(folder, 5)
     large, large_logs = stored(folder, asked.trials // 4)
     middle, middle_logs = stored(folder, 250)
-    commands = {
-        "python -c pass": ["-c", "pass"],
-        "import ablate": ["-c", "import ablate"],
-        "ablate --help": ["-m", "ablate", "--help"],
-        "status of 20 trials": ["-m", "ablate", "status", small.stem, "--logs", str(small_logs)],
-        "run with nothing to do, 20 trials": [
-            "-m", "ablate", "run", str(small), "--logs", str(small_logs)],
-        "report, 1000 trials": [
-            "-m", "ablate", "report", middle.stem, "--logs", str(middle_logs)],
-        "report --format html, 1000 trials": [
-            "-m", "ablate", "report", middle.stem, "--format", "html",
-            "--logs", str(middle_logs)],
-        f"plan --quick, {asked.trials} trials, none done": [
-            "-m", "ablate", "plan", str(large), "--quick", "--logs", str(folder / "none")],
-        f"status (a resume scan), {asked.trials} trials done": [
-            "-m", "ablate", "status", large.stem, "--logs", str(large_logs)],
+    shown = ["-m", "ablate", "report", middle.stem, "--logs", str(middle_logs)]
+    commands: dict[str, tuple[list[str], float | None]] = {
+        "python -c pass": (["-c", "pass"], None),
+        "import ablate": (["-c", "import ablate"], None),
+        "ablate --help": (["-m", "ablate", "--help"], 2),
+        "status, 20 trials": (
+            ["-m", "ablate", "status", small.stem, "--logs", str(small_logs)], 6),
+        "plan --quick, 20 trials": (
+            ["-m", "ablate", "plan", str(small), "--quick", "--logs", str(folder / "none")], 6),
+        "report, 20 trials": (
+            ["-m", "ablate", "report", small.stem, "--logs", str(small_logs)], 10),
+        "report, 1000 trials": (shown, 40),
+        "report --format html, 1000 trials": ([*shown, "--format", "html"], None),
+        "run with nothing to do, 20 trials": (
+            ["-m", "ablate", "run", str(small), "--logs", str(small_logs)], None),
+        "run with nothing to do, 1000 trials": (
+            ["-m", "ablate", "run", str(middle), "--logs", str(middle_logs)], None),
+        f"plan --quick, {asked.trials} trials, none done": (
+            ["-m", "ablate", "plan", str(large), "--quick", "--logs", str(folder / "none")], None),
+        f"status, {asked.trials} trials done": (
+            ["-m", "ablate", "status", large.stem, "--logs", str(large_logs)], None),
     }  # fmt: skip
-    print(f"{'':<46} {'median':>8} {'least':>8} {'most':>8}   seconds")
-    for name, arguments in commands.items():
-        told(name, timed(arguments, asked.repeats))
+    print(
+        f"{'':<42} {'median':>7} {'least':>7} {'times':>6} {'CPU':>7} {'times':>6} {'MiB':>5}"
+        "  at most"
+    )
+    least: Spent | None = None
+    for name, (arguments, most) in commands.items():
+        found = timed(arguments, asked.repeats)
+        clock = sorted(each.clock for each in found)
+        processor = sorted(each.processor for each in found)
+        least = least or Spent(clock[0], processor[0], 0)
+        print(
+            f"{name:<42} {statistics.median(clock):>7.2f} {clock[0]:>7.2f} "
+            f"{clock[0] / least.clock:>6.1f} {processor[0]:>7.2f} "
+            f"{processor[0] / least.processor:>6.1f} {max(s.mebibytes for s in found):>5.0f}"
+            f"  {most or ''}",
+            flush=True,
+        )
     store = Store(large_logs, large.stem)
     scans = []
     for _ in range(asked.repeats):
         began = time.perf_counter()
         assert not plan(load_study(large), store).todo
         scans.append(time.perf_counter() - began)
-    told("the plan and the scan in it, without start-up", scans)
-
-
-def told(name: str, found: list[float]) -> None:
-    """Print a row."""
-    print(
-        f"{name:<46} {statistics.median(found):>8.2f} {min(found):>8.2f} {max(found):>8.2f}",
-        flush=True,
-    )
+    print(f"the plan and the scan in it, without start-up: {statistics.median(scans):.2f} s")
 
 
 if __name__ == "__main__":

@@ -252,9 +252,10 @@ def training_command(
 
     def decorate(function: Callable[..., int]) -> click.Command:
         command: Callable[..., Any] = function
-        arguments = [arguments_argument] if scripts else []
-        shared = [study_argument, *arguments, study_options(execution=True)]
-        for each in reversed([*shared, *options, quiet_option, json_option]):
+        arguments: list[Callable[..., Any]] = [arguments_argument] if scripts else []
+        first: list[Callable[..., Any]] = [study_argument, *arguments]
+        every = [*first, study_options(execution=True), *options, quiet_option, json_option]
+        for each in reversed(every):
             command = each(command)
         return click.command(name)(command)
 

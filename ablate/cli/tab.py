@@ -42,7 +42,8 @@ class AblationTab(base_plugin.TBPlugin):
 
     def get_plugin_apps(self) -> Mapping[str, Callable[..., Any]]:
         """Return what answers each route."""
-        return {"/tab.js": self._module, "/studies": self._studies, "/page": self._page}
+        routes = {"/tab.js": self._module, "/studies": self._studies, "/page": self._page}
+        return {route: Request.application(answer) for route, answer in routes.items()}
 
     def is_active(self) -> bool:
         """Return whether there is a study to show."""
@@ -54,12 +55,10 @@ class AblationTab(base_plugin.TBPlugin):
             es_module_path="/tab.js", tab_name="Ablation", disable_reload=True
         )
 
-    @Request.application
     def _module(self, request: Request) -> Response:
         source = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
         return http_util.Respond(request, source, "text/javascript")
 
-    @Request.application
     def _studies(self, request: Request) -> Response:
         """Answer with the studies, the latest first, and what tells their states apart."""
         found = {name: _state(folder) for name, folder in self._found().items()}
@@ -67,7 +66,6 @@ class AblationTab(base_plugin.TBPlugin):
         listed = [{"name": each, "state": found[each]} for each in latest]
         return http_util.Respond(request, listed, "application/json")
 
-    @Request.application
     def _page(self, request: Request) -> Response:
         folder = self._found().get(request.args.get("study", ""))
         if folder is None:

@@ -36,9 +36,9 @@ PORT = 6006
 #: With more runs than this matching, most of TensorBoard's tabs begin with every run unticked.
 TICKED = 40
 
-#: A run of a trial, and what colours trials by their variant.
+#: A run of a trial, and what colours a variant and its trials alike.
 _TRIAL = re.compile(r"^(.+)/seed(\d+)(?:/|$)")
-_BY_VARIANT = "regex:^(.+)/seed"
+_BY_VARIANT = "regex:^(.+?)(?:/seed|$)"
 
 _ONE_SEED = "^((?!/seed(?!{seed}(/|$))).)*$"
 _NO_SEED = "^((?!/seed).)*$"

@@ -222,7 +222,9 @@ def write_scores(
         ]
         names = dict.fromkeys(name for values, _ in scored for name in values)
         pairs = {
-            name: [(float(v), score) for values, score in scored if _number(v := values.get(name))]
+            name: [
+                (v, score) for values, score in scored if (v := _number(values, name)) is not None
+            ]
             for name in names
             if len({json.dumps(values.get(name)) for values, _ in scored}) > 1
         }
@@ -234,8 +236,9 @@ def write_scores(
     return {variant: each for variant, each in charts.items() if each}
 
 
-def _number(value: hparams.Value | None) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(values: Mapping[str, hparams.Value], name: str) -> float | None:
+    value = values.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def drop_strangers(
