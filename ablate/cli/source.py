@@ -239,8 +239,7 @@ def _traced(model: keras.Model, application: str | None, words: str, notes: list
     from ablate.surgery.tracing import trace
 
     found = trace(model)
-    if found.opened:
-        classes = Counter(cls for _, cls in found.opened)
+    if classes := Counter(cls for _, cls in found.opened if cls not in ("Functional", "Model")):
         shown = ", ".join(f"{count} × {cls}" for cls, count in classes.items())
         notes.append(f"opened as functional models, whose classes are not kept: {shown}.")
     notes += [f"{each[0].upper()}{each[1:]}" for each in found.notes]

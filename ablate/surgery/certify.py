@@ -87,7 +87,9 @@ def certify(
     eager = fixed_rows(b) or _eager_rows(a, b)
     measured = {path: Comparison() for path in paths}
     rows = {path: eager if path == "eager" else batch_size for path in paths}
-    runs = {path: (_Path(a, path, rows[path]), _Path(b, path, rows[path])) for path in paths}
+    runs: dict[str, tuple[_Path | None, _Path]] = {
+        path: (_Path(a, path, rows[path]), _Path(b, path, rows[path])) for path in paths
+    }
     inside = _Inside(b, batch_size)
     if "eager" not in runs and inside.wanted:
         runs["eager"] = (None, _Path(b, "eager", eager))
