@@ -38,6 +38,12 @@ def sentences(found: Ledger) -> Iterator[str]:
     if found.missing:
         counted = formatting.counted(found.missing, "trial")
         yield f"{counted} of the ledger without a score: lost, or still to be trained."
+    if found.total is not None and not found.total.variance:
+        yield (
+            f"All {found.base} trials of {found.variant} have the same {title}: there is no spread "
+            "to divide. Trials at chance, or very few test rows, look like that."
+        )
+        return
     if found.total is not None:
         sd, low, high = found.total.deviation
         yield (

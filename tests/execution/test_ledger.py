@@ -110,6 +110,16 @@ def test_sources_that_are_not_there_are_not_trained_but_named(pretend):
     assert "Not a source here: masks and augmentation (nothing in the baseline" in text
 
 
+def test_without_a_spread_nothing_is_said_of_sources(pretend, monkeypatch):
+    same = {"test_accuracy": 0.1, "test_loss": 2.3, "val_accuracy": 0.1, "val_loss": 2.3}
+    monkeypatch.setattr(
+        "tests.execution.test_ledger.outcome",
+        lambda trial: replace(record(trial), metrics=same, drawn=("test",)),
+    )
+    (text,) = report_of(pretend(study())[0]).sections[0].text
+    assert text.startswith("All 6 trials of drop have the same test accuracy")
+
+
 def test_parts_that_the_data_bring_are_no_source(pretend, monkeypatch):
     made = outcome
 
