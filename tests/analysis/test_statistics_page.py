@@ -29,7 +29,7 @@ def test_the_tables_are_those_that_the_command_prints():
 
 def test_every_table_of_the_command_has_its_head_on_the_page():
     for name, (_, simulate, shown, _) in validity.TABLES.items():
-        if name in ("verdicts", "best", "splits", "rows"):
+        if name in ("verdicts", "best", "splits", "rows", "together"):
             head = shown(simulate(4)).splitlines()[0]
             assert head in PAGE, name
 
