@@ -183,7 +183,9 @@ def _of_phases(fits: Sequence[Fit], own: str) -> dict[str, Any]:
     if len(phases) == 1:
         phases[0].pop("freeze")  # as the model comes
         return {**of_all, **phases[0]}
-    shared = {key: phases[0][key] for key in ("learning_rate", "optimizer") if key in phases[0]}
+    shared: dict[str, Any] = {
+        key: phases[0][key] for key in ("learning_rate", "optimizer") if key in phases[0]
+    }
     for phase in phases:
         for key, value in shared.items():
             if phase.get(key) == value:
