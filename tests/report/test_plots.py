@@ -250,7 +250,7 @@ def test_a_trial_that_diverged_at_once_is_a_mark_in_its_panel(digits):
 def test_a_closer_look_holds_every_mean(digits):
     plot = next(each for each in curves(digits) if each.name == "curve-accuracy")
     below = plot.figure.axes[2:]
-    assert [each.get_title() for each in below] == ["The last half, closer"] * 2
+    assert [each.get_title(loc="left") for each in below] == ["The last half, closer"] * 2
     for axis in below:
         low, high = axis.get_ylim()
         means = [each.get_ydata()[10:] for each in axis.lines if each.get_label() in digits.order]
