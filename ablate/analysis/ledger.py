@@ -119,7 +119,10 @@ def find_ledger(results: StudyResults, analysis: Analysis) -> Ledger | None:
     scores = {name: _scores(results.results, name, analysis.metric) for name in planned}
     base = scores.get(f"{PREFIX}base", {})
     gone = dict(absent(baseline.spec))
-    whole = total(np.array(list(base.values())), analysis.confidence)
+    values = np.array(list(base.values()))
+    if all(close(values[0], each) for each in values):  # a variance of rounding is none
+        values = np.zeros(len(values))
+    whole = total(values, analysis.confidence)
     target = study.analysis.margin or (0.01 if is_share(analysis.metric) else None)
     if target is None:
         target = whole.variance**0.5 if whole is not None else float("nan")
