@@ -69,6 +69,7 @@ def measure(case: str, images: int, size: int, only: str | None) -> dict[str, An
 
         from ablate import surgery
 
+    sys.setrecursionlimit(20_000)  # Keras builds a chain of a thousand layers by recursion
     build, x = built(case, images, size)
     seconds: dict[str, tuple[float, float]] = {}
 
