@@ -232,7 +232,7 @@ def _check_shapes(given: _Given) -> None:
 
 def _encode(given: _Given) -> _Given:
     """Number the texts, in the order of `class_names`, else sorted."""
-    parts = {part: y.astype(str) for part, y in given.parts.items()}
+    parts = {part: np.asarray(y).astype(str) for part, y in given.parts.items()}
     known = given.class_names or tuple(str(each) for each in np.unique(parts["train"]))
     number = {each: index for index, each in enumerate(known)}
     for part, y in parts.items():

@@ -31,7 +31,7 @@ class Piece:
     """Rows for the steps up to `stop` (exclusive).
 
     Row r of a pass is row `indices[r - offset]` of `data`; the pass has `total` rows, as far as
-    is known.
+    is known. Step s takes the rows from s · `batch_size` on, None where that is the pass's.
     """
 
     data: Batch
@@ -39,6 +39,7 @@ class Piece:
     offset: int
     total: int
     stop: int
+    batch_size: int | None = None
 
 
 class Pass(Protocol):

@@ -130,19 +130,28 @@ def seconds_per_epoch(trial: Trial) -> float:
     """Return about how long an epoch of `trial` takes here, its evaluation included."""
     spec = trial.spec
     rows = rows_of(spec, trial.seed)
-    batch_size = spec.train.batch_size
+    batch_size = rows.train.batch_size or spec.train.batch_size
     with dtype_policy(spec.train.dtype):
         prepared = prepared_model(spec, rows, trial.seed, own=False)
         data = weighted(rows.train, rows.splits, spec.train.class_weight)
-        count = data.rows
+        count = data.steps(batch_size)
         prepared.begin(trial.seed, spec.train.learning_rate, rows)
-        taken = min(count, _TIMED_STEPS * batch_size)
-        steps = -(-taken // batch_size)
-        order = np.arange(taken, dtype="int32")
-        rates = np.full(steps + 1, 0.0, dtype="float32")
-        spent = _second_time(lambda: prepared.program.train(data, order, rates, batch_size))
+        steps = min(count, _TIMED_STEPS)
+        rates = np.full(count + 1, 0.0, dtype="float32")
+        order = data.order(trial.seed, 0)
+        stop = None
+        if rows.splits.stream is None:
+            order = order[: steps * batch_size]
+        else:  # which gives no part of an epoch: it is stopped
+
+            def stop(step: int, logs: dict[str, Any]) -> bool:
+                return step + 1 >= steps
+
+        spent = _second_time(
+            lambda: prepared.program.train(data, order, rates, batch_size, after=stop)
+        )
         step = spent / steps
-        total = step * -(-count // batch_size)
+        total = step * count
         if rows.validation is not None:
             part = rows.validation
             total += _second_time(lambda: prepared.program.evaluate(part, batch_size))

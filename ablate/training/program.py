@@ -137,7 +137,8 @@ class Program:
                 began = time.perf_counter()
                 results, bad_step, all_finite = function(
                     piece.data, scales, *_window(piece), scalars, states, base,
-                    tf.constant(start), tf.constant(stop), tf.constant(batch_size),
+                    tf.constant(start), tf.constant(stop),
+                    tf.constant(piece.batch_size or batch_size),
                 )  # fmt: skip
                 bad, finite = int(bad_step), bool(all_finite)
                 self._pace("train", time.perf_counter() - began, stop - start)
@@ -176,7 +177,8 @@ class Program:
                 began = time.perf_counter()
                 results = function(
                     piece.data, scales, *_window(piece),
-                    tf.constant(start), tf.constant(stop), tf.constant(batch_size),
+                    tf.constant(start), tf.constant(stop),
+                    tf.constant(piece.batch_size or batch_size),
                 )  # fmt: skip
                 if hooked or stop == taken.steps:
                     logs = _numbers(results)

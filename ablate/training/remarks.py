@@ -44,7 +44,9 @@ class Remarks:
 
 def remarks(made: Network, rows: Rows, spec: Spec) -> Remarks:
     """Return the remarks on a variant's network, compiled, and of its training rows."""
-    of_norms = remarks_on_norms(made, rows.counts["train"], spec.train)
+    size = rows.train.batch_size or spec.train.batch_size
+    train = spec.train.model_copy(update={"batch_size": size})
+    of_norms = remarks_on_norms(made, rows.counts["train"], train)
     of_places = remarks_on_insertions(made)
     # A loss that is named says what the targets are: nothing was supposed of them.
     supposed = spec.train.loss == "auto"

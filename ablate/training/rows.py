@@ -91,11 +91,12 @@ def rows_of(spec: Spec, seed: int) -> Rows:
     if key not in _made:
         (streamed, notes), seen = streams(spec, splits), cropped(splits, spec.train)
         given = {**seen.parts, "train": splits.parts["train"]}
-        parts = {
-            name: None if part is None else _feed(part, streamed) for name, part in given.items()
-        }
+        # Large parts beside a pipeline lie in a file, and stay there.
+        read = streamed or splits.stream is not None
+        parts = {name: None if part is None else _feed(part, read) for name, part in given.items()}
         if splits.stream is not None:
-            parts["train"], notes = _streamed(spec, splits), (*notes, _PIPELINE)
+            parts["train"] = own = _streamed(spec, splits)
+            notes = (*notes, _PIPELINE.format(own.batch_size))
         assert parts["train"] is not None
         _made[key] = Rows(seen, parts["train"], parts["validation"], parts["test"], splits, notes)
     _made.move_to_end(key)
@@ -104,7 +105,7 @@ def rows_of(spec: Spec, seed: int) -> Rows:
     return _made[key]
 
 
-def _streamed(spec: Spec, splits: Splits) -> Feed:
+def _streamed(spec: Spec, splits: Splits) -> StreamFeed:
     """Return the feed of training rows that are made anew for each epoch."""
     stream, size = splits.stream, spec.train.batch_size
     assert stream is not None
@@ -113,8 +114,8 @@ def _streamed(spec: Spec, splits: Splits) -> Feed:
 
 
 _PIPELINE = (
-    "training rows come from a pipeline, in an order of its own, made anew for each epoch; "
-    "validation and test rows are read once"
+    "training rows come from a pipeline, in an order of its own and batches of {}, made anew for "
+    "each epoch; validation and test rows are read once"
 )
 
 

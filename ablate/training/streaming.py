@@ -18,6 +18,7 @@ from ablate.data.nested import leaves
 from ablate.data.pipelines import Members, joined
 from ablate.data.streams import Stream, digest_of
 from ablate.errors import DataError, StudyError
+from ablate.study.schema.train import Train
 from ablate.training.blocks import ReadAhead
 from ablate.training.feed import Batch, Pass, Piece, Scales, ready, specs_of
 
@@ -29,7 +30,9 @@ DIGITS = 16
 class StreamFeed:
     """Training rows of a stream, `length` steps of `batch_size` rows in an epoch.
 
-    `order` is the trial's seed and the epoch. `classes` has the weight of each class.
+    Batches that the pipeline makes stay as they are, whatever their sizes; `batch_size` is then
+    that of the first. `order` is the trial's seed and the epoch. `classes` has the weight of each
+    class.
     """
 
     stream: Stream
@@ -43,12 +46,14 @@ class StreamFeed:
 
     def __post_init__(self) -> None:
         stream = self.stream
+        usual = Train.model_fields["batch_size"].default
         if stream.batch_size not in (None, self.batch_size):
-            raise StudyError(
-                f"train.batch_size: {self.batch_size}, and the batches of {stream.name} have "
-                f"{stream.batch_size} rows. Set train.batch_size: {stream.batch_size}, or batch "
-                "otherwise in the pipeline."
-            )
+            if self.batch_size != usual:
+                raise StudyError(
+                    f"train.batch_size: {self.batch_size}, and the batches of {stream.name} have "
+                    f"{stream.batch_size} rows. Leave it out, or batch otherwise in the pipeline."
+                )
+            object.__setattr__(self, "batch_size", stream.batch_size)
         if not self.specs:
             scales = tuple(None if each is None else np.float32(each) for each in stream.scales)
             object.__setattr__(self, "scales", scales)
@@ -122,10 +127,12 @@ class _StreamPass(ReadAhead):
     """An epoch of a stream."""
 
     def __init__(self, feed: StreamFeed, seed: object, epoch: int) -> None:
-        self._feed = feed
+        self._feed, self._epoch = feed, epoch
         self._what = f"{feed.stream.name}, epoch {epoch + 1}"
         self._given = feed.stream.open(feed.batch_size, seed, epoch, epoch=epoch)
         self._digest = hashlib.sha256()
+        self._ahead: Members | None = None
+        self._count = 0
         super().__init__(feed.length)
 
     @property
@@ -145,25 +152,35 @@ class _StreamPass(ReadAhead):
         taken: list[Members] = []
         step = start
         while step < self.steps and (not taken or room > 0):
-            each = next(self._given, None)
-            if each is None:
-                raise DataError(self._short(step))
-            count = _rows(each)
-            if count != size and (count > size or step + 1 < self.steps):
-                raise DataError(
-                    f"{self._what}: batch {step} (from row {step * size}) has {count} rows. "
-                    f"Expected: {size}; only the last batch may be smaller."
-                )
+            each = self._ahead or self._batch(step)
+            count, self._ahead = _rows(each), None
+            if not taken:
+                size = count if step + 1 < self.steps else max(size, count)
+            elif count > size or (count < size and step + 1 < self.steps):
+                self._ahead = each  # a block has batches of one size, but for the last
+                break
             digest_of(self._digest, each)
             taken.append(feed.members(each))
             room -= sum(leaf.nbytes for member in each for _, leaf in leaves(member))
             step += 1
         block: Batch = keras.tree.map_structure(tf.convert_to_tensor, joined(taken))
         rows = int(keras.tree.flatten(block)[0].shape[0])
-        total = start * size + rows if step == self.steps else self.steps * size
+        self._count += rows
+        total = start * size + rows
         if step == self.steps:
-            feed._counted[:] = [total]
-        return Piece(block, tf.range(rows), start * size, total, step)
+            feed._counted[:] = [self._count]
+        else:
+            total += 1  # it goes on
+        return Piece(block, tf.range(rows), start * size, total, step, size)
+
+    def _batch(self, step: int) -> Members:
+        try:
+            given = next(self._given, None)
+        except DataError as error:
+            raise DataError(f"{error} (epoch {self._epoch + 1}, batch {step})") from error
+        if given is None:
+            raise DataError(self._short(step))
+        return given
 
     def _short(self, step: int) -> str:
         if not step:
@@ -172,8 +189,8 @@ class _StreamPass(ReadAhead):
                 "it has been read: make it inside the function that is called."
             )
         return (
-            f"{self._what}: it ends after {step} batches (row {step * self._feed.batch_size}), and "
-            f"an epoch has {self.steps}. Expected: as many in each epoch; train.steps_per_epoch "
+            f"{self._what}: it ends after {step} batches (row {self._count}), and an epoch has "
+            f"{self.steps}. Expected: as many in each epoch; train.steps_per_epoch "
             "bounds them."
         )
 

@@ -48,6 +48,34 @@ class Raise(keras.callbacks.Callback):
 """
 
 
+STREAM = """
+import keras
+import numpy as np
+
+SPOILED = []
+
+def load():
+    draw = np.random.default_rng(0)
+    y = np.arange(96) % 2
+    x = (draw.normal(size=(96, 5)) + y[:, None]).astype("float32")
+
+    def batches():
+        order = np.random.permutation(64)
+        for start in range(0, 64, 16):
+            if start == 32 and SPOILED:
+                SPOILED.clear()
+                raise OSError("sector 7 is gone")
+            yield x[order[start : start + 16]], y[order[start : start + 16]]
+
+    return {"train": batches(), "validation": (x[64:80], y[64:80]), "test": (x[80:], y[80:])}
+
+class Spoil(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            SPOILED.append(True)
+"""
+
+
 @dataclass
 class Notes:
     """A watcher that writes down what it hears."""
@@ -104,13 +132,16 @@ def place(tmp_path_factory):
     x = (digits.images[:96, ..., None] / 16).astype("float32")
     np.savez(folder / "rows.npz", x_train=x, y_train=digits.target[:96])
     (folder / "executor_trouble.py").write_text(TROUBLE.format(mark=str(folder / "killed")))
+    (folder / "executor_stream.py").write_text(STREAM)
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))
 
 
+BN = {"layer": "BatchNormalization", "at": "before_activation"}
+
+
 def study(place: Path, **changes) -> Study:
-    bn = {"layer": "BatchNormalization", "at": "before_activation"}
     return Study(
         **{
             "study": "executors",
@@ -120,7 +151,7 @@ def study(place: Path, **changes) -> Study:
             "seeds": 2,
             "variants": {
                 "plain": {},
-                "bn": {"insert": [bn]},
+                "bn": {"insert": [BN]},
                 "fast": {"train": {"learning_rate": 1e30}},
                 "deadly": {"train": {"callbacks": [{"call": "executor_trouble:Kill"}]}},
                 "moody": {"train": {"callbacks": [{"call": "executor_trouble:Raise"}]}},
@@ -338,6 +369,28 @@ def test_what_a_script_defines_goes_where_its_trials_go(kind, place, scripted):
         assert each.curves["double"] == [None, 0.0, 2.0]
         written = Store(logs, "own_script").files_of(each.id) / "noted.txt"
         assert written.read_text() == "0 1 "
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["processes", "ray", "slurm-local"], indirect=True)
+def test_pipelines_are_the_same_everywhere_and_one_that_breaks_ends_its_trial_alone(kind, place):
+    spoil = {"train": {"callbacks": [{"call": "executor_stream:Spoil"}]}}
+    mine = study(
+        place, study="streams", seeds=1, data={"call": "executor_stream:load"},
+        variants={"spoiled": spoil, "plain": {}, "bn": {"insert": [BN]}},
+    )  # fmt: skip
+    found = {}
+    for executor in ("serial", kind.partition("-")[0]):
+        results = run(mine, logs=place / f"{kind}-{executor}", executor=executor, watchers=[])
+        found[executor] = {each.variant: each for each in results.results}
+        spoiled = found[executor].pop("spoiled")
+        assert (spoiled.status, spoiled.epochs) == ("failed", 2)
+        assert "executor_stream:load: train: element 2 (from 0) cannot be read" in spoiled.error
+        assert "sector 7 is gone (epoch 3, batch 2)" in spoiled.error
+    serial, other = found.values()
+    assert numbers(serial.values()) == numbers(other.values())
+    assert [each.seen for each in serial.values()] == [each.seen for each in other.values()]
+    assert len(set(serial["plain"].seen)) == 3  # another order in each epoch
 
 
 def listen(executor, until, seconds: float = 200.0) -> list:

@@ -169,7 +169,7 @@ def test_arrays_of_a_call_are_held_once(call, model, row):
 
 @pytest.mark.slow
 def test_large_validation_parts_of_a_pipeline_are_not_held():
-    rows = 2000  # 393 MB
+    rows = 3000  # 590 MB
     here = {"call": f"{__name__}:pipeline"}
     found, _ = taken(here | {"rows": 64}, here | {"rows": rows})
     assert found < 0.6 * rows * int(np.prod(IMAGE))

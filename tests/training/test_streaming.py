@@ -1,6 +1,7 @@
 """Pipelines of anyone's own: in their own order, made anew for each epoch under seeds."""
 
 import re
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from ablate.errors import DataError, StudyError
 from ablate.study.schema.data import Data
 from ablate.training import blocks, model_cache, rows, run_group
 from ablate.training.objectives import compile_for
+from ablate.training.preview import seconds_per_epoch
 from ablate.training.rows import rows_of
 from tests.training.small import BN, DROPOUT, numbers, run, spec_of, trial_of
 
@@ -43,6 +45,18 @@ def generated():
     def batches():
         for start in range(0, 100, 32):
             yield X[start : start + 32], Y[start : start + 32]
+
+    return {"train": batches(), **HELD}
+
+
+#: Where batches of sizes of their own begin and end.
+CUTS = [0, 16, 32, 39, 46, 78, 100]
+
+
+def uneven():
+    def batches():
+        for start, stop in pairwise(CUTS):
+            yield X[start:stop], Y[start:stop]
 
     return {"train": batches(), **HELD}
 
@@ -167,6 +181,23 @@ def test_a_stream_gives_what_fit_gives_on_it(name, monkeypatch):
     assert len(result.seen) == 2 and result.seen[0] == result.seen[1]
 
 
+def test_batches_of_a_pipeline_stay_as_they_are_whatever_their_sizes(monkeypatch):
+    def batches():
+        for start, stop in pairwise(CUTS):
+            yield X[start:stop], Y[start:stop].astype("int32")
+
+    like = (tf.TensorSpec((None, 6, 6, 1)), tf.TensorSpec((None,), tf.int32))
+    spec = stream("uneven")
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=like)
+    expected = by_fit(spec, dataset.apply(tf.data.experimental.assert_cardinality(6)))
+    for size in (1, 2**25):
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
+        result = run(trial_of(spec))[0]
+        assert (result.steps, result.rows["train"]) == (12, 100)
+        for key, values in expected.items():
+            assert result.curves[key][1:] == values, key
+
+
 def test_class_weights_count_beside_those_of_the_rows():
     spec = stream("weighted", class_weight={0: 2.0, 1: 0.5})
     table = np.array([2.0, 0.5, 1.0], "float32")
@@ -201,6 +232,10 @@ def test_what_the_process_draws_is_left_as_it_was():
 def test_steps_per_epoch_bounds_what_never_ends():
     result = run(trial_of(stream("endless", steps_per_epoch=5)))[0]
     assert (result.steps, result.rows["train"]) == (10, 160)
+
+
+def test_a_pipeline_can_be_timed_by_its_first_steps():
+    assert seconds_per_epoch(trial_of(stream("endless", steps_per_epoch=12))) > 0
 
 
 @pytest.mark.parametrize(
