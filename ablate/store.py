@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import re
 import shutil
 import socket
 import time
@@ -164,7 +163,7 @@ class Store:
         try:
             with explained(place):
                 make_way(place)
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=0.2)  # who asks whether it is held has it for a moment
         except Timeout:
             try:
                 held_by = owner.read_text(encoding="utf-8").strip() or "another process"
@@ -188,20 +187,21 @@ class Store:
     def held_since(self) -> float | None:
         """Return when the driver that holds the study took it, in seconds since 1970; None if none.
 
-        A driver that was killed holds nothing; of one on another machine it is not known.
+        A driver that was killed holds nothing: the kernel has freed its lock.
         """
-        owner = self.root / ".owner"
         try:
-            words = owner.read_text(encoding="utf-8")
-            process, host = re.findall(r"process (\d+) on (\S+)", words)[0]
-            since = owner.stat().st_mtime
-            if host == socket.gethostname():
-                os.kill(int(process), 0)
-        except PermissionError:
-            return since  # another user's, and alive
-        except (OSError, UnicodeDecodeError, IndexError):
+            since = (self.root / ".owner").stat().st_mtime
+        except OSError:
             return None
-        return since
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.root / ".lock").acquire(timeout=0):
+                return None
+        except Timeout:
+            return since
+        except OSError:
+            return None  # it cannot be asked, as on a disk that is only read
 
     # Results ---------------------------------------------------------------------------------
 

@@ -254,6 +254,7 @@ def training_command(
         command: Callable[..., Any] = function
         arguments: list[Callable[..., Any]] = [arguments_argument] if scripts else []
         first: list[Callable[..., Any]] = [study_argument, *arguments]
+        every: list[Callable[..., Any]]
         every = [*first, study_options(execution=True), *options, quiet_option, json_option]
         for each in reversed(every):
             command = each(command)
