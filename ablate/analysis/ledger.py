@@ -146,7 +146,7 @@ def find_ledger(results: StudyResults, analysis: Analysis) -> Ledger | None:
         beyond = name == "split" and not baseline.spec.data.redrawn
         part = None
         if not idle:
-            part = (spread_of if beyond else part_of)(*pairs.T, analysis.confidence)
+            part = (spread_of if beyond else part_of)(pairs[:, 0], pairs[:, 1], analysis.confidence)
         sources.append(Source(name, len(seeds), part, idle, beyond, asked(part)))
     again = scores.get(f"{PREFIX}rerun", {})
     apart = [abs(again[seed] - base[seed]) for seed in again if seed in base]
