@@ -168,7 +168,7 @@ def _settings(arguments: Mapping[str, Any], rows: Rows, example: Any) -> dict[st
         found["batch_size"] = int(keras.tree.flatten(example)[0].shape[0])
     if weights := arguments.get("class_weight"):
         found["class_weight"] = {int(key): float(value) for key, value in weights.items()}
-    otherwise = []
+    otherwise: list[str] = []
     if steps := arguments.get("steps_per_epoch"):
         if rows.streamed:
             found["steps_per_epoch"] = int(steps)
