@@ -1,11 +1,13 @@
 """Whether a traced graph is true: original and graph run on the same rows, in both modes.
 
 Outputs, masks, losses and the statistics that a run moves must be equal; weights that the graph
-lacks are changed for a moment, to see whether the outputs depend on them.
+lacks are changed for a moment, to see whether the outputs depend on them. `steps` says what a graph
+does, to compare one traced in training with one traced at inference.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +47,25 @@ def unequal(given: Any, made: keras.Model, inputs: Any, notes: list[str]) -> str
             f"{count:,} parameters that the outputs do not depend on are left out: {names}."
         )
     return None
+
+
+class CalledAlike:
+    """A composite layer that is called as its functional model is."""
+
+    def __init__(self, layer: Any, arguments: dict[str, Any]):
+        self.layer, self.arguments = layer, arguments
+        self.takes_training = "training" in inspect.signature(layer.call).parameters
+        self.variables = layer.variables
+        self._flatten_layers = layer._flatten_layers
+
+    @property
+    def losses(self) -> list[Any]:
+        return self.layer.losses
+
+    def __call__(self, inputs: Any, training: bool) -> Any:
+        said = {"training": training} if self.takes_training else {}
+        found = keras.tree.flatten(self.layer(**self.arguments, **said))
+        return [each for each in found if each is not None]
 
 
 def _modes_apart(given: Any, made: keras.Model, inputs: Any) -> str | None:
@@ -123,3 +144,28 @@ def _close(a: Any, b: Any) -> bool:
         return False
     room = 1e-6 * float(np.max(np.abs(a), initial=0.0))
     return bool(np.allclose(a, b, rtol=0.0, atol=room, equal_nan=True))
+
+
+def steps(model: keras.Model) -> list[Any]:
+    """Return what a graph does, call by call, without the values of `training`."""
+    read = graph.read(model)
+    places = {id(each): i for i, each in enumerate(read.inputs)}
+    found: list[Any] = []
+
+    def placed(each: Any) -> Any:
+        return f"#{places[id(each)]}" if id(each) in places else each
+
+    for call in read.calls:
+        operation = call.operation
+        kwargs = {key: value for key, value in call.kwargs.items() if key != "training"}
+        args = keras.tree.map_structure(placed, (call.args, kwargs))
+        what: Any = id(operation)
+        if not isinstance(operation, keras.Layer):
+            plain = {
+                k: v for k, v in vars(operation).items() if isinstance(v, bool | int | float | str)
+            }
+            plain.pop("name", None)
+            what = (type(operation).__name__, {k: v for k, v in plain.items() if k[0] != "_"})
+        found.append((what, repr(args)))
+        places |= {id(each): len(places) + i for i, each in enumerate(call.outputs)}
+    return [*found, [places.get(id(each)) for each in read.outputs]]
