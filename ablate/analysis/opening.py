@@ -3,7 +3,7 @@
 The question of the study's design decides what speaks. A leave-one-out opens with what each part
 contributes, a factorial with its effects, variants that differ in where they place the same layers
 with the set that holds the best; any other study with its variants against the baseline. Every one
-is named, the largest effects first. What became of the trials comes before all where any was lost.
+is named, the best first. What became of the trials comes before all where any was lost.
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def as_document(
         "it leaves out what is claimed, else *too imprecise*; then the seeds that would probably "
         "decide are named. It is *not judged* where a profile trained something else than the "
         "claim is about, where trials were lost, or where a warning concerns it. One or two "
-        "published runs are weak evidence. Each claim is judged at 95 % for itself.",
+        "published runs are weak evidence. Each claim is judged at 95 % for itself, so that of "
+        "many some may be misjudged by chance.",
         tally(run),
         as_table(overview(run)),
     ]
