@@ -30,8 +30,9 @@ def command(
 ) -> None:
     """Give layers of the model SOURCE other arguments and write the new model to OUT.
 
-    All weights stay. Rates, momenta and `trainable` leave the outputs as they are; what moves
-    them the certificate next to OUT says. `ablate remove` brings the former arguments back.
+    All weights stay. Rates, momenta and `trainable` leave the outputs as they are; the
+    certificate next to OUT says how far other arguments moved them. `ablate remove` brings the
+    former arguments back.
 
     \b
     ablate change model.keras out.keras --where Dropout --arg rate=0.2

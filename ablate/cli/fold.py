@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def command(request: Request) -> None:
     """Merge BatchNormalization into the weights of the model SOURCE, and write it to OUT.
 
-    Merged is what can be merged exactly: into the convolution or dense layer before it, or
-    after it. A layer that is the identity is taken out, and an activation that `ablate insert`
-    split off is fused again. Layers that have to stay are listed with the reason. A certificate
-    next to OUT says how far the outputs moved.
+    A BatchNormalization is merged where that changes no more than rounding: into the convolution
+    or dense layer before it, or after it. A layer that is the identity is taken out, and an
+    activation that `ablate insert` split off is fused again. Layers that have to stay are listed
+    with the reason. A certificate next to OUT says how far the outputs moved.
     """
     opened = request.open()
 

@@ -59,7 +59,7 @@ def command(
 
     SOURCE is a .keras or .h5 file, or a name of keras.applications. The given model is not
     touched. A certificate next to OUT says how far the outputs moved; with --calibrate a
-    BatchNormalization moves none of them.
+    BatchNormalization is set to move none of them.
 
     \b
     ablate insert vgg16 out.keras --layer BatchNormalization \\

@@ -40,7 +40,7 @@ def command(
     """Put other layers in the place of some of the model SOURCE and write the new model to OUT.
 
     A new layer has the name of the old one, its arguments where they are not given, and its
-    variables where it has the same. What moves the outputs the certificate next to OUT says;
+    variables where it has the same. The certificate next to OUT says how far the outputs moved;
     `ablate remove` brings the old layers back.
 
     \b

@@ -48,7 +48,7 @@ def command(
 ) -> int:
     """List the studies of published results, or run NAME… and write docs/reproductions.md.
 
-    A NAME is the stem of a file under configs/papers, or all. The document tells every study of
+    A NAME is the stem of a file under configs/papers, or all. The document covers every study of
     which --logs holds trials, whenever they were trained.
     """
     from ablate.execution.reproductions import look_up, papers, select

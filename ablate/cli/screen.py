@@ -13,8 +13,9 @@ def command(study: str, logs: Path, find: Find, *, fresh: bool, quiet: bool, as_
     """Find where the layers of STUDY should stand.
 
     Every site that `screen.placements` find is switched on and off in a design in which each
-    training tells of every site. The sites that help are then trained on fresh seeds, beside their
-    runner-up, all and none; only those are reported. Ctrl-C stops, and the same command goes on.
+    training tells of every site. The sites that may help are then trained on fresh seeds, beside
+    their runner-up, all and none; only those are reported. Ctrl-C stops, and the same command
+    goes on.
     """
     from ablate.execution.screen import report_on, screen
     from ablate.report.live import Display

@@ -205,7 +205,7 @@ class Train(Strict):
     )
     jit_compile: bool = Field(default=False, description="Compile steps with XLA.")
     deterministic: bool = Field(
-        default=True, description="Ask TensorFlow for deterministic kernels (law 1 on GPUs)."
+        default=True, description="Ask TensorFlow for deterministic kernels."
     )
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
         default="auto", description="Threads per trial; resolved once, part of the identity."
