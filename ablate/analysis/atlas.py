@@ -3,7 +3,7 @@
 A combination is a network on a data set: trials of every placement at every rate. For each
 placement the rate is that with the best mean validation metric; the shared one is the plain
 network's. Contrasts of test metrics, seed by seed, are estimates; over combinations they are
-claims (`across`), in points of accuracy or in the log ratio of RMSE.
+claims (`claims`), in points of accuracy or in the log ratio of RMSE.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from ablate.analysis.across import RMSE, Claim, Estimate, claim_of, corrected
+from ablate.analysis.claims import RMSE, Claim, Estimate, claim_of, corrected
 from ablate.study.trial import TrialResult
 
 #: The factors that every study of the atlas has, and the level that is the baseline.

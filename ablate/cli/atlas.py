@@ -13,7 +13,7 @@ from ablate.cli.options import json_option, logs_option, quiet_option
 
 if TYPE_CHECKING:
     from ablate.execution.atlas import Atlas
-    from ablate.report.atlas import AtlasReport
+    from ablate.report.atlas_data import AtlasReport
 
 
 @click.command("atlas")
@@ -78,7 +78,7 @@ def command(
     --logs, and then they are trained and held against it.
     """
     from ablate.execution import atlas as engine
-    from ablate.report.atlas import AtlasReport
+    from ablate.report.atlas_data import AtlasReport
     from ablate.report.files import write_atlas
 
     files = _paths(paths)

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.analysis.across import RMSE
 from ablate.analysis.atlas import Combination, Prediction, predict
+from ablate.analysis.claims import RMSE
 from ablate.config import load_study
 from ablate.disk import write_text
 from ablate.errors import StoreError, StudyError

@@ -18,7 +18,7 @@ from ablate.report.markdown import as_markdown, as_sections, escape, fenced
 from ablate.report.report_data import ReportData
 
 if TYPE_CHECKING:
-    from ablate.report.atlas import AtlasReport
+    from ablate.report.atlas_data import AtlasReport
     from ablate.report.reproductions import Reproduction
 
 
@@ -97,7 +97,8 @@ def write_reproductions(found: Sequence[Reproduction], text: Path) -> Path:
 
 def write_atlas(report: AtlasReport, text: Path) -> Path:
     """Write the document of the atlas, its table as CSV beside it, its picture in a folder."""
-    from ablate.report.atlas import as_csv, as_document
+    from ablate.report.atlas import as_document
+    from ablate.report.atlas_data import as_csv
     from ablate.report.plots.atlas import forest
 
     folder, table = text.with_suffix(""), text.with_suffix(".csv")

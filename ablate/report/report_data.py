@@ -7,7 +7,7 @@ hands back: a figure with its words, and a titled group of words, tables and plo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -105,12 +105,27 @@ class ReportData:
     @cached_property
     def environment(self) -> Mapping[str, tuple[str, ...]]:
         """Every recorded fact of the machine and its versions, with each value that occurs."""
-        found: dict[str, dict[str, None]] = {}
-        for result in self.results:
-            for key, value in result.environment.items():
-                if key not in _PER_TRIAL:
-                    found.setdefault(key, {})[str(value)] = None
-        return {key: tuple(values) for key, values in found.items()}
+        return environment_of(self.results)
+
+
+def environment_of(results: Iterable[TrialResult]) -> Mapping[str, tuple[str, ...]]:
+    """Return every recorded fact of the machine and its versions, with each value that occurs."""
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
+        for key, value in result.environment.items():
+            if key not in _PER_TRIAL:
+                found.setdefault(key, {})[str(value)] = None
+    return {key: tuple(values) for key, values in found.items()}
+
+
+def versions(environment: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[str]:
+    """Return the recorded versions of these packages: "Keras 3.14.0"."""
+    titles = {"keras": "Keras", "tensorflow": "TensorFlow", "numpy": "NumPy", "python": "Python"}
+    return [
+        f"{titles.get(name, name)} {' and '.join(environment[name])}"
+        for name in names
+        if name in environment
+    ]
 
 
 #: The results that were analysed last, with what was found.

@@ -17,7 +17,7 @@ from ablate.analysis import ClaimVerdict, Expectation, FactorEffect
 from ablate.report import formatting, tables
 from ablate.report.document import Column, Plot, Table
 from ablate.report.markdown import as_table, escape, fenced
-from ablate.report.report_data import ReportData
+from ablate.report.report_data import ReportData, versions
 
 _COLUMNS = (
     Column("Study", "left"),
@@ -195,14 +195,7 @@ def _circumstances(report: ReportData) -> str:
     """Say how many seeds and trials, how long, on what machine and with which versions."""
     seconds = sum(each.seconds.get("total", 0.0) for each in report.results)
     known = report.environment
-    versions = [
-        f"{name} {' and '.join(known[key])}"
-        for key, name in (
-            ("ablate", "ablate"), ("keras", "Keras"), ("tensorflow", "TensorFlow"),
-            ("numpy", "NumPy"), ("python", "Python"),
-        )
-        if key in known
-    ]  # fmt: skip
+    on = ", ".join(versions(known, ("ablate", "keras", "tensorflow", "numpy", "python")))
     machine = [*known.get("cpu", known.get("platform", ()))]
     cores = "/".join(known.get("cores", ()))
     threads = "/".join(known.get("threads", ()))
@@ -213,7 +206,7 @@ def _circumstances(report: ReportData) -> str:
         + (", ".join(machine) or "an unknown machine")
         + (f", {cores} cores" if cores else "")
         + (f", {threads} thread(s) per trial" if threads else "")
-        + f"; {', '.join(versions) or 'versions not recorded'}."
+        + f"; {on or 'versions not recorded'}."
     )
 
 

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from ablate.analysis.across import RMSE, Across, Claim, Member, synthesize
+from ablate.analysis.across import Across, synthesize
+from ablate.analysis.claims import RMSE, Claim
+from ablate.analysis.matching import Member
 from ablate.report import formatting
 from ablate.report.bars import axis_line, ends, interval_bars
 from ablate.report.document import Column, Plot, Section, Table
 from ablate.report.formatting import NONE
 from ablate.report.report_data import ReportData
+from ablate.study.tables import cell, csv_text
 
 #: Raised when a key of the JSON changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -53,6 +55,10 @@ class Unit:
     def text(self, number: float | None) -> str:
         """Return a number with its sign, without its unit."""
         return formatting.signed(None if number is None else self.shown(number), 1)
+
+    def stated(self, number: float | None) -> str:
+        """Return a number with its sign and its unit."""
+        return f"{self.text(number)} {self.word}"
 
     def interval(self, low: float | None, high: float | None) -> str:
         """Return "low to high"."""
@@ -102,7 +108,7 @@ def claim_words(claim: Claim, confidence: float) -> str:
     """Return a claim in a sentence or three."""
     unit, found = Unit(claim.metric), claim.synthesis
     text = (
-        f"{claim.role}: {unit.text(found.mean)} {unit.word} on average over "
+        f"{claim.role}: {unit.stated(found.mean)} on average over "
         f"{formatting.counted(len(claim.estimates), 'study', 'studies')} "
         f"({formatting.percent(confidence)} interval {unit.interval(found.low, found.high)}): "
         f"{claim.verdict}."
@@ -128,10 +134,9 @@ def spread(unit: Unit, tau: float) -> str:
 
 def claim_table(across: Across) -> Table:
     """Return a row per claim: mean, interval, the next study, how much studies differ."""
-    rows, marks = [], []
+    rows = []
     for each in across.claims:
         unit, found = Unit(each.metric), each.synthesis
-        marks.append(each.verdict if each.verdict in ("better", "worse") else "")
         rows.append((
             each.name,
             str(len(each.estimates)),
@@ -280,28 +285,24 @@ def as_json(across: Across) -> str:
 
 def as_csv(across: Across) -> str:
     """Return a row per claim and study, and one per claim for all of them."""
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n")
-    write.writerow([
+    rows: list[Sequence[Any]] = [(
         "claim", "study", "variant", "metric", "seeds", "mean", "error", "low", "high", "weight",
         "next_low", "next_high", "tau", "i_squared", "p_holm", "verdict",
-    ])  # fmt: skip
+    )]  # fmt: skip
     for claim in across.claims:
         found = claim.synthesis
         for each, weight in zip(claim.estimates, found.weights, strict=True):
-            write.writerow([
-                claim.name, each.study, each.variant, claim.metric, each.n,
-                *_numbers(each.mean, each.error, *each.interval(across.confidence), weight),
+            own = (each.mean, each.error, *each.interval(across.confidence), weight)
+            rows.append((
+                claim.name, each.study, each.variant, claim.metric, each.n, *map(cell, own),
                 *[""] * 6,
-            ])  # fmt: skip
-        write.writerow([
+            ))  # fmt: skip
+        all_of = (
+            found.mean, None, found.low, found.high, 1.0, found.next_low, found.next_high,
+            found.tau, found.i_squared, claim.p_holm,
+        )  # fmt: skip
+        rows.append((
             claim.name, "all", "", claim.metric, sum(each.n for each in claim.estimates),
-            *_numbers(found.mean, None, found.low, found.high, 1.0, found.next_low,
-                      found.next_high, found.tau, found.i_squared, claim.p_holm),
-            claim.verdict,
-        ])  # fmt: skip
-    return text.getvalue()
-
-
-def _numbers(*values: float | None) -> list[str]:
-    return ["" if each is None else format(each, ".9g") for each in values]
+            *map(cell, all_of), claim.verdict,
+        ))  # fmt: skip
+    return csv_text(rows)

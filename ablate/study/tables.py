@@ -23,34 +23,26 @@ def results_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -
     rows = [(trial, results[trial.id]) for trial in trials if trial.id in results]
     factors = list(dict.fromkeys(name for trial, _ in rows for name in trial.factors))
     metrics = _metric_columns(result for _, result in rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_LEADING, *factors, *_FACTS, *metrics])
-    for trial, result in rows:
-        writer.writerow(
-            [
-                trial.variant,
-                trial.seed,
-                *(trial.factors.get(name, "") for name in factors),
-                result.status,
-                result.epochs,
-                _cell(result.seconds.get("total")),
-                _cell(result.parameters),
-                *(_cell(result.metrics.get(name)) for name in metrics),
-            ]
-        )
-    return text.getvalue()
+    lines = [
+        [
+            trial.variant,
+            trial.seed,
+            *(trial.factors.get(name, "") for name in factors),
+            result.status,
+            result.epochs,
+            cell(result.seconds.get("total")),
+            cell(result.parameters),
+            *(cell(result.metrics.get(name)) for name in metrics),
+        ]
+        for trial, result in rows
+    ]
+    return csv_text([[*_LEADING, *factors, *_FACTS, *metrics], *lines])
 
 
 def search_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return search.csv as text: a row per trial that a search planned, keys as columns."""
     columns = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(_plain_cell(row.get(name)) for name in columns)
-    return text.getvalue()
+    return csv_text([columns, *([_plain_cell(row.get(name)) for name in columns] for row in rows)])
 
 
 def read_search_table(content: bytes) -> list[dict[str, str]]:
@@ -78,6 +70,20 @@ def read_search_table(content: bytes) -> list[dict[str, str]]:
     return rows
 
 
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows, the titles of columns first, as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def cell(value: float | int | None, digits: int = 9) -> str:
+    """Return a number as it stands in a table, empty for None."""
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, int) else format(value, f".{digits}g")
+
+
 def _metric_columns(results: Iterable[TrialResult]) -> list[str]:
     names = dict.fromkeys(name for result in results for name in result.metrics)
     parts = ("train_", "val_", "test_")
@@ -88,12 +94,6 @@ def _metric_columns(results: Iterable[TrialResult]) -> list[str]:
         if name.startswith(part)
     ]
     return ordered + [name for name in names if not name.startswith(parts)]
-
-
-def _cell(value: float | int | None) -> str:
-    if value is None:
-        return ""
-    return repr(value) if isinstance(value, int) else format(value, ".9g")
 
 
 def _plain_cell(value: Any) -> str:

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from ablate.analysis.across import RMSE, Member, synthesize
+from ablate.analysis.across import synthesize
+from ablate.analysis.claims import RMSE
+from ablate.analysis.matching import Member
 from ablate.errors import StudyError
 from ablate.report.report_data import ReportData
 from tests.report.studies import BN, DROPOUT, study

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablate.analysis.across import RMSE
 from ablate.analysis.atlas import PLACEMENTS
+from ablate.analysis.claims import RMSE
 from ablate.cli import run_cli
 from ablate.errors import StoreError, StudyError
 from ablate.execution import atlas, worker
 from ablate.execution import run as running
 from ablate.execution.runner import Interrupted
-from ablate.report.atlas import AtlasReport, as_document
+from ablate.report.atlas import as_document
+from ablate.report.atlas_data import AtlasReport
 from tests.execution.finished import record
 from tests.execution.pretending import Pretending, previews
 

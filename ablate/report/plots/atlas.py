@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from ablate.analysis.across import RMSE, Claim, Estimate
 from ablate.analysis.atlas import CONFIDENCE, CONTRASTS, PLACEMENTS, Combination
-from ablate.report.atlas import TITLES, AtlasReport
+from ablate.analysis.claims import RMSE, Claim, Estimate
+from ablate.report.atlas_data import TITLES, AtlasReport
 from ablate.report.document import Plot
 from ablate.report.lines import GREY, PALETTE
 from ablate.report.plots.synthesis import draw_claim

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.axes import Axes
 
-from ablate.analysis.across import Across, Claim
+from ablate.analysis.across import Across
+from ablate.analysis.claims import Claim
 from ablate.report import formatting
 from ablate.report.document import Plot
 from ablate.report.lines import GREY, PALETTE, line_style
