@@ -121,7 +121,7 @@ def _absent(study: Study, paths: Mapping[str, Path]) -> str | None:
     folder = Path.home() / ".keras" / "datasets"
     if all((folder / file).exists() for file in known.files):
         return None
-    return f"{name} is not under {folder}"
+    return f"{name} is not under ~/.keras/datasets"
 
 
 def combinations(atlas: Atlas, logs: Path) -> list[Combination]:

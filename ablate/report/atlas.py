@@ -132,7 +132,7 @@ def _first(report: AtlasReport) -> Iterator[str]:
             tuple(rows),
             (
                 "How sure: sure, the interval over data sets leaves out 0; likely, better in "
-                "three quarters of them or more; open otherwise. The best of five placements of "
+                "three quarters of three or more; open otherwise. The best of five placements of "
                 "few data sets looks better than it is: expect less.",
             ),
         ),
@@ -219,7 +219,8 @@ def _share(claim: Claim) -> str:
 def _how_sure(claim: Claim) -> str:
     if claim.synthesis.low > 0 or claim.synthesis.high < 0:
         return "sure"
-    return "likely" if claim.better_in / len(claim.estimates) >= 0.75 else "open"
+    count = len(claim.estimates)
+    return "likely" if count > 2 and claim.better_in / count >= 0.75 else "open"
 
 
 def _ahead(claim: Claim) -> str:

@@ -151,7 +151,8 @@ def recurrent(report: AtlasReport) -> Iterator[str]:
 
 def _answers(report: AtlasReport, said: Mapping[str, Mapping[str, str]]) -> str:
     """Return in bold what is said of each contrast in accuracy."""
-    return f"**{' '.join(_answer(report.claim(each), words) for each, words in said.items())}**"
+    answers = (_answer(report.claim(each), words) for each, words in said.items())
+    return f"**Classification: {' '.join(answers)}**"
 
 
 def _answer(claim: Claim | None, said: Mapping[str, str]) -> str:
