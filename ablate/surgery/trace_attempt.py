@@ -16,25 +16,11 @@ from typing import Any
 import keras
 
 from ablate.errors import SurgeryError
-from ablate.surgery import graph, record
+from ablate.surgery import graph, record, trace_calls
 from ablate.surgery.clone import copy_of
 from ablate.surgery.rebuild import Rebuilding
 from ablate.surgery.recursion_limit import deep_graphs
-from ablate.surgery.trace_calls import (
-    Closed,
-    Untrue,
-    calls_go_to,
-    composites,
-    dtype_of,
-    flat_kwargs,
-    input_names,
-    is_composite,
-    seen,
-    serialized,
-    tensors_of,
-    way_of,
-    with_masks,
-)
+from ablate.surgery.trace_calls import Closed, Untrue
 from ablate.surgery.trace_check import CalledAlike, steps, unequal
 from ablate.surgery.trace_inputs import values_for
 
@@ -52,7 +38,7 @@ class Tracing:
 
     def whole(self, model: keras.Model, inputs: Any) -> keras.Model:
         """Return the functional model of the whole."""
-        with calls_go_to(self.call), deep_graphs(), warnings.catch_warnings():
+        with trace_calls.calls_go_to(self.call), deep_graphs(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*mask.*")
             if graph.is_container(model):
                 return self.container(model)
@@ -67,8 +53,8 @@ class Tracing:
         if id(layer) in self.closed:
             return False
         if graph.is_container(layer):
-            return any(id(each) not in self.closed for each in composites(layer))
-        return is_composite(layer)
+            return any(id(each) not in self.closed for each in trace_calls.composites(layer))
+        return trace_calls.is_composite(layer)
 
     def look(self, layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the keyword arguments of a call, `training` as is, where it is not the mode's."""
@@ -90,14 +76,10 @@ class Tracing:
             if layer not in self.opened:
                 record.note_opened(self.container(layer), layer)
             return original(self.opened[layer], *args, **kwargs)
-        try:
-            bound = inspect.signature(layer.call).bind(*args, **kwargs).arguments
-        except TypeError as trouble:
-            raise Untrue(layer, str(trouble)) from trouble
-        bound = flat_kwargs(layer, with_masks(layer, bound))
+        bound = trace_calls.arguments_of(layer, args, kwargs)
         training = bound.pop("training", None)
-        tensors = tensors_of(bound)
-        key = (id(layer), way_of(bound, tensors), training)
+        tensors = trace_calls.tensors_of(bound)
+        key = (id(layer), trace_calls.way_of(bound, tensors), training)
         twin = self.twins.get(key)
         if twin is None:
             if any(other[0] == id(layer) for other in self.twins):
@@ -115,11 +97,7 @@ class Tracing:
         """Return the functional model of a composite layer that is called like that."""
         if layer.activity_regularizer is not None:
             raise Untrue(layer, "it has an activity_regularizer of its own")
-        names = input_names(layer, bound, tensors)
-        feeds = [
-            keras.Input(batch_shape=each.shape, dtype=dtype_of(layer, each), name=name)
-            for each, name in zip(tensors, names, strict=True)
-        ]
+        feeds = trace_calls.inputs_like(layer, bound, tensors)
         places = {id(tensor): feed for tensor, feed in zip(tensors, feeds, strict=True)}
         for tensor, feed in zip(tensors, feeds, strict=True):
             mask = graph.mask_of(tensor)
@@ -127,7 +105,7 @@ class Tracing:
                 graph.set_mask(feed, places[id(mask)])
         filled = keras.tree.map_structure(lambda each: places.get(id(each), each), bound)
         twin = self.traced(layer, filled, feeds)
-        record.note_opened(twin.model, layer, serialized(layer))
+        record.note_opened(twin.model, layer, trace_calls.serialized(layer))
         self.opened[layer] = twin.model
         return twin
 
@@ -149,7 +127,7 @@ class Tracing:
             except Untrue:
                 raise
             except Exception as trouble:
-                raise Untrue(layer, seen(trouble)) from trouble
+                raise Untrue(layer, trace_calls.seen(trouble)) from trouble
             finally:
                 self.mode = outer
         made = [self.model(layer, arguments, feeds, each, nested) for each in results]
@@ -177,7 +155,7 @@ class Tracing:
         try:
             made = keras.Model(inputs, outputs, name=layer.name)
         except Exception as trouble:
-            raise Untrue(layer, seen(trouble)) from trouble
+            raise Untrue(layer, trace_calls.seen(trouble)) from trouble
         made.dtype_policy = layer.dtype_policy
         _set_flags([(made, layer.trainable), *flags[1:]])
         handed = [

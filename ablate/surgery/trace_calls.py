@@ -130,11 +130,16 @@ def _of_any_rows(operation: Any, *args: Any) -> Any:
     return type(operation)(tuple(given)) if given.count(-1) == 1 else operation
 
 
-def flat_kwargs(layer: Any, bound: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments by name, those of `**kwargs` too."""
-    kinds = {key: each.kind for key, each in inspect.signature(layer.call).parameters.items()}
+def arguments_of(layer: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments of a call by name, those of `**kwargs` and masks too."""
+    signature = inspect.signature(layer.call)
+    try:
+        bound = signature.bind(*args, **kwargs).arguments
+    except TypeError as trouble:
+        raise Untrue(layer, str(trouble)) from trouble
+    kinds = {key: each.kind for key, each in signature.parameters.items()}
     found: dict[str, Any] = {}
-    for key, value in bound.items():
+    for key, value in _with_masks(layer, bound).items():
         if kinds[key] is inspect.Parameter.VAR_KEYWORD:
             found |= value
         elif kinds[key] in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
@@ -144,7 +149,7 @@ def flat_kwargs(layer: Any, bound: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def with_masks(layer: Any, bound: dict[str, Any]) -> dict[str, Any]:
+def _with_masks(layer: Any, bound: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call with the masks that Keras would hand over by itself."""
     parameters = inspect.signature(layer.call).parameters
     carrying = [key for key, value in bound.items() if tensors_of({key: value}, masks=False)]
@@ -186,7 +191,16 @@ def way_of(bound: dict[str, Any], tensors: list[Any]) -> Any:
     )
 
 
-def input_names(layer: Any, bound: dict[str, Any], tensors: list[Any]) -> list[str]:
+def inputs_like(layer: Any, bound: dict[str, Any], tensors: list[Any]) -> list[Any]:
+    """Return symbolic inputs such as a layer is called with."""
+    names = _input_names(layer, bound, tensors)
+    return [
+        keras.Input(batch_shape=each.shape, dtype=_dtype(layer, each), name=name)
+        for each, name in zip(tensors, names, strict=True)
+    ]
+
+
+def _input_names(layer: Any, bound: dict[str, Any], tensors: list[Any]) -> list[str]:
     """Name inputs after the arguments they are; the first one after the layer."""
     names: dict[int, str] = {}
     for key, value in bound.items():
@@ -200,7 +214,7 @@ def input_names(layer: Any, bound: dict[str, Any], tensors: list[Any]) -> list[s
     return [names[id(each)] for each in tensors]
 
 
-def dtype_of(layer: Any, tensor: Any) -> str:
+def _dtype(layer: Any, tensor: Any) -> str:
     """Return the dtype in which a layer receives a tensor."""
     cast = layer.autocast and "float" in tensor.dtype
     return str(layer.input_dtype if cast else tensor.dtype)
