@@ -7,8 +7,8 @@ import click
 from ablate.cli.surgical import (
     Request,
     arguments_option,
-    edit_summary,
     except_option,
+    exchange,
     stated,
     surgical,
     where_option,
@@ -40,12 +40,4 @@ def command(
     """
     from ablate.study.schema.placement import Change
 
-    fields = {"where": list(where), "except": list(except_) or None, "name": name}
-    change = stated(Change, fields, arguments, "--arg")
-    opened = request.open()
-
-    from ablate.surgery.exchange import carry_out, plan_changes
-
-    decisions = plan_changes(opened.model, [change])
-    new, images = request.carried_out(opened, carry_out, decisions, None)
-    request.finish(opened, new, images, edit_summary("changed", decisions, opened, new))
+    exchange(request, stated(Change, list(where), except_, arguments, "--arg", name=name))

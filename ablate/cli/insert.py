@@ -12,6 +12,7 @@ from ablate.cli.surgical import (
     arguments_option,
     each_with_reason,
     except_option,
+    parted,
     some,
     stated,
     surgical,
@@ -67,15 +68,9 @@ def command(
     """
     from ablate.study.schema.placement import Placement
 
-    fields = {
-        "layer": layer,
-        "at": at,
-        "where": list(where) or "hidden",
-        "except": list(except_) or None,
-        "name": name,
-        "calibrate": calibrate is not None,
-    }
-    placement = stated(Placement, fields, arguments, f"--layer {layer}")
+    hosts, blame = list(where) or "hidden", f"--layer {layer}"
+    fields = {"layer": layer, "at": at, "name": name, "calibrate": calibrate is not None}
+    placement = stated(Placement, hosts, except_, arguments, blame, **fields)
     opened = request.open()
 
     from ablate.surgery.decisions import plan_insertions
@@ -94,8 +89,7 @@ def _summary(
     decisions: Sequence[SiteDecision],
     dropouts: list[tuple[str, str]],
 ) -> Summary:
-    done = [each for each in decisions if each.skipped is None]
-    skipped = [(each.host, each.skipped) for each in decisions if each.skipped is not None]
+    done, skipped = parted(decisions)
     lines = [
         f"Into {origin}: {len(done)} × {placement.layer} at {placement.at}: "
         f"{some([str(each.path) for each in done])}."

@@ -7,8 +7,8 @@ import click
 from ablate.cli.surgical import (
     Request,
     arguments_option,
-    edit_summary,
     except_option,
+    exchange,
     stated,
     surgical,
     where_option,
@@ -49,18 +49,6 @@ def command(
     """
     from ablate.study.schema.placement import Replacement
 
-    fields = {
-        "where": list(where),
-        "except": list(except_) or None,
-        "layer": layer,
-        "name": name,
-        "calibrate": calibrate is not None,
-    }
-    replacement = stated(Replacement, fields, arguments, f"--layer {layer}")
-    opened = request.open()
-
-    from ablate.surgery.exchange import carry_out, plan_replacements
-
-    decisions = plan_replacements(opened.model, [replacement])
-    new, images = request.carried_out(opened, carry_out, decisions, calibrate)
-    request.finish(opened, new, images, edit_summary("replaced", decisions, opened, new))
+    fields = {"layer": layer, "name": name, "calibrate": calibrate is not None}
+    asked = stated(Replacement, list(where), except_, arguments, f"--layer {layer}", **fields)
+    exchange(request, asked, calibrate)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import keras
 
     from ablate.cli.images import Images
+    from ablate.study.schema.placement import Change, Replacement
     from ablate.surgery.batches import Progress
+    from ablate.surgery.decisions import SiteDecision
     from ablate.surgery.exchange import LayerDecision
 
 #: Layers listed one by one with a reason; all are in the JSON.
@@ -240,10 +242,16 @@ arguments_option = click.option(
 )
 
 Stated = TypeVar("Stated")
+Decision = TypeVar("Decision", "LayerDecision", "SiteDecision")
 
 
 def stated(
-    kind: Callable[..., Stated], fields: dict[str, Any], arguments: Sequence[str], blame: str
+    kind: Callable[..., Stated],
+    where: list[str] | str,
+    except_: Sequence[str],
+    arguments: Sequence[str],
+    blame: str,
+    **fields: Any,
 ) -> Stated:
     """Return the placement, replacement or change that options and `--arg`s state.
 
@@ -252,7 +260,7 @@ def stated(
     """
     from ablate.config import parse_override
 
-    given = dict(fields)
+    given: dict[str, Any] = {"where": where, "except": list(except_) or None, **fields}
     for each in arguments:
         if "=" not in each:
             raise SurgeryError(f"--arg: expected NAME=VALUE, as rate=0.5. Received: '{each}'.")
@@ -267,25 +275,32 @@ def stated(
         raise SurgeryError(f"{blame}: {str(trouble).removeprefix(f'{name}: ')}") from None
 
 
-def edit_summary(
+def exchange(request: Request, asked: Change | Replacement, calibrate: str | None = None) -> None:
+    """Carry out what replace or change asks for, from the model SOURCE to the report."""
+    opened = request.open()
+
+    from ablate.study.schema.placement import Change
+    from ablate.surgery.exchange import carry_out, plan_changes, plan_replacements
+
+    if isinstance(asked, Change):
+        words, decisions = "changed", plan_changes(opened.model, [asked])
+    else:
+        words, decisions = "replaced", plan_replacements(opened.model, [asked])
+    new, images = request.carried_out(opened, carry_out, decisions, calibrate)
+    request.finish(opened, new, images, _exchanged(words, decisions, opened, new))
+
+
+def _exchanged(
     words: str, decisions: Sequence[LayerDecision], opened: Opened, new: keras.Model
 ) -> Summary:
-    """Return what replace and change say of the layers that they made anew.
-
-    Args:
-        words: What was done, for `--json`: `replaced` or `changed`.
-        decisions: What became of each layer.
-        opened: The model before.
-        new: The model after.
-    """
+    """Return what replace and change say of the layers that they made anew."""
     from ablate.surgery.conversion import takes_over
     from ablate.surgery.diagnostics import constant_means, constant_words
     from ablate.surgery.exchange import described
     from ablate.surgery.graph import paths
     from ablate.surgery.tracing import functional
 
-    done = [each for each in decisions if each.skipped is None]
-    skipped = [(each.host, each.skipped) for each in decisions if each.skipped is not None]
+    done, skipped = parted(decisions)
     lines = [f"In {opened.words}:", *(f"  {line}" for line in described(done))]
     lines += each_with_reason("skipped", skipped)
     ours, theirs = (
@@ -305,6 +320,12 @@ def edit_summary(
         "skipped": [{"path": host, "reason": reason} for host, reason in skipped],
     }  # fmt: skip
     return Summary(lines, warnings, document)
+
+
+def parted(decisions: Sequence[Decision]) -> tuple[list[Decision], list[tuple[str, str]]]:
+    """Return the decisions that are carried out, and layer and reason of those that are not."""
+    done = [each for each in decisions if each.skipped is None]
+    return done, [(each.host, each.skipped) for each in decisions if each.skipped is not None]
 
 
 def some(names: list[str], shown: int = 6) -> str:

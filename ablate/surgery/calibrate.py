@@ -230,6 +230,30 @@ def keep_moments(
         layer.beta.assign(exact.held(target.mean - gamma * found.mean, layer.beta.dtype))
 
 
+def require_images(images: Any, names: Sequence[str | None], what: str, where: str = "") -> None:
+    """Check that images are there if, and only if, something is to be calibrated on them.
+
+    Args:
+        images: What was given, or None.
+        names: The layers that are to be calibrated.
+        what: What asks for that, a placement or a replacement.
+        where: On which of these to ask for it, for the message.
+
+    Raises:
+        SurgeryError: only one of images and layers is there.
+    """
+    if images is not None and not names:
+        raise SurgeryError(
+            f"Images to calibrate on were given, but no {what} asks for it. Set calibrate=True"
+            f"{where}."
+        )
+    if images is None and names:
+        raise SurgeryError(
+            f"'{names[0]}' is to be calibrated, but there are no images to do it on. Give some "
+            f"with calibrate=images, or leave calibrate out of the {what}."
+        )
+
+
 def _has_channels(layer: keras.Layer) -> bool:
     weights = [getattr(layer, name, None) for name in ("gamma", "beta")]
     return all(each is not None and len(each.shape) == 1 for each in weights)

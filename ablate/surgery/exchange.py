@@ -23,7 +23,7 @@ from ablate.study.schema.placement import PARTLY, Change, Replacement
 from ablate.surgery import conversion, graph, hosts, record
 from ablate.surgery.batches import Progress
 from ablate.surgery.batchnorms import PartialBatchNormalization
-from ablate.surgery.calibrate import keep_moments
+from ablate.surgery.calibrate import keep_moments, require_images
 from ablate.surgery.clone import copy_of, hold_initializers
 from ablate.surgery.graph import calls_by_layer
 from ablate.surgery.layer_factory import Recipe, named_initializer, recipe_of
@@ -155,15 +155,7 @@ def carry_out(
     """
     done = [each for each in decisions if each.skipped is None]
     measured = [each.host for each in done if getattr(each.asked, "calibrate", False)]
-    if images is not None and not measured:
-        raise SurgeryError(
-            "Images to calibrate on were given, but no replacement asks for it. Set calibrate=True."
-        )
-    if images is None and measured:
-        raise SurgeryError(
-            f"'{measured[0]}' is to be calibrated, but there are no images to do it on. Give some "
-            "with calibrate=images, or leave calibrate out of the replacement."
-        )
+    require_images(images, measured, "replacement")
     model = functional(model)
     by_path = {path: layer for layer, path in graph.paths(model)}
     by_layer: dict[Any, list[LayerDecision]] = {}

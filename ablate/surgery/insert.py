@@ -21,7 +21,7 @@ from ablate.study.positions import Position
 from ablate.study.schema.placement import Placement, Selector
 from ablate.surgery import record
 from ablate.surgery.batches import Progress
-from ablate.surgery.calibrate import estimate, undo
+from ablate.surgery.calibrate import estimate, require_images, undo
 from ablate.surgery.decisions import SiteDecision, plan_insertions, sibling_path
 from ablate.surgery.layer_factory import activation_of, linear, recipe_of
 from ablate.surgery.rebuild import Edits, rebuild
@@ -101,16 +101,12 @@ def carry_out(
             layer cannot be rebuilt.
     """
     to_calibrate = [each for each in decisions if each.layer and each.placement.calibrate]
-    if images is not None and not to_calibrate:
-        raise SurgeryError(
-            "Images to calibrate on were given, but no placement asks for it. Set calibrate=True "
-            "on the BatchNormalization placements that must preserve the output."
-        )
-    if images is None and to_calibrate:
-        raise SurgeryError(
-            f"'{to_calibrate[0].name}' is to be calibrated, but there are no images to do it on. "
-            "Give some with calibrate=images, or leave calibrate out of the placement."
-        )
+    require_images(
+        images,
+        [each.name for each in to_calibrate],
+        "placement",
+        " on the BatchNormalization placements that must preserve the output",
+    )
     edits = Edits()
     entries: list[record.Inserted] = []
     between: dict[Any, list[keras.Layer]] = {}
