@@ -37,12 +37,3 @@ def states_freezing(train: Train) -> bool:
     """Whether a section is that of a phase which says itself what is frozen, and so what is not."""
     phases = train.phases or []
     return len(phases) == 1 and phases[0].freeze is not None
-
-
-def ends_of(train: Train) -> list[int]:
-    """Return the last epoch of each phase, as far as no early stopping ends one before."""
-    total, ends = 0, []
-    for each in phases_of(train):
-        total += each.epochs
-        ends.append(total)
-    return ends
