@@ -316,7 +316,7 @@ def _holding(limits: Limits | None, means: np.ndarray) -> Limits | None:
     low, high = float(known.min()), float(known.max())
     if limits.log and low <= 0:
         return limits
-    return limits._replace(low=min(limits.low, low), high=max(limits.high, high))
+    return Limits(min(limits.low, low), max(limits.high, high), limits.log, limits.last)
 
 
 def _tells_more(whole: Limits | None, part: Limits | None) -> bool:
