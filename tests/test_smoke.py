@@ -36,6 +36,9 @@ def stand_ins(tmp_path_factory) -> Path:
     images = draw.integers(0, 256, (300, 28, 28), dtype="uint8")
     np.savez(folder / "mnist.npz", x_train=images, y_train=labels.astype("uint8"),
              x_test=images[:60], y_test=labels[:60].astype("uint8"))  # fmt: skip
+    coloured = draw.integers(0, 256, (300, 32, 32, 3), dtype="uint8")
+    np.savez(folder / "cifar10.npz", x_train=coloured, y_train=labels.astype("uint8"),
+             x_test=coloured[:60], y_test=labels[:60].astype("uint8"))  # fmt: skip
     for kind in ("cats", "dogs"):
         (folder / "images" / kind).mkdir(parents=True)
         for index in range(10):
@@ -63,6 +66,8 @@ def changes(path: Path, folder: Path) -> list[str]:
     asked = [each for each in SHORT if "phases:" not in text or "epochs" not in each]
     if "name: mnist" in text:
         asked += [f"data.path={folder / 'mnist.npz'}"]
+    if study == "cifar10":
+        asked += [f"data.path={folder / 'cifar10.npz'}"]
     if study == "vgg16_bn":
         asked += [f"data.directory={folder / 'images'}", "data.image_size=[32, 32]",
                   "model.weights=none"]  # fmt: skip

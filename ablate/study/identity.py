@@ -22,7 +22,6 @@ from pydantic import BaseModel
 
 from ablate.study.digests import Memory, digest, source_digest
 from ablate.study.image_files import read_otherwise_before
-from ablate.study.metrics import SHORT_FORMS, flat
 from ablate.study.schema.train import Train
 from ablate.study.trial import FILE_FIELDS, Spec
 
@@ -33,9 +32,8 @@ from ablate.study.trial import FILE_FIELDS, Spec
 #: composite layers are opened, whose weights are then drawn layer by layer. Since 3, `scale:
 #: standard` sums over 4096 rows at a time, and the first batches of a calibration run eagerly.
 #: Since 4, seeds of what is in a composite layer without a name go by the layer's class, not by a
-#: name that counts through the life of a process. Since 5, training curves of metrics begin anew in
-#: every epoch also where all of them are classes.
-NUMERICS = 5
+#: name that counts through the life of a process.
+NUMERICS = 4
 
 #: What studies were trained under whose files do not say: those of 0.1.
 UNRECORDED_NUMERICS = 1
@@ -93,14 +91,9 @@ def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     sees their activation through more layers, composite layers are opened), and what the removal
     of layers other than Dropout leaves: all other trials keep their ids. The rise to 3 changed the
     means and deviations of more than 4096 rows, and in the last bits what layers are calibrated to;
-    the rise to 4 the seeds inside of composite layers, which only networks brought along have; the
-    rise to 5 training curves where no metric has a short form, of which Keras chooses the class.
+    the rise to 4 the seeds inside of composite layers, which only networks brought along have.
     """
     brought = spec.model.file is not None or spec.model.call is not None
-    if numerics == 5:
-        if _all_metrics_are_classes(spec.train):
-            return 5
-        numerics = 4
     if numerics == 4:
         if brought:
             return 4
@@ -119,11 +112,6 @@ def _concerning(spec: Spec, numerics: int, memory: Memory | None) -> int:
     if spec.data.directory is None:
         return 1
     return 2 if read_otherwise_before(Path(spec.data.directory).expanduser(), memory) else 1
-
-
-def _all_metrics_are_classes(train: Train) -> bool:
-    metrics = [*flat(train.metrics), *flat(train.weighted_metrics)]
-    return bool(metrics) and not any(each in SHORT_FORMS for each in metrics)
 
 
 def _removes_more_than_dropout(spec: Spec) -> bool:

@@ -391,12 +391,3 @@ def test_modules_that_a_file_needs_count_by_their_source(tmp_path, monkeypatch):
     assert before != one(plain)
     Path("own_of_identity.py").write_text("A = 22\n")
     assert one(needing) != before
-
-
-def test_only_training_curves_of_classes_alone_changed():
-    for metrics, same in (
-        ("auto", True), (["accuracy", "AUC"], True), (["AUC"], False),
-        ({"a": ["mse"], "b": ["acc"]}, True), ({"a": ["mse"]}, False),
-    ):  # fmt: skip
-        asked = spec(train={"threads": 1, "metrics": metrics})
-        assert (one(asked) == one(asked, numerics=4)) is same
