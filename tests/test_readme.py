@@ -87,7 +87,7 @@ def test_the_tutorial_leads_from_an_empty_folder_to_its_answers(tmp_path):
     subprocess.run([sys.executable, "-c", network], cwd=tmp_path, check=True, capture_output=True)
     run_in_order(commands(text), tmp_path)
     assert (tmp_path / "logs" / "study" / "report.html").is_file()
-    assert (tmp_path / "logs" / "where_bn" / "plots" / "map.svg").is_file()
+    assert (tmp_path / "logs" / "where_bn" / "screen.csv").is_file()
     certificate = json.loads((tmp_path / "digits_bn.certificate.json").read_text())
     assert certificate["identical"]
     same = ablate(["inspect", "digits.keras", "back.keras"], tmp_path).stdout

@@ -5,6 +5,7 @@ Data that would be downloaded, and images, are stood in for by small ones made h
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import keras
@@ -64,7 +65,7 @@ def changes(path: Path, folder: Path) -> list[str]:
     study = path.stem
     # Where there are phases, those of the variants say how many epochs there are.
     asked = [each for each in SHORT if "phases:" not in text or "epochs" not in each]
-    if "name: mnist" in text:
+    if re.search(r"name: mnist\b", text):
         asked += [f"data.path={folder / 'mnist.npz'}"]
     if study == "cifar10":
         asked += [f"data.path={folder / 'cifar10.npz'}"]
