@@ -130,21 +130,28 @@ def _tensor(former: keras.Model, backbone: keras.Model, tensor: Any) -> Any:
 def _copy_own_layers(
     task: keras.Model, made: keras.Model, former: keras.Model, backbone: keras.Model
 ) -> None:
-    """Copy the state of the layers that the task itself brings, by their names."""
+    """Copy the state of the layers that the task itself brings.
+
+    They go by their names; those that got one from Keras's counter, which the task's configuration
+    does not tell, by their place among those of their class.
+    """
     inside = {id(each) for each in graph.flat_layers(former)}
-    new = {
-        each.name: each
-        for each in made.layers
-        if id(each) not in {id(one) for one in graph.flat_layers(backbone)}
-    }
-    for layer in task.layers:
-        if id(layer) in inside or not layer.variables:
-            continue
-        if layer.name not in new and not layer.weights:
-            continue  # a Dropout that the task's configuration does not tell
-        if layer.name not in new:
+    around = {id(each) for each in graph.flat_layers(backbone)}
+    own = [each for each in task.layers if id(each) not in inside and each.variables]
+    new = {each.name: each for each in made.layers if id(each) not in around}
+    for layer in own:
+        alike = [each for each in own if type(each) is type(layer) and each.name not in new]
+        left = [
+            each
+            for each in new.values()
+            if type(each) is type(layer) and each.name not in {one.name for one in own}
+        ]
+        if layer.name in new:
+            copy_state(layer, new[layer.name])
+        elif len(alike) == len(left):
+            copy_state(layer, left[alike.index(layer)])
+        elif layer.weights:  # else it is a Dropout that the task's configuration does not tell
             raise SurgeryError(
                 f"The new {type(task).__name__} has no layer '{layer.name}', whose weights belong "
                 "to its head."
             )
-        copy_state(layer, new[layer.name])

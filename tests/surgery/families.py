@@ -161,7 +161,7 @@ REFUSED = dict.fromkeys(
 )
 
 #: Families with layers that Keras cannot load from a file after surgery has opened the others.
-NOT_LOADED = {"DebertaV3", "RWKV7", "ViT", "PARSeq", "DINOV2", "DepthAnything", "HGNetV2"}
+NOT_LOADED = {"DebertaV3", "RWKV7", "ViT", "PARSeq"}
 
 #: Tasks that are not built without a tokenizer or another model.
 _NEEDY = {"PARSeqCausalLM", "Gemma4AssistantCausalLM", "DepthAnythingDepthEstimator"}
