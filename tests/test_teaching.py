@@ -90,7 +90,7 @@ def moved(probe, variant: str) -> list[float]:
     [
         ("one_percent", "perturbation", ninth_layer, 0.5, 0.02),
         ("co_adaptation", "dropout", wrong, 0.5, 2.0),
-        ("covariate_shift", "covariate_shift", moved, 1.0, 0.01),
+        ("covariate_shift", "covariate_shift", moved, 0.5, 0.01),
     ],
 )
 def test_the_numbers_of_a_page_come_out_again(name, probe, values, relative, absolute, tmp_path):

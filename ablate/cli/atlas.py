@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ablate.cli.echo import echo, echo_json
-from ablate.cli.options import json_option, logs_option, quiet_option
+from ablate.cli.options import document_options, json_option, logs_option, quiet_option
 
 if TYPE_CHECKING:
     from ablate.execution.atlas import Atlas
@@ -17,19 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("atlas")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("docs/atlas.md"),
-    show_default=True,
-    help="The document; its table (CSV) and its picture go next to it.",
-)
-@click.option(
-    "--configs",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="Folder of the studies, if not configs/atlas.",
-)
+@document_options("docs/atlas.md", "its table (CSV) and its picture go", "configs/atlas")
 @click.option(
     "--path",
     "paths",

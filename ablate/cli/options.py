@@ -194,6 +194,30 @@ fresh_option = click.option(
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results only.")
 
 
+def document_options(
+    file: str, beside: str, configs: str
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add --output, the document that is written, and --configs, the studies that it tells of."""
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        output = click.option(
+            "-o",
+            "--output",
+            type=click.Path(dir_okay=False, path_type=Path),
+            default=Path(file),
+            show_default=True,
+            help=f"The document; {beside} next to it.",
+        )
+        folder = click.option(
+            "--configs",
+            type=click.Path(file_okay=False, exists=True, path_type=Path),
+            help=f"Folder of the studies, if not {configs}.",
+        )
+        return output(folder(function))
+
+    return decorate
+
+
 arguments_argument = click.argument(
     "arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS]"
 )

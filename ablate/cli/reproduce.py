@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ablate.cli.echo import echo, echo_json
-from ablate.cli.options import Find, json_option, quiet_option, study_options
+from ablate.cli.options import Find, document_options, json_option, quiet_option, study_options
 
 if TYPE_CHECKING:
     from ablate.report.reproductions import Reproduction
@@ -18,19 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("reproduce")
 @click.argument("names", nargs=-1, metavar="[NAME…]")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("docs/reproductions.md"),
-    show_default=True,
-    help="The document; its plots go to a folder of its name next to it.",
-)
-@click.option(
-    "--configs",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="Folder of the studies, if not configs/papers.",
-)
+@document_options("docs/reproductions.md", "its plots go to a folder of its name", "configs/papers")
 @click.option("--write", is_flag=True, help="Write the document from what is there; train nothing.")
 @study_options(execution=True)
 @quiet_option

@@ -91,16 +91,17 @@ def test_a_screening_beats_one_site_at_a_time_on_an_equal_budget(kind):
     assert low <= found["lack of fit"] <= high
 
 
-#: Regret of screening, one at a time and leave-one-out in 250 worlds, each ± 0.1, drawn apart from
-#: the benchmark when the design was chosen.
-PUBLISHED = {"additive": (0.00, 0.50, 0.52), "interacting": (0.58, 2.97, 1.28)}
+#: Regret of screening, one at a time and leave-one-out in 250 worlds, each ± 0.1, by which folding
+#: was chosen. The benchmark's main effects were chosen to come near them (docs/decisions.md), so
+#: that this holds the benchmark where it was found and confirms nothing by itself.
+CHOSEN_BY = {"additive": (0.00, 0.50, 0.52), "interacting": (0.58, 2.97, 1.28)}
 
 
-@pytest.mark.parametrize("kind", PUBLISHED)
-def test_regrets_are_those_by_which_the_design_was_chosen(kind):
+@pytest.mark.parametrize("kind", CHOSEN_BY)
+def test_regrets_stay_near_those_by_which_the_design_was_chosen(kind):
     found = simulated(kind)
     names = ("screening", "one at a time", "leave-one-out")
-    for name, wanted in zip(names, PUBLISHED[kind], strict=True):
+    for name, wanted in zip(names, CHOSEN_BY[kind], strict=True):
         mean, error = found[name]
         assert abs(mean - wanted) < 3 * np.hypot(error, 0.1), name
 

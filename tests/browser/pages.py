@@ -20,7 +20,7 @@ from ablate.study.schema.probes import PROBES
 from tests.execution.pretending import Pretending
 from tests.execution.test_screen import ANSWERS, outcome
 from tests.execution.test_screen import study as screening
-from tests.report.studies import BN, DROPOUT, arm, factorial, report_of, result, study
+from tests.report.studies import BN, DROPOUT, arm, factorial, rates, report_of, result, study
 from tests.report.test_probe_sections import arrays
 from tests.report.test_search import searched
 
@@ -74,20 +74,6 @@ def search() -> ReportData:
     )  # fmt: skip
     material = replace(study(seeds=3, name="search"), sections=(section(found),))
     return with_winners(material, found)
-
-
-def rates() -> ReportData:
-    variants = {
-        f"{family}-lr{rate:g}": (insert, 0.01 * bool(insert) - 0.01 * abs(rate - 0.1),
-                                 {"learning_rate": rate})
-        for family, insert in (("plain", []), ("bn", [BN]))
-        for rate in (0.01, 0.1, 0.5, 1.0)
-    }  # fmt: skip
-    lost = ("plain-lr0.5", "plain-lr1")
-    return study(
-        variants, seeds=3, name="learning-rates",
-        status=lambda variant, seed: "diverged" if variant in lost and seed else "completed",
-    )  # fmt: skip
 
 
 def leave_one_out() -> ReportData:

@@ -157,3 +157,18 @@ def factorial(seeds: int = 5) -> ReportData:
             effect -= 0.011 * (bn == "on" and dropout == "on")
             results += [result(each, seed, effect) for seed in range(seeds)]
     return report_of(resolved, results, seeds=range(seeds), name="bn-by-dropout")
+
+
+def rates():
+    """Two families over four learning rates; the plain one diverges at the two highest."""
+    variants = {
+        f"{family}-lr{rate:g}": (insert, 0.01 * bool(insert) - 0.01 * abs(rate - 0.1),
+                                 {"learning_rate": rate})
+        for family, insert in (("plain", []), ("bn", [BN]))
+        for rate in (0.01, 0.1, 0.5, 1.0)
+    }  # fmt: skip
+
+    def status(variant, seed):
+        return "diverged" if variant in ("plain-lr0.5", "plain-lr1") and seed else "completed"
+
+    return study(variants, seeds=3, name="learning-rates", status=status)

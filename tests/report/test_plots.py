@@ -16,7 +16,7 @@ from ablate.report.plots.failures import failures
 from ablate.report.plots.interactions import interactions
 from ablate.report.plots.response import learning_rates
 from ablate.report.plots.theme import panels, plain_log
-from tests.report.studies import BN, arm, factorial, report_of, result, study
+from tests.report.studies import BN, arm, factorial, rates, report_of, result, study
 
 
 def names(plots):
@@ -28,21 +28,6 @@ def texts(plot):
         each.get_text()
         for each in plot.figure.findobj(match=lambda each: hasattr(each, "get_text"))
     ]
-
-
-def rates_study():
-    """Two families over four learning rates; the plain one diverges at the two highest."""
-    variants = {
-        f"{family}-lr{rate:g}": (insert, 0.01 * bool(insert) - 0.01 * abs(rate - 0.1),
-                                 {"learning_rate": rate})
-        for family, insert in (("plain", []), ("bn", [BN]))
-        for rate in (0.01, 0.1, 0.5, 1.0)
-    }  # fmt: skip
-
-    def status(variant, seed):
-        return "diverged" if variant in ("plain-lr0.5", "plain-lr1") and seed else "completed"
-
-    return study(variants, seeds=3, status=status)
 
 
 def test_a_study_has_the_plots_it_has_something_for(digits, drawn):
@@ -155,7 +140,7 @@ def test_factor_effects_name_their_rows():
 
 
 def test_the_learning_rate_plot_has_a_line_per_family_and_marks_the_lost():
-    (plot,) = learning_rates(rates_study())
+    (plot,) = learning_rates(rates())
     axis = plot.figure.axes[0]
     assert axis.get_xscale() == "log"
     assert axis.get_legend_handles_labels()[1] == ["plain", "bn"]
